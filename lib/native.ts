@@ -1,0 +1,118 @@
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+
+/** What the kernels read as input. */
+export type InputData = Float32Array | Float64Array
+
+/** What the kernels read as labels: one an element, or one number for all. */
+export type LabelData =
+  | InputData
+  | Int8Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array
+
+/** The labels that are neither the positive nor the negative one, where they are an error. */
+export interface OtherLabels {
+  /** flat index of the first */
+  readonly index: number
+  readonly count: number
+}
+
+/** The place of a policy in this list is its code in the addon. */
+export const otherLabelPolicies = ['error', 'zero', 'ignore'] as const
+export type OtherLabelPolicy = (typeof otherLabelPolicies)[number]
+
+/**
+ * An accumulator's state, in full: exact sums as canonical hexadecimal text (`-0x1ap-4`, which is −26·2⁻⁴), or `NaN`,
+ * `Infinity`, `-Infinity`.
+ */
+export type StateRecord = [
+  positives: number,
+  positiveSum: string,
+  negatives: number,
+  negativeSum: string,
+  active: number,
+  others: number,
+]
+
+/** The addon's functions. The policy is an index into `otherLabelPolicies`; a `state` is `stateBytes` zeros at first. */
+export interface Native {
+  readonly stateBytes: number
+
+  reduce(
+    input: InputData,
+    label: LabelData | number,
+    margin: number,
+    positiveLabel: number,
+    negativeLabel: number,
+    policy: number,
+    mean: boolean,
+  ): number | OtherLabels
+  forward(
+    input: InputData,
+    label: LabelData | number,
+    margin: number,
+    positiveLabel: number,
+    negativeLabel: number,
+    policy: number,
+    out: InputData,
+  ): undefined | OtherLabels
+  accumulate(
+    input: InputData,
+    label: LabelData | number,
+    margin: number,
+    positiveLabel: number,
+    negativeLabel: number,
+    policy: number,
+    state: Uint8Array,
+  ): undefined | OtherLabels
+
+  merge(target: Uint8Array, source: Uint8Array): void
+  /** [all, positives, negatives] × [count, sum, mean], then active negatives and others. */
+  totals(state: Uint8Array, policy: number): number[]
+  exportState(state: Uint8Array): StateRecord
+  /** Fills an empty state; false where the record is not one that `exportState` gives. */
+  importState(state: Uint8Array, record: StateRecord): boolean
+
+  instructionSets(): string[]
+  instructionSet(): string
+  setInstructionSet(name: string): void
+  numThreads(): number
+  setNumThreads(count: number): void
+}
+
+const require = createRequire(import.meta.url)
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+export const { version } = require('../package.json') as { version: string }
+
+function libc(): string {
+  if (process.platform !== 'linux') return 'the platform’s own'
+  const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } }
+  const glibc = report.header?.glibcVersionRuntime
+  return glibc === undefined ? 'musl' : `glibc ${glibc}`
+}
+
+function load(): Native {
+  const loadAddon = require('node-gyp-build') as (root: string) => Native
+  try {
+    return loadAddon(root)
+  } catch (cause) {
+    const tried = cause instanceof Error ? cause.message : String(cause)
+    const message = [
+      'the native addon of hinge-embedding-loss cannot be loaded',
+      `platform ${process.platform}, arch ${process.arch}, Node ${process.version}, libc ${libc()}`,
+      `tried ${root}build/Release and ${root}prebuilds: ${tried}`,
+      'to build it (python3, make and a C++20 compiler are needed): npm rebuild hinge-embedding-loss --build-from-source',
+    ].join('\n')
+    throw Object.assign(new Error(message, { cause }), { code: 'ERR_ADDON_NOT_LOADED' })
+  }
+}
+
+export const native: Native = load()
