@@ -1,0 +1,283 @@
+// Node-API only: unpack, call, return. lib/native.ts types what is exported here, and lib/ checks every argument before it
+// comes; the checks here only keep memory safe, should a caller change it in between.
+
+#include <napi.h>
+
+#include <string>
+
+#include "hinge_embedding_loss.h"
+#include "kernels.h"
+#include "parallel.h"
+
+namespace {
+
+namespace hel = hinge_embedding_loss;
+
+// The order of otherLabelPolicies in lib/native.ts.
+enum Policy { kError, kZero, kIgnore };
+
+constexpr char kMemoryChanged[] = "input, label or out changed while the call was being prepared";
+
+struct View {
+  napi_typedarray_type type;
+  size_t length;
+  void* data;
+
+  bool from(napi_env env, napi_value value) {
+    return napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) == napi_ok;
+  }
+  bool overlaps(const void* other, size_t bytes, size_t own_bytes) const {
+    const auto begin = reinterpret_cast<uintptr_t>(data), others = reinterpret_cast<uintptr_t>(other);
+    return begin < others + bytes && others < begin + own_bytes;
+  }
+};
+
+// By napi_typedarray_type.
+constexpr struct {
+  hel::LabelType label;
+  size_t bytes;
+} kTypes[] = {
+    {hel::LabelType::kInt8, 1},    {hel::LabelType::kUint8, 1},   {hel::LabelType::kUint8, 1},
+    {hel::LabelType::kInt16, 2},   {hel::LabelType::kUint16, 2},  {hel::LabelType::kInt32, 4},
+    {hel::LabelType::kUint32, 4},  {hel::LabelType::kFloat32, 4}, {hel::LabelType::kFloat64, 8},
+    {hel::LabelType::kInt64, 8},   {hel::LabelType::kUint64, 8},
+};
+
+napi_value throw_error(napi_env env, const char* message) {
+  napi_throw_range_error(env, "ERR_SHAPE_MISMATCH", message);
+  return nullptr;
+}
+
+// (input, label, margin, positiveLabel, negativeLabel, policy, …): what every call over elements begins with.
+struct Call {
+  static constexpr size_t kArguments = 7;
+
+  napi_env env;
+  napi_value arguments[kArguments];
+  View input;
+  hel::Labels labels;
+  size_t label_bytes = 0;
+  hel::Settings settings;
+  uint32_t policy;
+
+  bool unpack(napi_env environment, napi_callback_info info) {
+    env = environment;
+    size_t count = kArguments;
+    if (napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr) != napi_ok || count != kArguments) return false;
+    return input.from(env, arguments[0]) && (input.type == napi_float32_array || input.type == napi_float64_array) &&
+           unpack_labels(arguments[1]) && napi_get_value_double(env, arguments[2], &settings.margin) == napi_ok &&
+           napi_get_value_int32(env, arguments[3], &settings.positive_label) == napi_ok &&
+           napi_get_value_int32(env, arguments[4], &settings.negative_label) == napi_ok &&
+           napi_get_value_uint32(env, arguments[5], &policy) == napi_ok;
+  }
+
+  bool unpack_labels(napi_value value) {
+    View view;
+    if (view.from(env, value)) {
+      if (view.length != input.length || static_cast<size_t>(view.type) >= std::size(kTypes)) return false;
+      labels = {kTypes[view.type].label, view.data, 0};
+      label_bytes = view.length * kTypes[view.type].bytes;
+      return true;
+    }
+    labels = {hel::LabelType::kConstant, nullptr, 0};
+    return napi_get_value_double(env, value, &labels.constant) == napi_ok;
+  }
+
+  size_t input_bytes() const { return input.length * kTypes[input.type].bytes; }
+
+  template <class Use>
+  hel::OtherLabels with_input(const Use& use) const {
+    return input.type == napi_float32_array ? use(static_cast<float*>(input.data))
+                                            : use(static_cast<double*>(input.data));
+  }
+
+  bool is_refused(const hel::OtherLabels& others) const { return others.count > 0 && policy == kError; }
+
+  // { index, count }
+  napi_value report(const hel::OtherLabels& others) const {
+    Napi::Object report = Napi::Object::New(env);
+    report.Set("index", static_cast<double>(others.first));
+    report.Set("count", static_cast<double>(others.count));
+    return report;
+  }
+};
+
+napi_value reduce(napi_env env, napi_callback_info info) {
+  Call call;
+  bool is_mean;
+  if (!call.unpack(env, info) || napi_get_value_bool(env, call.arguments[6], &is_mean) != napi_ok) {
+    return throw_error(env, kMemoryChanged);
+  }
+  hel::ExactSum sum;
+  const hel::OtherLabels others = call.with_input(
+      [&](auto* input) { return hel::reduce(sum, input, call.labels, call.input.length, call.settings); });
+  if (call.is_refused(others)) return call.report(others);
+  const size_t counted = call.input.length - (call.policy == kIgnore ? others.count : 0);
+  napi_value result;
+  napi_create_double(env, sum.round(is_mean ? counted : 1), &result);
+  return result;
+}
+
+napi_value forward(napi_env env, napi_callback_info info) {
+  Call call;
+  View out;
+  if (!call.unpack(env, info) || !out.from(env, call.arguments[6]) || out.type != call.input.type ||
+      out.length != call.input.length) {
+    return throw_error(env, kMemoryChanged);
+  }
+  const size_t bytes = call.input_bytes();
+  const bool is_partly_input = out.data != call.input.data && out.overlaps(call.input.data, bytes, bytes);
+  if (is_partly_input || out.overlaps(call.labels.data, call.label_bytes, bytes)) {
+    napi_throw_range_error(env, "ERR_INVALID_ARG_VALUE",
+                           is_partly_input ? "out must be the input itself or memory apart from it, got overlapping memory"
+                                           : "out must be memory apart from label, got overlapping memory");
+    return nullptr;
+  }
+  const hel::OtherLabels others = call.with_input([&](auto* input) {
+    return hel::forward(static_cast<decltype(input)>(out.data), input, call.labels, call.input.length, call.settings);
+  });
+  return call.is_refused(others) ? call.report(others) : nullptr;
+}
+
+hel::Totals* totals_of(napi_env env, napi_value value) {
+  View view;
+  const bool is_state = view.from(env, value) && view.type == napi_uint8_array && view.length == sizeof(hel::Totals) &&
+                        reinterpret_cast<uintptr_t>(view.data) % alignof(hel::Totals) == 0;
+  return is_state ? static_cast<hel::Totals*>(view.data) : nullptr;
+}
+
+napi_value accumulate(napi_env env, napi_callback_info info) {
+  Call call;
+  hel::Totals* totals;
+  if (!call.unpack(env, info) || (totals = totals_of(env, call.arguments[6])) == nullptr) {
+    return throw_error(env, kMemoryChanged);
+  }
+  hel::Totals part;
+  const hel::OtherLabels others = call.with_input(
+      [&](auto* input) { return hel::accumulate(part, input, call.labels, call.input.length, call.settings); });
+  if (call.is_refused(others)) return call.report(others);
+  totals->merge(part);
+  return nullptr;
+}
+
+hel::Totals& state(const Napi::CallbackInfo& info, size_t index) {
+  hel::Totals* totals = totals_of(info.Env(), info[index]);
+  if (totals == nullptr) throw Napi::TypeError::New(info.Env(), "the state of an accumulator was expected");
+  return *totals;
+}
+
+Napi::Value merge(const Napi::CallbackInfo& info) {
+  state(info, 0).merge(state(info, 1));
+  return info.Env().Undefined();
+}
+
+// [all, positives, negatives] × [count, sum, mean], then active negatives and others.
+Napi::Value totals(const Napi::CallbackInfo& info) {
+  const hel::Totals& totals = state(info, 0);
+  const bool counts_others = info[1].As<Napi::Number>().Uint32Value() != kIgnore;
+  hel::ExactSum all = totals.sums[0];
+  all.merge(totals.sums[1]);
+  const uint64_t count = totals.positives + totals.negatives + (counts_others ? totals.others : 0);
+  const struct {
+    uint64_t count;
+    const hel::ExactSum& sum;
+  } rows[] = {{count, all}, {totals.positives, totals.sums[0]}, {totals.negatives, totals.sums[1]}};
+  Napi::Array figures = Napi::Array::New(info.Env());
+  uint32_t length = 0;
+  const auto push = [&](double figure) { figures.Set(length++, figure); };
+  for (const auto& row : rows) {
+    push(static_cast<double>(row.count));
+    push(row.sum.round(1));
+    push(row.sum.round(row.count));
+  }
+  push(static_cast<double>(totals.active));
+  push(static_cast<double>(totals.others));
+  return figures;
+}
+
+// [positives, positiveSum, negatives, negativeSum, active, others]
+Napi::Value export_state(const Napi::CallbackInfo& info) {
+  const hel::Totals& totals = state(info, 0);
+  Napi::Array record = Napi::Array::New(info.Env());
+  record.Set(0u, static_cast<double>(totals.positives));
+  record.Set(1u, totals.sums[0].to_text());
+  record.Set(2u, static_cast<double>(totals.negatives));
+  record.Set(3u, totals.sums[1].to_text());
+  record.Set(4u, static_cast<double>(totals.active));
+  record.Set(5u, static_cast<double>(totals.others));
+  return record;
+}
+
+// False where a value is not a count, a text not canonical, or the figures contradict each other.
+Napi::Value import_state(const Napi::CallbackInfo& info) {
+  hel::Totals& totals = state(info, 0);
+  const Napi::Array record = info[1].As<Napi::Array>();
+  hel::Totals read;
+  const auto read_count = [&](uint32_t index, uint64_t& count) {
+    const Napi::Value value = record.Get(index);
+    if (!value.IsNumber()) return false;
+    const double number = value.As<Napi::Number>().DoubleValue();
+    const bool is_count = number >= 0 && number < 9007199254740992.0 && number == static_cast<double>(static_cast<uint64_t>(number));
+    count = is_count ? static_cast<uint64_t>(number) : 0;
+    return is_count;
+  };
+  const auto read_sum = [&](uint32_t index, uint64_t count, hel::ExactSum& sum) {
+    const Napi::Value value = record.Get(index);
+    return value.IsString() && hel::ExactSum::from_text(value.As<Napi::String>().Utf8Value(), sum) &&
+           (count > 0 || sum.is_zero());
+  };
+  const bool is_record = read_count(0, read.positives) && read_sum(1, read.positives, read.sums[0]) &&
+                         read_count(2, read.negatives) && read_sum(3, read.negatives, read.sums[1]) &&
+                         read_count(4, read.active) && read_count(5, read.others) && read.active <= read.negatives;
+  if (is_record) totals = read;
+  return Napi::Boolean::New(info.Env(), is_record);
+}
+
+Napi::Value instruction_sets(const Napi::CallbackInfo& info) {
+  Napi::Array names = Napi::Array::New(info.Env());
+  uint32_t length = 0;
+  for (const hel::Kernels* each : hel::supported_kernels()) names.Set(length++, std::string(each->name));
+  return names;
+}
+
+Napi::Value instruction_set(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), std::string(hel::kernels().name));
+}
+
+Napi::Value set_instruction_set(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), hel::select_kernels(info[0].As<Napi::String>().Utf8Value()));
+}
+
+Napi::Value num_threads(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(hel::num_threads()));
+}
+
+Napi::Value set_num_threads(const Napi::CallbackInfo& info) {
+  hel::set_num_threads(info[0].As<Napi::Number>().Uint32Value());
+  return info.Env().Undefined();
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  // The calls over elements take the C interface, which costs half as much a call.
+  const napi_property_descriptor calls[] = {
+      {"reduce", nullptr, reduce, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"forward", nullptr, forward, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"accumulate", nullptr, accumulate, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+  };
+  napi_define_properties(env, exports, std::size(calls), calls);
+  exports.Set("stateBytes", static_cast<double>(sizeof(hel::Totals)));
+  exports.Set("merge", Napi::Function::New<merge>(env));
+  exports.Set("totals", Napi::Function::New<totals>(env));
+  exports.Set("exportState", Napi::Function::New<export_state>(env));
+  exports.Set("importState", Napi::Function::New<import_state>(env));
+  exports.Set("instructionSets", Napi::Function::New<instruction_sets>(env));
+  exports.Set("instructionSet", Napi::Function::New<instruction_set>(env));
+  exports.Set("setInstructionSet", Napi::Function::New<set_instruction_set>(env));
+  exports.Set("numThreads", Napi::Function::New<num_threads>(env));
+  exports.Set("setNumThreads", Napi::Function::New<set_num_threads>(env));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(hinge_embedding_loss, init)

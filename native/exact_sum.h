@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace hinge_embedding_loss {
+
+// The exact sum of any number of doubles (below 2^53 of them), as one plain block of memory:
+//
+//     S = head + Σ limbs[i] · 2^(32 i − 1074)        unless `special` is not zero: then S = special
+//
+// so that order, grouping and merging never change it. All zeros is the empty sum. See docs/numerics.md.
+class ExactSum {
+ public:
+  // Leaves the limbs unset: they are cleared when the first value no longer fits the head.
+  ExactSum() : head_(0), special_(0), pending_(0), spilled_(0) {}
+
+  // Most sums of few values stay in the head: TwoSum gives its rounding error, and none is the common case.
+  void add(double value) {
+    const double sum = head_ + value;
+    const double part = sum - head_;
+    const double error = (head_ - (sum - part)) + (value - part);
+    if (error == 0) {
+      head_ = sum;
+    } else {
+      add_inexact(value, sum, error);
+    }
+  }
+
+  void merge(const ExactSum& other);
+
+  // S / divisor, rounded once to nearest, ties to even; divisor < 2^53. 0 / 0 is NaN.
+  double round(uint64_t divisor) const;
+
+  bool is_zero() const;
+
+  // Canonical text, equal for equal sums: "-0x1ap-4" is −26 · 2^−4. The digits neither begin nor end with 0, and the
+  // exponent is −1074 plus a multiple of 4; zero is "0x0p+0"; "NaN", "Infinity" and "-Infinity" stand for themselves.
+  std::string to_text() const;
+
+  // False, and an unspecified sum, where the text is not what to_text gives.
+  static bool from_text(std::string_view text, ExactSum& sum);
+
+ private:
+  // 2^53 doubles below 2^1024 stay below 2^1077, which is bit 2151: the top limbs only ever hold the sign.
+  static constexpr int kLimbs = 70;
+
+  struct Magnitude;
+
+  void add_inexact(double value, double sum, double error);
+  void deposit(double value);
+  void spill();
+  void propagate();
+
+  double head_;
+  double special_;    // the IEEE sum of the values that are not finite
+  uint32_t pending_;  // deposits since the last propagate
+  uint32_t spilled_;  // whether limbs_ is in use
+  int64_t limbs_[kLimbs];
+};
+
+}  // namespace hinge_embedding_loss

@@ -1,0 +1,194 @@
+#include "hinge_embedding_loss.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <mutex>
+#include <type_traits>
+
+#include "kernels.h"
+#include "parallel.h"
+#include "reduce.h"
+
+namespace hinge_embedding_loss {
+
+namespace {
+
+// The element type of a constant label: a pointer to it stays where it is.
+struct Constant {
+  double value;
+};
+
+template <class Use>
+auto with_labels(const Labels& labels, const Use& use) {
+  switch (labels.type) {
+    case LabelType::kFloat32: return use(static_cast<const float*>(labels.data));
+    case LabelType::kFloat64: return use(static_cast<const double*>(labels.data));
+    case LabelType::kInt8: return use(static_cast<const int8_t*>(labels.data));
+    case LabelType::kUint8: return use(static_cast<const uint8_t*>(labels.data));
+    case LabelType::kInt16: return use(static_cast<const int16_t*>(labels.data));
+    case LabelType::kUint16: return use(static_cast<const uint16_t*>(labels.data));
+    case LabelType::kInt32: return use(static_cast<const int32_t*>(labels.data));
+    case LabelType::kUint32: return use(static_cast<const uint32_t*>(labels.data));
+    case LabelType::kInt64: return use(static_cast<const int64_t*>(labels.data));
+    case LabelType::kUint64: return use(static_cast<const uint64_t*>(labels.data));
+    case LabelType::kConstant: break;
+  }
+  const Constant constant{labels.constant};
+  return use(&constant);
+}
+
+template <class L>
+bool encode(int8_t* codes, const L* labels, size_t begin, size_t n, const Settings& settings) {
+  return kernels().encode<L>()(codes, labels + begin, n, settings.positive_label, settings.negative_label);
+}
+bool encode(int8_t* codes, const Constant* label, size_t, size_t n, const Settings& settings) {
+  const int code = (label->value == settings.positive_label) - (label->value == settings.negative_label);
+  std::memset(codes, code, n);
+  return code == 0;
+}
+
+// Blocks after the first begin on a cache line of the input: a vector that straddles two costs twice.
+template <class T>
+size_t block_length(const T* input, size_t left) {
+  if (left <= kBlock) return left;
+  const size_t misaligned = reinterpret_cast<uintptr_t>(input) % 64 / sizeof(T);
+  return kBlock - misaligned;
+}
+
+// Calls visit(input, labels, n, index of the first) for each block of [begin, end), with labels of +1 and −1 only: those
+// of the caller where visit takes them and does not return false, else codes of them. Other labels are counted, and come
+// as an input of 0 with label +1, whose loss is 0.
+template <class T, class L, class Visit>
+void for_each_block(const T* input, const L* labels, size_t begin, size_t end, const Settings& settings,
+                    OtherLabels& others, const Visit& visit) {
+  constexpr bool kIsKernelLabel = std::is_same_v<L, T> || std::is_same_v<L, int8_t>;
+  const bool is_plain = settings.positive_label == 1 && settings.negative_label == -1;
+  size_t n;
+  for (size_t i = begin; i < end; i += n) {
+    n = block_length(input + i, end - i);
+    if constexpr (kIsKernelLabel) {
+      if (is_plain && visit(input + i, labels + i, n, i)) continue;
+    }
+    int8_t codes[kBlock];
+    if (!encode(codes, labels, i, n, settings)) {
+      visit(input + i, codes, n, i);
+      continue;
+    }
+    T masked[kBlock];
+    for (size_t j = 0; j < n; j++) {
+      const bool is_other = codes[j] == 0;
+      others.first = is_other ? std::min<uint64_t>(others.first, i + j) : others.first;
+      others.count += is_other;
+      masked[j] = is_other ? 0 : input[i + j];
+      codes[j] = is_other ? 1 : codes[j];
+    }
+    visit(masked, codes, n, i);
+  }
+}
+
+// Visits all blocks of input[n], on several threads where that is worth it. Each has a part of its own; `join` gets them
+// one at a time.
+template <class T, class MakePart, class Visit, class Join>
+OtherLabels visit_blocks(const T* input, const Labels& labels, size_t n, const Settings& settings,
+                         const MakePart& make_part, const Visit& visit, const Join& join) {
+  OtherLabels all_others;
+  std::mutex joining;
+  with_labels(labels, [&](const auto* data) {
+    parallel_for(n, [&](Ranges& ranges) {
+      auto part = make_part();
+      OtherLabels others;
+      for (size_t begin, end; ranges.next(begin, end);) {
+        for_each_block(input, data, begin, end, settings, others,
+                       [&](const T* x, const auto* y, size_t count, size_t index) {
+                         return visit(part, x, y, count, index);
+                       });
+      }
+      const std::lock_guard lock(joining);
+      join(part);
+      all_others.count += others.count;
+      all_others.first = std::min(all_others.first, others.first);
+    });
+  });
+  return all_others;
+}
+
+template <class T>
+Ladder start_ladder(const T* input, size_t n, T margin) {
+  const T first = n > 0 && std::isfinite(input[0]) ? std::abs(input[0]) : 0;
+  return Ladder::start(std::max(first, std::abs(margin)));
+}
+
+}  // namespace
+
+void Totals::merge(const Totals& other) {
+  for (int c = 0; c < 2; c++) sums[c].merge(other.sums[c]);
+  positives += other.positives;
+  negatives += other.negatives;
+  active += other.active;
+  others += other.others;
+}
+
+template <class T>
+OtherLabels forward(T* out, const T* input, const Labels& labels, size_t n, const Settings& settings) {
+  const T margin = static_cast<T>(settings.margin);
+  return visit_blocks(
+      input, labels, n, settings, [] { return 0; },
+      [&](int, const T* x, const auto* y, size_t count, size_t index) {
+        T copy[kBlock];
+        if (x == out + index) {  // a block that is visited twice must find its input again
+          std::memcpy(copy, x, count * sizeof(T));
+          x = copy;
+        }
+        return kernels().loss<T, std::decay_t<decltype(*y)>>().forward(out + index, x, y, count, margin);
+      },
+      [](int) {});
+}
+
+template <class T>
+OtherLabels reduce(ExactSum& sum, const T* input, const Labels& labels, size_t n, const Settings& settings) {
+  const T margin = static_cast<T>(settings.margin);
+  struct Part {
+    Ladder ladder;
+    ExactSum sum;
+  };
+  return visit_blocks(
+      input, labels, n, settings, [&] { return Part{start_ladder(input, n, margin), {}}; },
+      [&](Part& part, const T* x, const auto* y, size_t count, size_t) {
+        BlockSums block;
+        return reduce_block(part.ladder, false, x, y, count, margin, &part.sum, block);
+      },
+      [&](const Part& part) { sum.merge(part.sum); });
+}
+
+template <class T>
+OtherLabels accumulate(Totals& totals, const T* input, const Labels& labels, size_t n, const Settings& settings) {
+  const T margin = static_cast<T>(settings.margin);
+  struct Part {
+    Ladder ladder;
+    Totals totals;
+  };
+  const OtherLabels others = visit_blocks(
+      input, labels, n, settings, [&] { return Part{start_ladder(input, n, margin), {}}; },
+      [&](Part& part, const T* x, const auto* y, size_t count, size_t) {
+        BlockSums block;
+        if (!reduce_block(part.ladder, true, x, y, count, margin, part.totals.sums, block)) return false;
+        part.totals.positives += count - block.negatives;
+        part.totals.negatives += block.negatives;
+        part.totals.active += block.active;
+        return true;
+      },
+      [&](const Part& part) { totals.merge(part.totals); });
+  totals.positives -= others.count;  // they came as positives
+  totals.others += others.count;
+  return others;
+}
+
+template OtherLabels forward(float*, const float*, const Labels&, size_t, const Settings&);
+template OtherLabels forward(double*, const double*, const Labels&, size_t, const Settings&);
+template OtherLabels reduce(ExactSum&, const float*, const Labels&, size_t, const Settings&);
+template OtherLabels reduce(ExactSum&, const double*, const Labels&, size_t, const Settings&);
+template OtherLabels accumulate(Totals&, const float*, const Labels&, size_t, const Settings&);
+template OtherLabels accumulate(Totals&, const double*, const Labels&, size_t, const Settings&);
+
+}  // namespace hinge_embedding_loss

@@ -1,0 +1,43 @@
+#if defined(__x86_64__)
+
+#include "kernels_common.h"
+
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
+#else
+#pragma GCC target("avx2")
+#endif
+
+namespace hinge_embedding_loss::avx2 {
+namespace {
+
+inline __m256 max(__m256 a, __m256 b) { return _mm256_max_ps(a, b); }
+inline __m256 min(__m256 a, __m256 b) { return _mm256_min_ps(a, b); }
+inline __m256d max(__m256d a, __m256d b) { return _mm256_max_pd(a, b); }
+inline __m256d min(__m256d a, __m256d b) { return _mm256_min_pd(a, b); }
+inline __m256d widen_low(__m256 a) { return _mm256_cvtps_pd(_mm256_castps256_ps128(a)); }
+inline __m256d widen_high(__m256 a) { return _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1)); }
+
+template <size_t kBytes>
+__m256i sign_extend(const int8_t* codes) {
+  if constexpr (kBytes == 4) {
+    return _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes)));
+  } else {
+    return _mm256_cvtepi8_epi64(_mm_loadu_si32(codes));
+  }
+}
+
+}  // namespace
+}  // namespace hinge_embedding_loss::avx2
+
+#define KERNELS_NAMESPACE avx2
+#define KERNELS_NAME "avx2"
+#define KERNELS_VECTOR_BYTES 32
+#define KERNELS_SUPPORTED __builtin_cpu_supports("avx2")
+#include "kernels.inl"
+
+#ifdef __clang__
+#pragma clang attribute pop
+#endif
+
+#endif

@@ -1,0 +1,43 @@
+#if defined(__x86_64__)
+
+#include "kernels_common.h"
+
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))), apply_to = function)
+#else
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl")
+#endif
+
+namespace hinge_embedding_loss::avx512 {
+namespace {
+
+inline __m512 max(__m512 a, __m512 b) { return _mm512_max_ps(a, b); }
+inline __m512 min(__m512 a, __m512 b) { return _mm512_min_ps(a, b); }
+inline __m512d max(__m512d a, __m512d b) { return _mm512_max_pd(a, b); }
+inline __m512d min(__m512d a, __m512d b) { return _mm512_min_pd(a, b); }
+inline __m512d widen_low(__m512 a) { return _mm512_cvtps_pd(_mm512_castps512_ps256(a)); }
+inline __m512d widen_high(__m512 a) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1)); }
+
+template <size_t kBytes>
+__m512i sign_extend(const int8_t* codes) {
+  if constexpr (kBytes == 4) {
+    return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
+  } else {
+    return _mm512_cvtepi8_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes)));
+  }
+}
+
+}  // namespace
+}  // namespace hinge_embedding_loss::avx512
+
+#define KERNELS_NAMESPACE avx512
+#define KERNELS_NAME "avx512"
+#define KERNELS_VECTOR_BYTES 64
+#define KERNELS_SUPPORTED __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
+#include "kernels.inl"
+
+#ifdef __clang__
+#pragma clang attribute pop
+#endif
+
+#endif

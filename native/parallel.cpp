@@ -1,0 +1,183 @@
+#include "parallel.h"
+
+#include <sched.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <fstream>
+#include <mutex>
+#include <string>
+#include <system_error>
+#include <thread>
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#else
+#include <cfenv>
+#endif
+
+namespace hinge_embedding_loss {
+
+namespace {
+
+// Elements one thread takes at a time: enough that taking them costs nothing, few enough to share the end evenly.
+constexpr size_t kRange = size_t{1} << 15;
+
+// Below, waking another thread costs more than it saves.
+constexpr size_t kParallelMin = size_t{1} << 16;
+
+// Round to nearest, subnormals kept: what exactness needs, whatever the host program has set.
+class DefaultFloatEnvironment {
+ public:
+#if defined(__x86_64__)
+  DefaultFloatEnvironment() : saved_(_mm_getcsr()) {
+    if ((saved_ & ~kStatus) != kDefault) _mm_setcsr(kDefault);
+  }
+  ~DefaultFloatEnvironment() {
+    if ((saved_ & ~kStatus) != kDefault) _mm_setcsr(saved_);
+  }
+
+ private:
+  static constexpr unsigned kStatus = 0x3f;
+  static constexpr unsigned kDefault = 0x1f80;
+  const unsigned saved_;
+#else
+  DefaultFloatEnvironment() {
+    std::fegetenv(&saved_);
+    std::fesetenv(FE_DFL_ENV);
+  }
+  ~DefaultFloatEnvironment() { std::fesetenv(&saved_); }
+
+ private:
+  std::fenv_t saved_;
+#endif
+};
+
+// Processors that this process's control group, version 2 or 1, and those above it grant; or `limit`.
+size_t control_group_limit(size_t limit) {
+  const auto apply = [&limit](double quota, double period) {
+    if (quota > 0 && period > 0) limit = std::min(limit, static_cast<size_t>((quota + period - 1) / period));
+  };
+  std::ifstream groups("/proc/self/cgroup");
+  for (std::string line; std::getline(groups, line);) {
+    const size_t first = line.find(':');
+    const size_t second = line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
+    const bool is_version_2 = controllers == ",,";
+    if (!is_version_2 && controllers.find(",cpu,") == std::string::npos) continue;
+    for (std::string path = line.substr(second + 1);; path.resize(path.find_last_of('/'))) {
+      if (path == "/") path.clear();
+      double quota = 0, period = 0;
+      if (is_version_2) {
+        std::ifstream("/sys/fs/cgroup" + path + "/cpu.max") >> quota >> period;  // "max 100000" leaves both 0
+      } else {
+        std::ifstream("/sys/fs/cgroup/cpu" + path + "/cpu.cfs_quota_us") >> quota;
+        std::ifstream("/sys/fs/cgroup/cpu" + path + "/cpu.cfs_period_us") >> period;
+      }
+      apply(quota, period);
+      if (path.find('/') == std::string::npos) break;
+    }
+  }
+  return std::max(limit, size_t{1});
+}
+
+size_t available_processors() {
+#if defined(__linux__)
+  cpu_set_t set;
+  const bool has_affinity = sched_getaffinity(0, sizeof set, &set) == 0;
+  const size_t processors = has_affinity ? CPU_COUNT(&set) : std::thread::hardware_concurrency();
+#else
+  const size_t processors = std::thread::hardware_concurrency();
+#endif
+  return control_group_limit(std::max(processors, size_t{1}));
+}
+
+std::atomic<size_t>& thread_count() {
+  static std::atomic<size_t> count = available_processors();
+  return count;
+}
+
+using Call = void (*)(const void* body, Ranges& ranges);
+
+class Pool {
+ public:
+  // False where another call has the threads.
+  bool run(Call call, const void* body, Ranges& ranges, size_t helpers) {
+    const std::unique_lock running(running_, std::try_to_lock);
+    if (!running) return false;
+    {
+      const std::lock_guard lock(mutex_);
+      grow(helpers);
+      call_ = call;
+      body_ = body;
+      ranges_ = &ranges;
+      wanted_ = helpers;
+    }
+    wake_.notify_all();
+    call(body, ranges);
+    std::unique_lock lock(mutex_);
+    wanted_ = 0;  // who wakes only now finds nothing to do
+    done_.wait(lock, [this] { return busy_ == 0; });
+    return true;
+  }
+
+ private:
+  void grow(size_t helpers) {
+    sigset_t all, previous;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &previous);  // signals are for the host's threads
+    try {
+      for (; size_ < helpers; size_++) std::thread(&Pool::work, this).detach();
+    } catch (const std::system_error&) {
+      // The system gives no more threads: those there are do the work.
+    }
+    pthread_sigmask(SIG_SETMASK, &previous, nullptr);
+  }
+
+  void work() {
+    const DefaultFloatEnvironment environment;
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      wake_.wait(lock, [this] { return wanted_ > 0; });
+      wanted_--;
+      busy_++;
+      lock.unlock();
+      call_(body_, *ranges_);
+      lock.lock();
+      if (--busy_ == 0) done_.notify_one();
+    }
+  }
+
+  std::mutex running_;
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable wake_, done_;
+  size_t size_ = 0;
+  size_t wanted_ = 0;
+  size_t busy_ = 0;
+  Call call_ = nullptr;
+  const void* body_ = nullptr;
+  Ranges* ranges_ = nullptr;
+};
+
+// Never destroyed: its threads wait in it until the process ends.
+Pool& pool() {
+  static Pool& pool = *new Pool;
+  return pool;
+}
+
+}  // namespace
+
+size_t num_threads() { return thread_count().load(std::memory_order_relaxed); }
+
+void set_num_threads(size_t count) { thread_count().store(count, std::memory_order_relaxed); }
+
+void run_parallel(size_t n, Call call, const void* body) {
+  const DefaultFloatEnvironment environment;
+  const size_t threads = n < kParallelMin ? 1 : std::min(num_threads(), (n + kRange - 1) / kRange);
+  Ranges ranges(n, threads == 1 ? n : kRange);
+  if (threads == 1 || !pool().run(call, body, ranges, threads - 1)) call(body, ranges);
+}
+
+}  // namespace hinge_embedding_loss
