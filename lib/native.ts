@@ -82,7 +82,7 @@ export interface Native {
 
   instructionSets(): string[]
   instructionSet(): string
-  setInstructionSet(name: string): void
+  setInstructionSet(name: string): boolean
   numThreads(): number
   setNumThreads(count: number): void
 }
