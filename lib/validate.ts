@@ -55,9 +55,23 @@ export function assertOneOf<T extends string>(name: string, value: unknown, allo
   }
 }
 
-/** An options object, or undefined for none given. */
-export function assertOptions(name: string, value: unknown): asserts value is object | undefined {
-  if (value !== undefined && (typeof value !== 'object' || value === null || Array.isArray(value))) {
+/** An object with no other properties than the known ones, or undefined for none given. */
+export function assertOptions(
+  name: string,
+  value: unknown,
+  known: readonly string[],
+): asserts value is object | undefined {
+  if (value === undefined) return
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalidArgument('ERR_INVALID_ARG_TYPE', name, 'an object', describe(value))
+  }
+  const unknown = Object.keys(value).find((key) => !known.includes(key))
+  if (unknown !== undefined) {
+    throw invalidArgument(
+      'ERR_INVALID_ARG_VALUE',
+      name,
+      `an object of ${known.join(', ')}`,
+      `one with ${describe(unknown)}`,
+    )
   }
 }

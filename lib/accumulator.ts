@@ -1,0 +1,234 @@
+import { native, type StateRecord } from './native.ts'
+import { invalidLabel, type MarginOptions, readLabels, readSettings, type Settings, settingNames } from './scoring.ts'
+import { asInput, type TensorLike } from './tensor.ts'
+import { assertOptions, describe, invalidArgument } from './validate.ts'
+
+/** Count, exact sum rounded once, and exact mean rounded once (NaN of none) of one class or of all elements. */
+export interface ClassTotals {
+  readonly count: number
+  readonly sum: number
+  readonly mean: number
+}
+
+export interface NegativeTotals extends ClassTotals {
+  /** how many negatives lie inside the margin, x < Δ: those with a loss and a gradient */
+  readonly active: number
+}
+
+/** A `LossAccumulator` as JSON: equal totals give equal JSON. The sums are exact: `-0x1ap-4` is −26 · 2⁻⁴. */
+export interface LossAccumulatorJSON extends Required<MarginOptions> {
+  version: 1
+  positives: { count: number; sum: string }
+  negatives: { count: number; sum: string; active: number }
+  others: number
+}
+
+/**
+ * Exact totals of the hinge embedding loss over any number of batches, streams, files or machines: whatever the batching
+ * and the order, the same totals, bit for bit.
+ *
+ * @example
+ * const total = new LossAccumulator({ margin: 1 })
+ * total.update([0.25, 1.5], [1, -1]).update([0.5], [-1])
+ * total.mean // 0.25: the losses are 0.25, 0 and 0.5
+ */
+export class LossAccumulator {
+  readonly #settings: Settings
+  readonly #state = new Uint8Array(native.stateBytes)
+  /** Elements seen, which stay countable. */
+  #size = 0
+
+  /**
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: an option is not of its kind
+   * @throws {RangeError} ERR_INVALID_ARG_VALUE: an option is not one of its values, or none there is
+   */
+  constructor(options?: MarginOptions) {
+    assertOptions('options', options, settingNames)
+    this.#settings = readSettings(options)
+  }
+
+  /**
+   * Adds a batch; one that throws has added nothing.
+   *
+   * @param input float32 or float64, of any shape
+   * @param label of the input's shape and any numeric dtype, or one number for all elements
+   * @throws as `HingeEmbeddingLoss.forward` does
+   */
+  update(input: TensorLike, label: TensorLike): this {
+    const settings = this.#settings
+    const { margin, positiveLabel, negativeLabel, policy } = settings
+    const x = asInput('input', input)
+    const y = readLabels(label, x, settings)
+    const size = this.#sizeWith('input', x.size)
+    const others = native.accumulate(x.data, y, margin, positiveLabel, negativeLabel, policy, this.#state)
+    if (others !== undefined) throw invalidLabel(others, y, settings)
+    this.#size = size
+    return this
+  }
+
+  /** Over all counted elements. */
+  get count(): number {
+    return this.#totals().all.count
+  }
+
+  get sum(): number {
+    return this.#totals().all.sum
+  }
+
+  get mean(): number {
+    return this.#totals().all.mean
+  }
+
+  get positives(): ClassTotals {
+    return this.#totals().positives
+  }
+
+  get negatives(): NegativeTotals {
+    return this.#totals().negatives
+  }
+
+  /** Labels that were neither, where `otherLabels` lets them pass. */
+  get others(): number {
+    return this.#totals().others
+  }
+
+  get margin(): number {
+    return this.#settings.margin
+  }
+
+  get positiveLabel(): number {
+    return this.#settings.positiveLabel
+  }
+
+  get negativeLabel(): number {
+    return this.#settings.negativeLabel
+  }
+
+  get otherLabels(): Settings['otherLabels'] {
+    return this.#settings.otherLabels
+  }
+
+  /**
+   * Adds all that `other` has.
+   *
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: `other` is no LossAccumulator
+   * @throws {RangeError} ERR_INVALID_ARG_VALUE: its margin or the reading of its labels differs
+   */
+  merge(other: LossAccumulator): this {
+    if (typeof other !== 'object' || other === null || !(#state in other)) {
+      throw invalidArgument('ERR_INVALID_ARG_TYPE', 'other', 'a LossAccumulator', describe(other))
+    }
+    for (const name of settingNames) {
+      const [own, its] = [this[name], other[name]]
+      if (own === its) continue
+      throw invalidArgument('ERR_INVALID_ARG_VALUE', 'other', `of the same ${name}, ${describe(own)}`, describe(its))
+    }
+    this.#size = this.#sizeWith('other', other.#size)
+    native.merge(this.#state, other.#state)
+    return this
+  }
+
+  /** A new accumulator of all that the given ones have; they stay as they are. */
+  static merge(...accumulators: LossAccumulator[]): LossAccumulator {
+    const [first] = accumulators
+    if (!(first instanceof LossAccumulator)) {
+      throw invalidArgument('ERR_INVALID_ARG_TYPE', 'accumulators', 'one LossAccumulator or more', describe(first))
+    }
+    const merged = new LossAccumulator(settingsOf(first))
+    for (const accumulator of accumulators) merged.merge(accumulator)
+    return merged
+  }
+
+  toJSON(): LossAccumulatorJSON {
+    const [positives, positiveSum, negatives, negativeSum, active, others] = native.exportState(this.#state)
+    return {
+      version: 1,
+      ...settingsOf(this),
+      positives: { count: positives, sum: positiveSum },
+      negatives: { count: negatives, sum: negativeSum, active },
+      others,
+    }
+  }
+
+  /**
+   * The accumulator that `toJSON` gave `object` for.
+   *
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: `object` is no object
+   * @throws {RangeError} ERR_INVALID_ARG_VALUE: it is not what `toJSON` gives
+   */
+  static fromJSON(object: unknown): LossAccumulator {
+    if (typeof object !== 'object' || object === null) {
+      throw invalidArgument('ERR_INVALID_ARG_TYPE', 'object', 'what LossAccumulator.toJSON gives', describe(object))
+    }
+    const json = plain(object)
+    assertLike('object', json, new LossAccumulator().toJSON())
+    const { version, positives, negatives, others, ...options } = json
+    if (version !== 1) throw malformed('object.version', '1', version)
+
+    const accumulator = new LossAccumulator(options)
+    const record: StateRecord = [
+      positives.count,
+      positives.sum,
+      negatives.count,
+      negatives.sum,
+      negatives.active,
+      others,
+    ]
+    if (!native.importState(accumulator.#state, record) || negatives.sum.startsWith('-')) {
+      throw malformed('object', 'figures that toJSON gives together', JSON.stringify(record))
+    }
+    if (others > 0 && options.otherLabels === 'error') throw malformed('object.others', `0 under 'error'`, others)
+    accumulator.#size = accumulator.#sizeWith('object', positives.count + negatives.count + others)
+    return accumulator
+  }
+
+  #sizeWith(name: string, more: number): number {
+    const size = this.#size + more
+    if (Number.isSafeInteger(size)) return size
+    throw invalidArgument('ERR_INVALID_ARG_VALUE', name, 'below 2^53 elements in all', String(size))
+  }
+
+  #totals(): { all: ClassTotals; positives: ClassTotals; negatives: NegativeTotals; others: number } {
+    const figures = native.totals(this.#state, this.#settings.policy)
+    const [all, positives, negatives] = [0, 3, 6].map((at) => {
+      const [count, sum, mean] = figures.slice(at, at + 3) as [number, number, number]
+      return { count, sum, mean }
+    }) as [ClassTotals, ClassTotals, ClassTotals]
+    const [active, others] = figures.slice(9) as [number, number]
+    return { all, positives, negatives: { ...negatives, active }, others }
+  }
+}
+
+function settingsOf({ margin, positiveLabel, negativeLabel, otherLabels }: LossAccumulator): Required<MarginOptions> {
+  return { margin, positiveLabel, negativeLabel, otherLabels }
+}
+
+function malformed(place: string, expected: string, actual: unknown): Error {
+  return invalidArgument(
+    'ERR_INVALID_ARG_VALUE',
+    place,
+    expected,
+    typeof actual === 'string' ? actual : describe(actual),
+  )
+}
+
+/** A copy without getters, prototypes or other surprises. */
+function plain(object: object): unknown {
+  try {
+    return JSON.parse(JSON.stringify(object))
+  } catch (cause) {
+    throw Object.assign(malformed('object', 'what LossAccumulator.toJSON gives', 'no JSON'), { cause })
+  }
+}
+
+/** The same keys with values of the same types, all the way down. */
+function assertLike<T>(place: string, value: unknown, like: T): asserts value is T {
+  if (typeof value !== typeof like || value === null) throw malformed(place, `a ${typeof like}`, value)
+  if (typeof like !== 'object') return
+  const [keys, known] = [Object.keys(value as object), Object.keys(like as object)]
+  const unknown = keys.find((key) => !known.includes(key))
+  if (unknown !== undefined) throw malformed(place, `an object of ${known.join(', ')}`, `one with ${describe(unknown)}`)
+  for (const key of known) {
+    assertLike(`${place}.${key}`, (value as Record<string, unknown>)[key], (like as Record<string, unknown>)[key])
+  }
+}

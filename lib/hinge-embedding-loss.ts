@@ -1,0 +1,182 @@
+import { type InputData, native } from './native.ts'
+import { invalidLabel, type MarginOptions, readLabels, readSettings, type Settings } from './scoring.ts'
+import { asInput, asOut, type InputTensor, type Tensor, type TensorLike } from './tensor.ts'
+import { assertOneOf, assertOptions, describe, invalidArgument } from './validate.ts'
+
+const reductions = ['none', 'mean', 'sum'] as const
+
+export type Reduction = (typeof reductions)[number]
+
+/** A tensor for `'none'`, a number for `'mean'` and `'sum'`. */
+export type Result<R extends Reduction> = R extends 'none' ? InputTensor : number
+
+export interface HingeEmbeddingLossOptions<R extends Reduction = Reduction> extends MarginOptions {
+  /** what to make of the elementwise losses; default `'mean'` */
+  reduction?: R
+  /** shown by `toString` and at the head of error messages */
+  name?: string
+}
+
+export interface ForwardOptions {
+  /** for reduction `'none'`: where the losses go; of the input's dtype and size; may be the input itself */
+  out?: InputData | Tensor
+}
+
+/** In the order that `toString` shows them. */
+const optionNames = ['margin', 'reduction', 'positiveLabel', 'negativeLabel', 'otherLabels', 'name'] as const
+
+const inspect = Symbol.for('nodejs.util.inspect.custom')
+
+interface Loss<R extends Reduction> {
+  readonly settings: Settings
+  readonly reduction: R
+  readonly name: string
+}
+
+function readOptions<R extends Reduction>(options: HingeEmbeddingLossOptions<R> | undefined): Loss<R> {
+  assertOptions('options', options, optionNames)
+  const { reduction = 'mean' as R, name = '' } = options ?? {}
+  assertOneOf<R>('reduction', reduction, reductions as readonly Reduction[] as readonly R[])
+  if (typeof name !== 'string') throw invalidArgument('ERR_INVALID_ARG_TYPE', 'name', 'a string', describe(name))
+  return { settings: readSettings(options), reduction, name }
+}
+
+const defaults = optionsOf(readOptions(undefined))
+
+function optionsOf<R extends Reduction>({
+  settings,
+  reduction,
+  name,
+}: Loss<R>): Required<HingeEmbeddingLossOptions<R>> {
+  const { margin, positiveLabel, negativeLabel, otherLabels } = settings
+  return { margin, reduction, positiveLabel, negativeLabel, otherLabels, name }
+}
+
+function compute(
+  { settings, reduction }: Loss<Reduction>,
+  input: TensorLike,
+  label: TensorLike,
+  options?: ForwardOptions,
+): InputTensor | number {
+  const { margin, positiveLabel, negativeLabel, policy } = settings
+  const x = asInput('input', input)
+  const out = options === undefined ? undefined : readOut(options, reduction)
+  const y = readLabels(label, x, settings)
+  if (reduction === 'none') {
+    const losses = asOut('out', out, x)
+    const others = native.forward(x.data, y, margin, positiveLabel, negativeLabel, policy, losses.data)
+    if (others !== undefined) throw invalidLabel(others, y, settings)
+    return losses
+  }
+  const result = native.reduce(x.data, y, margin, positiveLabel, negativeLabel, policy, reduction === 'mean')
+  if (typeof result !== 'number') throw invalidLabel(result, y, settings)
+  return result
+}
+
+function readOut(options: ForwardOptions, reduction: Reduction): unknown {
+  assertOptions('options', options, ['out'])
+  if (options.out === undefined || reduction === 'none') return options.out
+  throw invalidArgument('ERR_INVALID_ARG_VALUE', 'out', `left out for reduction '${reduction}'`, describe(options.out))
+}
+
+/** The same error, its message headed by the name of the loss it came from. */
+function headed(error: unknown, name: string): unknown {
+  if (name !== '' && error instanceof Error && 'code' in error) error.message = `${name}: ${error.message}`
+  return error
+}
+
+/** What makes instances functions: to call one is to call its `forward`. */
+const Callable = function () {
+  const self = (input: TensorLike, label: TensorLike) => (self as unknown as HingeEmbeddingLoss).forward(input, label)
+  return Object.setPrototypeOf(self, new.target.prototype)
+} as unknown as new () => object
+Object.setPrototypeOf(Callable.prototype, Function.prototype)
+
+// biome-ignore lint/style/useShorthandFunctionType: merged with the class, it types instances that can be called
+export interface HingeEmbeddingLoss<R extends Reduction = 'mean'> {
+  /** The same as `forward`. */
+  (input: TensorLike, label: TensorLike): Result<R>
+}
+
+/**
+ * The hinge embedding loss of input x (a distance or energy) and label y, for a margin Δ:
+ *
+ *     l = x               where y is the positive label: similar pairs
+ *     l = max(0, Δ − x)   where y is the negative label: dissimilar pairs
+ *
+ * reduced to its mean or sum over all elements, exact and rounded once, or left as it is. The formula and its arithmetic
+ * are those of `paddle.nn.HingeEmbeddingLoss` and `torch.nn.HingeEmbeddingLoss`. Instances are functions.
+ *
+ * @example
+ * const criterion = new HingeEmbeddingLoss({ margin: 1 })
+ * criterion([0.2, 1.7, 0.4], [1, -1, -1]) // the mean of 0.2, 0 and 0.6
+ */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the one way to type instances that can be called
+export class HingeEmbeddingLoss<R extends Reduction = 'mean'> extends Callable {
+  declare readonly margin: number
+  declare readonly reduction: R
+  declare readonly name: string
+  declare readonly positiveLabel: number
+  declare readonly negativeLabel: number
+  declare readonly otherLabels: Settings['otherLabels']
+  readonly #loss: Loss<R>
+
+  /**
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: an option is not of its kind
+   * @throws {RangeError} ERR_INVALID_ARG_VALUE: an option is not one of its values, or none there is
+   */
+  constructor(options?: HingeEmbeddingLossOptions<R>) {
+    super()
+    this.#loss = readOptions(options)
+    for (const [name, value] of Object.entries(optionsOf(this.#loss))) {
+      Object.defineProperty(this, name, { value, enumerable: true, writable: false, configurable: false })
+    }
+  }
+
+  /**
+   * @param input float32 or float64, of any shape
+   * @param label of the input's shape and any numeric dtype, or one number for all elements
+   * @returns for `'mean'` and `'sum'` a number, the exact result rounded once to float64 (of no elements NaN and 0); for
+   * `'none'` a tensor of the input's dtype and shape
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: an argument is no tensor, or of another dtype
+   * @throws {RangeError} ERR_SHAPE_MISMATCH: label or out differ from the input in shape
+   * @throws {RangeError} ERR_INVALID_LABEL: a label is neither, under `otherLabels: 'error'`; `out` is then unspecified
+   * @throws {RangeError} ERR_INVALID_ARG_VALUE: `out` overlaps input or label, or the margin overflows float32
+   */
+  forward(input: TensorLike, label: TensorLike, options?: ForwardOptions): Result<R> {
+    try {
+      return compute(this.#loss, input, label, options) as Result<R>
+    } catch (error) {
+      throw headed(error, this.name)
+    }
+  }
+
+  override toString(): string {
+    const shown = optionNames.filter((name, i) => i < 2 || this[name] !== defaults[name])
+    const write = (value: string | number) => (typeof value === 'string' ? `'${value}'` : value)
+    return `HingeEmbeddingLoss(${shown.map((name) => `${name}=${write(this[name])}`).join(', ')})`
+  }
+
+  [inspect](): string {
+    return this.toString()
+  }
+}
+
+/**
+ * `new HingeEmbeddingLoss(options).forward(input, label)` in one step.
+ *
+ * @example
+ * hingeEmbeddingLoss([[3, 3, 9]], [[-1, 1, 1]], { margin: 6, reduction: 'sum' }) // 15
+ */
+export function hingeEmbeddingLoss<R extends Reduction = 'mean'>(
+  input: TensorLike,
+  label: TensorLike,
+  options?: HingeEmbeddingLossOptions<R>,
+): Result<R> {
+  const loss = readOptions(options)
+  try {
+    return compute(loss, input, label) as Result<R>
+  } catch (error) {
+    throw headed(error, loss.name)
+  }
+}
