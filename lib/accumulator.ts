@@ -1,6 +1,6 @@
 import { native, type StateRecord } from './native.ts'
 import { invalidLabel, type MarginOptions, readLabels, readSettings, type Settings, settingNames } from './scoring.ts'
-import { asInput, type TensorLike } from './tensor.ts'
+import { asInput, type TensorLike } from './tensor-like.ts'
 import { assertOptions, describe, invalidArgument } from './validate.ts'
 
 /** Count, exact sum rounded once, and exact mean rounded once (NaN of none) of one class or of all elements. */

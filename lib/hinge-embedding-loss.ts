@@ -1,6 +1,7 @@
 import { type InputData, native } from './native.ts'
 import { invalidLabel, type MarginOptions, readLabels, readSettings, type Settings } from './scoring.ts'
-import { asInput, asOut, type InputTensor, type Tensor, type TensorLike } from './tensor.ts'
+import type { InputTensor, Tensor } from './tensor.ts'
+import { asInput, asOut, type TensorLike } from './tensor-like.ts'
 import { assertOneOf, assertOptions, describe, invalidArgument } from './validate.ts'
 
 const reductions = ['none', 'mean', 'sum'] as const
@@ -92,9 +93,9 @@ const Callable = function () {
 } as unknown as new () => object
 Object.setPrototypeOf(Callable.prototype, Function.prototype)
 
-// biome-ignore lint/style/useShorthandFunctionType: merged with the class, it types instances that can be called
 export interface HingeEmbeddingLoss<R extends Reduction = 'mean'> {
   /** The same as `forward`. */
+  // biome-ignore lint/style/useShorthandFunctionType: merged with the class, it types instances that can be called
   (input: TensorLike, label: TensorLike): Result<R>
 }
 

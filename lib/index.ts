@@ -1,4 +1,5 @@
 export { type ClassTotals, LossAccumulator, type LossAccumulatorJSON, type NegativeTotals } from './accumulator.ts'
+export type { DType, TensorDType } from './dtypes.ts'
 export {
   type ForwardOptions,
   HingeEmbeddingLoss,
@@ -10,13 +11,5 @@ export {
 export type { InputData, LabelData, OtherLabelPolicy } from './native.ts'
 export { getNumThreads, type RuntimeInfo, runtimeInfo, setNumThreads } from './runtime.ts'
 export type { InvalidLabelError, LabelOptions, MarginOptions } from './scoring.ts'
-export {
-  type DType,
-  type InputTensor,
-  type Nested,
-  type NestedArray,
-  Tensor,
-  type TensorDType,
-  type TensorLike,
-  tensor,
-} from './tensor.ts'
+export { type InputTensor, type Nested, Tensor } from './tensor.ts'
+export { type NestedArray, type TensorLike, tensor } from './tensor-like.ts'

@@ -1,6 +1,7 @@
 import type { LabelData, OtherLabelPolicy, OtherLabels } from './native.ts'
 import { otherLabelPolicies } from './native.ts'
-import { assertSameShape, assertUnchanged, asTensor, type InputTensor, type TensorLike } from './tensor.ts'
+import { assertSameShape, assertUnchanged, type InputTensor } from './tensor.ts'
+import { asTensor, type TensorLike } from './tensor-like.ts'
 import { assertFinite, assertOneOf, invalidArgument } from './validate.ts'
 
 /** How labels are read. */

@@ -1,5 +1,5 @@
-// Node-API only: unpack, call, return. lib/native.ts types what is exported here, and lib/ checks every argument before it
-// comes; the checks here only keep memory safe, should a caller change it in between.
+// Node-API only: unpack, call, return. lib/native.ts types what is exported here, and lib/ checks every
+// argument before it comes; the checks here only keep memory safe, should a caller change it in between.
 
 #include <napi.h>
 
@@ -37,10 +37,10 @@ constexpr struct {
   hel::LabelType label;
   size_t bytes;
 } kTypes[] = {
-    {hel::LabelType::kInt8, 1},    {hel::LabelType::kUint8, 1},   {hel::LabelType::kUint8, 1},
-    {hel::LabelType::kInt16, 2},   {hel::LabelType::kUint16, 2},  {hel::LabelType::kInt32, 4},
-    {hel::LabelType::kUint32, 4},  {hel::LabelType::kFloat32, 4}, {hel::LabelType::kFloat64, 8},
-    {hel::LabelType::kInt64, 8},   {hel::LabelType::kUint64, 8},
+    {hel::LabelType::kInt8, 1},   {hel::LabelType::kUint8, 1},   {hel::LabelType::kUint8, 1},
+    {hel::LabelType::kInt16, 2},  {hel::LabelType::kUint16, 2},  {hel::LabelType::kInt32, 4},
+    {hel::LabelType::kUint32, 4}, {hel::LabelType::kFloat32, 4}, {hel::LabelType::kFloat64, 8},
+    {hel::LabelType::kInt64, 8},  {hel::LabelType::kUint64, 8},
 };
 
 napi_value throw_error(napi_env env, const char* message) {
@@ -63,9 +63,12 @@ struct Call {
   bool unpack(napi_env environment, napi_callback_info info) {
     env = environment;
     size_t count = kArguments;
-    if (napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr) != napi_ok || count != kArguments) return false;
-    return input.from(env, arguments[0]) && (input.type == napi_float32_array || input.type == napi_float64_array) &&
-           unpack_labels(arguments[1]) && napi_get_value_double(env, arguments[2], &settings.margin) == napi_ok &&
+    if (napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr) != napi_ok || count != kArguments)
+      return false;
+    return input.from(env, arguments[0]) &&
+           (input.type == napi_float32_array || input.type == napi_float64_array) &&
+           unpack_labels(arguments[1]) &&
+           napi_get_value_double(env, arguments[2], &settings.margin) == napi_ok &&
            napi_get_value_int32(env, arguments[3], &settings.positive_label) == napi_ok &&
            napi_get_value_int32(env, arguments[4], &settings.negative_label) == napi_ok &&
            napi_get_value_uint32(env, arguments[5], &policy) == napi_ok;
@@ -128,20 +131,23 @@ napi_value forward(napi_env env, napi_callback_info info) {
   const size_t bytes = call.input_bytes();
   const bool is_partly_input = out.data != call.input.data && out.overlaps(call.input.data, bytes, bytes);
   if (is_partly_input || out.overlaps(call.labels.data, call.label_bytes, bytes)) {
-    napi_throw_range_error(env, "ERR_INVALID_ARG_VALUE",
-                           is_partly_input ? "out must be the input itself or memory apart from it, got overlapping memory"
-                                           : "out must be memory apart from label, got overlapping memory");
+    napi_throw_range_error(
+        env, "ERR_INVALID_ARG_VALUE",
+        is_partly_input ? "out must be the input itself or memory apart from it, got overlapping memory"
+                        : "out must be memory apart from label, got overlapping memory");
     return nullptr;
   }
   const hel::OtherLabels others = call.with_input([&](auto* input) {
-    return hel::forward(static_cast<decltype(input)>(out.data), input, call.labels, call.input.length, call.settings);
+    return hel::forward(static_cast<decltype(input)>(out.data), input, call.labels, call.input.length,
+                        call.settings);
   });
   return call.is_refused(others) ? call.report(others) : nullptr;
 }
 
 hel::Totals* totals_of(napi_env env, napi_value value) {
   View view;
-  const bool is_state = view.from(env, value) && view.type == napi_uint8_array && view.length == sizeof(hel::Totals) &&
+  const bool is_state = view.from(env, value) && view.type == napi_uint8_array &&
+                        view.length == sizeof(hel::Totals) &&
                         reinterpret_cast<uintptr_t>(view.data) % alignof(hel::Totals) == 0;
   return is_state ? static_cast<hel::Totals*>(view.data) : nullptr;
 }
@@ -153,8 +159,9 @@ napi_value accumulate(napi_env env, napi_callback_info info) {
     return throw_error(env, kMemoryChanged);
   }
   hel::Totals part;
-  const hel::OtherLabels others = call.with_input(
-      [&](auto* input) { return hel::accumulate(part, input, call.labels, call.input.length, call.settings); });
+  const hel::OtherLabels others = call.with_input([&](auto* input) {
+    return hel::accumulate(part, input, call.labels, call.input.length, call.settings);
+  });
   if (call.is_refused(others)) return call.report(others);
   totals->merge(part);
   return nullptr;
@@ -217,7 +224,8 @@ Napi::Value import_state(const Napi::CallbackInfo& info) {
     const Napi::Value value = record.Get(index);
     if (!value.IsNumber()) return false;
     const double number = value.As<Napi::Number>().DoubleValue();
-    const bool is_count = number >= 0 && number < 9007199254740992.0 && number == static_cast<double>(static_cast<uint64_t>(number));
+    const bool is_count = number >= 0 && number < 9007199254740992.0 &&
+                          number == static_cast<double>(static_cast<uint64_t>(number));
     count = is_count ? static_cast<uint64_t>(number) : 0;
     return is_count;
   };
@@ -228,7 +236,8 @@ Napi::Value import_state(const Napi::CallbackInfo& info) {
   };
   const bool is_record = read_count(0, read.positives) && read_sum(1, read.positives, read.sums[0]) &&
                          read_count(2, read.negatives) && read_sum(3, read.negatives, read.sums[1]) &&
-                         read_count(4, read.active) && read_count(5, read.others) && read.active <= read.negatives;
+                         read_count(4, read.active) && read_count(5, read.others) &&
+                         read.active <= read.negatives;
   if (is_record) totals = read;
   return Napi::Boolean::New(info.Env(), is_record);
 }

@@ -35,8 +35,9 @@ class ExactSum {
 
   bool is_zero() const;
 
-  // Canonical text, equal for equal sums: "-0x1ap-4" is −26 · 2^−4. The digits neither begin nor end with 0, and the
-  // exponent is −1074 plus a multiple of 4; zero is "0x0p+0"; "NaN", "Infinity" and "-Infinity" stand for themselves.
+  // Canonical text, equal for equal sums: "-0x1ap-4" is −26 · 2^−4. The digits neither begin nor end with 0,
+  // and the exponent is −1074 plus a multiple of 4; zero is "0x0p+0"; "NaN", "Infinity" and "-Infinity" stand
+  // for themselves.
   std::string to_text() const;
 
   // False, and an unspecified sum, where the text is not what to_text gives.

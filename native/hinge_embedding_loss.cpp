@@ -22,17 +22,28 @@ struct Constant {
 template <class Use>
 auto with_labels(const Labels& labels, const Use& use) {
   switch (labels.type) {
-    case LabelType::kFloat32: return use(static_cast<const float*>(labels.data));
-    case LabelType::kFloat64: return use(static_cast<const double*>(labels.data));
-    case LabelType::kInt8: return use(static_cast<const int8_t*>(labels.data));
-    case LabelType::kUint8: return use(static_cast<const uint8_t*>(labels.data));
-    case LabelType::kInt16: return use(static_cast<const int16_t*>(labels.data));
-    case LabelType::kUint16: return use(static_cast<const uint16_t*>(labels.data));
-    case LabelType::kInt32: return use(static_cast<const int32_t*>(labels.data));
-    case LabelType::kUint32: return use(static_cast<const uint32_t*>(labels.data));
-    case LabelType::kInt64: return use(static_cast<const int64_t*>(labels.data));
-    case LabelType::kUint64: return use(static_cast<const uint64_t*>(labels.data));
-    case LabelType::kConstant: break;
+    case LabelType::kFloat32:
+      return use(static_cast<const float*>(labels.data));
+    case LabelType::kFloat64:
+      return use(static_cast<const double*>(labels.data));
+    case LabelType::kInt8:
+      return use(static_cast<const int8_t*>(labels.data));
+    case LabelType::kUint8:
+      return use(static_cast<const uint8_t*>(labels.data));
+    case LabelType::kInt16:
+      return use(static_cast<const int16_t*>(labels.data));
+    case LabelType::kUint16:
+      return use(static_cast<const uint16_t*>(labels.data));
+    case LabelType::kInt32:
+      return use(static_cast<const int32_t*>(labels.data));
+    case LabelType::kUint32:
+      return use(static_cast<const uint32_t*>(labels.data));
+    case LabelType::kInt64:
+      return use(static_cast<const int64_t*>(labels.data));
+    case LabelType::kUint64:
+      return use(static_cast<const uint64_t*>(labels.data));
+    case LabelType::kConstant:
+      break;
   }
   const Constant constant{labels.constant};
   return use(&constant);
@@ -56,9 +67,9 @@ size_t block_length(const T* input, size_t left) {
   return kBlock - misaligned;
 }
 
-// Calls visit(input, labels, n, index of the first) for each block of [begin, end), with labels of +1 and −1 only: those
-// of the caller where visit takes them and does not return false, else codes of them. Other labels are counted, and come
-// as an input of 0 with label +1, whose loss is 0.
+// Calls visit(input, labels, n, index of the first) for each block of [begin, end), with labels of +1 and −1
+// only: those of the caller where visit takes them and does not return false, else codes of them. Other
+// labels are counted, and come as an input of 0 with label +1, whose loss is 0.
 template <class T, class L, class Visit>
 void for_each_block(const T* input, const L* labels, size_t begin, size_t end, const Settings& settings,
                     OtherLabels& others, const Visit& visit) {
@@ -87,8 +98,8 @@ void for_each_block(const T* input, const L* labels, size_t begin, size_t end, c
   }
 }
 
-// Visits all blocks of input[n], on several threads where that is worth it. Each has a part of its own; `join` gets them
-// one at a time.
+// Visits all blocks of input[n], on several threads where that is worth it. Each has a part of its own;
+// `join` gets them one at a time.
 template <class T, class MakePart, class Visit, class Join>
 OtherLabels visit_blocks(const T* input, const Labels& labels, size_t n, const Settings& settings,
                          const MakePart& make_part, const Visit& visit, const Join& join) {
@@ -153,7 +164,10 @@ OtherLabels reduce(ExactSum& sum, const T* input, const Labels& labels, size_t n
     ExactSum sum;
   };
   return visit_blocks(
-      input, labels, n, settings, [&] { return Part{start_ladder(input, n, margin), {}}; },
+      input, labels, n, settings,
+      [&] {
+        return Part{start_ladder(input, n, margin), {}};
+      },
       [&](Part& part, const T* x, const auto* y, size_t count, size_t) {
         BlockSums block;
         return reduce_block(part.ladder, false, x, y, count, margin, &part.sum, block);
@@ -162,14 +176,18 @@ OtherLabels reduce(ExactSum& sum, const T* input, const Labels& labels, size_t n
 }
 
 template <class T>
-OtherLabels accumulate(Totals& totals, const T* input, const Labels& labels, size_t n, const Settings& settings) {
+OtherLabels accumulate(Totals& totals, const T* input, const Labels& labels, size_t n,
+                       const Settings& settings) {
   const T margin = static_cast<T>(settings.margin);
   struct Part {
     Ladder ladder;
     Totals totals;
   };
   const OtherLabels others = visit_blocks(
-      input, labels, n, settings, [&] { return Part{start_ladder(input, n, margin), {}}; },
+      input, labels, n, settings,
+      [&] {
+        return Part{start_ladder(input, n, margin), {}};
+      },
       [&](Part& part, const T* x, const auto* y, size_t count, size_t) {
         BlockSums block;
         if (!reduce_block(part.ladder, true, x, y, count, margin, part.totals.sums, block)) return false;

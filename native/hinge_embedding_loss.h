@@ -14,7 +14,19 @@
 // as in paddle.nn.functional.hinge_embedding_loss. Arithmetic is in the input's type. A NaN stays NaN.
 namespace hinge_embedding_loss {
 
-enum class LabelType { kFloat32, kFloat64, kInt8, kUint8, kInt16, kUint16, kInt32, kUint32, kInt64, kUint64, kConstant };
+enum class LabelType {
+  kFloat32,
+  kFloat64,
+  kInt8,
+  kUint8,
+  kInt16,
+  kUint16,
+  kInt32,
+  kUint32,
+  kInt64,
+  kUint64,
+  kConstant
+};
 
 // One label an element; or, for kConstant, one for all of them.
 struct Labels {
@@ -56,6 +68,7 @@ OtherLabels reduce(ExactSum& sum, const T* input, const Labels& labels, size_t n
 
 // Adds counts and losses of input[n] to `totals`.
 template <class T>
-OtherLabels accumulate(Totals& totals, const T* input, const Labels& labels, size_t n, const Settings& settings);
+OtherLabels accumulate(Totals& totals, const T* input, const Labels& labels, size_t n,
+                       const Settings& settings);
 
 }  // namespace hinge_embedding_loss

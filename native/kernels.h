@@ -24,13 +24,14 @@ struct BlockSums {
   uint32_t active;  // negatives with input < margin
 };
 
-// Elementwise losses of one block: out[n] from input[n], label[n]. Labels are +1 or −1: 'false' says that others were
-// among them, and that what was computed is of no use.
+// Elementwise losses of one block: out[n] from input[n], label[n]. Labels are +1 or −1: 'false' says that
+// others were among them, and that what was computed is of no use.
 template <class T, class L>
 struct LossKernels {
   bool (*forward)(T* out, const T* input, const L* label, size_t n, T margin);
   // [by class][levels − 1]. An anchor is what a level's lanes start from: 1.5 · 2^k.
-  bool (*sum[2][kLevels])(BlockSums* out, const T* input, const L* label, size_t n, T margin, const double* anchors);
+  bool (*sum[2][kLevels])(BlockSums* out, const T* input, const L* label, size_t n, T margin,
+                          const double* anchors);
 };
 
 // Turns labels of any type and encoding into +1, −1 and 0 for others; whether there were any others.

@@ -1,7 +1,8 @@
-// All arithmetic on elements, in the vectors of the instruction set that the including file targets. That file defines
-// KERNELS_NAMESPACE, KERNELS_NAME, KERNELS_VECTOR_BYTES and KERNELS_SUPPORTED, and in the namespace what compilers do
-// not find by themselves: max and min (the second where one is NaN), widen_low and widen_high (a vector's halves as
-// doubles) and sign_extend (codes in memory as integers of a width; only their signs need be right).
+// All arithmetic on elements, in the vectors of the instruction set that the including file targets. That
+// file defines KERNELS_NAMESPACE, KERNELS_NAME, KERNELS_VECTOR_BYTES and KERNELS_SUPPORTED, and in the
+// namespace what compilers do not find by themselves: max and min (the second where one is NaN), widen_low
+// and widen_high (a vector's halves as doubles) and sign_extend (codes in memory as integers of a width; only
+// their signs need be right).
 
 namespace hinge_embedding_loss::KERNELS_NAMESPACE {
 namespace {
@@ -24,13 +25,13 @@ template <class T>
 using Bits = Vector<BitsOf<T>, kLanes<T>>;
 using Doubles = Values<double>;
 
-// Elements a step: a cache line or two of input. The sums of a step alternate between two lanes of doubles, enough to
-// hide the latency of an addition.
+// Elements a step: a cache line or two of input. The sums of a step alternate between two lanes of doubles,
+// enough to hide the latency of an addition.
 constexpr size_t kStep = 16;
 constexpr size_t kChains = 2;
 
-// Ahead into the second-level cache: lines of both streams with one hash of their addresses would push each other out of
-// the first.
+// Ahead into the second-level cache: lines of both streams with one hash of their addresses would push each
+// other out of the first.
 constexpr size_t kPrefetchBytes = 1024;
 
 template <class E>
@@ -89,7 +90,8 @@ template <class T>
   return (Values<T>)(bits_of<T>(values) & ~kSignBit<T>);
 }
 
-// Labels as what decides the loss, their sign. Bits that no ±1 has are gathered over the block and tested once.
+// Labels as what decides the loss, their sign. Bits that no ±1 has are gathered over the block and tested
+// once.
 template <class T, class L>
 class Labels;
 
@@ -111,7 +113,9 @@ class Labels<T, T> {
 template <class T>
 class Labels<T, int8_t> {
  public:
-  [[gnu::always_inline]] static Bits<T> signs(const int8_t* label) { return (Bits<T>)sign_extend<sizeof(T)>(label); }
+  [[gnu::always_inline]] static Bits<T> signs(const int8_t* label) {
+    return (Bits<T>)sign_extend<sizeof(T)>(label);
+  }
   [[gnu::always_inline]] void check(const int8_t* label) { seen_ |= load<Codes>(label) + 1; }  // 2 or 0
   bool valid() const { return (fold<kStep>(seen_, kOr) & ~2) == 0; }
 
@@ -144,7 +148,7 @@ template <class T, class L>
 bool forward(T* out, const T* input, const L* label, size_t n, T margin) {
   const Values<T> margins = Values<T>{} + margin;
   Labels<T, L> labels;
-  const auto step = [&](T* to, const T* x, const L* y) __attribute__((always_inline)) {
+  const auto step = [&](T * to, const T* x, const L* y) __attribute__((always_inline)) {
     labels.check(y);
 #pragma GCC unroll 8
     for (size_t j = 0; j < kStep; j += kLanes<T>) {
@@ -169,8 +173,8 @@ bool forward(T* out, const T* input, const L* label, size_t n, T margin) {
   return labels.valid();
 }
 
-// Sums of doubles in kTerms terms a lane. All but the last start from an anchor so large that adding a value to one
-// keeps its binade: then what the addition lost is found with two subtractions, and goes to the next.
+// Sums of doubles in kTerms terms a lane. All but the last start from an anchor so large that adding a value
+// to one keeps its binade: then what the addition lost is found with two subtractions, and goes to the next.
 template <int kTerms>
 class LaneSums {
  public:
@@ -285,8 +289,9 @@ template <class Wide, class L>
 template <class L>
 bool encode(int8_t* codes, const L* label, size_t n, int32_t positive, int32_t negative) {
   // Compared in a type that holds both: no label can equal an encoding by being cut to fewer bits.
-  using Wide = std::conditional_t<std::is_floating_point_v<L>, L,
-                                  std::conditional_t<(sizeof(L) < 4 || std::is_same_v<L, int32_t>), int32_t, int64_t>>;
+  using Wide =
+      std::conditional_t<std::is_floating_point_v<L>, L,
+                         std::conditional_t<(sizeof(L) < 4 || std::is_same_v<L, int32_t>), int32_t, int64_t>>;
   const Wide positive_label = static_cast<Wide>(positive), negative_label = static_cast<Wide>(negative);
   uint8_t any_other = 0;
   for (size_t i = 0; i < n; i++) {
@@ -315,8 +320,8 @@ const Kernels kKernels = {
     is_supported,
     {kLossKernels<float, float>, kLossKernels<float, int8_t>, kLossKernels<double, double>,
      kLossKernels<double, int8_t>},
-    {encode<float>, encode<double>, encode<int8_t>, encode<uint8_t>, encode<int16_t>, encode<uint16_t>, encode<int32_t>,
-     encode<uint32_t>, encode<int64_t>, encode<uint64_t>},
+    {encode<float>, encode<double>, encode<int8_t>, encode<uint8_t>, encode<int16_t>, encode<uint16_t>,
+     encode<int32_t>, encode<uint32_t>, encode<int64_t>, encode<uint64_t>},
 };
 
 }  // namespace hinge_embedding_loss::KERNELS_NAMESPACE

@@ -3,7 +3,8 @@
 #include "kernels_common.h"
 
 #ifdef __clang__
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))), \
+                             apply_to = function)
 #else
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl")
 #endif
@@ -33,7 +34,9 @@ __m512i sign_extend(const int8_t* codes) {
 #define KERNELS_NAMESPACE avx512
 #define KERNELS_NAME "avx512"
 #define KERNELS_VECTOR_BYTES 64
-#define KERNELS_SUPPORTED __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
+#define KERNELS_SUPPORTED                                                    \
+  __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && \
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
 #include "kernels.inl"
 
 #ifdef __clang__

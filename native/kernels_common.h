@@ -1,7 +1,7 @@
 #pragma once
 
-// Everything kernels.inl uses from elsewhere, included before any instruction set is targeted: an inline function
-// compiled for a newer one could be the copy that the linker keeps for all.
+// Everything kernels.inl uses from elsewhere, included before any instruction set is targeted: an inline
+// function compiled for a newer one could be the copy that the linker keeps for all.
 #include <cstddef>
 #include <cstdint>
 #include <limits>

@@ -21,7 +21,8 @@ namespace hinge_embedding_loss {
 
 namespace {
 
-// Elements one thread takes at a time: enough that taking them costs nothing, few enough to share the end evenly.
+// Elements one thread takes at a time: enough that taking them costs nothing, few enough to share the end
+// evenly.
 constexpr size_t kRange = size_t{1} << 15;
 
 // Below, waking another thread costs more than it saves.

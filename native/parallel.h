@@ -5,8 +5,8 @@
 
 namespace hinge_embedding_loss {
 
-// The threads a call may use, its own included: unless set, the processors this process may run on, by its affinity and by
-// its control group's quota.
+// The threads a call may use, its own included: unless set, the processors this process may run on, by its
+// affinity and by its control group's quota.
 size_t num_threads();
 void set_num_threads(size_t count);
 
@@ -30,12 +30,13 @@ class Ranges {
 
 void run_parallel(size_t n, void (*call)(const void* body, Ranges& ranges), const void* body);
 
-// Runs body(ranges) on this thread and, where n is large, on others at the same time; returns when all are done. Each
-// takes ranges until there are none. All run with the default floating-point environment. One call at a time has the
-// other threads; a second one meanwhile runs alone.
+// Runs body(ranges) on this thread and, where n is large, on others at the same time; returns when all are
+// done. Each takes ranges until there are none. All run with the default floating-point environment. One call
+// at a time has the other threads; a second one meanwhile runs alone.
 template <class Body>
 void parallel_for(size_t n, const Body& body) {
-  run_parallel(n, [](const void* body, Ranges& ranges) { (*static_cast<const Body*>(body))(ranges); }, &body);
+  run_parallel(
+      n, [](const void* body, Ranges& ranges) { (*static_cast<const Body*>(body))(ranges); }, &body);
 }
 
 }  // namespace hinge_embedding_loss

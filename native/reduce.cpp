@@ -8,14 +8,15 @@ namespace hinge_embedding_loss {
 
 namespace {
 
-// The certificate. Let all |loss| < 2^h, and every loss a multiple of 2^u. A level that starts from 1.5 · 2^(h + λ + 1),
-// λ = log2 of the block's elements, leaves errors of at most 2^(h + λ − 52) = 2^(h − 41), again multiples of 2^u. The last
-// level adds plainly, which is exact while its sums stay below 2^(53 + u). docs/numerics.md has the proof.
-constexpr int kFirstSpread = 53 - kLog2Block;       // h − u that one level sums exactly
-constexpr int kLevelSpread = 53 - kLog2Block - 1;   // what each more adds
-constexpr int kBoundMax = 1024 - 2 * kLog2Block;    // anchors and sums stay finite
-constexpr int kAnchorMin = -1021;                   // below, the anchor's last place would not be a double
-constexpr int kSlack = 2;                           // binades a next block may grow by at no cost
+// The certificate. Let all |loss| < 2^h, and every loss a multiple of 2^u. A level that starts from 1.5 ·
+// 2^(h + λ + 1), λ = log2 of the block's elements, leaves errors of at most 2^(h + λ − 52) = 2^(h − 41),
+// again multiples of 2^u. The last level adds plainly, which is exact while its sums stay below 2^(53 + u).
+// docs/numerics.md has the proof.
+constexpr int kFirstSpread = 53 - kLog2Block;      // h − u that one level sums exactly
+constexpr int kLevelSpread = 53 - kLog2Block - 1;  // what each more adds
+constexpr int kBoundMax = 1024 - 2 * kLog2Block;   // anchors and sums stay finite
+constexpr int kAnchorMin = -1021;                  // below, the anchor's last place would not be a double
+constexpr int kSlack = 2;                          // binades a next block may grow by at no cost
 
 int biased_exponent(double value) { return static_cast<int>(std::bit_cast<uint64_t>(value) >> 52 & 0x7ff); }
 
@@ -51,8 +52,8 @@ bool all_finite(const BlockSums& block, bool by_class, int levels) {
 }
 
 template <class T, class L>
-void add_one_by_one(const LossKernels<T, L>& kernel, bool by_class, const T* input, const L* label, size_t n, T margin,
-                    ExactSum* sums) {
+void add_one_by_one(const LossKernels<T, L>& kernel, bool by_class, const T* input, const L* label, size_t n,
+                    T margin, ExactSum* sums) {
   T losses[kBlock];
   kernel.forward(losses, input, label, n, margin);
   for (size_t i = 0; i < n; i++) sums[by_class && label[i] < 0].add(static_cast<double>(losses[i]));
@@ -74,8 +75,8 @@ void Ladder::expect(int above, int lowest) {
 }
 
 template <class T, class L>
-bool reduce_block(Ladder& ladder, bool by_class, const T* input, const L* label, size_t n, T margin, ExactSum* sums,
-                  BlockSums& block) {
+bool reduce_block(Ladder& ladder, bool by_class, const T* input, const L* label, size_t n, T margin,
+                  ExactSum* sums, BlockSums& block) {
   const LossKernels<T, L>& kernel = kernels().loss<T, L>();
   for (;;) {
     double anchors[kLevels - 1];
@@ -107,7 +108,9 @@ template Ladder Ladder::start(float);
 template Ladder Ladder::start(double);
 template bool reduce_block(Ladder&, bool, const float*, const float*, size_t, float, ExactSum*, BlockSums&);
 template bool reduce_block(Ladder&, bool, const float*, const int8_t*, size_t, float, ExactSum*, BlockSums&);
-template bool reduce_block(Ladder&, bool, const double*, const double*, size_t, double, ExactSum*, BlockSums&);
-template bool reduce_block(Ladder&, bool, const double*, const int8_t*, size_t, double, ExactSum*, BlockSums&);
+template bool reduce_block(Ladder&, bool, const double*, const double*, size_t, double, ExactSum*,
+                           BlockSums&);
+template bool reduce_block(Ladder&, bool, const double*, const int8_t*, size_t, double, ExactSum*,
+                           BlockSums&);
 
 }  // namespace hinge_embedding_loss

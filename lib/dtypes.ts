@@ -1,0 +1,40 @@
+import type { LabelData } from './native.ts'
+
+export const classes = {
+  float32: Float32Array,
+  float64: Float64Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  int16: Int16Array,
+  uint16: Uint16Array,
+  int32: Int32Array,
+  uint32: Uint32Array,
+  int64: BigInt64Array,
+  uint64: BigUint64Array,
+}
+
+/** The dtypes of inputs and losses. */
+export type DType = 'float32' | 'float64'
+
+/** The dtypes of labels: any. */
+export type TensorDType = keyof typeof classes
+
+export const dtypes = Object.keys(classes) as TensorDType[]
+export const floatDTypes: readonly string[] = ['float32', 'float64'] satisfies DType[]
+
+/** The name of a typed array's class, undefined for all else: it cannot be forged, and knows the arrays of other realms. */
+const tagOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Int8Array.prototype), Symbol.toStringTag)?.get as (
+  this: unknown,
+) => string | undefined
+
+const dtypeByTag = new Map<string | undefined, TensorDType>([['Uint8ClampedArray', 'uint8']])
+for (const dtype of dtypes) dtypeByTag.set(classes[dtype].name, dtype)
+
+/** The dtype of a numeric typed array, undefined for anything else. */
+export function dtypeOf(value: unknown): TensorDType | undefined {
+  return dtypeByTag.get(tagOf.call(value))
+}
+
+export function isTypedArray(value: unknown): value is LabelData {
+  return dtypeOf(value) !== undefined
+}
