@@ -170,8 +170,11 @@ std::string ExactSum::to_text() const {
   const size_t last = digits.find_last_not_of('0');
   const int exponent = kLowestExponent + 4 * static_cast<int>(digits.size() - 1 - last);
   digits.resize(last + 1);
-  return (magnitude.negative ? "-0x" : "0x") + digits + (exponent < 0 ? "p" : "p+") +
-         std::to_string(exponent);
+  std::string text = magnitude.negative ? "-0x" : "0x";
+  text += digits;
+  text += exponent < 0 ? "p" : "p+";
+  text += std::to_string(exponent);
+  return text;
 }
 
 bool ExactSum::from_text(std::string_view text, ExactSum& sum) {

@@ -25,8 +25,12 @@ namespace {
 // evenly.
 constexpr size_t kRange = size_t{1} << 15;
 
-// Below, waking another thread costs more than it saves.
-constexpr size_t kParallelMin = size_t{1} << 16;
+// Below, waking another thread costs more than it saves: measured, 128 K elements are where both ways take
+// the same time when the thread is asleep (and 1.8 times less when it still spins after the last call).
+constexpr size_t kParallelMin = size_t{1} << 17;
+
+// Pauses of a processor, 20 to 40 ns each.
+constexpr int kSpins = 1000;
 
 // Round to nearest, subnormals kept: what exactness needs, whatever the host program has set.
 class DefaultFloatEnvironment {
@@ -65,7 +69,7 @@ size_t control_group_limit(size_t limit) {
     const size_t first = line.find(':');
     const size_t second = line.find(':', first + 1);
     if (second == std::string::npos) continue;
-    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
+    const std::string controllers = line.substr(first, second - first).replace(0, 1, ",").append(",");
     const bool is_version_2 = controllers == ",,";
     if (!is_version_2 && controllers.find(",cpu,") == std::string::npos) continue;
     for (std::string path = line.substr(second + 1);; path.resize(path.find_last_of('/'))) {
@@ -100,6 +104,18 @@ std::atomic<size_t>& thread_count() {
   return count;
 }
 
+// Waits while `condition` fails, for the some 20 microseconds that going to sleep and waking would take.
+template <class Condition>
+void spin_until(const Condition& condition) {
+  for (int i = 0; i < kSpins && !condition(); i++) {
+#if defined(__x86_64__)
+    _mm_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+  }
+}
+
 using Call = void (*)(const void* body, Ranges& ranges);
 
 class Pool {
@@ -118,9 +134,14 @@ class Pool {
     }
     wake_.notify_all();
     call(body, ranges);
+    {
+      const std::lock_guard lock(mutex_);
+      wanted_ = 0;  // who wakes only now finds nothing to do
+    }
+    const auto is_done = [this] { return busy_ == 0; };
+    spin_until(is_done);
     std::unique_lock lock(mutex_);
-    wanted_ = 0;  // who wakes only now finds nothing to do
-    done_.wait(lock, [this] { return busy_ == 0; });
+    done_.wait(lock, is_done);
     return true;
   }
 
@@ -139,9 +160,11 @@ class Pool {
 
   void work() {
     const DefaultFloatEnvironment environment;
-    std::unique_lock lock(mutex_);
+    const auto is_wanted = [this] { return wanted_ > 0; };
     for (;;) {
-      wake_.wait(lock, [this] { return wanted_ > 0; });
+      spin_until(is_wanted);
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, is_wanted);
       wanted_--;
       busy_++;
       lock.unlock();
@@ -152,11 +175,11 @@ class Pool {
   }
 
   std::mutex running_;
-  std::mutex mutex_;  // guards what follows
+  std::mutex mutex_;  // guards all writing of what follows
   std::condition_variable wake_, done_;
   size_t size_ = 0;
-  size_t wanted_ = 0;
-  size_t busy_ = 0;
+  std::atomic<size_t> wanted_ = 0;
+  std::atomic<size_t> busy_ = 0;
   Call call_ = nullptr;
   const void* body_ = nullptr;
   Ranges* ranges_ = nullptr;

@@ -1,0 +1,46 @@
+const now = () => Number(process.hrtime.bigint())
+
+/** ns a call of `run`, over enough calls to outlast the clock. */
+function sample(run, calls) {
+  const begin = now()
+  for (let i = 0; i < calls; i++) run()
+  return (now() - begin) / calls
+}
+
+/**
+ * The least ns a call of each function, all measured in turn, round after round: what disturbs the machine meets each of
+ * them alike, and the least is what the machine can do.
+ */
+export function least(runs, { rounds = 15, sampleMs = 5 } = {}) {
+  const calls = runs.map((run) => {
+    sample(run, 1)
+    return Math.max(1, Math.round((sampleMs * 1e6) / sample(run, 1)))
+  })
+  const best = runs.map(() => Number.POSITIVE_INFINITY)
+  for (let round = 0; round < rounds; round++) {
+    runs.forEach((run, i) => {
+      best[i] = Math.min(best[i], sample(run, calls[i]))
+    })
+  }
+  return best
+}
+
+/** One row: what was measured, a figure, its target, and whether it was met. */
+export function row(what, figure, { target, atLeast = false, unit = '×', digits = 2, note = '' } = {}) {
+  const written = `${figure.toFixed(digits)} ${unit}`
+  if (target === undefined) return { what, measured: written, target: '', verdict: '', note }
+  const isMet = atLeast ? figure >= target : figure <= target
+  return {
+    what,
+    measured: written,
+    target: `${atLeast ? '≥' : '≤'} ${target} ${unit}`,
+    verdict: isMet ? 'met' : 'short',
+    note,
+  }
+}
+
+export function markdown(rows) {
+  const keys = Object.keys(rows[0])
+  const line = (cells) => `| ${cells.join(' | ')} |`
+  return [line(keys), line(keys.map(() => '---')), ...rows.map((row) => line(keys.map((key) => row[key])))].join('\n')
+}

@@ -1,0 +1,136 @@
+// Every figure is a ratio of two times of one run, or the time of a call too short to have one: see measure.mjs.
+import { cpus, freemem } from 'node:os'
+import { HingeEmbeddingLoss, LossAccumulator, runtimeInfo, setNumThreads, Tensor } from '../dist/index.js'
+import { least, markdown, row } from './measure.mjs'
+
+const million = 2 ** 20
+const mean = new HingeEmbeddingLoss()
+const none = new HingeEmbeddingLoss({ reduction: 'none' })
+
+/** Distances in [0, 2) and labels ±1, both without pattern. */
+function pairs(size, Input = Float32Array, Label = Input) {
+  const input = new Input(size)
+  const label = new Label(size)
+  let state = 1
+  for (let i = 0; i < size; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) | 0
+    input[i] = (state >>> 8) / 2 ** 23
+    label[i] = state & 0x40 ? 1 : -1
+  }
+  return { input, label }
+}
+
+const bytesOf = (array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength)
+
+/** Reads as many bytes as a loss of as many elements with labels of the input's type, as fast as memory can be read. */
+function memcmp(input) {
+  const [bytes, copy] = [bytesOf(input), bytesOf(input.slice())]
+  return () => bytes.equals(copy)
+}
+
+function loopMean(input, label) {
+  let sum = 0
+  for (let i = 0; i < input.length; i++) sum += label[i] === 1 ? input[i] : Math.max(0, 1 - input[i])
+  return sum / input.length
+}
+
+const benchmarks = {
+  calls() {
+    const { input, label } = pairs(9)
+    const [x, y] = [new Tensor(input, [3, 3]), new Tensor(label, [3, 3])]
+    const [tensors, arrays, loop] = least([() => mean(x, y), () => mean(input, label), () => loopMean(input, label)])
+    return [
+      row('9 elements, a call with tensors', tensors, { target: 350, unit: 'ns', digits: 0 }),
+      row('9 elements, a call with typed arrays', arrays, { target: 350, unit: 'ns', digits: 0 }),
+      row('9 elements, tensors / JavaScript loop', tensors / loop, { digits: 1 }),
+    ]
+  },
+
+  inCache() {
+    return [64 * 1024, million].flatMap((size) => {
+      const { input, label } = pairs(size)
+      const name = `float32 mean, ${size / 1024} K in cache`
+      const [ours, read, loop] = least([() => mean(input, label), memcmp(input), () => loopMean(input, label)])
+      setNumThreads(2)
+      const [two] = least([() => mean(input, label)])
+      setNumThreads(1)
+      return [
+        row(`${name} / memcmp`, ours / read, { target: 2.5 }),
+        row(`${name}, JavaScript loop / ours`, loop / ours, { digits: 1 }),
+        row(`${name}, 1 thread / 2 threads`, ours / two, size === million ? { target: 1.8, atLeast: true } : {}),
+      ]
+    })
+  },
+
+  inMemory() {
+    const size = 64 * million
+    const { input, label } = pairs(size)
+    const codes = Int8Array.from(label)
+    const out = new Float32Array(size)
+    const runs = [
+      memcmp(input),
+      () => mean(input, label),
+      () => mean(input, codes),
+      () => none.forward(input, label, { out }),
+      () => out.set(input),
+    ]
+    const [read, ours, int8, forward, set] = least(runs)
+    setNumThreads(2)
+    const [two] = least([runs[1]])
+    setNumThreads(1)
+    return [
+      row('float32 mean, 64 M / memcmp', ours / read, { target: 1.06 }),
+      row('int8 labels / float32 labels, 64 M', int8 / ours, { target: 0.75 }),
+      row('none with out, 64 M / out.set(input)', forward / set, { target: 1.6 }),
+      row('float32 mean, 64 M, 1 thread / 2 threads', ours / two),
+    ]
+  },
+
+  float64() {
+    const { input, label } = pairs(32 * million, Float64Array)
+    const [read, ours] = least([memcmp(input), () => mean(input, label)])
+    return [row('float64 mean, 32 M / memcmp', ours / read, { target: 1.06 })]
+  },
+
+  batches() {
+    const { input, label } = pairs(million)
+    const starts = Array.from({ length: million / 2048 }, (_, i) => i * 2048)
+    const parts = starts.map((at) => [input.subarray(at, at + 2048), label.subarray(at, at + 2048)])
+    const whole = () => new LossAccumulator().update(input, label)
+    const inParts = () => {
+      const total = new LossAccumulator()
+      for (const [x, y] of parts) total.update(x, y)
+    }
+    const [one, many] = least([whole, inParts])
+    return [row('accumulator, 1 M in batches of 2,048 / in one', many / one, { target: 1.5 })]
+  },
+
+  growth() {
+    const sizes = [4, 16, 64, 256, 512].map((size) => size * million)
+    const needed = 8 * 512 * million
+    if (freemem() < 1.2 * needed) return [row('growth: not measured, for want of memory', Number.NaN)]
+    const { input, label } = pairs(512 * million)
+    const runs = sizes.map((size) => {
+      const [x, y] = [input.subarray(0, size), label.subarray(0, size)]
+      return () => mean(x, y)
+    })
+    const before = process.resourceUsage().maxRSS
+    const times = least(runs, { rounds: 7 }).map((time, i) => time / sizes[i])
+    const grown = (process.resourceUsage().maxRSS - before) / 1024
+    const note = times.map((time, i) => `${sizes[i] / million} M: ${(time / times[0]).toFixed(2)}`).join(', ')
+    return [
+      row('float32 mean, time an element, 512 M / 4 M', times.at(-1) / times[0], { target: 1.15, note }),
+      row('memory that mean takes beside its arguments, 512 M', grown, { target: 1, unit: 'MiB' }),
+    ]
+  },
+}
+
+setNumThreads(1)
+const { instructionSet, version } = runtimeInfo()
+console.log(`hinge-embedding-loss ${version}, ${instructionSet}, ${cpus()[0]?.model}, Node ${process.version}\n`)
+const chosen = process.argv.slice(2)
+const rows = []
+for (const [name, run] of Object.entries(benchmarks)) {
+  if (chosen.length === 0 || chosen.includes(name)) rows.push(...run())
+}
+console.log(markdown(rows))
