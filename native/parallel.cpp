@@ -69,7 +69,8 @@ size_t control_group_limit(size_t limit) {
     const size_t first = line.find(':');
     const size_t second = line.find(':', first + 1);
     if (second == std::string::npos) continue;
-    const std::string controllers = line.substr(first, second - first).replace(0, 1, ",").append(",");
+    std::string controllers(1, ',');
+    controllers.append(line, first + 1, second - first - 1).push_back(',');
     const bool is_version_2 = controllers == ",,";
     if (!is_version_2 && controllers.find(",cpu,") == std::string::npos) continue;
     for (std::string path = line.substr(second + 1);; path.resize(path.find_last_of('/'))) {
