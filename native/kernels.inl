@@ -1,8 +1,8 @@
 // All arithmetic on elements, in the vectors of the instruction set that the including file targets. That
-// file defines KERNELS_NAMESPACE, KERNELS_NAME, KERNELS_VECTOR_BYTES and KERNELS_SUPPORTED, and in the
-// namespace what compilers do not find by themselves: max and min (the second where one is NaN), widen_low
-// and widen_high (a vector's halves as doubles) and sign_extend (codes in memory as integers of a width; only
-// their signs need be right).
+// file defines KERNELS_NAMESPACE, KERNELS_NAME, KERNELS_VECTOR_BYTES, KERNELS_SUPPORTED, how to prefetch
+// (how far ahead, and with which locality of __builtin_prefetch), and in the namespace what compilers do not
+// find by themselves: max and min (the second where one is NaN), widen_low and widen_high (a vector's halves
+// as doubles) and sign_extend (codes in memory as integers of a width; only their signs need be right).
 
 namespace hinge_embedding_loss::KERNELS_NAMESPACE {
 namespace {
@@ -30,15 +30,12 @@ using Doubles = Values<double>;
 constexpr size_t kStep = 16;
 constexpr size_t kChains = 2;
 
-// Ahead into the second-level cache: lines of both streams with one hash of their addresses would push each
-// other out of the first.
-constexpr size_t kPrefetchBytes = 1024;
-
 template <class E>
 [[gnu::always_inline]] inline void prefetch_step(const E* from) {
 #pragma GCC unroll 2
   for (size_t line = 0; line < kStep * sizeof(E); line += 64) {
-    __builtin_prefetch(reinterpret_cast<const char*>(from) + kPrefetchBytes + line, 0, 2);
+    __builtin_prefetch(reinterpret_cast<const char*>(from) + KERNELS_PREFETCH_BYTES + line, 0,
+                       KERNELS_PREFETCH_LOCALITY);
   }
 }
 

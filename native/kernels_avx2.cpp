@@ -33,6 +33,8 @@ __m256i sign_extend(const int8_t* codes) {
 #define KERNELS_NAMESPACE avx2
 #define KERNELS_NAME "avx2"
 #define KERNELS_VECTOR_BYTES 32
+#define KERNELS_PREFETCH_BYTES 3072
+#define KERNELS_PREFETCH_LOCALITY 0
 #define KERNELS_SUPPORTED __builtin_cpu_supports("avx2")
 #include "kernels.inl"
 

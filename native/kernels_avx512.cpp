@@ -34,6 +34,9 @@ __m512i sign_extend(const int8_t* codes) {
 #define KERNELS_NAMESPACE avx512
 #define KERNELS_NAME "avx512"
 #define KERNELS_VECTOR_BYTES 64
+// Read once, so not worth a place in the second-level cache; the hardware prefetches well by itself.
+#define KERNELS_PREFETCH_BYTES 0
+#define KERNELS_PREFETCH_LOCALITY 0
 #define KERNELS_SUPPORTED                                                    \
   __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && \
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")

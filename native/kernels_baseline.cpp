@@ -57,5 +57,7 @@ auto sign_extend(const int8_t* codes) {
 #define KERNELS_NAME "neon"
 #endif
 #define KERNELS_VECTOR_BYTES 16
+#define KERNELS_PREFETCH_BYTES 3072
+#define KERNELS_PREFETCH_LOCALITY 0
 #define KERNELS_SUPPORTED true
 #include "kernels.inl"
