@@ -10,7 +10,9 @@
 
 #if defined(__x86_64__)
 #pragma GCC diagnostic push
+#ifndef __clang__
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // of _mm512_undefined_ps, a false alarm of GCC 12
+#endif
 #include <immintrin.h>
 #pragma GCC diagnostic pop
 #endif
