@@ -146,12 +146,14 @@ OtherLabels forward(T* out, const T* input, const Labels& labels, size_t n, cons
   return visit_blocks(
       input, labels, n, settings, [] { return 0; },
       [&](int, const T* x, const auto* y, size_t count, size_t index) {
+        T* to = out + index;
         T copy[kBlock];
-        if (x == out + index) {  // a block that is visited twice must find its input again
-          std::memcpy(copy, x, count * sizeof(T));
-          x = copy;
-        }
-        return kernels().loss<T, std::decay_t<decltype(*y)>>().forward(out + index, x, y, count, margin);
+        const bool in_place = x == to;
+        if (in_place) std::memcpy(copy, x, count * sizeof(T));
+        const auto& kernel = kernels().loss<T, std::decay_t<decltype(*y)>>();
+        const bool is_valid = kernel.forward(to, in_place ? copy : x, y, count, margin);
+        if (in_place && !is_valid) std::memcpy(to, copy, count * sizeof(T));  // the block is visited again
+        return is_valid;
       },
       [](int) {});
 }
