@@ -115,9 +115,7 @@ export class LossAccumulator {
    * @throws {RangeError} ERR_INVALID_ARG_VALUE: its margin or the reading of its labels differs
    */
   merge(other: LossAccumulator): this {
-    if (typeof other !== 'object' || other === null || !(#state in other)) {
-      throw invalidArgument('ERR_INVALID_ARG_TYPE', 'other', 'a LossAccumulator', describe(other))
-    }
+    LossAccumulator.#assert('other', other)
     for (const name of settingNames) {
       const [own, its] = [this[name], other[name]]
       if (own === its) continue
@@ -131,9 +129,7 @@ export class LossAccumulator {
   /** A new accumulator of all that the given ones have; they stay as they are. */
   static merge(...accumulators: LossAccumulator[]): LossAccumulator {
     const [first] = accumulators
-    if (!(first instanceof LossAccumulator)) {
-      throw invalidArgument('ERR_INVALID_ARG_TYPE', 'accumulators', 'one LossAccumulator or more', describe(first))
-    }
+    LossAccumulator.#assert('accumulators[0]', first)
     const merged = new LossAccumulator(settingsOf(first))
     for (const accumulator of accumulators) merged.merge(accumulator)
     return merged
@@ -180,6 +176,11 @@ export class LossAccumulator {
     if (others > 0 && options.otherLabels === 'error') throw malformed('object.others', `0 under 'error'`, others)
     accumulator.#size = accumulator.#sizeWith('object', positives.count + negatives.count + others)
     return accumulator
+  }
+
+  static #assert(name: string, value: unknown): asserts value is LossAccumulator {
+    if (typeof value === 'object' && value !== null && #state in value) return
+    throw invalidArgument('ERR_INVALID_ARG_TYPE', name, 'a LossAccumulator', describe(value))
   }
 
   #sizeWith(name: string, more: number): number {

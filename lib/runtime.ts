@@ -10,6 +10,7 @@ const maxThreads = 1024
  * @throws {RangeError} ERR_INVALID_ARG_VALUE: `count` is no integer from 1 to 1024
  */
 export function setNumThreads(count: number): void {
+  assertNumber('count', count)
   setThreads('count', count)
 }
 
@@ -37,10 +38,9 @@ export function runtimeInfo(): RuntimeInfo {
   }
 }
 
-function setThreads(name: string, count: unknown): void {
-  assertNumber(name, count)
+function setThreads(name: string, count: number, written = String(count)): void {
   if (!Number.isInteger(count) || count < 1 || count > maxThreads) {
-    throw invalidArgument('ERR_INVALID_ARG_VALUE', name, `an integer from 1 to ${maxThreads}`, String(count))
+    throw invalidArgument('ERR_INVALID_ARG_VALUE', name, `an integer from 1 to ${maxThreads}`, written)
   }
   native.setNumThreads(count)
 }
@@ -52,7 +52,7 @@ function setInstructionSet(name: string, value: string): void {
 
 /** What each variable sets, once, at the start. */
 const environment: Readonly<Record<string, (name: string, value: string) => void>> = {
-  HINGE_EMBEDDING_LOSS_NUM_THREADS: (name, value) => setThreads(name, Number(value)),
+  HINGE_EMBEDDING_LOSS_NUM_THREADS: (name, value) => setThreads(name, Number(value), value),
   HINGE_EMBEDDING_LOSS_INSTRUCTION_SET: setInstructionSet,
 }
 

@@ -96,7 +96,7 @@ export function asOut(name: string, out: unknown, input: InputTensor): InputTens
   if (!Tensor.isTensor(out) && !isTypedArray(out)) {
     throw invalidArgument('ERR_INVALID_ARG_TYPE', name, 'a Tensor or a typed array', describe(out))
   }
-  const target = Tensor.isTensor(out) ? out : new Tensor(out, out.length === input.size ? input.shape : undefined)
+  const target = Tensor.isTensor(out) ? out : ofData(name, out, out.length === input.size ? input.shape : undefined)
   if (target.dtype !== input.dtype) {
     throw invalidArgument('ERR_INVALID_ARG_TYPE', name, `of the dtype of input, ${input.dtype}`, target.dtype)
   }
@@ -211,7 +211,7 @@ function readStrided(name: string, source: Source): Tensor {
   if (strides === undefined) return ofData(name, data, shape)
   const steps = readIntegers(`${name}.strides`, strides, Number.NEGATIVE_INFINITY)
   const [start = 0] = readIntegers(`${name}.offset`, [offset], 0)
-  if (steps.length !== shape.length) {
+  if (steps.length !== shape.length && shape.length > 0) {
     throw shapeMismatch(`${name}.strides`, `${shape.length} long, as the shape`, String(steps.length))
   }
   return ofData(name, gather(name, data, shape, steps, start), shape)

@@ -1,0 +1,678 @@
+import { spawn } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { inspect } from 'node:util'
+import vm from 'node:vm'
+import { expect } from 'chai'
+import {
+  getNumThreads,
+  HingeEmbeddingLoss,
+  hingeEmbeddingLoss,
+  type InvalidLabelError,
+  LossAccumulator,
+  setNumThreads,
+  Tensor,
+  tensor,
+} from '../lib/index.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+const x = Float32Array.of(1, -2, 3)
+const y = Int8Array.of(-1, 1, -1)
+const none = new HingeEmbeddingLoss({ reduction: 'none' })
+const mean = new HingeEmbeddingLoss()
+
+const codes = ['ERR_INVALID_ARG_TYPE', 'ERR_INVALID_ARG_VALUE', 'ERR_SHAPE_MISMATCH', 'ERR_INVALID_LABEL']
+
+type Case = [title: string, call: () => unknown, message: RegExp]
+
+function rejects(ErrorClass: typeof TypeError | typeof RangeError, code: string, cases: Case[]) {
+  for (const [title, call, message] of cases) {
+    it(title, () => {
+      expect(call).to.throw(ErrorClass, message).with.property('code', code)
+      expect(call).to.throw(Error).with.property('message').with.length.below(400)
+    })
+  }
+}
+
+/** Whatever it is given, a call gives a right answer or an error: no crash, and no error of the engine's insides. */
+function survives(call: () => unknown, expected?: unknown) {
+  let result: unknown
+  try {
+    result = call()
+  } catch (error) {
+    expect(error).to.be.an.instanceof(Error)
+    return
+  }
+  if (expected !== undefined) expect(result).to.deep.equal(expected)
+}
+
+const ours = (call: () => unknown, message?: RegExp) =>
+  expect(call).to.throw(Error, message).with.property('code').that.is.oneOf(codes)
+
+const options = (value: unknown) => value as never
+
+describe('errors', () => {
+  describe('wrong kind of argument, wrong dtype: TypeError ERR_INVALID_ARG_TYPE', () => {
+    const noTensors: [string, () => unknown][] = [
+      ['null', () => null],
+      ['undefined', () => undefined],
+      ['a string', () => '1'],
+      ['a long string', () => '1'.repeat(100_000)],
+      ['a symbol', () => Symbol('x')],
+      ['a bigint', () => 1n],
+      ['a boolean', () => true],
+      ['a function', () => () => 1],
+      ['a class', () => Float32Array],
+      ['an object', () => ({})],
+      ['an object without prototype', () => Object.create(null) as unknown],
+      ['an array-like object', () => ({ length: 3, 0: 1, 1: 2, 2: 3 })],
+      ['a DataView', () => new DataView(new ArrayBuffer(12))],
+      ['an ArrayBuffer', () => new ArrayBuffer(12)],
+      ['a SharedArrayBuffer', () => new SharedArrayBuffer(12)],
+      ['a Set', () => new Set([1])],
+      ['a Map', () => new Map([[0, 1]])],
+      ['a Date', () => new Date()],
+      ['a RegExp', () => /1/],
+      ['an Error', () => new Error('1')],
+      ['a Promise', () => Promise.resolve(1)],
+      ['a boxed number', () => Object(1) as unknown],
+      ['a boxed string', () => Object('1') as unknown],
+      ['an iterator', () => [1][Symbol.iterator]()],
+      ['arguments with holes', () => new Array(3)],
+      ['an object that looks like a Float32Array', () => Object.create(Float32Array.prototype) as unknown],
+      [
+        'an object tagged as a Float32Array',
+        () => ({ [Symbol.toStringTag]: 'Float32Array', length: 3, byteLength: 12, BYTES_PER_ELEMENT: 4 }),
+      ],
+      ['an object with a constructor named Float32Array', () => ({ constructor: { name: 'Float32Array' }, length: 3 })],
+      ['a Proxy of a typed array', () => new Proxy(new Float32Array(3), {})],
+      ['data without a shape', () => ({ data: new Float32Array(3) })],
+      ['a shape without data', () => ({ shape: [3] })],
+      ['an object of null data', () => ({ data: null, shape: [3] })],
+      ['an accumulator', () => new LossAccumulator()],
+      ['a criterion', () => new HingeEmbeddingLoss()],
+    ]
+    if ('Float16Array' in globalThis) {
+      const Float16Array = Reflect.get(globalThis, 'Float16Array') as new (length: number) => unknown
+      noTensors.push(['a Float16Array', () => new Float16Array(3)])
+    }
+
+    for (const [title, value] of noTensors) {
+      it(`${title} as input, label or data`, () => {
+        const calls: [RegExp, (value: never) => unknown][] = [
+          [/input/, (value) => mean(value, 1)],
+          [/input/, (value) => none.forward(value, y)],
+          [/input/, (value) => hingeEmbeddingLoss(value, value)],
+          [/input/, (value) => new LossAccumulator().update(value, 1)],
+          [/label/, (value) => mean(x, value)],
+          [/label/, (value) => none.forward(x, value)],
+          [/label/, (value) => hingeEmbeddingLoss(x, value, { reduction: 'sum' })],
+          [/label/, (value) => new LossAccumulator().update(x, value)],
+          [/data/, (value) => new Tensor(value)],
+        ]
+        for (const [message, call] of calls) {
+          expect(() => call(value() as never))
+            .to.throw(TypeError, message)
+            .with.property('code', 'ERR_INVALID_ARG_TYPE')
+          expect(() => call(value() as never))
+            .to.throw(Error)
+            .with.property('message')
+            .with.length.below(300)
+        }
+      })
+    }
+
+    rejects(TypeError, 'ERR_INVALID_ARG_TYPE', [
+      ['no arguments', () => Reflect.apply(mean, undefined, []), /input/],
+      ['no label', () => Reflect.apply(mean, undefined, [x]), /label/],
+      ['an input of int32', () => mean(new Int32Array(3), y), /input.*float32.*float64.*int32/],
+      ['a margin that is a string', () => new HingeEmbeddingLoss(options({ margin: '1' })), /margin.*number.*'1'/],
+      ['a margin that is null', () => new HingeEmbeddingLoss(options({ margin: null })), /margin.*number.*null/],
+      ['a margin that is a bigint', () => new HingeEmbeddingLoss(options({ margin: 1n })), /margin.*number.*1n/],
+      ['a margin that is a symbol', () => new HingeEmbeddingLoss(options({ margin: Symbol('s') })), /margin/],
+      ['a margin that is an object', () => new HingeEmbeddingLoss(options({ margin: { valueOf: () => 1 } })), /margin/],
+      ['a reduction that is a number', () => new HingeEmbeddingLoss(options({ reduction: 1 })), /reduction/],
+      ['a reduction that is null', () => new HingeEmbeddingLoss(options({ reduction: null })), /reduction/],
+      [
+        'a reduction that is a boxed string',
+        () => hingeEmbeddingLoss(x, y, options({ reduction: Object('sum') })),
+        /reduction/,
+      ],
+      ['a name that is a number', () => new HingeEmbeddingLoss(options({ name: 1 })), /name/],
+      ['a name that is null', () => new HingeEmbeddingLoss(options({ name: null })), /name/],
+      ['a name that is a symbol', () => new HingeEmbeddingLoss(options({ name: Symbol('s') })), /name/],
+      [
+        'a positiveLabel that is a string',
+        () => new HingeEmbeddingLoss(options({ positiveLabel: '1' })),
+        /positiveLabel/,
+      ],
+      [
+        'a negativeLabel that is a bigint',
+        () => new HingeEmbeddingLoss(options({ negativeLabel: 0n })),
+        /negativeLabel/,
+      ],
+      ['otherLabels that is true', () => new HingeEmbeddingLoss(options({ otherLabels: true })), /otherLabels/],
+      ['options that are null', () => new HingeEmbeddingLoss(options(null)), /options.*null/],
+      ['options that are a number', () => new HingeEmbeddingLoss(options(1)), /options/],
+      ['options that are a string', () => hingeEmbeddingLoss(x, y, options('sum')), /options/],
+      ['options that are an array', () => new HingeEmbeddingLoss(options([1])), /options/],
+      ['options of forward that are null', () => none.forward(x, y, options(null)), /options/],
+      ['options of forward that are a number', () => none.forward(x, y, options(3)), /options/],
+      ['an out in place of the options', () => none.forward(x, y, options([0, 0, 0])), /options/],
+      ['options of tensor that are null', () => tensor([1], options(null)), /options/],
+      ['a number of threads that is a string', () => setNumThreads(options('2')), /'2'/],
+      ['a number of threads that is null', () => setNumThreads(options(null)), /null/],
+      ['a number of threads that is a bigint', () => setNumThreads(options(2n)), /2n/],
+      ['no number of threads', () => Reflect.apply(setNumThreads, undefined, []), /undefined/],
+    ])
+
+    it('the class called without new: a TypeError', () => {
+      expect(() => Reflect.apply(HingeEmbeddingLoss, undefined, [x, y])).to.throw(TypeError, /new/)
+      expect(() => Reflect.apply(Tensor, undefined, [x])).to.throw(TypeError, /new/)
+    })
+  })
+
+  describe('value out of range: RangeError ERR_INVALID_ARG_VALUE', () => {
+    const create = (value: unknown) => () => new HingeEmbeddingLoss(options(value))
+    const labels = (value: unknown) => [
+      () => new HingeEmbeddingLoss(options(value)),
+      () => hingeEmbeddingLoss(x, y, options(value)),
+      () => new LossAccumulator(options(value)),
+    ]
+    rejects(RangeError, 'ERR_INVALID_ARG_VALUE', [
+      ['a margin of NaN', create({ margin: Number.NaN }), /margin.*finite.*NaN/],
+      ['a margin of Infinity', create({ margin: Infinity }), /margin.*finite.*Infinity/],
+      ['a margin that overflows float32', () => hingeEmbeddingLoss(x, y, { margin: 1e39 }), /margin.*1e\+?39/],
+      ['an unknown reduction', create({ reduction: 'avg' }), /reduction must be 'none', 'mean' or 'sum', got 'avg'/],
+      ['a reduction of another case', create({ reduction: 'Mean' }), /reduction/],
+      ['an empty reduction', create({ reduction: '' }), /reduction/],
+      ['a reduction every object has', create({ reduction: 'constructor' }), /reduction/],
+      ['a reduction without end', create({ reduction: 'x'.repeat(100_000) }), /reduction/],
+      ['an unknown policy', create({ otherLabels: 'mask' }), /otherLabels.*'error'.*'zero'.*'ignore'.*'mask'/],
+      ['an unknown option', create({ marginn: 2 }), /marginn/],
+      ['an unknown option of the function', () => hingeEmbeddingLoss(x, y, options({ out: x })), /out/],
+      ['an unknown option of forward', () => none.forward(x, y, options({ ouf: x })), /ouf/],
+      ['an unknown option of an accumulator', () => new LossAccumulator(options({ marginn: 2 })), /marginn/],
+      ['0 threads', () => setNumThreads(0), /1.*1024.*0/],
+      ['−1 threads', () => setNumThreads(-1), /-1/],
+      ['1025 threads', () => setNumThreads(1025), /1025/],
+      ['1.5 threads', () => setNumThreads(1.5), /1\.5/],
+      ['NaN threads', () => setNumThreads(Number.NaN), /NaN/],
+      ['Infinity threads', () => setNumThreads(Infinity), /Infinity/],
+      ['2^32 + 1 threads', () => setNumThreads(2 ** 32 + 1), /4294967297/],
+      [
+        'accumulators of different settings merged',
+        () => new LossAccumulator().merge(new LossAccumulator({ margin: 2 })),
+        /margin/,
+      ],
+      ['malformed JSON', () => LossAccumulator.fromJSON({ version: 1 }), /./],
+      ['an index outside a tensor', () => tensor([1]).at(1), /1/],
+      ['an unknown dtype', () => tensor([1], { dtype: options('float16') }), /dtype.*float16/],
+      ['a value that an integer dtype has not', () => tensor([300], { dtype: 'int8' }), /300/],
+      ['an out for mean', () => mean.forward(x, y, { out: new Float32Array(3) }), /out/],
+      [
+        'an out that overlaps the input',
+        () => none.forward(x.subarray(0, 2), 1, { out: x.subarray(1, 3) }),
+        /out.*overlap|overlap.*out/,
+      ],
+    ])
+
+    for (const [title, value, message] of [
+      ['equal labels', { positiveLabel: 2, negativeLabel: 2 }, /positiveLabel|negativeLabel/],
+      ['a positiveLabel that is the negative one by default', { positiveLabel: -1 }, /positiveLabel|negativeLabel/],
+      ['a negativeLabel that is the positive one by default', { negativeLabel: 1 }, /positiveLabel|negativeLabel/],
+      ['labels 0 and −0', { positiveLabel: 0, negativeLabel: -0 }, /positiveLabel|negativeLabel/],
+      ['a label of 0.5', { negativeLabel: 0.5 }, /negativeLabel.*0\.5/],
+      ['a label of NaN', { negativeLabel: Number.NaN }, /negativeLabel.*NaN/],
+      ['a label of Infinity', { positiveLabel: Infinity }, /positiveLabel.*Infinity/],
+      ['a label of 2^24 + 1', { positiveLabel: 2 ** 24 + 1 }, /positiveLabel.*16777217/],
+      ['a label of −2^24 − 1', { negativeLabel: -(2 ** 24) - 1 }, /negativeLabel.*-16777217/],
+    ] as const) {
+      it(title, () => {
+        for (const call of labels(value)) {
+          expect(call).to.throw(RangeError, message).with.property('code', 'ERR_INVALID_ARG_VALUE')
+        }
+      })
+    }
+
+    it('leaves the number of threads as it was', () => {
+      const before = getNumThreads()
+      expect(() => setNumThreads(0)).to.throw(RangeError)
+      expect(getNumThreads()).to.equal(before)
+    })
+  })
+
+  describe('shapes of input, label or out differ; data length does not fit the shape: RangeError ERR_SHAPE_MISMATCH', () => {
+    rejects(RangeError, 'ERR_SHAPE_MISMATCH', [
+      ['label of another shape', () => mean([[1, 2]], [1, -1]), /label.*\[1, 2\].*\[2\]|label.*\[2\].*\[1, 2\]/],
+      ['label of another length', () => mean(x, [1]), /label.*3.*1/],
+      ['label of another shape in an accumulator', () => new LossAccumulator().update(x, [1]), /label.*3.*1/],
+      ['label of another shape where one is empty', () => mean([], [1]), /label/],
+      ['out of another length', () => none.forward(x, y, { out: new Float32Array(2) }), /out.*3.*2|out.*2.*3/],
+      [
+        'out of another shape',
+        () =>
+          none.forward(
+            [x, y].map((row) => [...row]),
+            1,
+            { out: tensor([1, 2]) },
+          ),
+        /out/,
+      ],
+      ['data that does not fit', () => new Tensor(x, [2, 2]), /4.*3|3.*4|\[2, 2\].*3|3.*\[2, 2\]/],
+      ['data of others that does not fit', () => mean({ data: x, shape: [2] }, 1), /input/],
+      ['ragged arrays', () => mean([[1, 2], [3]], 1), /input/],
+      ['ragged labels', () => mean([1, 2], [[1, 2], [3]]), /label/],
+    ])
+  })
+
+  describe('a label that is neither: RangeError ERR_INVALID_LABEL', () => {
+    it('has index, value and count', () => {
+      const label = Float64Array.of(1, -1, 0, 7, 1, 0.5)
+      for (const call of [
+        () => mean(new Float32Array(6), label),
+        () => none(new Float64Array(6), label),
+        () => hingeEmbeddingLoss([0, 0, 0, 0, 0, 0], label, { reduction: 'sum' }),
+        () => new LossAccumulator().update(new Float32Array(6), label),
+      ]) {
+        try {
+          call()
+          expect.fail('nothing was thrown')
+        } catch (error) {
+          expect(error).to.be.an.instanceof(RangeError).with.property('code', 'ERR_INVALID_LABEL')
+          expect(error).to.include({ index: 2, value: 0, count: 3 })
+          expect((error as InvalidLabelError).message)
+            .to.match(/\b3\b/)
+            .and.match(/\b2\b/)
+            .and.include('negativeLabel: 0')
+          expect((error as InvalidLabelError).message).to.include('label')
+        }
+      }
+    })
+
+    it('points into the tensor as the caller sees it, where strides reorder it', () => {
+      const transposed = { data: Float32Array.of(1, 1, 1, 9, 1, 1), shape: [2, 3], stride: [1, 2], offset: 0 }
+      expect(() =>
+        mean(
+          [
+            [0, 0, 0],
+            [0, 0, 0],
+          ],
+          transposed,
+        ),
+      )
+        .to.throw(RangeError)
+        .with.property('index', 4)
+    })
+  })
+
+  describe('the addon cannot be loaded: Error ERR_ADDON_NOT_LOADED', () => {
+    let folder: string
+
+    before(() => {
+      folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
+      cpSync(join(root, 'lib'), join(folder, 'lib'), { recursive: true })
+      cpSync(join(root, 'package.json'), join(folder, 'package.json'))
+      symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
+    })
+    after(() => rmSync(folder, { recursive: true }))
+
+    const load = () =>
+      new Promise<{ name: string; code: string; message: string }>((resolve, reject) => {
+        const script = `import('./lib/index.ts').then(
+          () => console.log('{}'),
+          ({ name, code, message }) => console.log(JSON.stringify({ name, code, message })),
+        )`
+        const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', script], {
+          cwd: folder,
+        })
+        const output: Buffer[] = []
+        child.stdout.on('data', (chunk: Buffer) => output.push(chunk))
+        child.on('error', reject)
+        child.on('close', () => resolve(JSON.parse(Buffer.concat(output).toString()) as never))
+      })
+
+    async function expectExplained() {
+      const { name, code, message } = await load()
+      expect({ name, code }).to.deep.equal({ name: 'Error', code: 'ERR_ADDON_NOT_LOADED' })
+      expect(message).to.include('hinge-embedding-loss')
+      expect(message).to.include(process.platform).and.include(process.arch).and.include(process.version)
+      expect(message).to.match(/glibc \d|musl|libc/)
+      expect(message).to.include(folder)
+      expect(message).to.include('prebuilds').and.include('build')
+      expect(message).to.match(/npm (rebuild|run build)/)
+    }
+
+    it('is missing: names platform, arch, Node version, libc, what was tried and how to build', expectExplained)
+
+    it('is no library: the same', async () => {
+      mkdirSync(join(folder, 'build/Release'), { recursive: true })
+      writeFileSync(join(folder, 'build/Release/hinge_embedding_loss.node'), 'no library')
+      await expectExplained()
+    })
+  })
+
+  describe('hostile arguments', () => {
+    const thrown = new Error('from inside the argument')
+    const throws = () => {
+      throw thrown
+    }
+    const everyTrap = new Proxy({}, { get: () => throws })
+
+    it('proxies whose every trap throws', () => {
+      for (const target of [{}, [], () => {}, new Float32Array(3)]) {
+        const proxy = new Proxy(target, everyTrap) as never
+        for (const call of [
+          () => mean(proxy, 1),
+          () => mean(x, proxy),
+          () => none.forward(x, y, proxy),
+          () => none.forward(x, y, { out: proxy }),
+          () => new HingeEmbeddingLoss(proxy),
+          () => new LossAccumulator(proxy),
+          () => new LossAccumulator().merge(proxy),
+          () => LossAccumulator.fromJSON(proxy),
+          () => tensor(proxy),
+          () => tensor([1], proxy),
+          () => new Tensor(proxy),
+          () => new Tensor(x, proxy),
+          () => setNumThreads(proxy),
+        ]) {
+          expect(call).to.throw(Error)
+        }
+      }
+    })
+
+    it('revoked proxies', () => {
+      const { proxy, revoke } = Proxy.revocable({}, {})
+      revoke()
+      for (const call of [
+        () => mean(proxy as never, 1),
+        () => mean(x, proxy as never),
+        () => none.forward(x, y, { out: proxy as never }),
+        () => new HingeEmbeddingLoss(proxy),
+      ]) {
+        expect(call).to.throw(Error)
+      }
+    })
+
+    it('getters that throw: what they throw may pass', () => {
+      for (const key of ['margin', 'reduction', 'name', 'positiveLabel', 'negativeLabel', 'otherLabels']) {
+        const hostile = Object.defineProperty({}, key, { get: throws, enumerable: true })
+        expect(() => new HingeEmbeddingLoss(hostile), key).to.throw(Error)
+      }
+      for (const key of [
+        'type',
+        'dims',
+        'data',
+        'location',
+        'dtype',
+        'shape',
+        'dataSync',
+        'stride',
+        'strides',
+        'offset',
+      ]) {
+        const array = { type: 'float32', dims: [3], data: x, location: 'cpu', shape: [3] }
+        const hostile = Object.defineProperty(array, key, { get: throws, enumerable: true }) as never
+        survives(() => mean(hostile, 1), 2 / 3)
+        survives(() => mean(x, hostile), 2 / 3)
+      }
+    })
+
+    it('options that change their mind are read once', () => {
+      let reads = 0
+      const fickle = {
+        get margin() {
+          return reads++ === 0 ? 2 : ('NaN' as never)
+        },
+      }
+      const criterion = new HingeEmbeddingLoss(fickle)
+      expect(criterion.margin).to.equal(2)
+      expect(criterion([0], -1)).to.equal(2)
+    })
+
+    it('tensors that change their mind', () => {
+      const answers: Record<string, unknown[]> = {
+        data: [x, new Float32Array(1), new Float64Array(3), new Uint8Array(3), null, 'abc', new Float32Array(100)],
+        shape: [[3], [300], [1], [-1], [2 ** 40], null, 3, ['3']],
+        dims: [[3], [300], [1], [-1], [2 ** 40], null, 3],
+        stride: [[1], [100], [-1], [2 ** 40], null, []],
+        offset: [0, 100, -1, 2 ** 40, null],
+        type: ['float32', 'float64', 'string', null],
+      }
+      const base = {
+        onnx: { type: 'float32', dims: [3], data: x, location: 'cpu' },
+        scijs: { data: x, shape: [3], stride: [1], offset: 0 },
+        plain: { data: x, shape: [3] },
+      }
+      for (const honest of Object.values(base)) {
+        for (const [key, values] of Object.entries(answers)) {
+          if (!(key in honest)) continue
+          for (const value of values) {
+            for (const turn of [1, 2, 3]) {
+              let reads = 0
+              const first = Reflect.get(honest, key) as unknown
+              const fickle = Object.defineProperty({ ...honest }, key, { get: () => (reads++ < turn ? first : value) })
+              for (const call of [() => none(fickle as never, 1).size, () => none(x, fickle as never).size]) {
+                reads = 0
+                survives(call)
+              }
+            }
+          }
+        }
+      }
+    })
+
+    it('shapes that change their mind', () => {
+      const shape = [3]
+      let reads = 0
+      Object.defineProperty(shape, 0, { get: () => (reads++ === 0 ? 3 : 1_000_000) })
+      survives(() => none({ data: x, shape }, 1).toArray(), [1, -2, 3])
+      reads = 0
+      survives(() => new Tensor(x, shape).toArray(), [1, -2, 3])
+    })
+
+    it('typed arrays that lie about their length, class or buffer', () => {
+      const long = Object.defineProperty(Float32Array.of(1, 2), 'length', { value: 2 ** 30 })
+      survives(() => none(long, 1).data, Float32Array.of(1, 2))
+      survives(() => none.forward(new Float32Array(1000), 1, { out: long }).size)
+      class Liar extends Float32Array {
+        override get length() {
+          return 2 ** 30
+        }
+      }
+      survives(() => hingeEmbeddingLoss(new Liar([1, 2]), 1, { reduction: 'sum' }), 3)
+      survives(() => hingeEmbeddingLoss([1, 2], new Liar([1, 1]), { reduction: 'sum' }), 3)
+
+      const bytes = Object.setPrototypeOf(new Uint8Array(8), Float32Array.prototype) as Float32Array
+      expect(() => mean(bytes, 1))
+        .to.throw(TypeError)
+        .with.property('code', 'ERR_INVALID_ARG_TYPE')
+      survives(() => hingeEmbeddingLoss(new Float32Array(8), bytes, { otherLabels: 'zero' }), 0)
+      expect(() => none.forward(new Float32Array(8), 1, { out: bytes })).to.throw(TypeError)
+      const doubles = Object.setPrototypeOf(Float32Array.of(1, 2), Float64Array.prototype) as Float64Array
+      survives(() => none(doubles, 1).data.length, 2)
+      survives(() => none.forward(Float64Array.of(1, 2), 1, { out: doubles }))
+      const orphan = Object.setPrototypeOf(Float32Array.of(1, 2), null) as Float32Array
+      survives(() => mean(orphan, 1), 1.5)
+      const misnamed = Object.defineProperty(Int16Array.of(1, 2), 'constructor', { value: Float64Array })
+      expect(() => mean(misnamed, 1)).to.throw(TypeError)
+      const tagged = Object.defineProperty(Int8Array.of(1, 2), Symbol.toStringTag, { value: 'Float64Array' })
+      expect(() => mean(tagged, 1)).to.throw(TypeError)
+      const moved = Object.defineProperty(Float32Array.of(1, 2), 'buffer', { value: new ArrayBuffer(0) })
+      survives(() => mean(moved, 1), 1.5)
+    })
+
+    it('a species that is another class changes nothing', () => {
+      class Odd extends Float32Array {
+        static get [Symbol.species]() {
+          return Uint8Array as unknown as Float32ArrayConstructor
+        }
+      }
+      expect(none(new Odd([300, 2]), 1).toArray()).to.deep.equal([300, 2])
+    })
+
+    const detach = <T extends { buffer: ArrayBufferLike }>(array: T): T => {
+      structuredClone(array.buffer, { transfer: [array.buffer as ArrayBuffer] })
+      return array
+    }
+
+    it('detached memory: an error, never an empty result', () => {
+      for (const TypedArray of [Float32Array, Float64Array]) {
+        for (const length of [1, 4, 100_000]) {
+          const detached = () => detach(new TypedArray(length))
+          const empty = new TypedArray(0)
+          ours(() => mean(detached(), 1), /input/)
+          ours(() => mean(detached(), empty), /input/)
+          ours(() => none(detached(), 1), /input/)
+          ours(() => mean(new TypedArray(length), detached()), /label/)
+          ours(() => mean(empty, detached()), /label/)
+          ours(() => none.forward(new TypedArray(length), 1, { out: detached() }), /out/)
+          ours(() => none.forward(empty, 1, { out: detached() }), /out/)
+          ours(() => new LossAccumulator().update(detached(), 1), /input/)
+          ours(() => mean({ data: detached(), shape: [0] }, 1), /input/)
+          ours(() => mean({ data: detached(), shape: [length] }, 1), /input/)
+          ours(() => mean({ type: 'float32', dims: [0], data: detached(), location: 'cpu' } as never, 1))
+        }
+      }
+      ours(() => mean([], detach(new BigInt64Array(3))), /label/)
+      ours(() => new Tensor(detach(new Float32Array(3))))
+      ours(() => new Tensor(detach(new Float32Array(3)), [0]))
+      ours(() => tensor(detach(new Float32Array(3))))
+    })
+
+    it('a Tensor whose memory was detached after it was made: an error', () => {
+      const lost = () => {
+        const made = new Tensor(new Float32Array(4), [2, 2])
+        detach(made.data)
+        return made
+      }
+      ours(() => mean(lost(), 1), /input/)
+      ours(() => none(lost(), lost()))
+      ours(() => mean(new Tensor(new Float32Array(4), [2, 2]), lost()), /label/)
+      ours(() => none.forward(new Tensor(new Float32Array(4), [2, 2]), 1, { out: lost() }), /out/)
+      survives(() => lost().at(0, 0))
+      survives(() => lost().toArray())
+      survives(() => String(lost()))
+      survives(() => inspect(lost()))
+      expect(lost().shape).to.deep.equal([2, 2])
+    })
+
+    const resizable = (bytes: number, most: number) =>
+      Reflect.construct(ArrayBuffer, [bytes, { maxByteLength: most }]) as ArrayBuffer & { resize(bytes: number): void }
+
+    it('memory that was shrunk under a view: an error', () => {
+      const memory = resizable(64, 64)
+      const fixed = new Float32Array(memory, 16, 4)
+      const made = new Tensor(fixed)
+      const tracking = new Tensor(new Float32Array(memory))
+      expect(mean(made, 1)).to.equal(0)
+      memory.resize(20)
+      ours(() => mean(fixed, 1), /input/)
+      ours(() => mean(fixed, new Float32Array(0)), /input/)
+      ours(() => mean([], fixed), /label/)
+      ours(() => mean(made, 1), /input/)
+      ours(() => mean(tracking, 1), /input/)
+      ours(() => none.forward(new Float32Array(4), 1, { out: fixed }), /out/)
+      ours(() => none.forward(new Float32Array(4), 1, { out: made }), /out/)
+      ours(() => new Tensor(fixed))
+    })
+
+    it('memory that shrinks, or goes, while the arguments are read', () => {
+      const steal: ((array: Float32Array, memory: ReturnType<typeof resizable>) => void)[] = [
+        (_, memory) => memory.resize(0),
+        (_, memory) => memory.resize(4096),
+        (array) => detach(array),
+      ]
+      for (const take of steal) {
+        for (const asLabel of [false, true]) {
+          const memory = resizable(4_000_000, 8_000_000)
+          const victim = new Float32Array(memory, 0, 1_000_000).fill(1)
+          const thief = {
+            shape: [1_000_000],
+            get data() {
+              take(victim, memory)
+              return new Float32Array(1_000_000).fill(1)
+            },
+          }
+          const call = asLabel ? () => none.forward(thief, victim) : () => none.forward(victim, thief)
+          survives(() => call().size, 1_000_000)
+
+          const again = resizable(4_000_000, 8_000_000)
+          const out = new Float32Array(again, 0, 1_000_000)
+          const outThief = {
+            shape: [1_000_000],
+            get data() {
+              take(out, again)
+              return new Float32Array(1_000_000)
+            },
+          }
+          survives(() => none.forward(outThief, 1, { out }).size, 1_000_000)
+          survives(() => none.forward(new Float32Array(1_000_000), outThief, { out }).size, 1_000_000)
+        }
+      }
+      const memory = resizable(4_000_000, 4_000_000)
+      const victim = new Float32Array(memory, 0, 1_000_000)
+      survives(() =>
+        none.forward(victim, 1, {
+          get out() {
+            memory.resize(0)
+            return new Float32Array(1_000_000)
+          },
+        }),
+      )
+    })
+
+    it('arguments of another realm', () => {
+      const context = vm.createContext({})
+      const evaluate = (code: string) => vm.runInContext(code, context) as never
+      expect(mean(evaluate('new Float64Array([1, 3])'), evaluate('new BigInt64Array([1n, 1n])'))).to.equal(2)
+      expect(new HingeEmbeddingLoss(evaluate('({ margin: 3 })')).margin).to.equal(3)
+      expect(none.forward(x, 1, { out: evaluate('new Float32Array(3)') }).toArray()).to.deep.equal([1, -2, 3])
+      expect(() => mean(evaluate('new Map()'), 1))
+        .to.throw(TypeError)
+        .with.property('code', 'ERR_INVALID_ARG_TYPE')
+      const total = new LossAccumulator().update(x, y)
+      expect(LossAccumulator.fromJSON(evaluate(`(${JSON.stringify(total)})`)).toJSON()).to.deep.equal(total.toJSON())
+    })
+
+    it('methods on what is none of ours', () => {
+      const impostors = [
+        undefined,
+        null,
+        {},
+        Object.create(HingeEmbeddingLoss.prototype),
+        Object.create(Tensor.prototype),
+      ]
+      for (const impostor of impostors) {
+        expect(() => Reflect.apply(HingeEmbeddingLoss.prototype.forward, impostor, [x, y])).to.throw(Error)
+        expect(() => Reflect.apply(Tensor.prototype.toArray, impostor, [])).to.throw(Error)
+        expect(() => Reflect.apply(Tensor.prototype.at, impostor, [0])).to.throw(Error)
+      }
+      for (const impostor of [Tensor.prototype, Object.create(Tensor.prototype)] as never[]) {
+        expect(() => mean(impostor, 1)).to.throw(TypeError)
+        expect(() => mean(x, impostor)).to.throw(TypeError)
+        expect(() => none.forward(x, 1, { out: impostor })).to.throw(TypeError)
+      }
+    })
+
+    it('shapes of very many dimensions', () => {
+      for (const rank of [100, 10_000, 1_000_000]) {
+        const shape = new Array<number>(rank).fill(1)
+        survives(() => new Tensor(Float32Array.of(1), shape).size, 1)
+        survives(() => String(new Tensor(Float32Array.of(1), shape)).length < 2000, true)
+        survives(() => typeof new Tensor(Float32Array.of(1), shape).toArray())
+        survives(() => mean({ data: Float32Array.of(1), shape }, 1), 1)
+        const strided = { data: Float32Array.of(1), shape, stride: shape, offset: 0 }
+        survives(() => mean(strided, 1), 1)
+        expect(() => mean({ data: Float32Array.of(1), shape }, [1, 2]))
+          .to.throw(Error)
+          .with.property('message')
+          .with.length.below(2000)
+      }
+    })
+  })
+})

@@ -1,0 +1,372 @@
+import type { InputData, LabelData, OtherLabelPolicy, StateRecord } from '../lib/native.ts'
+
+/** A sum of doubles in full: units · 2^−1074, unless `special`, the IEEE sum of those not finite, is not 0. */
+export interface Exact {
+  readonly units: bigint
+  readonly special: number
+}
+
+const double = new Float64Array(1)
+const words = new Uint32Array(double.buffer)
+
+/** Below 2^21 values: by exponent, both halves of their significands are added up as integers that stay below 2^53. */
+export function exactSum(values: readonly number[]): Exact {
+  const highs = new Float64Array(2047)
+  const lows = new Float64Array(2047)
+  let special = 0
+  for (const value of values) {
+    double[0] = value
+    const [low, high] = words as unknown as [number, number]
+    const exponent = (high >>> 20) & 0x7ff
+    if (exponent === 0x7ff) {
+      special += value
+    } else {
+      const sign = high >>> 31 ? -1 : 1
+      highs[exponent] = (highs[exponent] as number) + sign * ((high & 0xfffff) + (exponent === 0 ? 0 : 2 ** 20))
+      lows[exponent] = (lows[exponent] as number) + sign * low
+    }
+  }
+  let units = 0n
+  for (const [e, high] of highs.entries()) {
+    const low = lows[e] as number
+    if (high !== 0 || low !== 0) units += ((BigInt(high) << 32n) + BigInt(low)) << BigInt(Math.max(e, 1) - 1)
+  }
+  return { units, special }
+}
+
+const magnitude = (units: bigint) => (units < 0n ? -units : units)
+const bitLength = (units: bigint) => units.toString(2).length
+
+/** The quotient of the exact sum, rounded once to the nearest double, ties to even. */
+export function roundedQuotient({ units, special }: Exact, divisor: number): number {
+  if (divisor === 0) return Number.NaN
+  if (special !== 0) return special
+  if (units === 0n) return 0
+  const dividend = magnitude(units)
+  // The least place, in units, whose quotient has no more than 53 bits.
+  let place = Math.max(0, bitLength(dividend) - bitLength(BigInt(divisor)) - 53)
+  if (dividend / (BigInt(divisor) << BigInt(place)) >= 2n ** 53n) place++
+  const scaled = BigInt(divisor) << BigInt(place)
+  const quotient = dividend / scaled
+  const twice = 2n * (dividend % scaled)
+  const isUp = twice > scaled || (twice === scaled && quotient % 2n === 1n)
+  const rounded = Number(quotient + (isUp ? 1n : 0n)) * 2 ** (place - 1074)
+  return units < 0n ? -rounded : rounded
+}
+
+/** The text of a saved state: hexadecimal digits that neither begin nor end with 0, and the power of the last one. */
+export function exactText({ units, special }: Exact): string {
+  if (special !== 0) return String(special)
+  if (units === 0n) return '0x0p+0'
+  const all = magnitude(units).toString(16)
+  const digits = all.replace(/0+$/, '')
+  const power = 4 * (all.length - digits.length) - 1074
+  return `${units < 0n ? '-' : ''}0x${digits}p${power < 0 ? '' : '+'}${power}`
+}
+
+export interface Settings {
+  readonly margin: number
+  readonly positiveLabel: number
+  readonly negativeLabel: number
+}
+
+export interface Summary {
+  readonly count: number
+  readonly sum: number
+  readonly mean: number
+}
+
+export interface Expected extends Summary {
+  readonly losses: InputData
+  readonly positives: Summary
+  readonly negatives: Summary & { readonly active: number }
+  readonly others: number
+  readonly firstOther: number | undefined
+  readonly record: StateRecord
+}
+
+const summary = (sum: Exact, count: number): Summary => {
+  return { count, sum: roundedQuotient(sum, 1), mean: roundedQuotient(sum, count) }
+}
+
+/** What every function of the addon must answer, from the definitions. */
+export function expected(
+  input: InputData,
+  label: LabelData | number,
+  settings: Settings,
+  policy: OtherLabelPolicy,
+): Expected {
+  // A difference of float32 numbers, rounded to float64 and then to float32, is rounded correctly: 53 ≥ 2 · 24 + 2.
+  const round = input instanceof Float32Array ? Math.fround : (value: number) => value
+  const margin = round(settings.margin)
+  const losses = input.slice()
+  const positives: number[] = []
+  const negatives: number[] = []
+  let active = 0
+  let others = 0
+  let firstOther: number | undefined
+  for (let i = 0; i < input.length; i++) {
+    const x = input[i] as number
+    const y = typeof label === 'number' ? label : Number(label[i])
+    let loss = 0
+    if (y === settings.positiveLabel) {
+      loss = x + 0
+      positives.push(loss)
+    } else if (y === settings.negativeLabel) {
+      loss = Math.max(0, round(margin - x))
+      negatives.push(loss)
+      if (x < margin) active++
+    } else {
+      firstOther ??= i
+      others++
+    }
+    losses[i] = loss
+  }
+  const [positive, negative] = [exactSum(positives), exactSum(negatives)]
+  const all = { units: positive.units + negative.units, special: positive.special + negative.special }
+  return {
+    losses,
+    ...summary(all, input.length - (policy === 'ignore' ? others : 0)),
+    positives: summary(positive, positives.length),
+    negatives: { ...summary(negative, negatives.length), active },
+    others,
+    firstOther,
+    record: [positives.length, exactText(positive), negatives.length, exactText(negative), active, others],
+  }
+}
+
+/** Marsaglia's xorshift of 32 bits. */
+export class Random {
+  #state: number
+
+  constructor(seed: number) {
+    this.#state = Math.imul(seed + 1, 0x9e3779b1) | 1
+    for (let i = 0; i < 8; i++) this.next()
+  }
+
+  #bits(): number {
+    this.#state ^= this.#state << 13
+    this.#state ^= this.#state >>> 17
+    this.#state ^= this.#state << 5
+    return this.#state >>> 0
+  }
+
+  /** in [0, 1), of 53 bits */
+  next = () => ((this.#bits() >>> 5) * 2 ** 26 + (this.#bits() >>> 6)) * 2 ** -53
+  /** an integer in [0, n) */
+  below = (n: number) => Math.floor(this.next() * n)
+  chance = (probability: number) => this.next() < probability
+  sign = () => (this.chance(0.5) ? 1 : -1)
+  pick = <T>(list: readonly T[]) => list[this.below(list.length)] as T
+
+  shuffle<T>(list: T[]): T[] {
+    for (let i = list.length - 1; i > 0; i--) {
+      const j = this.below(i + 1)
+      const held = list[i] as T
+      list[i] = list[j] as T
+      list[j] = held
+    }
+    return list
+  }
+}
+
+/** Finite numbers below 2^highest, of so many digits, all multiples of 2^lowest. */
+export interface Format {
+  readonly digits: number
+  readonly lowest: number
+  readonly highest: number
+  readonly Type: new (n: number) => InputData
+}
+
+export const formats: readonly Format[] = [
+  { Type: Float32Array, digits: 24, lowest: -149, highest: 128 },
+  { Type: Float64Array, digits: 53, lowest: -1074, highest: 1024 },
+]
+
+/** What a kind of losses is drawn from. The variant, any integer, walks through a kind's parameters. */
+export interface Draw {
+  readonly random: Random
+  readonly format: Format
+  readonly n: number
+  readonly variant: number
+}
+
+const fill = (n: number, value: (i: number) => number) => Array.from({ length: n }, (_, i) => value(i))
+
+/** A number with 2^(above − 1) ≤ |number| < 2^above. */
+function inBinade({ random, format: { digits } }: Draw, above: number): number {
+  const half = 2 ** (digits - 1)
+  return random.sign() * (half + random.below(half)) * 2 ** (above - digits)
+}
+
+const normalBinade = ({ random, format: { lowest, digits, highest } }: Draw) =>
+  lowest + digits + random.below(highest - lowest - digits + 1)
+
+const largestBelow = ({ format: { digits } }: Draw, above: number) => (2 ** digits - 1) * 2 ** (above - digits)
+
+/** The parts, and for the rest pairs of one another's negatives, in any order. */
+function among({ random, n }: Draw, parts: readonly number[], filler: () => number): number[] {
+  const values = parts.slice(0, n)
+  while (values.length + 1 < n) {
+    const value = filler()
+    values.push(value, -value)
+  }
+  if (values.length < n) values.push(0)
+  return random.shuffle(values)
+}
+
+/** As fillers: zeros, or numbers with any exponent. */
+const anyOf = (draw: Draw) => (draw.variant % 4 === 0 ? () => 0 : () => inBinade(draw, normalBinade(draw)))
+
+/** Numbers that add up to an integer times 2^place. */
+function parts(total: bigint, place: number): number[] {
+  const values: number[] = []
+  for (let rest = magnitude(total), at = place; rest > 0n; rest >>= 18n, at += 18) {
+    const digits = Number(rest & 0x3ffffn)
+    if (digits !== 0) values.push((total < 0n ? -digits : digits) * 2 ** at)
+  }
+  return values
+}
+
+/** log2 of |largest| / last place of the smallest that blocks sum exactly in 1, 2 and 3 terms a lane. */
+const certificates = ({ digits }: Format) => [42, 83, 124].filter((limit) => limit >= digits)
+
+/** One of the certificates ± some, walked through. */
+function nearCertificate({ format, variant }: Draw): { width: number; level: number } {
+  const limits = certificates(format)
+  const index = variant % limits.length
+  const offset = (Math.floor(variant / limits.length) % 6) - 2
+  return { width: (limits[index] as number) + offset, level: index + 3 - limits.length }
+}
+
+const { NaN: nan, POSITIVE_INFINITY: infinity } = Number
+const nonFinite = [[nan], [infinity], [-infinity], [infinity, -infinity], [infinity, infinity], [nan, infinity]]
+
+export const kinds: Readonly<Record<string, (draw: Draw) => number[]>> = {
+  normal: ({ random, n }) => fill(n, () => random.next() + random.next() + random.next() - 1.5),
+
+  'near a spread of exponents that some number of terms sums': (draw) => {
+    const { random, format, n, variant } = draw
+    const spread = nearCertificate(draw).width - format.digits
+    const lowest = format.lowest + format.digits + random.below(format.highest - format.lowest - format.digits - spread)
+    const values = fill(n, (i) => inBinade(draw, lowest + (i < 2 ? i * spread : random.below(spread + 1))))
+    return random.shuffle(variant % 5 < 3 ? values : values.map(Math.abs))
+  },
+
+  // The last of the terms gets 2048 numbers as large as can be, all of one sign, and one with an odd multiple of the
+  // last place: a bit more than the certificate grants is lost. The next 2048 cancel all that would hide it.
+  'the worst that a number of terms must sum': (draw) => {
+    const { random, format, n } = draw
+    const { digits, lowest, highest } = format
+    const { width, level } = nearCertificate(draw)
+    const above = lowest + width + random.below(highest - lowest - width + 1)
+    const unit = 2 ** (above - width)
+    const isWide = width - 41 * level > digits
+    const bulk = () =>
+      isWide
+        ? (2 ** digits - 1 - random.below(64)) * 2 ** (above - 41 * level - digits)
+        : (2 ** (digits - 1) + 2 ** (width - 41 * level) - 2 - 2 * random.below(64)) * unit
+    const block = fill(2048, bulk)
+    block[random.below(Math.min(n, 2048))] = largestBelow(draw, above)
+    const odd = random.below(Math.min(n, 2048))
+    const shift = 2 ** (digits - 1)
+    return fill(n, (i) => {
+      const at = i % 2048
+      const isCancelling = Math.floor(i / 2048) % 2 === 1
+      if (at === odd) return isCancelling ? 0 : (shift + 2 * random.below(shift / 2) + 1) * unit
+      return isCancelling ? -(block[at] as number) : (block[at] as number)
+    })
+  },
+
+  // What the last block was like says nothing about the next.
+  'magnitudes that change along the way': (draw) => {
+    let above = 0
+    return fill(draw.n, (i) => {
+      if (i % 700 === 0) above = normalBinade(draw)
+      return inBinade(draw, Math.max(above - draw.random.below(8), draw.format.lowest + draw.format.digits))
+    })
+  },
+
+  'all exponents': (draw) => fill(draw.n, () => inBinade(draw, normalBinade(draw))),
+
+  'massive cancellation': (draw) => {
+    const { random, format } = draw
+    const above = normalBinade(draw)
+    const rest = fill(3, () => random.sign() * random.below(2 ** (format.digits - 1)) * 2 ** format.lowest)
+    return among(draw, rest, () => inBinade(draw, above))
+  },
+
+  'alternating signs': (draw) => {
+    const above = normalBinade(draw)
+    const value = Math.abs(inBinade(draw, above))
+    const ulp = 2 ** (above - draw.format.digits)
+    return fill(draw.n, (i) => (i % 2 === 0 ? value : ulp - value))
+  },
+
+  subnormals: (draw) => {
+    const { random, format, n, variant } = draw
+    const largest = 2 ** (variant % 2 === 0 ? format.digits - 1 : 3)
+    return fill(n, () => (random.below(2 * largest + 1) - largest) * 2 ** format.lowest)
+  },
+
+  'largest numbers, with a finite sum': (draw) => {
+    const { random, format, n } = draw
+    const largest = largestBelow(draw, format.highest)
+    const signs = [1, 1, -1, -1]
+    return fill(n, (i) => {
+      const value = largest - (random.chance(0.3) ? 2 ** (format.highest - 30) : 0)
+      return i < n - (n % 4) ? (signs[i % 4] as number) * value : inBinade(draw, 0)
+    })
+  },
+
+  'about the overflow': (draw) => {
+    const { random, format, variant } = draw
+    const half = 2n ** BigInt(format.digits + 1) - 1n
+    const sign = variant % 2 === 0 ? 1n : -1n
+    const place = format.highest - format.digits - 1
+    const tiny = (random.below(3) - 1) * 2 ** format.lowest
+    const excess = variant % 3 === 0 ? [largestBelow(draw, format.highest)] : []
+    return among(draw, [...parts(sign * half, place), tiny, ...excess], anyOf(draw))
+  },
+
+  // Of the sum, or of the mean; exactly, or by the smallest number beside.
+  'ties, and beside them': (draw) => {
+    const { random, format, n, variant } = draw
+    const odd = 2n ** 53n + 2n * BigInt(random.below(2 ** 52)) + 1n
+    const total = odd * BigInt(variant % 2 === 0 ? 1 : n) * (random.chance(0.5) ? 1n : -1n)
+    const place = format.lowest + 1 + random.below(format.highest - format.lowest - 90)
+    const beside = ((Math.floor(variant / 2) % 3) - 1) * 2 ** format.lowest
+    return among(draw, [...parts(total, place), beside], anyOf(draw))
+  },
+
+  'ties of subnormal means, and beside them': (draw) => {
+    const { random, format, n } = draw
+    const halves = BigInt(n) * BigInt(2 * random.below(1000) + 1)
+    const total = halves / 2n + BigInt(random.below(3) - 1)
+    return among(draw, parts(random.chance(0.5) ? total : -total, format.lowest), anyOf(draw))
+  },
+
+  'signed zeros': ({ random, n, variant }) => fill(n, () => (variant % 2 === 0 && random.chance(0.5) ? 0 : -0)),
+
+  'not finite': (draw) => {
+    const { random, n, variant } = draw
+    const values = kinds.normal?.(draw) ?? []
+    for (const value of nonFinite[variant % nonFinite.length] ?? []) values[random.below(n)] = value
+    return values.slice(0, n)
+  },
+
+  'long carries': (draw) => {
+    const { random, format, n, variant } = draw
+    const above = normalBinade(draw)
+    const value = random.sign() * (variant % 2 === 0 ? largestBelow(draw, above) : 2 ** (above - 1))
+    const least = -Math.sign(value) * 2 ** format.lowest
+    return random.shuffle(fill(n, (i) => (i === 0 || (variant % 3 === 0 && i % 8 === 1) ? least : value)))
+  },
+
+  'one last place': (draw) => {
+    const { random, format, n } = draw
+    const above = normalBinade(draw)
+    const one = 2 ** (above - 1)
+    return fill(n, () => one + random.below(3) * 2 ** (above - format.digits))
+  },
+}

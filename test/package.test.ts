@@ -1,0 +1,372 @@
+import { execFile } from 'node:child_process'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { expect } from 'chai'
+import { getNumThreads, hingeEmbeddingLoss, runtimeInfo, setNumThreads } from '../lib/index.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const readText = (path: string) => readFileSync(join(root, path), 'utf8')
+
+interface Manifest {
+  name: string
+  version: string
+  license: string
+  type: string
+  engines: { node: string }
+  dependencies: Record<string, string>
+  peerDependencies?: Record<string, string>
+  peerDependenciesMeta?: Record<string, { optional?: boolean }>
+  bin: Record<string, string>
+}
+const manifest = JSON.parse(readText('package.json')) as Manifest
+
+interface Outcome {
+  status: number | string
+  stdout: string
+  stderr: string
+}
+
+function run(command: string, args: string[], cwd: string, env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
+  return new Promise((resolve) => {
+    execFile(command, args, { cwd, env: { ...process.env, ...env } }, (error, stdout, stderr) => {
+      resolve({ status: error?.code ?? (error === null ? 0 : 'killed'), stdout, stderr })
+    })
+  })
+}
+
+async function succeeds(outcome: Promise<Outcome>): Promise<string> {
+  const { status, stdout, stderr } = await outcome
+  expect(status, `${stdout}\n${stderr}`).to.equal(0)
+  return stdout
+}
+
+const node = (args: string[], cwd: string, env?: NodeJS.ProcessEnv) => run(process.execPath, args, cwd, env)
+
+describe('the package', () => {
+  // An application that has installed the package as built from these sources.
+  let application: string
+  let installed: string
+
+  before(async () => {
+    application = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
+    installed = join(application, 'node_modules/hinge-embedding-loss')
+    mkdirSync(join(installed, 'build/Release'), { recursive: true })
+    cpSync(join(root, 'package.json'), join(installed, 'package.json'))
+    cpSync(
+      join(root, 'build/Release/hinge_embedding_loss.node'),
+      join(installed, 'build/Release/hinge_embedding_loss.node'),
+    )
+    const tsc = join(root, 'node_modules/typescript/bin/tsc')
+    await succeeds(node([tsc, '--project', root, '--outDir', join(installed, 'dist')], root))
+
+    for (const name of Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies })) link(name)
+    for (const name of [
+      'onnxruntime-common',
+      '@tensorflow',
+      'apache-arrow',
+      'ndarray',
+      '@stdlib',
+      '@types',
+      'tsx',
+      'typescript',
+    ]) {
+      link(name)
+    }
+    for (const [name, path] of Object.entries(manifest.bin)) {
+      const target = join(installed, path)
+      if (!existsSync(target)) continue
+      chmodSync(target, 0o755)
+      mkdirSync(join(application, 'node_modules/.bin'), { recursive: true })
+      symlinkSync(target, join(application, 'node_modules/.bin', name))
+    }
+    symlinkSync(join(root, 'examples'), join(application, 'examples'))
+    writeFileSync(join(application, 'package.json'), '{ "name": "application", "private": true }')
+  })
+  after(() => rmSync(application, { recursive: true }))
+
+  function link(name: string) {
+    const source = join(root, 'node_modules', name)
+    const target = join(application, 'node_modules', name)
+    if (!existsSync(source) || existsSync(target)) return
+    mkdirSync(dirname(target), { recursive: true })
+    symlinkSync(source, target)
+  }
+
+  const names = [
+    'HingeEmbeddingLoss',
+    'LossAccumulator',
+    'Tensor',
+    'getNumThreads',
+    'hingeEmbeddingLoss',
+    'runtimeInfo',
+    'setNumThreads',
+    'tensor',
+  ]
+  const example = `
+    const loss = new HingeEmbeddingLoss({ margin: 4, reduction: 'sum' })
+    console.log(loss([[1, -2, 3], [0, -1, 2], [1, 0, 1]], [[-1, 1, -1], [1, 1, 1], [1, -1, 1]]))
+  `
+
+  describe('loads', () => {
+    it('by import', async () => {
+      const script = `
+        import * as library from 'hinge-embedding-loss'
+        const { HingeEmbeddingLoss } = library
+        console.log(Object.keys(library).sort().join())
+        ${example}`
+      const output = await succeeds(node(['--input-type=module', '--eval', script], application))
+      expect(output).to.equal(`${names}\n9\n`)
+    })
+
+    it('by require', async () => {
+      const script = `
+        const library = require('hinge-embedding-loss')
+        const { HingeEmbeddingLoss } = library
+        console.log(Object.keys(library).filter((name) => name !== '__esModule').sort().join())
+        ${example}`
+      const output = await succeeds(node(['--eval', script], application))
+      expect(output).to.equal(`${names}\n9\n`)
+    })
+
+    it('by both in one process, as one', async () => {
+      const script = `
+        const required = require('hinge-embedding-loss')
+        import('hinge-embedding-loss').then((imported) => {
+          console.log(required.Tensor === imported.Tensor, required.tensor([1]) instanceof imported.Tensor)
+        })`
+      expect(await succeeds(node(['--eval', script], application))).to.equal('true true\n')
+    })
+
+    it('its package.json', async () => {
+      const script = "console.log(require('hinge-embedding-loss/package.json').version)"
+      expect(await succeeds(node(['--eval', script], application))).to.equal(`${manifest.version}\n`)
+    })
+
+    it('in several worker threads, and after they end', async () => {
+      const script = `
+        const { Worker, isMainThread } = require('node:worker_threads')
+        const { hingeEmbeddingLoss } = require('hinge-embedding-loss')
+        const score = () => hingeEmbeddingLoss(new Float32Array(300000).fill(0.5), 1, { reduction: 'sum' })
+        const ended = [1, 2, 3].map(() => new Promise((resolve) => {
+          new Worker('require("hinge-embedding-loss").hingeEmbeddingLoss(new Float32Array(300000), 1)', { eval: true }).on('exit', resolve)
+        }))
+        Promise.all(ended).then((codes) => console.log(codes.join(), score()))
+        score()`
+      expect(await succeeds(node(['--eval', script], application))).to.equal('0,0,0 150000\n')
+    })
+  })
+
+  it('loads nothing but itself and the addon’s loader', async () => {
+    // CommonJS modules are in the cache; a hook sees the others.
+    const hook = `
+      import { writeSync } from 'node:fs'
+      export async function load(url, context, nextLoad) {
+        writeSync(1, url + '\\n')
+        return nextLoad(url, context)
+      }`
+    const script = `
+      import { register, createRequire } from 'node:module'
+      import { pathToFileURL } from 'node:url'
+      register('data:text/javascript,' + encodeURIComponent(${JSON.stringify(hook)}))
+      await import('hinge-embedding-loss')
+      const { cache } = createRequire(import.meta.url)
+      for (const path of Object.keys(cache)) console.log(pathToFileURL(path).href)`
+    const output = await succeeds(node(['--input-type=module', '--eval', script], application))
+    const loaded = output.split('\n').filter((url) => url.startsWith('file:'))
+    const allowed = [installed, join(root, 'node_modules/node-gyp-build')].map((path) => `${pathToFileURL(path)}/`)
+    expect(loaded.filter((url) => !allowed.some((prefix) => url.startsWith(prefix)))).to.deep.equal([])
+    expect(loaded.filter((url) => url.includes('/cli/'))).to.deep.equal([])
+    expect(loaded.some((url) => url.endsWith('.node'))).to.equal(true)
+    expect(loaded.some((url) => url.endsWith('/dist/index.js'))).to.equal(true)
+  })
+
+  it('needs nothing else to be installed', async () => {
+    const bare = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-bare-'))
+    try {
+      cpSync(installed, join(bare, 'node_modules/hinge-embedding-loss'), { recursive: true })
+      cpSync(join(root, 'node_modules/node-gyp-build'), join(bare, 'node_modules/node-gyp-build'), { recursive: true })
+      const script = `import { HingeEmbeddingLoss } from 'hinge-embedding-loss'${example}`
+      expect(await succeeds(node(['--input-type=module', '--eval', script], bare))).to.equal('9\n')
+    } finally {
+      rmSync(bare, { recursive: true })
+    }
+  })
+
+  it('has the manifest that the design says', () => {
+    expect(manifest).to.include({ name: 'hinge-embedding-loss', license: 'MIT', type: 'module' })
+    expect(manifest.engines.node).to.equal('>=20.19')
+    // node-addon-api is headers, for a build from source.
+    expect(Object.keys(manifest.dependencies)).to.have.members(['node-addon-api', 'node-gyp-build'])
+    for (const name of Object.keys(manifest.peerDependencies ?? {})) {
+      expect(manifest.peerDependenciesMeta?.[name]?.optional, name).to.equal(true)
+    }
+  })
+
+  it('has types that strict programs take, by import and by require', async () => {
+    const compilerOptions = { module: 'nodenext', target: 'es2022', strict: true, noEmit: true, types: ['node'] }
+    writeFileSync(
+      join(application, 'tsconfig.json'),
+      JSON.stringify({ compilerOptions, files: ['imports.mts', 'requires.cts'] }),
+    )
+    writeFileSync(
+      join(application, 'imports.mts'),
+      `import { HingeEmbeddingLoss, hingeEmbeddingLoss, LossAccumulator, type Result, Tensor, tensor } from 'hinge-embedding-loss'
+      const mean: number = new HingeEmbeddingLoss()([1], [1])
+      const none: Tensor = new HingeEmbeddingLoss({ reduction: 'none' })(tensor([1]), 1)
+      const result: Result<'sum'> = hingeEmbeddingLoss(none, [1], { reduction: 'sum' })
+      // @ts-expect-error no such reduction
+      new HingeEmbeddingLoss({ reduction: 'avg' })
+      export const total: number = new LossAccumulator().update([mean, result], [1, -1]).negatives.active`,
+    )
+    writeFileSync(
+      join(application, 'requires.cts'),
+      `import library = require('hinge-embedding-loss')
+      export const mean: number = new library.HingeEmbeddingLoss()([1], [1])`,
+    )
+    await succeeds(node([join(root, 'node_modules/typescript/bin/tsc'), '--project', application], application))
+  })
+
+  describe('the runtime', () => {
+    it('says its version, instruction sets and threads', () => {
+      const info = runtimeInfo()
+      expect(info.version).to.equal(manifest.version)
+      expect(info.instructionSets).to.include(info.instructionSet)
+      expect(new Set(info.instructionSets).size).to.equal(info.instructionSets.length)
+      expect(info.numThreads).to.equal(getNumThreads())
+      expect(info.numThreads).to.be.within(1, 1024)
+    })
+
+    it('gives a snapshot that cannot mislead later calls', () => {
+      try {
+        Object.assign(runtimeInfo().instructionSets, { 0: 'none' })
+      } catch {}
+      expect(runtimeInfo().instructionSets).not.to.include('none')
+    })
+
+    it('takes 1 to 1024 threads, which change no result', () => {
+      const before = getNumThreads()
+      const input = Float32Array.from({ length: 500_000 }, (_, i) => Math.sin(i))
+      const label = Int8Array.from(input, (_, i) => (i % 3 === 0 ? 1 : -1))
+      try {
+        const results = [1, 2, 3, 7, 64, 1024].map((count) => {
+          setNumThreads(count)
+          expect(getNumThreads()).to.equal(count)
+          expect(runtimeInfo().numThreads).to.equal(count)
+          return hingeEmbeddingLoss(input, label)
+        })
+        expect(new Set(results).size).to.equal(1)
+      } finally {
+        setNumThreads(before)
+      }
+    })
+
+    describe('from the environment', () => {
+      const report = `
+        import { hingeEmbeddingLoss, runtimeInfo } from './lib/index.ts'
+        const { instructionSet, numThreads } = runtimeInfo()
+        console.log(JSON.stringify({ instructionSet, numThreads, sum: hingeEmbeddingLoss([0.1, 0.2], [1, -1]) }))`
+      const refusal = `
+        import('./lib/index.ts').then(
+          () => console.log('{}'),
+          ({ name, code, message }) => console.log(JSON.stringify({ name, code, message })),
+        )`
+      const child = async (script: string, env: NodeJS.ProcessEnv) =>
+        JSON.parse(
+          await succeeds(node(['--import', 'tsx', '--input-type=module', '--eval', script], root, env)),
+        ) as object
+
+      it('the number of threads', async () => {
+        const [three, most] = await Promise.all(
+          ['3', '1024'].map((count) => child(report, { HINGE_EMBEDDING_LOSS_NUM_THREADS: count })),
+        )
+        expect(three).to.include({ numThreads: 3 })
+        expect(most).to.include({ numThreads: 1024 })
+      })
+
+      it('the instruction set, whose results are the same', async () => {
+        const { instructionSets } = runtimeInfo()
+        const reports = await Promise.all(
+          instructionSets.map((name) => child(report, { HINGE_EMBEDDING_LOSS_INSTRUCTION_SET: name })),
+        )
+        const sum = hingeEmbeddingLoss([0.1, 0.2], [1, -1])
+        expect(reports).to.have.lengthOf(instructionSets.length)
+        for (const [i, each] of reports.entries()) expect(each).to.include({ instructionSet: instructionSets[i], sum })
+      })
+
+      const bad = [
+        ['HINGE_EMBEDDING_LOSS_NUM_THREADS', ['0', '-1', '1.5', '1025', 'many', '2x', '1e400']],
+        ['HINGE_EMBEDDING_LOSS_INSTRUCTION_SET', ['sse9', 'toString', `x${runtimeInfo().instructionSet}`]],
+      ] as const
+      for (const [name, values] of bad) {
+        it(`a bad ${name} is an error that names it`, async () => {
+          const errors = await Promise.all(values.map((value) => child(refusal, { [name]: value })))
+          for (const [i, error] of errors.entries()) {
+            expect(error, values[i]).to.include({ code: 'ERR_INVALID_ARG_VALUE', name: 'RangeError' })
+            expect(error, values[i]).to.have.property('message').that.includes(name)
+          }
+        })
+      }
+    })
+  })
+
+  describe('the README', () => {
+    const readme = existsSync(join(root, 'README.md')) ? readText('README.md') : ''
+    const snippets = [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language = '', code = ''], i) => {
+      const line = readme.slice(0, readme.indexOf(code)).split('\n').length
+      return { language, code, line, title: `${language} of line ${line}`, file: `snippet-${i}` }
+    })
+
+    /** What console.log printed, line by line, is what the comments beside it say. */
+    function expectCommentsToHold(code: string, output: string) {
+      const printing = code.split('\n').filter((line) => line.startsWith('console.log('))
+      const printed = output.trimEnd().split('\n')
+      if (printing.length !== printed.length) return
+      const squeeze = (text: string) => text.replaceAll(/\s/g, '')
+      for (const [i, line] of printing.entries()) {
+        const comment = line.split(/\) +\/\/ /)[1]
+        if (comment !== undefined) expect(squeeze(comment).startsWith(squeeze(printed[i] ?? '')), line).to.equal(true)
+      }
+    }
+
+    for (const { language, code, title, file } of snippets) {
+      if (language === 'js' || language === 'ts') {
+        it(`runs its ${title}`, async () => {
+          const path = join(application, `${file}.${language === 'js' ? 'mjs' : 'mts'}`)
+          writeFileSync(path, code)
+          const loader = language === 'ts' ? ['--import', 'tsx'] : []
+          expectCommentsToHold(code, await succeeds(node([...loader, path], application)))
+        })
+      } else if (language === 'sh' && code.startsWith('npx hinge-embedding-loss')) {
+        it(`runs its ${title}`, async () => {
+          const output = await succeeds(run('sh', ['-e', '-c', code], application, { npm_config_offline: 'true' }))
+          expect(output).not.to.equal('')
+        })
+      }
+    }
+
+    it('has programs and commands in it', () => {
+      const languages = snippets.map(({ language }) => language)
+      expect(languages)
+        .to.include('sh')
+        .and.satisfy((all: string[]) => all.includes('js') || all.includes('ts'))
+      expect(snippets.some(({ code }) => code.startsWith('npx hinge-embedding-loss'))).to.equal(true)
+    })
+
+    it('links only to what there is', () => {
+      const links = [...readme.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, path = '']) => path)
+      expect(links.filter((path) => !existsSync(join(root, path)))).to.deep.equal([])
+    })
+  })
+})

@@ -1,0 +1,72 @@
+import { readFileSync } from 'node:fs'
+import { expect } from 'chai'
+import { type InputData, type LabelData, native, otherLabelPolicies } from '../lib/native.ts'
+
+/** Numbers, some as text: "NaN", "Infinity", "-Infinity", "-0". A 0-D case has them without an array. */
+type Figures = number | string | readonly (number | string)[]
+
+interface PaddleCase {
+  readonly dtype: 'float32' | 'float64'
+  readonly labelDtype: string
+  readonly margin: number
+  readonly shape: readonly number[]
+  readonly input: Figures
+  readonly label: Figures
+  readonly none: Figures
+  readonly mean: Figures
+  readonly sum: Figures
+}
+
+const cases = JSON.parse(readFileSync(new URL('paddle-cases.json', import.meta.url), 'utf8')) as readonly PaddleCase[]
+
+const numbers = (figures: Figures) => [figures].flat().map(Number)
+
+const inputOf: Readonly<Record<string, (values: readonly number[]) => InputData>> = {
+  float32: (values) => Float32Array.from(values),
+  float64: (values) => Float64Array.from(values),
+}
+const labelOf: Readonly<Record<string, (values: readonly number[]) => LabelData>> = {
+  ...inputOf,
+  int8: (values) => Int8Array.from(values),
+  int32: (values) => Int32Array.from(values),
+  int64: (values) => BigInt64Array.from(values, BigInt),
+}
+
+function near(actual: number, wanted: number, tolerance: number, what: string) {
+  const isNear = Object.is(actual, wanted) || Math.abs(actual - wanted) <= tolerance
+  expect(isNear, `${what} ${actual} for ${wanted} ± ${tolerance}`).to.equal(true)
+}
+
+describe(`Paddle's answers (${native.instructionSets().join(', ')})`, () => {
+  const set = native.instructionSet()
+  after(() => {
+    native.setInstructionSet(set)
+  })
+
+  it('are all there', () => expect(cases).to.have.lengthOf(132))
+
+  for (const [index, each] of cases.entries()) {
+    const { dtype, labelDtype, margin, shape } = each
+    it(`${index}: ${dtype} with ${labelDtype} labels, [${shape}], margin ${margin}`, () => {
+      const input = inputOf[dtype]?.(numbers(each.input)) as InputData
+      const none = numbers(each.none)
+      // Adding n numbers in any order is off by at most (n − 1)u / (1 − (n − 1)u) ≤ nu times Σ|l|, as n(n − 1)u ≤ 1.
+      // A division or a product with 1/n, rounded too, adds 2u and a product of both errors, and our rounding u: 4u.
+      const unit = dtype === 'float32' ? 2 ** -24 : 2 ** -53
+      const sumTolerance = (none.length + 4) * unit * none.reduce((sum, loss) => sum + Math.abs(loss), 0)
+      for (const name of new Set([labelDtype, dtype, 'int8'])) {
+        const label = labelOf[name]?.(numbers(each.label)) as LabelData
+        const call = [input, label, margin, 1, -1, otherLabelPolicies.indexOf('zero')] as const
+        for (const instructionSet of native.instructionSets()) {
+          native.setInstructionSet(instructionSet)
+          const out = input.slice()
+          native.forward(...call, out)
+          const losses = Array.from(out, (loss) => loss + 0)
+          expect(losses, `${name} labels, ${instructionSet}`).to.deep.equal(none.map((loss) => loss + 0))
+          near(native.reduce(...call, false) as number, Number(each.sum), sumTolerance, 'sum')
+          near(native.reduce(...call, true) as number, Number(each.mean), sumTolerance / none.length, 'mean')
+        }
+      }
+    })
+  }
+})

@@ -1,0 +1,308 @@
+import stdlib from '@stdlib/ndarray'
+import * as tf from '@tensorflow/tfjs-core'
+import '@tensorflow/tfjs-backend-cpu'
+import * as arrow from 'apache-arrow'
+import { expect } from 'chai'
+import ndarray from 'ndarray'
+import * as ort from 'onnxruntime-common'
+import {
+  type DType,
+  type getNumThreads,
+  HingeEmbeddingLoss,
+  type HingeEmbeddingLossOptions,
+  hingeEmbeddingLoss,
+  type LabelOptions,
+  LossAccumulator,
+  type Reduction,
+  type Result,
+  type runtimeInfo,
+  setNumThreads,
+  Tensor,
+  type TensorLike,
+  tensor,
+} from '../lib/index.ts'
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+type Extends<A, B> = [A] extends [B] ? true : false
+
+/** Fails to compile where its argument is not true: `tsc --project test`, which runs before the tests. */
+function assertTypes<_Assertions extends readonly true[]>() {}
+
+/** Compiled and never called. */
+const compiles = (_: () => unknown) => {}
+
+const x = new Float32Array(3)
+
+describe('the types', () => {
+  it('name dtypes and reductions', () => {
+    assertTypes<[Equal<DType, 'float32' | 'float64'>, Equal<Reduction, 'none' | 'mean' | 'sum'>]>()
+  })
+
+  it('give each reduction its result', () => {
+    assertTypes<
+      [
+        Extends<Result<'none'>, Tensor>,
+        Equal<Result<'mean'>, number>,
+        Equal<Result<'sum'>, number>,
+        Extends<Result<Reduction>, Tensor | number>,
+        Extends<Result<'none'>, number> extends false ? true : false,
+      ]
+    >()
+    const none = new HingeEmbeddingLoss({ reduction: 'none' })
+    const mean = new HingeEmbeddingLoss()
+    const margin = new HingeEmbeddingLoss({ margin: 2 })
+    const sum = new HingeEmbeddingLoss({ reduction: 'sum', margin: 2 })
+    assertTypes<
+      [
+        Equal<typeof none, HingeEmbeddingLoss<'none'>>,
+        Equal<typeof mean, HingeEmbeddingLoss<'mean'>>,
+        Equal<typeof mean, HingeEmbeddingLoss>,
+        Equal<typeof margin, HingeEmbeddingLoss<'mean'>>,
+        Equal<typeof sum, HingeEmbeddingLoss<'sum'>>,
+        Equal<ReturnType<typeof none>, Result<'none'>>,
+        Extends<ReturnType<typeof none>, Tensor>,
+        Equal<ReturnType<typeof mean>, number>,
+        Equal<ReturnType<typeof sum>, number>,
+        Extends<ReturnType<typeof none.forward>, Tensor>,
+        Equal<ReturnType<typeof mean.forward>, number>,
+      ]
+    >()
+    const tensorResult: Tensor = none(x, 1)
+    const numberResult: number = mean(x, 1)
+    expect(tensorResult).to.be.an.instanceof(Tensor)
+    expect(numberResult).to.be.a('number')
+  })
+
+  it('give the function the result of its reduction', () => {
+    const none = hingeEmbeddingLoss(x, 1, { reduction: 'none' })
+    const mean = hingeEmbeddingLoss(x, 1)
+    const margin = hingeEmbeddingLoss(x, 1, { margin: 2 })
+    const sum = hingeEmbeddingLoss(x, 1, { reduction: 'sum' })
+    assertTypes<
+      [
+        Extends<typeof none, Tensor>,
+        Equal<typeof mean, number>,
+        Equal<typeof margin, number>,
+        Equal<typeof sum, number>,
+      ]
+    >()
+    expect(none).to.be.an.instanceof(Tensor)
+    for (const each of [mean, margin, sum]) expect(each).to.be.a('number')
+  })
+
+  it('leave a reduction that is known only later open', () => {
+    const later = (reduction: Reduction) => hingeEmbeddingLoss(x, 1, { reduction })
+    assertTypes<[Extends<ReturnType<typeof later>, Tensor | number>, Extends<number, ReturnType<typeof later>>]>()
+    const generic = <R extends Reduction>(options: HingeEmbeddingLossOptions<R>): Result<R> =>
+      new HingeEmbeddingLoss(options)(x, 1)
+    assertTypes<[Equal<ReturnType<typeof generic<'sum'>>, number>]>()
+    expect(later('sum')).to.equal(0)
+    expect(generic({ reduction: 'sum' })).to.equal(0)
+  })
+
+  it('know the losses as floats', () => {
+    compiles(() => {
+      const { data } = hingeEmbeddingLoss(x, 1, { reduction: 'none' })
+      const floats: Float32Array | Float64Array = data
+      return floats
+    })
+  })
+
+  it('accept the tensors of others without casts', () => {
+    const accepted: TensorLike[] = [
+      1,
+      [1, 2],
+      [[[1]], [[2]]],
+      new Float32Array(1),
+      new Float64Array(1),
+      new BigInt64Array(1),
+      new Uint8ClampedArray(1),
+      Buffer.alloc(1),
+      tensor([1]),
+      new Tensor(new Int8Array(1)),
+      new ort.Tensor('float32', new Float32Array(1), [1]),
+      new ort.Tensor('int64', new BigInt64Array(1), [1]),
+      new ort.Tensor('bool', [true]),
+      tf.tensor1d([1]),
+      tf.tensor2d([[1]]),
+      tf.scalar(1) as tf.Tensor,
+      ndarray(new Float32Array(1), [1]),
+      ndarray(new Int8Array(1), [1]).transpose(0),
+      arrow.vectorFromArray([1], new arrow.Float32()),
+      arrow.vectorFromArray([1n], new arrow.Int64()),
+      arrow.vectorFromArray([true], new arrow.Bool()),
+      arrow.makeVector(new Float64Array(1)),
+      { data: new Float32Array(1), shape: [1] },
+      { data: new Float32Array(1), shape: [1] as const },
+      { data: new Float32Array(1), shape: [1], stride: [1], offset: 0 },
+    ]
+    expect(accepted).to.have.lengthOf(25)
+    assertTypes<
+      [
+        Extends<ort.Tensor, TensorLike>,
+        Extends<ort.TypedTensor<'float32'>, TensorLike>,
+        Extends<tf.Tensor, TensorLike>,
+        Extends<ndarray.NdArray<Float32Array>, TensorLike>,
+        Extends<arrow.Vector<arrow.Float32>, TensorLike>,
+        Extends<arrow.Vector<arrow.Bool>, TensorLike>,
+        Extends<readonly number[], TensorLike>,
+        Extends<readonly (readonly number[])[], TensorLike>,
+        Extends<Tensor, TensorLike>,
+        Extends<Float32Array<SharedArrayBuffer>, TensorLike>,
+      ]
+    >()
+  })
+
+  it('accept the arrays of @stdlib/ndarray without casts', () => {
+    const array: TensorLike = stdlib.ndarray('float32', new Float32Array(1), [1], [1], 0, 'row-major')
+    expect(hingeEmbeddingLoss(array, 1)).to.equal(0)
+  })
+
+  it('refuse what is no tensor', () => {
+    compiles(() => {
+      // @ts-expect-error a string
+      hingeEmbeddingLoss('1', 1)
+      // @ts-expect-error an array of strings
+      hingeEmbeddingLoss(['1'], 1)
+      // @ts-expect-error null
+      hingeEmbeddingLoss(null, 1)
+      // @ts-expect-error a bigint
+      hingeEmbeddingLoss(1n, 1)
+      // @ts-expect-error a boolean as label
+      hingeEmbeddingLoss(x, true)
+      // @ts-expect-error a string as label
+      hingeEmbeddingLoss(x, '1')
+      // @ts-expect-error no label
+      hingeEmbeddingLoss(x)
+      // @ts-expect-error a DataView
+      hingeEmbeddingLoss(new DataView(new ArrayBuffer(4)), 1)
+      // @ts-expect-error an ArrayBuffer
+      new LossAccumulator().update(new ArrayBuffer(4), 1)
+      // @ts-expect-error a Set
+      new HingeEmbeddingLoss()(new Set([1]), 1)
+      // @ts-expect-error a number array is not the data of a Tensor
+      new Tensor([1, 2])
+    })
+  })
+
+  it('refuse wrong options', () => {
+    compiles(() => {
+      // @ts-expect-error no such reduction
+      new HingeEmbeddingLoss({ reduction: 'avg' })
+      // @ts-expect-error no number
+      new HingeEmbeddingLoss({ margin: '1' })
+      // @ts-expect-error no such option
+      new HingeEmbeddingLoss({ marginn: 1 })
+      // @ts-expect-error no such policy
+      new HingeEmbeddingLoss({ otherLabels: 'mask' })
+      // @ts-expect-error no string
+      new HingeEmbeddingLoss({ name: 1 })
+      // @ts-expect-error an accumulator has no reduction
+      new LossAccumulator({ reduction: 'sum' })
+      // @ts-expect-error no such dtype
+      tensor([1], { dtype: 'float16' })
+      // @ts-expect-error no such option
+      hingeEmbeddingLoss(x, 1, { out: x })
+      // @ts-expect-error no memory for losses
+      new HingeEmbeddingLoss({ reduction: 'none' }).forward(x, 1, { out: [0] })
+      // @ts-expect-error nor an integer array
+      new HingeEmbeddingLoss({ reduction: 'none' }).forward(x, 1, { out: new Int32Array(3) })
+      // @ts-expect-error no number of threads
+      setNumThreads('2')
+      // @ts-expect-error not callable without new
+      HingeEmbeddingLoss(x, 1)
+    })
+  })
+
+  it('refuse wrong results', () => {
+    compiles(() => {
+      // @ts-expect-error a number
+      const mean: Tensor = new HingeEmbeddingLoss()(x, 1)
+      // @ts-expect-error a Tensor
+      const none: number = new HingeEmbeddingLoss({ reduction: 'none' })(x, 1)
+      // @ts-expect-error a Tensor
+      const forward: number = new HingeEmbeddingLoss({ reduction: 'none' }).forward(x, 1)
+      // @ts-expect-error another reduction
+      const sum: HingeEmbeddingLoss<'none'> = new HingeEmbeddingLoss({ reduction: 'sum' })
+      return [mean, none, forward, sum]
+    })
+  })
+
+  it('make properties readonly', () => {
+    compiles(() => {
+      const criterion = new HingeEmbeddingLoss()
+      // @ts-expect-error readonly
+      criterion.margin = 2
+      // @ts-expect-error readonly
+      criterion.reduction = 'mean'
+      // @ts-expect-error readonly
+      criterion.name = 'pairs'
+      // @ts-expect-error readonly
+      criterion.otherLabels = 'zero'
+      const vector = tensor([1])
+      // @ts-expect-error readonly
+      vector.shape = [1]
+      // @ts-expect-error readonly
+      vector.shape[0] = 2
+      // @ts-expect-error readonly
+      vector.data = new Float32Array(1)
+      const total = new LossAccumulator()
+      // @ts-expect-error readonly
+      total.sum = 1
+      // @ts-expect-error readonly
+      total.negatives.active = 1
+    })
+  })
+
+  it('describe the accumulator', () => {
+    const total = new LossAccumulator()
+    assertTypes<
+      [
+        Equal<typeof total.count, number>,
+        Equal<typeof total.sum, number>,
+        Equal<typeof total.mean, number>,
+        Equal<typeof total.others, number>,
+        Extends<typeof total.positives, { count: number; sum: number; mean: number }>,
+        Extends<typeof total.negatives, { count: number; sum: number; mean: number; active: number }>,
+        Extends<ReturnType<typeof total.update>, LossAccumulator>,
+        Extends<ReturnType<typeof total.merge>, LossAccumulator>,
+        Equal<ReturnType<typeof LossAccumulator.merge>, LossAccumulator>,
+        Equal<ReturnType<typeof LossAccumulator.fromJSON>, LossAccumulator>,
+        Extends<ReturnType<typeof total.toJSON>, object>,
+      ]
+    >()
+    const fromParsed = LossAccumulator.fromJSON(JSON.parse(JSON.stringify(total)))
+    const fromOwn = LossAccumulator.fromJSON(total.toJSON())
+    expect(fromParsed.merge(fromOwn).count).to.equal(0)
+  })
+
+  it('describe options, Tensor and the runtime', () => {
+    assertTypes<
+      [
+        Extends<{ margin: 1; reduction: 'sum'; name: 'pairs' }, HingeEmbeddingLossOptions<'sum'>>,
+        Extends<{ positiveLabel: 2; negativeLabel: 0; otherLabels: 'ignore' }, LabelOptions>,
+        Extends<Record<never, never>, HingeEmbeddingLossOptions<'mean'>>,
+        Extends<Tensor['shape'], readonly number[]>,
+        Extends<Tensor['dims'], readonly number[]>,
+        Equal<Tensor['size'], number>,
+        Extends<Tensor['type'], string>,
+        Equal<Tensor['location'], 'cpu'>,
+        Extends<Tensor['data'], ArrayBufferView>,
+        Extends<ReturnType<typeof runtimeInfo>['version'], string>,
+        Extends<ReturnType<typeof runtimeInfo>['instructionSets'], readonly string[]>,
+        Equal<ReturnType<typeof getNumThreads>, number>,
+      ]
+    >()
+    const criterion = new HingeEmbeddingLoss({ reduction: 'none' })
+    assertTypes<
+      [
+        Equal<typeof criterion.margin, number>,
+        Equal<typeof criterion.reduction, 'none'>,
+        Equal<typeof criterion.name, string>,
+        Equal<typeof criterion.positiveLabel, number>,
+        Equal<typeof criterion.otherLabels, 'error' | 'zero' | 'ignore'>,
+      ]
+    >()
+    expect(criterion.reduction).to.equal('none')
+  })
+})
