@@ -170,8 +170,10 @@ export class LossAccumulator {
       negatives.active,
       others,
     ]
-    if (!native.importState(accumulator.#state, record) || negatives.sum.startsWith('-')) {
-      throw malformed('object', 'figures that toJSON gives together', JSON.stringify(record))
+    // A loss of a negative is above 0 where it is active, and else 0 or NaN.
+    const isPossible = negatives.active === 0 ? /^(0x0p\+0|NaN)$/ : /^(0x(?!0p)|NaN|Infinity)/
+    if (!native.importState(accumulator.#state, record) || !isPossible.test(negatives.sum)) {
+      throw malformed('object', 'figures that toJSON gives together', describe(JSON.stringify(record)))
     }
     if (others > 0 && options.otherLabels === 'error') throw malformed('object.others', `0 under 'error'`, others)
     accumulator.#size = accumulator.#sizeWith('object', positives.count + negatives.count + others)

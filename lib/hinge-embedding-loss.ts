@@ -88,7 +88,8 @@ function headed(error: unknown, name: string): unknown {
 
 /** What makes instances functions: to call one is to call its `forward`. */
 const Callable = function () {
-  const self = (input: TensorLike, label: TensorLike) => (self as unknown as HingeEmbeddingLoss).forward(input, label)
+  const self = (...values: Parameters<HingeEmbeddingLoss['forward']>) =>
+    (self as unknown as HingeEmbeddingLoss).forward(...values)
   return Object.setPrototypeOf(self, new.target.prototype)
 } as unknown as new () => object
 Object.setPrototypeOf(Callable.prototype, Function.prototype)
@@ -96,7 +97,7 @@ Object.setPrototypeOf(Callable.prototype, Function.prototype)
 export interface HingeEmbeddingLoss<R extends Reduction = 'mean'> {
   /** The same as `forward`. */
   // biome-ignore lint/style/useShorthandFunctionType: merged with the class, it types instances that can be called
-  (input: TensorLike, label: TensorLike): Result<R>
+  (input: TensorLike, label: TensorLike, options?: ForwardOptions): Result<R>
 }
 
 /**

@@ -52,7 +52,8 @@ function setInstructionSet(name: string, value: string): void {
 
 /** What each variable sets, once, at the start. */
 const environment: Readonly<Record<string, (name: string, value: string) => void>> = {
-  HINGE_EMBEDDING_LOSS_NUM_THREADS: (name, value) => setThreads(name, Number(value), value),
+  HINGE_EMBEDDING_LOSS_NUM_THREADS: (name, value) =>
+    setThreads(name, /^\d+$/.test(value) ? Number(value) : Number.NaN, value),
   HINGE_EMBEDDING_LOSS_INSTRUCTION_SET: setInstructionSet,
 }
 

@@ -25,6 +25,12 @@ interface ArrowChunk {
   readonly nullCount: number
 }
 
+interface Strided {
+  readonly data: unknown
+  readonly shape: ArrayLike<number>
+  readonly offset?: number
+}
+
 /**
  * Whatever is read as a tensor: a `Tensor`, a typed array (1-D), a number (0-D), nested arrays, a tensor of ONNX Runtime,
  * transformers.js or TensorFlow.js, an ndarray of scijs or @stdlib, an Apache Arrow vector, or `{ data, shape }` in C order.
@@ -37,8 +43,8 @@ export type TensorLike =
   | { readonly dtype: string; readonly shape: readonly number[]; dataSync(): unknown }
   | { readonly type: { readonly typeId: number }; readonly data: readonly ArrowChunk[] }
   | { readonly data: LabelData | NestedArray; readonly shape: readonly number[] }
-  | { readonly data: unknown; readonly shape: readonly number[]; readonly stride: readonly number[] }
-  | { readonly data: unknown; readonly shape: readonly number[]; readonly strides: readonly number[] }
+  | (Strided & { readonly stride: ArrayLike<number> })
+  | (Strided & { readonly strides: ArrayLike<number> })
 
 /**
  * A tensor from numbers: a number is 0-D, nested arrays have their depth as rank, typed arrays are shared where the dtype

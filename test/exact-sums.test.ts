@@ -252,31 +252,20 @@ describe(`exact sums (${instructionSets.join(', ')})`, () => {
           })
           for (const record of records) agree(record as Figure[], records[0] as Figure[], `threads, n = ${n}`)
         }),
-        { numRuns: 20 },
+        { numRuns: 10 },
       )
     })
 
-    it('merging is commutative and associative, and an empty state changes nothing', () => {
+    it('merging is commutative and associative, an empty state changes nothing, nor does saving and restoring', () => {
       fc.assert(
         fc.property(elements(40), elements(40), elements(40), (...inputs) => {
           const [a, b, c] = inputs.map((input) => scored(input)) as [Uint8Array, Uint8Array, Uint8Array]
           const left = merged(a, b, c)
-          native.merge(b, c)
-          agree(merged(b, a), left, 'a + (b + c)')
           agree(merged(newState(), a, newState()), native.exportState(a), '0 + a + 0')
-        }),
-        { numRuns: 500 },
-      )
-    })
-
-    it('a saved state is restored in full, and goes on as if it had never been saved', () => {
-      fc.assert(
-        fc.property(elements(60), elements(60), (first, second) => {
-          const state = scored(first)
-          const copy = restored(state)
-          agree(native.exportState(copy), native.exportState(state), 'restored export')
-          agree(native.totals(copy, 0), native.totals(state, 0), 'restored totals')
-          agree(merged(copy, scored(second)), merged(state, scored(second)), 'restored, merged')
+          agree(merged(restored(a)), native.exportState(a), 'restored')
+          agree(native.totals(restored(a), 0), native.totals(a, 0), 'restored totals')
+          native.merge(b, c)
+          agree(merged(restored(b), a), left, '(b + c) + a')
         }),
         { numRuns: 500 },
       )
@@ -301,56 +290,27 @@ describe(`exact sums (${instructionSets.join(', ')})`, () => {
           ]) {
             const read = newState()
             const isTaken = native.importState(read, record as unknown as StateRecord)
-            agree(
-              native.exportState(read),
-              (isTaken ? record : [0, '0x0p+0', 0, '0x0p+0', 0, 0]) as Figure[],
-              'text',
-              '',
-            )
+            const wanted = isTaken ? record : [0, '0x0p+0', 0, '0x0p+0', 0, 0]
+            agree(native.exportState(read), wanted as Figure[], 'text')
           }
         }),
         { numRuns: 2000 },
       )
     })
 
-    // Each is a number, but not as it is written.
-    for (const text of [
-      ...[
-        '',
-        '0',
-        '0x',
-        '0x0',
-        '0x0p0',
-        '-0x0p+0',
-        '0x0p-2',
-        '0x1p0',
-        '0x1p+0',
-        '0x1p-1',
-        '0x1p-3',
-        '0x10p-2',
-        '0x01p-2',
-      ],
-      ...[
-        '0x1Ap-2',
-        '0X1p-2',
-        '+0x1p-2',
-        ' 0x1p-2',
-        '0x1p-2 ',
-        '0x1p-2\0',
-        '0x1p-02',
-        '0x1p--2',
-        '0x1p+-2',
-        '0x1p-2.0',
-      ],
-      ...['0x1.8p-2', '0x1p-1078', '0x1p+1078', '0x1p+99999999999', '0xp-2', '0x-1p-2', '--0x1p-2', '0x1p', 'p-2', 'x'],
-      ...['nan', '-NaN', 'inf', '+Infinity', 'infinity', 'Infinity ', `0x1${'0'.repeat(600)}1p-1074`, '1'.repeat(1e6)],
-      ...[`0x${'f'.repeat(539)}p-1074`, `-0x${'f'.repeat(1e6)}p-1074`, '0x١p-2', '0x1p−2', '\u{1f600}'],
-    ]) {
-      it(`refuses ${JSON.stringify(text.slice(0, 40))}`, () => {
-        expect(native.importState(newState(), [1, text, 0, '0x0p+0', 0, 0])).to.equal(false)
-        expect(native.importState(newState(), [0, '0x0p+0', 1, text, 1, 0])).to.equal(false)
-      })
-    }
+    it('takes no text that means a number, or nearly, but is not written as it would', () => {
+      const texts = [
+        '|0|0x|0x0|0x0p0|-0x0p+0|0x0p-2|0x1p0|0x1p+0|0x1p-1|0x1p-3|0x10p-2|0x01p-2|0x1Ap-2|0X1p-2|+0x1p-2| 0x1p-2|0x1p-2 ',
+        '0x1p-2\0|0x1p-02|0x1p--2|0x1p+-2|0x1p-2.0|0x1.8p-2|0x1p-1078|0x1p+1078|0x1p+99999999999|0xp-2|0x-1p-2|--0x1p-2',
+        'nan|-NaN|inf|+Infinity|infinity|Infinity |0x1p|p-2|x|0x١p-2|0x1p−2|\u{1f600}',
+        ...['0', 'f', '\0'].flatMap((digit) => [539, 1e6].map((n) => `-0x1${digit.repeat(n)}1p-1074`)),
+      ]
+      for (const text of texts.flatMap((some) => some.split('|'))) {
+        const what = JSON.stringify(text.slice(0, 40))
+        expect(native.importState(newState(), [1, text, 0, '0x0p+0', 0, 0]), what).to.equal(false)
+        expect(native.importState(newState(), [0, '0x0p+0', 1, text, 1, 0]), what).to.equal(false)
+      }
+    })
   })
 
   it('compared enough', function (this: Mocha.Context) {
