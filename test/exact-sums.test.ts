@@ -127,10 +127,11 @@ function restored(state: Uint8Array): Uint8Array {
 }
 
 function checkWhole(call: Arguments, answer: Expected, what: string) {
-  const out = call[0].slice()
-  const state = newState()
+  const [input, ...rest] = call
+  const [out, inPlace, state] = [input.slice(), input.slice(), newState()]
   const [sum, mean] = [native.reduce(...call, false), native.reduce(...call, true)]
-  const refusals = [native.forward(...call, out), native.accumulate(...call, state)]
+  const refusals = [native.forward(...call, out), native.forward(inPlace, ...rest, inPlace)]
+  refusals.push(native.accumulate(...call, state))
   if (answer.firstOther !== undefined && call[5] === otherLabelPolicies.indexOf('error')) {
     const given = [sum, mean, ...refusals].map((each) => each as OtherLabels)
     const wanted = given.flatMap(() => [answer.firstOther as number, answer.others])
@@ -138,9 +139,10 @@ function checkWhole(call: Arguments, answer: Expected, what: string) {
     agree(figures, wanted, `${what}: refusals`)
     agree(state, newState(), `${what}: refused state`, 'losses')
   } else {
-    expect(refusals, what).to.deep.equal([undefined, undefined])
+    expect(refusals, what).to.deep.equal([undefined, undefined, undefined])
     agree([sum as number, mean as number], [answer.sum, answer.mean], `${what}: sum and mean`)
     agree(out, answer.losses, `${what}: none`, 'losses')
+    agree(inPlace, answer.losses, `${what}: none in place`, 'losses')
     agreeState(state, answer, call[5], what)
   }
 }

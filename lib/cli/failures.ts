@@ -1,0 +1,33 @@
+/** The command line was not used as meant: exit code 2. */
+export class UsageError extends Error {}
+
+/** What the command line calls the library's options. */
+const optionNames: Readonly<Record<string, string>> = {
+  margin: '--margin',
+  positiveLabel: '--positive-label',
+  negativeLabel: '--negative-label',
+  count: '--threads',
+}
+
+export function codeOf(error: unknown): string {
+  return String((error as { code?: unknown } | null)?.code)
+}
+
+/** One line for people, and the exit code for programs. */
+export function explain(error: unknown): { message: string; exitCode: 1 | 2 } {
+  const message = error instanceof Error ? error.message : String(error)
+  if (error instanceof UsageError) return { message, exitCode: 2 }
+  if (!codeOf(error).startsWith('ERR_INVALID_ARG')) return { message, exitCode: 1 }
+  return { message: message.replace(/\w+/g, (word) => optionNames[word] ?? word), exitCode: 2 }
+}
+
+/** An optional peer dependency, or the advice to install it. */
+export async function peer<T>(module: Promise<T>): Promise<T> {
+  try {
+    return await module
+  } catch (cause) {
+    if (!codeOf(cause).endsWith('MODULE_NOT_FOUND')) throw cause
+    const message = 'the command line needs two more packages: npm install commander @duckdb/node-api'
+    throw new Error(message, { cause })
+  }
+}

@@ -1,0 +1,68 @@
+#!/usr/bin/env node
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { explain, peer } from './failures.ts'
+import type { ScoreOptions } from './score.ts'
+
+const name = 'hinge-embedding-loss'
+
+/** Everything is imported here and not above, so that what cannot be loaded is told as every other failure is. */
+async function run(signal: AbortSignal): Promise<void> {
+  const { Command, CommanderError, InvalidArgumentError, Option } = await peer(import('commander'))
+  const { runtimeInfo } = await import('../index.ts')
+
+  const number = (text: string): number => {
+    const value = Number(text)
+    if (text.trim() === '' || Number.isNaN(value)) throw new InvalidArgumentError('It must be a number.')
+    return value
+  }
+  const program = new Command(name)
+    .description('Scores pairs with the hinge embedding loss: exact totals of whole files.')
+    .version(runtimeInfo().version)
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error/, name)) })
+  program
+    .command('score')
+    .summary('print the totals of files')
+    .description(
+      'Prints count, mean and sum of the loss over files, of both classes, and the negatives inside the margin.',
+    )
+    .argument('<file...>', 'Parquet, CSV, TSV or NDJSON (text also .gz or .zst); files, globs or folders')
+    .requiredOption('--input <expr>', 'distance or energy: a column or SQL expression; FLOAT is scored in float32')
+    .requiredOption('--label <expr>', 'label: a column or SQL expression')
+    .option('--margin <number>', 'how far apart negatives should be', number, 1)
+    .option('--positive-label <integer>', 'label of similar pairs', number, 1)
+    .option('--negative-label <integer>', 'label of dissimilar pairs; 0 reads 0/1 labels', number, -1)
+    .addOption(
+      new Option('--other-labels <policy>', 'a label that is neither: an error, a loss of 0, or not counted')
+        .choices(['error', 'zero', 'ignore'])
+        .default('error'),
+    )
+    .addOption(
+      new Option('--nulls <policy>', 'a row with a null: an error, or left out')
+        .choices(['error', 'ignore'])
+        .default('error'),
+    )
+    .option('--threads <n>', 'threads to use (default: the processors there are)', number)
+    .option('--json', 'print one line of JSON')
+    .option('--no-progress', 'show no progress on a terminal')
+    .action(async (files: string[], options: ScoreOptions) => {
+      const { score } = await import('./score.ts')
+      const text = await score(files, options, signal)
+      await pipeline(Readable.from([text]), process.stdout, { end: false })
+    })
+  await program.parseAsync().catch((error: unknown) => {
+    if (!(error instanceof CommanderError)) throw error
+    process.exitCode = error.exitCode === 0 ? 0 : 2
+  })
+}
+
+const interruption = new AbortController()
+process.once('SIGINT', () => interruption.abort())
+try {
+  await run(interruption.signal)
+} catch (error) {
+  const { message, exitCode } = interruption.signal.aborted ? { message: 'interrupted', exitCode: 130 } : explain(error)
+  process.stderr.write(`${name}: ${message}\n`)
+  process.exitCode = exitCode
+}
