@@ -3,6 +3,7 @@
 
 #include <napi.h>
 
+#include <cmath>
 #include <string>
 
 #include "hinge_embedding_loss.h"
@@ -231,8 +232,11 @@ Napi::Value import_state(const Napi::CallbackInfo& info) {
   };
   const auto read_sum = [&](uint32_t index, uint64_t count, hel::ExactSum& sum) {
     const Napi::Value value = record.Get(index);
-    return value.IsString() && hel::ExactSum::from_text(value.As<Napi::String>().Utf8Value(), sum) &&
-           (count > 0 || sum.is_zero());
+    if (!value.IsString()) return false;
+    const std::string text = value.As<Napi::String>().Utf8Value();
+    if (!hel::ExactSum::from_text(text, sum)) return false;
+    const bool is_number = text.find("0x") != std::string::npos;
+    return count == 0 ? sum.is_zero() : !is_number || std::isfinite(sum.round(count));
   };
   const bool is_record = read_count(0, read.positives) && read_sum(1, read.positives, read.sums[0]) &&
                          read_count(2, read.negatives) && read_sum(3, read.negatives, read.sums[1]) &&

@@ -43,14 +43,6 @@ void set_anchors(double* anchors, int bound) {
   }
 }
 
-bool all_finite(const BlockSums& block, bool by_class, int levels) {
-  double sum = 0;
-  for (int c = 0; c <= by_class; c++) {
-    for (int k = 0; k < levels; k++) sum += block.sums[c][k];
-  }
-  return std::isfinite(sum);
-}
-
 template <class T, class L>
 void add_one_by_one(const LossKernels<T, L>& kernel, bool by_class, const T* input, const L* label, size_t n,
                     T margin, ExactSum* sums) {
@@ -88,8 +80,9 @@ bool reduce_block(Ladder& ladder, bool by_class, const T* input, const L* label,
     const int lowest = all_zero ? above : last_place<T>(block.smallest);
     const int bound = ladder.levels == 1 ? above : ladder.bound;
     const bool is_exact = all_zero || (above <= bound && levels_for(bound - lowest) <= ladder.levels);
+    // A NaN is in neither bound; it makes a sum NaN, which it is.
     const bool is_beyond = above > kBoundMax || levels_for(above - lowest) > kLevels;
-    if (is_beyond || (is_exact && !all_finite(block, by_class, ladder.levels))) {
+    if (is_beyond) {
       add_one_by_one(kernel, by_class, input, label, n, margin, sums);
       return true;
     }

@@ -5,7 +5,7 @@ import { createGunzip } from 'node:zlib'
 import type { DuckDBConnection, DuckDBDataChunk } from '@duckdb/node-api'
 import { getNumThreads, type InputData, type LabelData } from '../index.ts'
 import { peer, UsageError } from './failures.ts'
-import { findFiles, literally, requireKind } from './files.ts'
+import { findSources, type Source } from './files.ts'
 
 export interface Columns {
   /** SQL expressions over a file's columns */
@@ -39,7 +39,7 @@ const readAs: Readonly<Record<string, Readonly<Record<string, string>>>> = {
  * a word. So numbers in CSV are DOUBLE, and JSON takes all rows as its sample.
  */
 const csv = `auto_type_candidates = ['BOOLEAN', 'DOUBLE', 'VARCHAR']`
-const scans: Readonly<Record<string, (file: string, compression: string) => string>> = {
+const scans: Readonly<Record<Source['kind'], (file: string, compression: string) => string>> = {
   Parquet: (file) => `read_parquet(${file})`,
   CSV: (file, compression) => `read_csv(${file}, compression = ${compression}, ${csv})`,
   TSV: (file, compression) => `read_csv(${file}, compression = ${compression}, ${csv}, delim = '\t')`,
@@ -74,11 +74,11 @@ export class Reader {
   }
 
   /** All files that the arguments stand for. */
-  async find(paths: readonly string[]): Promise<string[]> {
+  async find(paths: readonly string[]): Promise<Source[]> {
     const match = (pattern: string) => this.#texts(`SELECT file FROM glob(${quoted(pattern)})`)
-    const files = []
-    for (const path of paths) files.push(...(await findFiles(path, match)))
-    return files
+    const sources = []
+    for (const path of paths) sources.push(...(await findSources(path, match)))
+    return sources
   }
 
   /** Refuses text that is more, or less, than one expression where a query has `(text)`. */
@@ -91,17 +91,14 @@ export class Reader {
   }
 
   /** One file, in the order of its rows. */
-  async *read(file: string, columns: Columns): AsyncGenerator<Batch> {
+  async *read({ file, kind, compression }: Source, columns: Columns): AsyncGenerator<Batch> {
     try {
-      const { kind, compression } = requireKind(file)
       if (compression === 'gzip') await assertWhole(file)
-      const scan = scans[kind]?.(quoted(literally(file)), quoted(compression)) as string
+      const scan = scans[kind](quoted(literally(file)), quoted(compression))
       let sql = query(scan, columns, 'x', 'y')
       let statement = await this.#connection.prepare(sql)
-      const [x, y] = [
-        cast('input', columns.input, 'x', String(statement.columnType(0))),
-        cast('label', columns.label, 'y', String(statement.columnType(1))),
-      ]
+      const x = cast('input', columns.input, 'x', String(statement.columnType(0)))
+      const y = cast('label', columns.label, 'y', String(statement.columnType(1)))
       if (x !== 'x' || y !== 'y') {
         sql = query(scan, columns, x, y)
         statement = await this.#connection.prepare(sql)
@@ -136,6 +133,11 @@ function quoted(text: string): string {
   return `'${text.replaceAll("'", "''")}'`
 }
 
+/** The path as a pattern that matches nothing else. */
+function literally(path: string): string {
+  return path.replace(/[*?[]/g, '[$&]')
+}
+
 /** A parsed query but for what it selects. */
 function shape(json: string): string {
   return JSON.stringify(JSON.parse(json), (key, value) => (key === 'select_list' ? value.length : value))
@@ -168,8 +170,8 @@ function toBatch(chunk: DuckDBDataChunk, rowKinds: Uint8Array, rowsBefore: numbe
     const row = rowsBefore + firstNull + 1
     throw new Error(`row ${row}: --${option} ${columns[option]} is null (--nulls ignore leaves such rows out)`)
   }
-  if (firstNull < 0 && rowKinds.at(-1) !== rowKind.end)
-    return { input, label, rowOf: (index) => rowsBefore + index + 1 }
+  const isFull = firstNull < 0 && rowKinds.at(-1) !== rowKind.end
+  if (isFull) return { input, label, rowOf: (index) => rowsBefore + index + 1 }
   const lanes = presentLanes(rowKinds)
   return {
     input: gather(input, lanes),
@@ -206,8 +208,6 @@ async function assertWhole(file: string): Promise<void> {
 function shortened(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)
   const [first = ''] = message.split(/\n\n|\nPossible |\nLINE /)
-  return first
-    .trim()
-    .replace(/\s*\n\s*/g, ' ')
-    .replace('WHERE clause', '--input and --label')
+  const line = first.trim().replace(/\s*\n\s*/g, ' ')
+  return line.replace('WHERE clause', '--input and --label')
 }

@@ -2,62 +2,55 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { codeOf } from './failures.ts'
 
-const kinds: Readonly<Record<string, string>> = {
-  parquet: 'Parquet',
-  csv: 'CSV',
-  tsv: 'TSV',
-  json: 'NDJSON',
-  ndjson: 'NDJSON',
-  jsonl: 'NDJSON',
-}
-const supported =
-  'Parquet (.parquet), CSV (.csv), TSV (.tsv) or NDJSON (.json, .ndjson, .jsonl), text also as .gz or .zst'
-const fileName = /\.(?:(parquet)|(csv|tsv|json|ndjson|jsonl)(?:\.(gz|zst))?)$/i
-const glob = /[*?[]/
+const kinds = new Map([
+  ['parquet', 'Parquet'],
+  ['csv', 'CSV'],
+  ['tsv', 'TSV'],
+  ['json', 'NDJSON'],
+  ['ndjson', 'NDJSON'],
+  ['jsonl', 'NDJSON'],
+] as const)
+const compressions: Readonly<Record<string, string>> = { gz: 'gzip', zst: 'zstd' }
+const supported = `${[...kinds.keys()].map((end) => `.${end}`).join(', ')}; text also with .gz or .zst`
 
-export interface FileKind {
-  kind: string
-  compression: 'uncompressed' | 'gzip' | 'zstd'
-}
-
-function kindOf(path: string): FileKind | undefined {
-  const [match, parquet, text, suffix] = fileName.exec(path.toLowerCase()) ?? []
-  if (match === undefined) return undefined
-  const compression = suffix === undefined ? 'uncompressed' : suffix === 'gz' ? 'gzip' : 'zstd'
-  return { kind: kinds[parquet ?? text ?? ''] as string, compression }
+export interface Source {
+  file: string
+  kind: 'Parquet' | 'CSV' | 'TSV' | 'NDJSON'
+  /** in DuckDB's words */
+  compression: string
 }
 
-export function requireKind(path: string): FileKind {
-  const found = kindOf(path)
-  if (found === undefined) throw new Error(`${path}: a file must be ${supported}`)
-  return found
+function sourceOf(file: string): Source | undefined {
+  const [, end = '', suffix = ''] = /\.(\w+?)(?:\.(gz|zst))?$/i.exec(file.toLowerCase()) ?? []
+  const kind = kinds.get(end as never)
+  return kind && { file, kind, compression: compressions[suffix] ?? 'uncompressed' }
 }
 
-/** The path as a pattern that matches nothing else. */
-export function literally(path: string): string {
-  return path.replace(/[*?[]/g, '[$&]')
+function requireSource(file: string): Source {
+  const source = sourceOf(file)
+  if (source === undefined) throw new Error(`${file}: the name of a file must end in one of ${supported}`)
+  return source
 }
 
-/** The files that one FILE argument stands for: itself, all in the folder, or all that match the pattern. */
-export async function findFiles(path: string, match: (pattern: string) => Promise<string[]>): Promise<string[]> {
+/** What one FILE argument stands for: itself, all in the folder, or all that match the pattern. */
+export async function findSources(path: string, match: (pattern: string) => Promise<string[]>): Promise<Source[]> {
   try {
-    return (await stat(path)).isDirectory() ? await filesIn(path) : [path]
+    return (await stat(path)).isDirectory() ? await sourcesIn(path) : [requireSource(path)]
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error
-    if (!glob.test(path)) throw new Error(`${path}: no such file or folder`)
+    if (!/[*?[]/.test(path)) throw new Error(`${path}: no such file or folder`)
     const files = await match(path)
     if (files.length === 0) throw new Error(`${path}: no file matches`)
-    return files
+    return files.map(requireSource)
   }
 }
 
-async function filesIn(folder: string): Promise<string[]> {
+async function sourcesIn(folder: string): Promise<Source[]> {
   const entries = await readdir(folder, { withFileTypes: true, recursive: true })
   const files = entries.filter((entry) => !entry.isDirectory()).map((entry) => join(entry.parentPath, entry.name))
-  const found = files.filter((file) => kindOf(file) !== undefined).sort()
-  const distinct = [...new Set(found.map((file) => requireKind(file).kind))]
-  if (distinct.length === 0) throw new Error(`${folder}: the folder has no file that is ${supported}`)
-  if (distinct.length > 1)
-    throw new Error(`${folder}: the folder mixes ${distinct.join(' and ')}; name the files, or a pattern`)
-  return found
+  const sources = files.sort().flatMap((file) => sourceOf(file) ?? [])
+  const [kind, ...others] = new Set(sources.map((source) => source.kind))
+  if (kind === undefined) throw new Error(`${folder}: the folder has no file that ends in one of ${supported}`)
+  if (others.length === 0) return sources
+  throw new Error(`${folder}: the folder mixes ${[kind, ...others].join(' and ')}; name the files, or a pattern`)
 }

@@ -18,16 +18,17 @@ export async function score(paths: readonly string[], options: ScoreOptions, sig
   signal.addEventListener('abort', interrupt)
   const progress = progressLine(options.progress && process.stderr.isTTY)
   try {
+    signal.throwIfAborted()
     await reader.assertExpression('--input', options.input)
     await reader.assertExpression('--label', options.label)
-    const files = await reader.find(paths)
+    const sources = await reader.find(paths)
     let rows = 0
-    for (const [done, file] of files.entries()) {
-      for await (const batch of reader.read(file, options)) {
+    for (const [done, source] of sources.entries()) {
+      for await (const batch of reader.read(source, options)) {
         signal.throwIfAborted()
-        add(total, file, batch)
+        add(total, source.file, batch)
         rows += batch.input.length
-        progress.show(() => `${groups(rows)} rows, ${done} of ${groups(files.length)} files done`)
+        progress.show(() => `${groups(rows)} rows, ${done} of ${groups(sources.length)} files done`)
       }
     }
   } finally {
@@ -48,10 +49,8 @@ function add(total: LossAccumulator, file: string, { input, label, rowOf }: Batc
       Number(value) === 0 && total.positiveLabel === 1
         ? '--negative-label 0 reads 0/1 labels'
         : '--positive-label and --negative-label name the encoding; --other-labels zero or ignore lets others pass'
-    const expected = `${total.positiveLabel} or ${total.negativeLabel}`
-    throw new Error(`${file}: row ${rowOf(index)}: the label must be ${expected}, got ${value} (${advice})`, {
-      cause: error,
-    })
+    const expected = `must be ${total.positiveLabel} or ${total.negativeLabel}, got ${value}`
+    throw new Error(`${file}: row ${rowOf(index)}: the label ${expected} (${advice})`, { cause: error })
   }
 }
 
