@@ -86,12 +86,16 @@ function headed(error: unknown, name: string): unknown {
   return error
 }
 
-/** What makes instances functions: to call one is to call its `forward`. */
-const Callable = function () {
-  const self = (...values: Parameters<HingeEmbeddingLoss['forward']>) =>
-    (self as unknown as HingeEmbeddingLoss).forward(...values)
-  return Object.setPrototypeOf(self, new.target.prototype)
-} as unknown as new () => object
+/** What makes instances functions: to call one is to call its `forward`. Their `name` is a function's own. */
+const Callable = function (name: string) {
+  const self = {
+    [name]: (input: TensorLike, label: TensorLike, options?: ForwardOptions) => callable.forward(input, label, options),
+  }[name]
+  const callable: HingeEmbeddingLoss = Object.setPrototypeOf(self, new.target.prototype)
+  return callable
+} as unknown as new (
+  name: string,
+) => object
 Object.setPrototypeOf(Callable.prototype, Function.prototype)
 
 export interface HingeEmbeddingLoss<R extends Reduction = 'mean'> {
@@ -128,9 +132,11 @@ export class HingeEmbeddingLoss<R extends Reduction = 'mean'> extends Callable {
    * @throws {RangeError} ERR_INVALID_ARG_VALUE: an option is not one of its values, or none there is
    */
   constructor(options?: HingeEmbeddingLossOptions<R>) {
-    super()
-    this.#loss = readOptions(options)
-    for (const [name, value] of Object.entries(optionsOf(this.#loss))) {
+    const loss = readOptions(options)
+    super(loss.name)
+    this.#loss = loss
+    const { name: _, ...properties } = optionsOf(loss)
+    for (const [name, value] of Object.entries(properties)) {
       Object.defineProperty(this, name, { value, enumerable: true, writable: false, configurable: false })
     }
   }
@@ -149,7 +155,7 @@ export class HingeEmbeddingLoss<R extends Reduction = 'mean'> extends Callable {
     try {
       return compute(this.#loss, input, label, options) as Result<R>
     } catch (error) {
-      throw headed(error, this.name)
+      throw headed(error, this.#loss.name)
     }
   }
 
