@@ -27,12 +27,15 @@ const tagOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Int8Array.pr
   this: unknown,
 ) => string | undefined
 
-const dtypeByTag = new Map<string | undefined, TensorDType>([['Uint8ClampedArray', 'uint8']])
-for (const dtype of dtypes) dtypeByTag.set(classes[dtype].name, dtype)
+/** A plain object, as V8 finds a property of one sooner than an entry of a Map. */
+const dtypeByTag: Readonly<Record<string, TensorDType>> = Object.assign(Object.create(null), {
+  Uint8ClampedArray: 'uint8',
+  ...Object.fromEntries(dtypes.map((dtype) => [classes[dtype].name, dtype])),
+})
 
 /** The dtype of a numeric typed array, undefined for anything else. */
 export function dtypeOf(value: unknown): TensorDType | undefined {
-  return dtypeByTag.get(tagOf.call(value))
+  return dtypeByTag[tagOf.call(value) as string]
 }
 
 export function isTypedArray(value: unknown): value is LabelData {
