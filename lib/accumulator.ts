@@ -60,7 +60,8 @@ export class LossAccumulator {
     const x = asInput('input', input)
     const y = readLabels(label, x, settings)
     const size = this.#sizeWith('input', x.size)
-    const others = native.accumulate(x.data, y, margin, positiveLabel, negativeLabel, policy, this.#state)
+    const state = this.#state
+    const others = native.accumulate(x.data, y.values, y.dtypes, margin, positiveLabel, negativeLabel, policy, state)
     if (others !== undefined) throw invalidLabel(others, y, settings)
     this.#size = size
     return this

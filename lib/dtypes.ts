@@ -20,6 +20,14 @@ export type DType = 'float32' | 'float64'
 export type TensorDType = keyof typeof classes
 
 export const dtypes = Object.keys(classes) as TensorDType[]
+
+/** The place of a dtype in `dtypes`; in the addon, its code. */
+const codes = Object.fromEntries(dtypes.map((dtype, code) => [dtype, code])) as Readonly<Record<TensorDType, number>>
+
+/** The dtypes of input and label in one number, for the addon. The dtype of a label that is one number does not matter. */
+export function dtypesCode(input: TensorDType, label: TensorDType): number {
+  return codes[input] + dtypes.length * codes[label]
+}
 export const floatDTypes: readonly string[] = ['float32', 'float64'] satisfies DType[]
 
 /** The name of a typed array's class, undefined for all else: it cannot be forged, and knows the arrays of other realms. */

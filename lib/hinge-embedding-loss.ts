@@ -65,11 +65,12 @@ function compute(
   const y = readLabels(label, x, settings)
   if (reduction === 'none') {
     const losses = asOut('out', out, x)
-    const others = native.forward(x.data, y, margin, positiveLabel, negativeLabel, policy, losses.data)
+    const others = native.forward(x.data, y.values, y.dtypes, margin, positiveLabel, negativeLabel, policy, losses.data)
     if (others !== undefined) throw invalidLabel(others, y, settings)
     return losses
   }
-  const result = native.reduce(x.data, y, margin, positiveLabel, negativeLabel, policy, reduction === 'mean')
+  const isMean = reduction === 'mean'
+  const result = native.reduce(x.data, y.values, y.dtypes, margin, positiveLabel, negativeLabel, policy, isMean)
   if (typeof result !== 'number') throw invalidLabel(result, y, settings)
   return result
 }

@@ -41,13 +41,18 @@ export type StateRecord = [
   others: number,
 ]
 
-/** The addon's functions. The policy is an index into `otherLabelPolicies`; a `state` is `stateBytes` zeros at first. */
+/**
+ * The addon's functions. A policy is an index into `otherLabelPolicies`, and `dtypes` what `dtypesCode` says of input and
+ * label: the addon takes its word, for asking what a typed array is costs more than a small call. A `state` is `stateBytes`
+ * zeros at first.
+ */
 export interface Native {
   readonly stateBytes: number
 
   reduce(
     input: InputData,
     label: LabelData | number,
+    dtypes: number,
     margin: number,
     positiveLabel: number,
     negativeLabel: number,
@@ -57,6 +62,7 @@ export interface Native {
   forward(
     input: InputData,
     label: LabelData | number,
+    dtypes: number,
     margin: number,
     positiveLabel: number,
     negativeLabel: number,
@@ -66,6 +72,7 @@ export interface Native {
   accumulate(
     input: InputData,
     label: LabelData | number,
+    dtypes: number,
     margin: number,
     positiveLabel: number,
     negativeLabel: number,

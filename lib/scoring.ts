@@ -1,3 +1,4 @@
+import { dtypesCode } from './dtypes.ts'
 import type { LabelData, OtherLabelPolicy, OtherLabels } from './native.ts'
 import { otherLabelPolicies } from './native.ts'
 import { assertSameShape, assertUnchanged, type InputTensor } from './tensor.ts'
@@ -68,8 +69,15 @@ export function readSettings(options: MarginOptions = {}): Settings {
   }
 }
 
-/** The label's elements, or the one number for all, fit to go with `input` into a kernel. */
-export function readLabels(label: TensorLike, input: InputTensor, settings: Settings): LabelData | number {
+export interface Labels {
+  /** one an element, or one for all */
+  readonly values: LabelData | number
+  /** of input and label, for the addon */
+  readonly dtypes: number
+}
+
+/** Labels that are fit to go with `input` into a kernel. */
+export function readLabels(label: TensorLike, input: InputTensor, settings: Settings): Labels {
   const labels = typeof label === 'number' ? label : asTensor('label', label)
   if (typeof labels !== 'number') {
     assertSameShape('label', labels.shape, 'input', input.shape)
@@ -84,7 +92,9 @@ export function readLabels(label: TensorLike, input: InputTensor, settings: Sett
       String(settings.margin),
     )
   }
-  return typeof labels === 'number' ? labels : labels.data
+  return typeof labels === 'number'
+    ? { values: labels, dtypes: dtypesCode(input.dtype, input.dtype) }
+    : { values: labels.data, dtypes: dtypesCode(input.dtype, labels.dtype) }
 }
 
 /** A label that is neither the positive nor the negative one. */
@@ -98,10 +108,10 @@ export interface InvalidLabelError extends RangeError {
   count: number
 }
 
-export function invalidLabel(others: OtherLabels, labels: LabelData | number, settings: Settings): InvalidLabelError {
+export function invalidLabel(others: OtherLabels, { values }: Labels, settings: Settings): InvalidLabelError {
   const { index, count } = others
   const { positiveLabel, negativeLabel } = settings
-  const value = typeof labels === 'number' ? labels : (labels[index] as number | bigint)
+  const value = typeof values === 'number' ? values : (values[index] as number | bigint)
   const isZeroOne = Number(value) === 0 && positiveLabel === 1
   const found =
     count === 1 ? `${value} at flat index ${index}` : `${count} others, the first ${value} at flat index ${index}`

@@ -19,13 +19,13 @@ enum Policy { kError, kZero, kIgnore };
 
 constexpr char kMemoryChanged[] = "input, label or out changed while the call was being prepared";
 
+// A typed array. What it has as elements costs more to ask than all the rest, so lib/ says it.
 struct View {
-  napi_typedarray_type type;
   size_t length;
   void* data;
 
   bool from(napi_env env, napi_value value) {
-    return napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) == napi_ok;
+    return napi_get_typedarray_info(env, value, nullptr, &length, &data, nullptr, nullptr) == napi_ok;
   }
   bool overlaps(const void* other, size_t bytes, size_t own_bytes) const {
     const auto begin = reinterpret_cast<uintptr_t>(data), others = reinterpret_cast<uintptr_t>(other);
@@ -33,29 +33,23 @@ struct View {
   }
 };
 
-// By napi_typedarray_type.
-constexpr struct {
-  hel::LabelType label;
-  size_t bytes;
-} kTypes[] = {
-    {hel::LabelType::kInt8, 1},   {hel::LabelType::kUint8, 1},   {hel::LabelType::kUint8, 1},
-    {hel::LabelType::kInt16, 2},  {hel::LabelType::kUint16, 2},  {hel::LabelType::kInt32, 4},
-    {hel::LabelType::kUint32, 4}, {hel::LabelType::kFloat32, 4}, {hel::LabelType::kFloat64, 8},
-    {hel::LabelType::kInt64, 8},  {hel::LabelType::kUint64, 8},
-};
+// By LabelType, which has the order of dtypes in lib/dtypes.ts.
+constexpr size_t kElementBytes[] = {4, 8, 1, 1, 2, 2, 4, 4, 8, 8};
 
 napi_value throw_error(napi_env env, const char* message) {
   napi_throw_range_error(env, "ERR_SHAPE_MISMATCH", message);
   return nullptr;
 }
 
-// (input, label, margin, positiveLabel, negativeLabel, policy, …): what every call over elements begins with.
+// (input, label, dtypes, margin, positiveLabel, negativeLabel, policy, …): what every call over elements
+// begins with.
 struct Call {
-  static constexpr size_t kArguments = 7;
+  static constexpr size_t kArguments = 8;
 
   napi_env env;
   napi_value arguments[kArguments];
   View input;
+  hel::LabelType input_type;
   hel::Labels labels;
   size_t label_bytes = 0;
   hel::Settings settings;
@@ -66,33 +60,34 @@ struct Call {
     size_t count = kArguments;
     if (napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr) != napi_ok || count != kArguments)
       return false;
-    return input.from(env, arguments[0]) &&
-           (input.type == napi_float32_array || input.type == napi_float64_array) &&
-           unpack_labels(arguments[1]) &&
-           napi_get_value_double(env, arguments[2], &settings.margin) == napi_ok &&
-           napi_get_value_int32(env, arguments[3], &settings.positive_label) == napi_ok &&
-           napi_get_value_int32(env, arguments[4], &settings.negative_label) == napi_ok &&
-           napi_get_value_uint32(env, arguments[5], &policy) == napi_ok;
+    return input.from(env, arguments[0]) && unpack_labels(arguments[1], arguments[2]) &&
+           napi_get_value_double(env, arguments[3], &settings.margin) == napi_ok &&
+           napi_get_value_int32(env, arguments[4], &settings.positive_label) == napi_ok &&
+           napi_get_value_int32(env, arguments[5], &settings.negative_label) == napi_ok &&
+           napi_get_value_uint32(env, arguments[6], &policy) == napi_ok;
   }
 
-  bool unpack_labels(napi_value value) {
+  bool unpack_labels(napi_value value, napi_value dtypes) {
+    uint32_t code;
+    if (napi_get_value_uint32(env, dtypes, &code) != napi_ok) return false;
+    input_type = static_cast<hel::LabelType>(code % std::size(kElementBytes));
+    const size_t label_code = code / std::size(kElementBytes);
     View view;
     if (view.from(env, value)) {
-      if (view.length != input.length || static_cast<size_t>(view.type) >= std::size(kTypes)) return false;
-      labels = {kTypes[view.type].label, view.data, 0};
-      label_bytes = view.length * kTypes[view.type].bytes;
-      return true;
+      labels = {static_cast<hel::LabelType>(label_code), view.data, 0};
+      label_bytes = view.length * kElementBytes[label_code];
+      return view.length == input.length;
     }
     labels = {hel::LabelType::kConstant, nullptr, 0};
     return napi_get_value_double(env, value, &labels.constant) == napi_ok;
   }
 
-  size_t input_bytes() const { return input.length * kTypes[input.type].bytes; }
+  size_t input_bytes() const { return input.length * kElementBytes[static_cast<size_t>(input_type)]; }
 
   template <class Use>
   hel::OtherLabels with_input(const Use& use) const {
-    return input.type == napi_float32_array ? use(static_cast<float*>(input.data))
-                                            : use(static_cast<double*>(input.data));
+    return input_type == hel::LabelType::kFloat32 ? use(static_cast<float*>(input.data))
+                                                  : use(static_cast<double*>(input.data));
   }
 
   bool is_refused(const hel::OtherLabels& others) const { return others.count > 0 && policy == kError; }
@@ -109,7 +104,7 @@ struct Call {
 napi_value reduce(napi_env env, napi_callback_info info) {
   Call call;
   bool is_mean;
-  if (!call.unpack(env, info) || napi_get_value_bool(env, call.arguments[6], &is_mean) != napi_ok) {
+  if (!call.unpack(env, info) || napi_get_value_bool(env, call.arguments[7], &is_mean) != napi_ok) {
     return throw_error(env, kMemoryChanged);
   }
   hel::ExactSum sum;
@@ -125,8 +120,7 @@ napi_value reduce(napi_env env, napi_callback_info info) {
 napi_value forward(napi_env env, napi_callback_info info) {
   Call call;
   View out;
-  if (!call.unpack(env, info) || !out.from(env, call.arguments[6]) || out.type != call.input.type ||
-      out.length != call.input.length) {
+  if (!call.unpack(env, info) || !out.from(env, call.arguments[7]) || out.length != call.input.length) {
     return throw_error(env, kMemoryChanged);
   }
   const size_t bytes = call.input_bytes();
@@ -147,8 +141,7 @@ napi_value forward(napi_env env, napi_callback_info info) {
 
 hel::Totals* totals_of(napi_env env, napi_value value) {
   View view;
-  const bool is_state = view.from(env, value) && view.type == napi_uint8_array &&
-                        view.length == sizeof(hel::Totals) &&
+  const bool is_state = view.from(env, value) && view.length == sizeof(hel::Totals) &&
                         reinterpret_cast<uintptr_t>(view.data) % alignof(hel::Totals) == 0;
   return is_state ? static_cast<hel::Totals*>(view.data) : nullptr;
 }
@@ -156,7 +149,7 @@ hel::Totals* totals_of(napi_env env, napi_value value) {
 napi_value accumulate(napi_env env, napi_callback_info info) {
   Call call;
   hel::Totals* totals;
-  if (!call.unpack(env, info) || (totals = totals_of(env, call.arguments[6])) == nullptr) {
+  if (!call.unpack(env, info) || (totals = totals_of(env, call.arguments[7])) == nullptr) {
     return throw_error(env, kMemoryChanged);
   }
   hel::Totals part;

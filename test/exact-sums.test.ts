@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
+import { dtypeOf, dtypesCode, type TensorDType } from '../lib/dtypes.ts'
 import {
   type InputData,
   type LabelData,
@@ -82,6 +83,12 @@ function makeCase(kind: string, format: Format, n: number, variant: number, seed
   return { inputs, labels, LabelType, format, policy, margin, positiveLabel, negativeLabel, name }
 }
 
+const policyCode = ({ policy }: Pick<Case, 'policy'>) => otherLabelPolicies.indexOf(policy)
+
+function dtypesOf(input: InputData, label: LabelData | number): number {
+  return dtypesCode(dtypeOf(input) as TensorDType, dtypeOf(label) ?? 'float32')
+}
+
 /** Those of the case's elements, at some offset in memory. */
 function pack(each: Case, order: readonly number[], offset: number): Arguments {
   const input = new each.format.Type(order.length + offset).subarray(offset)
@@ -93,7 +100,8 @@ function pack(each: Case, order: readonly number[], offset: number): Arguments {
     if (isBig) label[i] = BigInt(Number.isSafeInteger(value) ? value : 2)
     else if (typeof label !== 'number') label[i] = value
   }
-  return [input, label, each.margin, each.positiveLabel, each.negativeLabel, otherLabelPolicies.indexOf(each.policy)]
+  const { margin, positiveLabel, negativeLabel } = each
+  return [input, label, dtypesOf(input, label), margin, positiveLabel, negativeLabel, policyCode(each)]
 }
 
 const compared = { figures: 0, losses: 0 }
@@ -132,7 +140,7 @@ function checkWhole(call: Arguments, answer: Expected, what: string) {
   const [sum, mean] = [native.reduce(...call, false), native.reduce(...call, true)]
   const refusals = [native.forward(...call, out), native.forward(inPlace, ...rest, inPlace)]
   refusals.push(native.accumulate(...call, state))
-  if (answer.firstOther !== undefined && call[5] === otherLabelPolicies.indexOf('error')) {
+  if (answer.firstOther !== undefined && call[6] === otherLabelPolicies.indexOf('error')) {
     const given = [sum, mean, ...refusals].map((each) => each as OtherLabels)
     const wanted = given.flatMap(() => [answer.firstOther as number, answer.others])
     const figures = given.flatMap(({ index, count }) => [index, count])
@@ -143,7 +151,7 @@ function checkWhole(call: Arguments, answer: Expected, what: string) {
     agree([sum as number, mean as number], [answer.sum, answer.mean], `${what}: sum and mean`)
     agree(out, answer.losses, `${what}: none`, 'losses')
     agree(inPlace, answer.losses, `${what}: none in place`, 'losses')
-    agreeState(state, answer, call[5], what)
+    agreeState(state, answer, call[6], what)
   }
 }
 
@@ -160,8 +168,7 @@ function checkShards(each: Case, answer: Expected, order: number[], shards: numb
     random.shuffle(states)
     native.merge(states[0] as Uint8Array, states.pop() as Uint8Array)
   }
-  const policy = otherLabelPolicies.indexOf(each.policy)
-  agreeState(states[0] as Uint8Array, answer, policy, `${each.name}, ${shards} shards`)
+  agreeState(states[0] as Uint8Array, answer, policyCode(each), `${each.name}, ${shards} shards`)
 }
 
 function checkCase(each: Case, threads: readonly number[], shardings: readonly number[], seed: number) {
@@ -213,7 +220,7 @@ describe(`exact sums (${instructionSets.join(', ')})`, () => {
     const label = (input: InputData) => Int8Array.from(input, (value, i) => (value > 0 === i % 3 > 0 ? 1 : -1))
     const scored = (input: InputData, labels = label(input)) => {
       const state = newState()
-      native.accumulate(input, labels, 0.5, 1, -1, 0, state)
+      native.accumulate(input, labels, dtypesOf(input, labels), 0.5, 1, -1, 0, state)
       return state
     }
     const merged = (...states: Uint8Array[]) => {
@@ -237,7 +244,7 @@ describe(`exact sums (${instructionSets.join(', ')})`, () => {
           const state = scored(x.subarray(0, cut), y.subarray(0, cut))
           native.merge(state, scored(x.subarray(cut), y.subarray(cut)))
           agreeState(state, answer, 0, `two parts, ${name}`)
-          agree([native.reduce(x, y, 0.5, 1, -1, 0, false) as number], [answer.sum], `sum, ${name}`)
+          agree([native.reduce(x, y, dtypesOf(x, y), 0.5, 1, -1, 0, false) as number], [answer.sum], `sum, ${name}`)
         }),
         { numRuns: 500 },
       )
@@ -250,7 +257,9 @@ describe(`exact sums (${instructionSets.join(', ')})`, () => {
           for (let i = 0; i < n; i++) input[i] = few[(i * 7 + (i >> 11)) % few.length] as number
           const records = threadCounts.map((count) => {
             native.setNumThreads(count)
-            return [...native.exportState(scored(input)), native.reduce(input, label(input), 0.5, 1, -1, 0, true)]
+            const labels = label(input)
+            const mean = native.reduce(input, labels, dtypesOf(input, labels), 0.5, 1, -1, 0, true)
+            return [...native.exportState(scored(input, labels)), mean]
           })
           for (const record of records) agree(record as Figure[], records[0] as Figure[], `threads, n = ${n}`)
         }),

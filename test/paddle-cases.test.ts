@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { expect } from 'chai'
+import { dtypesCode, type TensorDType } from '../lib/dtypes.ts'
 import { type InputData, type LabelData, native, otherLabelPolicies } from '../lib/native.ts'
 
 /** Numbers, some as text: "NaN", "Infinity", "-Infinity", "-0". A 0-D case has them without an array. */
@@ -56,7 +57,8 @@ describe(`Paddle's answers (${native.instructionSets().join(', ')})`, () => {
       const sumTolerance = (none.length + 4) * unit * none.reduce((sum, loss) => sum + Math.abs(loss), 0)
       for (const name of new Set([labelDtype, dtype, 'int8'])) {
         const label = labelOf[name]?.(numbers(each.label)) as LabelData
-        const call = [input, label, margin, 1, -1, otherLabelPolicies.indexOf('zero')] as const
+        const dtypes = dtypesCode(dtype, name as TensorDType)
+        const call = [input, label, dtypes, margin, 1, -1, otherLabelPolicies.indexOf('zero')] as const
         for (const instructionSet of native.instructionSets()) {
           native.setInstructionSet(instructionSet)
           const out = input.slice()
