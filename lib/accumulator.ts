@@ -1,7 +1,7 @@
 import { native, type StateRecord } from './native.ts'
 import { invalidLabel, type MarginOptions, readLabels, readSettings, type Settings, settingNames } from './scoring.ts'
 import { asInput, type TensorLike } from './tensor-like.ts'
-import { assertOptions, describe, invalidArgument } from './validate.ts'
+import { assertOptions, describe, inspect, invalidArgument } from './validate.ts'
 
 /** Count, exact sum rounded once, and exact mean rounded once (NaN of none) of one class or of all elements. */
 export interface ClassTotals {
@@ -136,6 +136,15 @@ export class LossAccumulator {
     return merged
   }
 
+  toString(): string {
+    const { margin, count, sum, mean } = this
+    return `LossAccumulator(margin=${margin}, count=${count}, sum=${sum}, mean=${mean})`
+  }
+
+  [inspect](): string {
+    return this.toString()
+  }
+
   toJSON(): LossAccumulatorJSON {
     const [positives, positiveSum, negatives, negativeSum, active, others] = native.exportState(this.#state)
     return {
@@ -155,7 +164,12 @@ export class LossAccumulator {
    */
   static fromJSON(object: unknown): LossAccumulator {
     if (typeof object !== 'object' || object === null) {
-      throw invalidArgument('ERR_INVALID_ARG_TYPE', 'object', 'what LossAccumulator.toJSON gives', describe(object))
+      throw invalidArgument(
+        'ERR_INVALID_ARG_TYPE',
+        'object',
+        'what LossAccumulator.toJSON gives, or JSON.parse of its text',
+        describe(object),
+      )
     }
     const json = plain(object)
     assertLike('object', json, new LossAccumulator().toJSON())

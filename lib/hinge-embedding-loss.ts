@@ -1,8 +1,8 @@
 import { type InputData, native } from './native.ts'
 import { invalidLabel, type MarginOptions, readLabels, readSettings, type Settings } from './scoring.ts'
-import type { InputTensor, Tensor } from './tensor.ts'
+import { type InputTensor, Tensor } from './tensor.ts'
 import { asInput, asOut, type TensorLike } from './tensor-like.ts'
-import { assertOneOf, assertOptions, describe, invalidArgument } from './validate.ts'
+import { assertOneOf, assertOptions, describe, inspect, invalidArgument } from './validate.ts'
 
 const reductions = ['none', 'mean', 'sum'] as const
 
@@ -25,8 +25,6 @@ export interface ForwardOptions {
 
 /** In the order that `toString` shows them. */
 const optionNames = ['margin', 'reduction', 'positiveLabel', 'negativeLabel', 'otherLabels', 'name'] as const
-
-const inspect = Symbol.for('nodejs.util.inspect.custom')
 
 interface Loss<R extends Reduction> {
   readonly settings: Settings
@@ -77,6 +75,7 @@ function compute(
 
 function readOut(options: ForwardOptions, reduction: Reduction): unknown {
   assertOptions('options', options, ['out'])
+  if (Tensor.isTensor(options)) throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options', '{ out }', describe(options))
   if (options.out === undefined || reduction === 'none') return options.out
   throw invalidArgument('ERR_INVALID_ARG_VALUE', 'out', `left out for reduction '${reduction}'`, describe(options.out))
 }

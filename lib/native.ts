@@ -116,7 +116,7 @@ function load(): Native {
       'the native addon of hinge-embedding-loss cannot be loaded',
       `platform ${process.platform}, arch ${process.arch}, Node ${process.version}, libc ${libc()}`,
       `tried ${root}build/Release and ${root}prebuilds: ${tried}`,
-      'to build it (python3, make and a C++20 compiler are needed): npm rebuild hinge-embedding-loss --build-from-source',
+      'to build it (python3, make and a C++20 compiler are needed): npm rebuild hinge-embedding-loss; in a clone: npm run build:addon',
     ].join('\n')
     throw Object.assign(new Error(message, { cause }), { code: 'ERR_ADDON_NOT_LOADED' })
   }

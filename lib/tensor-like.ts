@@ -93,7 +93,8 @@ export function asTensor(name: string, value: unknown): Tensor {
 export function asInput(name: string, value: unknown): InputTensor {
   const tensor = asTensor(name, value)
   if (floatDTypes.includes(tensor.dtype)) return tensor as InputTensor
-  throw invalidArgument('ERR_INVALID_ARG_TYPE', name, 'a tensor of float32 or float64', tensor.dtype)
+  const expected = `a tensor of float32 or float64, as tensor(data, { dtype: 'float32' }) makes it`
+  throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, tensor.dtype)
 }
 
 /** @returns a tensor like `input` to be written: over the memory of `out`, or over new memory where there is no `out` */
@@ -209,10 +210,11 @@ function readStrided(name: string, source: Source): Tensor {
   const shape = readIntegers(`${name}.shape`, source.shape, 0)
   const { dtype: meant, strides = source.stride, offset = 0 } = source
   if (typeof meant === 'string' && meant !== 'generic' && meant !== 'array') {
-    const dtype = dtypeOf(data)
-    if ((dtypeAliases[meant] ?? meant) !== dtype) {
-      throw invalidArgument('ERR_INVALID_ARG_TYPE', name, `of the dtype of its data, ${dtype}`, meant)
-    }
+    const dtype = dtypeAliases[meant] ?? meant
+    const expected = dtypes.includes(dtype as TensorDType)
+      ? `of the dtype of its data, ${dtypeOf(data)}`
+      : `of ${dtypes.join(', ')}; others are to be converted before`
+    if (dtype !== dtypeOf(data)) throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, meant)
   }
   if (strides === undefined) return ofData(name, data, shape)
   const steps = readIntegers(`${name}.strides`, strides, Number.NEGATIVE_INFINITY)

@@ -1,13 +1,11 @@
 import { dtypeOf, type TensorDType } from './dtypes.ts'
 import type { InputData, LabelData } from './native.ts'
-import { assertNumber, describe, invalidArgument } from './validate.ts'
+import { assertNumber, describe, inspect, invalidArgument } from './validate.ts'
 
 /** What `toArray` gives: the element itself for a 0-D tensor. */
 export type Nested<T> = T | Nested<T>[]
 
 export const maxRank = 64
-const inspect = Symbol.for('nodejs.util.inspect.custom')
-
 export function shapeMismatch(name: string, expected: string, actual: string): Error {
   return invalidArgument('ERR_SHAPE_MISMATCH', name, expected, actual)
 }

@@ -16,6 +16,9 @@ export function invalidArgument(
   return Object.assign(new ErrorClass(`${name} must be ${expected}, got ${actual}`), { code })
 }
 
+/** The key of what console.log and util.inspect show. */
+export const inspect = Symbol.for('nodejs.util.inspect.custom')
+
 /** A short text for any value, for error messages: never throws, never longer than a line. */
 export function describe(value: unknown): string {
   if (typeof value === 'string') return value.length > 40 ? `'${value.slice(0, 40)}…'` : `'${value}'`
@@ -62,16 +65,11 @@ export function assertOptions(
   known: readonly string[],
 ): asserts value is object | undefined {
   if (value === undefined) return
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw invalidArgument('ERR_INVALID_ARG_TYPE', name, 'an object', describe(value))
+  const expected = `an object of ${known.join(', ')}`
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || ArrayBuffer.isView(value)) {
+    throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, describe(value))
   }
   const unknown = Object.keys(value).find((key) => !known.includes(key))
-  if (unknown !== undefined) {
-    throw invalidArgument(
-      'ERR_INVALID_ARG_VALUE',
-      name,
-      `an object of ${known.join(', ')}`,
-      `one with ${describe(unknown)}`,
-    )
-  }
+  if (unknown !== undefined)
+    throw invalidArgument('ERR_INVALID_ARG_VALUE', name, expected, `one with ${describe(unknown)}`)
 }

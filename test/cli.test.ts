@@ -274,10 +274,10 @@ describe('hinge-embedding-loss on the command line', function () {
 
     it('must be there and be numbers', () =>
       Promise.all([
-        fails(1, score('pairs.parquet', 'ww', 'y'), /pairs\.parquet: .*"ww" not found.*Candidate.*"w"/),
+        fails(1, score('pairs.parquet', 'ww', 'y'), /pairs\.parquet: .*"ww" not found.* The file's columns: .*"w", /),
         fails(1, score('pairs.parquet', 'w', 'input'), /"input" not found/),
         fails(1, score('pairs.parquet', 'w', 'x'), /"x" not found/),
-        fails(1, score('pairs.parquet', 'word', 'y'), /pairs\.parquet: --input word is VARCHAR, must be a number/),
+        fails(1, score('pairs.parquet', 'word', 'y'), /: --input word is VARCHAR, must be a number \(CAST\(word AS/),
         fails(1, score('pairs.parquet', 'flag', 'y'), /--input flag is BOOLEAN, must be a number\n/),
         fails(1, score('pairs.parquet', 'w', 'word'), /--label word is VARCHAR, must be a number or BOOLEAN/),
         fails(1, score('pairs.parquet', 'w', `'a'::ENUM('a', 'b')`), /--label .* is ENUM/),
@@ -419,6 +419,25 @@ describe('hinge-embedding-loss on the command line', function () {
       await Promise.all([scores(score('late.csv', 'w', 'y'), late), scores(score('late.ndjson', 'w', 'y'), late)])
     })
 
+    it('may be empty', async () => {
+      for (const [name, content] of Object.entries({ 'header.csv': 'd,y\n', 'zero.ndjson': '' })) {
+        writeFileSync(join(folder, name), content)
+        await scores(score(name, 'd', 'y'), totals(new Float64Array(0), []))
+      }
+    })
+
+    it('lose no row as a comment, a preamble or a short line', async () => {
+      const files = {
+        'comment.csv': ['d,y\n0.5,1\n#0.7,1\n0.2,-1\n', /--input d is VARCHAR/],
+        'preamble.csv': ['# pairs\nd,y\n0.5,1\n0.2,-1\n', /"d" not found.* The file's columns: "# pairs"/],
+        'short.csv': ['d,y\n0.5,1\n0.7\n0.2,-1\n', /"d" not found.* The file's columns: "d,y"/],
+      } as const
+      for (const [name, [content, named]] of Object.entries(files)) {
+        writeFileSync(join(folder, name), content)
+        await fails(1, score(name, 'd', 'y'), named)
+      }
+    })
+
     it('fail by name when they are bad', () =>
       Promise.all([
         fails(1, score('missing.parquet', 'w', 'y'), /missing\.parquet: no such file or folder/),
@@ -432,7 +451,7 @@ describe('hinge-embedding-loss on the command line', function () {
         fails(1, score('empty.parquet', 'w', 'y'), /empty\.parquet: .*too small/),
         fails(1, score('truncated.parquet', 'w', 'y'), /truncated\.parquet: /),
         fails(1, score('corrupt.parquet', 'w', 'y'), /corrupt\.parquet: /),
-        fails(1, score('empty.csv', 'w', 'y'), /empty\.csv: /),
+        fails(1, score('empty.csv', 'w', 'y'), /empty\.csv: the file is empty, without even a header/),
         fails(1, score('truncated.csv.gz', 'w', 'y'), /truncated\.csv\.gz: unexpected end of file/),
         fails(1, score('plain.csv.gz', 'w', 'y'), /plain\.csv\.gz: incorrect header/),
         fails(1, score('binary.csv', 'w', 'y'), /binary\.csv: /),
@@ -537,6 +556,15 @@ describe('hinge-embedding-loss on the command line', function () {
       await sleep(2000)
       child.kill('SIGINT')
       expect(await outcome).to.deep.equal({ code: 130, stdout: '', stderr: 'hinge-embedding-loss: interrupted\n' })
+    })
+
+    it('is quiet when nobody reads its output to the end', async function () {
+      if (process.platform !== 'linux') return this.skip()
+      const command = [process.execPath, complete, ...score('pairs.parquet', 'd', 'y')]
+      const outcome = await finish(
+        spawn('bash', ['-c', '"$@" | true; exit $PIPESTATUS', 'bash', ...command], { cwd: folder }),
+      )
+      expect(outcome).to.deep.equal({ code: 1, stdout: '', stderr: '' })
     })
 
     it('says so when its output cannot be written', async function () {

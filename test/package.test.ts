@@ -332,7 +332,7 @@ describe('the package', () => {
     function expectCommentsToHold(code: string, output: string) {
       const printing = code.split('\n').filter((line) => line.startsWith('console.log('))
       const printed = output.trimEnd().split('\n')
-      if (printing.length !== printed.length) return
+      expect(printed, 'a line of output for each console.log that begins a line').to.have.lengthOf(printing.length)
       const squeeze = (text: string) => text.replaceAll(/\s/g, '')
       for (const [i, line] of printing.entries()) {
         const comment = line.split(/\) +\/\/ /)[1]

@@ -36,9 +36,10 @@ const readAs: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 
 /**
  * A sample of a text file may hold integers alone: were its column read as BIGINT, a later 0.5 would be rounded without
- * a word. So numbers in CSV are DOUBLE, and JSON takes all rows as its sample.
+ * a word. So numbers in CSV are DOUBLE, and JSON takes all rows as its sample. Nor may rows disappear as comments or as
+ * what precedes the header.
  */
-const csv = `auto_type_candidates = ['BOOLEAN', 'DOUBLE', 'VARCHAR']`
+const csv = `auto_type_candidates = ['BOOLEAN', 'DOUBLE', 'VARCHAR'], comment = '', skip = 0`
 const scans: Readonly<Record<Source['kind'], (file: string, compression: string) => string>> = {
   Parquet: (file) => `read_parquet(${file})`,
   CSV: (file, compression) => `read_csv(${file}, compression = ${compression}, ${csv})`,
@@ -92,9 +93,14 @@ export class Reader {
 
   /** One file, in the order of its rows. */
   async *read({ file, kind, compression }: Source, columns: Columns): AsyncGenerator<Batch> {
+    const scan = scans[kind](quoted(literally(file)), quoted(compression))
     try {
       if (compression === 'gzip') await assertWhole(file)
-      const scan = scans[kind](quoted(literally(file)), quoted(compression))
+      if (kind !== 'Parquet' && (await this.#isEmpty(scan))) {
+        const hasHeader = kind === 'NDJSON' || (await this.#columns(scan))[0] !== 'column0'
+        if (hasHeader) return
+        throw new Error('the file is empty, without even a header')
+      }
       let sql = query(scan, columns, 'x', 'y')
       let statement = await this.#connection.prepare(sql)
       const x = cast('input', columns.input, 'x', String(statement.columnType(0)))
@@ -114,8 +120,22 @@ export class Reader {
       }
       if (!isWhole) await this.#failAgain(sql)
     } catch (cause) {
-      throw new Error(`${file}: ${shortened(cause)}`, { cause })
+      throw new Error(`${file}: ${shortened(cause)}${await this.#columnsIfMissed(scan, cause)}`, { cause })
     }
+  }
+
+  async #isEmpty(scan: string): Promise<boolean> {
+    return (await this.#texts(`SELECT 1 FROM ${scan} LIMIT 1`)).length === 0
+  }
+
+  #columns(scan: string): Promise<string[]> {
+    return this.#texts(`SELECT column_name FROM (DESCRIBE FROM ${scan})`)
+  }
+
+  /** What columns there are, where an error says that one is not. */
+  async #columnsIfMissed(scan: string, error: unknown): Promise<string> {
+    if (!/Referenced column/.test(String(error))) return ''
+    return ` The file's columns: ${(await this.#columns(scan)).map((name) => `"${name}"`).join(', ')}`
   }
 
   /** What made a stream stop short: without a stream DuckDB tells. */
@@ -159,7 +179,9 @@ function query(scan: string, { input, label }: Columns, x: string, y: string): s
 function cast(option: string, text: string, column: string, type: string): string {
   const wanted = readAs[option]?.[type.replace(/\(\d+,\s?\d+\)$/, '')]
   if (wanted !== undefined) return wanted === type ? column : `CAST(${column} AS ${wanted})`
-  throw new Error(`--${option} ${text} is ${type}, must be a number${option === 'label' ? ' or BOOLEAN' : ''}`)
+  const expected = `a number${option === 'label' ? ' or BOOLEAN' : ''}`
+  const advice = type === 'VARCHAR' ? ` (CAST(${text} AS DOUBLE) reads numbers in text)` : ''
+  throw new Error(`--${option} ${text} is ${type}, must be ${expected}${advice}`)
 }
 
 function toBatch(chunk: DuckDBDataChunk, rowKinds: Uint8Array, rowsBefore: number, columns: Columns): Batch {
@@ -207,7 +229,7 @@ async function assertWhole(file: string): Promise<void> {
 /** Without the excerpt of our query and the advice on DuckDB's own options. */
 function shortened(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)
-  const [first = ''] = message.split(/\n\n|\nPossible |\nLINE /)
+  const [first = ''] = message.split(/\n\n|\nPossible |\nCandidate |\nLINE /)
   const line = first.trim().replace(/\s*\n\s*/g, ' ')
   return line.replace('WHERE clause', '--input and --label')
 }

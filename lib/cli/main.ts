@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { explain, peer } from './failures.ts'
+import { codeOf, explain, peer } from './failures.ts'
 import type { ScoreOptions } from './score.ts'
 
 const name = 'hinge-embedding-loss'
@@ -63,6 +63,7 @@ try {
   await run(interruption.signal)
 } catch (error) {
   const { message, exitCode } = interruption.signal.aborted ? { message: 'interrupted', exitCode: 130 } : explain(error)
-  process.stderr.write(`${name}: ${message}\n`)
+  const isReaderGone = codeOf(error) === 'EPIPE'
+  if (!isReaderGone) process.stderr.write(`${name}: ${message}\n`)
   process.exitCode = exitCode
 }
