@@ -1,9 +1,21 @@
 {
+  "target_defaults": {
+    "cflags_cc!": ["-std=gnu++17", "-fno-exceptions", "-fno-rtti"],
+    "cflags_cc": ["-std=c++20", "-O3", "-ffp-contract=off", "-fvisibility=hidden", "-Wno-psabi"],
+    "xcode_settings": {
+      "CLANG_CXX_LANGUAGE_STANDARD": "c++20",
+      "GCC_ENABLE_CPP_EXCEPTIONS": "YES",
+      "GCC_OPTIMIZATION_LEVEL": "3",
+      "GCC_SYMBOLS_PRIVATE_EXTERN": "YES",
+      "MACOSX_DEPLOYMENT_TARGET": "12.0",
+      "OTHER_CPLUSPLUSFLAGS": ["-ffp-contract=off"]
+    }
+  },
   "targets": [
     {
-      "target_name": "hinge_embedding_loss",
+      "target_name": "core",
+      "type": "static_library",
       "sources": [
-        "native/addon.cpp",
         "native/exact_sum.cpp",
         "native/hinge_embedding_loss.cpp",
         "native/kernels.cpp",
@@ -12,19 +24,35 @@
         "native/kernels_baseline.cpp",
         "native/parallel.cpp",
         "native/reduce.cpp"
-      ],
+      ]
+    },
+    {
+      "target_name": "hinge_embedding_loss",
+      "dependencies": ["core"],
+      "sources": ["native/addon.cpp"],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
-      "defines": ["NAPI_VERSION=9", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS", "NAPI_CPP_EXCEPTIONS"],
-      "cflags_cc!": ["-std=gnu++17", "-fno-exceptions", "-fno-rtti"],
-      "cflags_cc": ["-std=c++20", "-O3", "-ffp-contract=off", "-fvisibility=hidden", "-Wno-psabi"],
-      "xcode_settings": {
-        "CLANG_CXX_LANGUAGE_STANDARD": "c++20",
-        "GCC_ENABLE_CPP_EXCEPTIONS": "YES",
-        "GCC_OPTIMIZATION_LEVEL": "3",
-        "GCC_SYMBOLS_PRIVATE_EXTERN": "YES",
-        "MACOSX_DEPLOYMENT_TARGET": "12.0",
-        "OTHER_CPLUSPLUSFLAGS": ["-ffp-contract=off"]
-      }
+      "defines": ["NAPI_VERSION=9", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS", "NAPI_CPP_EXCEPTIONS"]
+    },
+    {
+      "target_name": "duckdb_extension_code",
+      "type": "shared_library",
+      "product_prefix": "",
+      "product_extension": "so",
+      "dependencies": ["core"],
+      "sources": ["native/duckdb_extension.cpp", "native/partial.cpp", "native/scoring.cpp"]
+    },
+    {
+      "target_name": "duckdb_extension",
+      "type": "none",
+      "dependencies": ["duckdb_extension_code"],
+      "actions": [
+        {
+          "action_name": "append the footer",
+          "inputs": ["<(PRODUCT_DIR)/duckdb_extension_code.so", "scripts/duckdb-footer.mjs", "package.json"],
+          "outputs": ["<(PRODUCT_DIR)/hinge_embedding_loss.duckdb_extension"],
+          "action": ["node", "scripts/duckdb-footer.mjs", "<(PRODUCT_DIR)/duckdb_extension_code.so", "<@(_outputs)"]
+        }
+      ]
     }
   ]
 }

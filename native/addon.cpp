@@ -3,7 +3,6 @@
 
 #include <napi.h>
 
-#include <cmath>
 #include <string>
 
 #include "hinge_embedding_loss.h"
@@ -13,9 +12,6 @@
 namespace {
 
 namespace hel = hinge_embedding_loss;
-
-// The order of otherLabelPolicies in lib/native.ts.
-enum Policy { kError, kZero, kIgnore };
 
 constexpr char kMemoryChanged[] = "input, label or out changed while the call was being prepared";
 
@@ -53,7 +49,7 @@ struct Call {
   hel::Labels labels;
   size_t label_bytes = 0;
   hel::Settings settings;
-  uint32_t policy;
+  hel::OtherLabelPolicy policy;
 
   bool unpack(napi_env environment, napi_callback_info info) {
     env = environment;
@@ -64,7 +60,14 @@ struct Call {
            napi_get_value_double(env, arguments[3], &settings.margin) == napi_ok &&
            napi_get_value_int32(env, arguments[4], &settings.positive_label) == napi_ok &&
            napi_get_value_int32(env, arguments[5], &settings.negative_label) == napi_ok &&
-           napi_get_value_uint32(env, arguments[6], &policy) == napi_ok;
+           unpack_policy(arguments[6]);
+  }
+
+  bool unpack_policy(napi_value value) {
+    uint32_t code;
+    if (napi_get_value_uint32(env, value, &code) != napi_ok) return false;
+    policy = static_cast<hel::OtherLabelPolicy>(code);
+    return true;
   }
 
   bool unpack_labels(napi_value value, napi_value dtypes) {
@@ -90,7 +93,9 @@ struct Call {
                                                   : use(static_cast<double*>(input.data));
   }
 
-  bool is_refused(const hel::OtherLabels& others) const { return others.count > 0 && policy == kError; }
+  bool is_refused(const hel::OtherLabels& others) const {
+    return others.count > 0 && policy == hel::OtherLabelPolicy::kError;
+  }
 
   // { index, count }
   napi_value report(const hel::OtherLabels& others) const {
@@ -111,7 +116,8 @@ napi_value reduce(napi_env env, napi_callback_info info) {
   const hel::OtherLabels others = call.with_input(
       [&](auto* input) { return hel::reduce(sum, input, call.labels, call.input.length, call.settings); });
   if (call.is_refused(others)) return call.report(others);
-  const size_t counted = call.input.length - (call.policy == kIgnore ? others.count : 0);
+  const size_t counted =
+      call.input.length - (call.policy == hel::OtherLabelPolicy::kIgnore ? others.count : 0);
   napi_value result;
   napi_create_double(env, sum.round(is_mean ? counted : 1), &result);
   return result;
@@ -174,26 +180,19 @@ Napi::Value merge(const Napi::CallbackInfo& info) {
 
 // [all, positives, negatives] × [count, sum, mean], then active negatives and others.
 Napi::Value totals(const Napi::CallbackInfo& info) {
-  const hel::Totals& totals = state(info, 0);
-  const bool counts_others = info[1].As<Napi::Number>().Uint32Value() != kIgnore;
-  hel::ExactSum all = totals.sums[0];
-  all.merge(totals.sums[1]);
-  const uint64_t count = totals.positives + totals.negatives + (counts_others ? totals.others : 0);
-  const struct {
-    uint64_t count;
-    const hel::ExactSum& sum;
-  } rows[] = {{count, all}, {totals.positives, totals.sums[0]}, {totals.negatives, totals.sums[1]}};
-  Napi::Array figures = Napi::Array::New(info.Env());
+  const auto policy = static_cast<hel::OtherLabelPolicy>(info[1].As<Napi::Number>().Uint32Value());
+  const hel::Figures figures = state(info, 0).figures(policy);
+  Napi::Array list = Napi::Array::New(info.Env());
   uint32_t length = 0;
-  const auto push = [&](double figure) { figures.Set(length++, figure); };
-  for (const auto& row : rows) {
-    push(static_cast<double>(row.count));
-    push(row.sum.round(1));
-    push(row.sum.round(row.count));
+  const auto push = [&](double figure) { list.Set(length++, figure); };
+  for (const hel::ClassFigures& each : {figures.all, figures.positives, figures.negatives}) {
+    push(static_cast<double>(each.count));
+    push(each.sum);
+    push(each.mean);
   }
-  push(static_cast<double>(totals.active));
-  push(static_cast<double>(totals.others));
-  return figures;
+  push(static_cast<double>(figures.active));
+  push(static_cast<double>(figures.others));
+  return list;
 }
 
 // [positives, positiveSum, negatives, negativeSum, active, others]
@@ -218,23 +217,18 @@ Napi::Value import_state(const Napi::CallbackInfo& info) {
     const Napi::Value value = record.Get(index);
     if (!value.IsNumber()) return false;
     const double number = value.As<Napi::Number>().DoubleValue();
-    const bool is_count = number >= 0 && number < 9007199254740992.0 &&
+    const bool is_count = number >= 0 && number <= static_cast<double>(hel::kSizeMax) &&
                           number == static_cast<double>(static_cast<uint64_t>(number));
     count = is_count ? static_cast<uint64_t>(number) : 0;
     return is_count;
   };
-  const auto read_sum = [&](uint32_t index, uint64_t count, hel::ExactSum& sum) {
+  const auto read_sum = [&](uint32_t index, hel::ExactSum& sum) {
     const Napi::Value value = record.Get(index);
-    if (!value.IsString()) return false;
-    const std::string text = value.As<Napi::String>().Utf8Value();
-    if (!hel::ExactSum::from_text(text, sum)) return false;
-    const bool is_number = text.find("0x") != std::string::npos;
-    return count == 0 ? sum.is_zero() : !is_number || std::isfinite(sum.round(count));
+    return value.IsString() && hel::ExactSum::from_text(value.As<Napi::String>().Utf8Value(), sum);
   };
-  const bool is_record = read_count(0, read.positives) && read_sum(1, read.positives, read.sums[0]) &&
-                         read_count(2, read.negatives) && read_sum(3, read.negatives, read.sums[1]) &&
-                         read_count(4, read.active) && read_count(5, read.others) &&
-                         read.active <= read.negatives;
+  const bool is_record = read_count(0, read.positives) && read_sum(1, read.sums[0]) &&
+                         read_count(2, read.negatives) && read_sum(3, read.sums[1]) &&
+                         read_count(4, read.active) && read_count(5, read.others) && read.is_possible();
   if (is_record) totals = read;
   return Napi::Boolean::New(info.Env(), is_record);
 }

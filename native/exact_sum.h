@@ -34,6 +34,7 @@ class ExactSum {
   double round(uint64_t divisor) const;
 
   bool is_zero() const;
+  bool is_finite() const { return special_ == 0; }
 
   // Canonical text, equal for equal sums: "-0x1ap-4" is −26 · 2^−4. The digits neither begin nor end with 0,
   // and the exponent is −1074 plus a multiple of 4; zero is "0x0p+0"; "NaN", "Infinity" and "-Infinity" stand

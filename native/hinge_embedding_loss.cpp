@@ -140,6 +140,34 @@ void Totals::merge(const Totals& other) {
   others += other.others;
 }
 
+double label_at(const Labels& labels, size_t index) {
+  return with_labels(labels, [&](const auto* data) {
+    if constexpr (std::is_same_v<decltype(data), const Constant*>)
+      return data->value;
+    else
+      return static_cast<double>(data[index]);
+  });
+}
+
+Figures Totals::figures(OtherLabelPolicy policy) const {
+  const auto of = [](uint64_t count, const ExactSum& sum) {
+    return ClassFigures{count, sum.round(1), sum.round(count)};
+  };
+  const uint64_t count = positives + negatives + (policy == OtherLabelPolicy::kIgnore ? 0 : others);
+  ExactSum all = sums[0];
+  all.merge(sums[1]);
+  return {of(count, all), of(positives, sums[0]), of(negatives, sums[1]), active, others};
+}
+
+bool Totals::is_possible() const {
+  const auto has_sum = [](uint64_t count, const ExactSum& sum) {
+    return count == 0 ? sum.is_zero() : !sum.is_finite() || std::isfinite(sum.round(count));
+  };
+  const double loss = sums[1].round(1);
+  return has_sum(positives, sums[0]) && has_sum(negatives, sums[1]) && active <= negatives &&
+         (std::isnan(loss) || (active > 0 ? loss > 0 : loss == 0));
+}
+
 template <class T>
 OtherLabels forward(T* out, const T* input, const Labels& labels, size_t n, const Settings& settings) {
   const T margin = static_cast<T>(settings.margin);
@@ -204,11 +232,37 @@ OtherLabels accumulate(Totals& totals, const T* input, const Labels& labels, siz
   return others;
 }
 
+template <class T>
+OtherLabels accumulate_each(Totals* const* totals, const T* input, const Labels& labels, size_t n,
+                            const Settings& settings) {
+  const T margin = static_cast<T>(settings.margin);
+  OtherLabels others;
+  with_labels(labels, [&](const auto* data) {
+    for_each_block(input, data, 0, n, settings, others,
+                   [&](const T* x, const auto* y, size_t count, size_t index) {
+                     T losses[kBlock];
+                     const auto& kernel = kernels().loss<T, std::decay_t<decltype(*y)>>();
+                     if (!kernel.forward(losses, x, y, count, margin)) return false;
+                     for (size_t i = 0; i < count; i++) totals[index + i]->add(losses[i], y[i] < 0);
+                     return true;
+                   });
+    for (size_t i = others.first; i < n; i++) {
+      int8_t code;
+      const bool is_other = encode(&code, data, i, 1, settings);
+      totals[i]->positives -= is_other;  // it came as a positive
+      totals[i]->others += is_other;
+    }
+  });
+  return others;
+}
+
 template OtherLabels forward(float*, const float*, const Labels&, size_t, const Settings&);
 template OtherLabels forward(double*, const double*, const Labels&, size_t, const Settings&);
 template OtherLabels reduce(ExactSum&, const float*, const Labels&, size_t, const Settings&);
 template OtherLabels reduce(ExactSum&, const double*, const Labels&, size_t, const Settings&);
 template OtherLabels accumulate(Totals&, const float*, const Labels&, size_t, const Settings&);
 template OtherLabels accumulate(Totals&, const double*, const Labels&, size_t, const Settings&);
+template OtherLabels accumulate_each(Totals* const*, const float*, const Labels&, size_t, const Settings&);
+template OtherLabels accumulate_each(Totals* const*, const double*, const Labels&, size_t, const Settings&);
 
 }  // namespace hinge_embedding_loss

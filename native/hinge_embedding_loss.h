@@ -35,10 +35,15 @@ struct Labels {
   double constant;
 };
 
+// The label at a flat index, as the nearest double.
+double label_at(const Labels& labels, size_t index);
+
 struct Settings {
   double margin;
   int32_t positive_label;
   int32_t negative_label;
+
+  bool operator==(const Settings&) const = default;
 };
 
 // Labels that are neither the positive nor the negative one. Their loss is 0.
@@ -47,15 +52,45 @@ struct OtherLabels {
   uint64_t first = UINT64_MAX;  // flat index
 };
 
-// Totals over any number of calls, as one plain block of memory; all zeros is the empty one.
+// What other labels are: an error, elements that count with their loss of 0, or none.
+enum class OtherLabelPolicy { kError, kZero, kIgnore };
+
+// The sum and the mean are rounded once; the mean of none is NaN.
+struct ClassFigures {
+  uint64_t count;
+  double sum;
+  double mean;
+};
+
+struct Figures {
+  ClassFigures all, positives, negatives;
+  uint64_t active;
+  uint64_t others;
+};
+
+constexpr uint64_t kSizeMax = (uint64_t{1} << 53) - 1;  // JavaScript's safe integers
+
+// Totals over up to kSizeMax elements of any number of calls, as one plain block of memory; all zeros is the
+// empty one.
 struct Totals {
-  ExactSum sums[2];  // losses of the positives, of the negatives
   uint64_t positives = 0;
   uint64_t negatives = 0;
   uint64_t active = 0;  // negatives with x < Δ: those whose loss and gradient are not zero
   uint64_t others = 0;
+  ExactSum sums[2];  // losses of the positives, of the negatives
 
+  void add(double loss, bool is_negative) {
+    positives += !is_negative;
+    negatives += is_negative;
+    active += is_negative && loss > 0;
+    sums[is_negative].add(loss);
+  }
   void merge(const Totals& other);
+  uint64_t size() const { return positives + negatives + others; }
+  Figures figures(OtherLabelPolicy policy) const;
+
+  // Whether there are elements with such totals.
+  bool is_possible() const;
 };
 
 // out[n] from input[n]. `out` may be `input`.
@@ -70,5 +105,10 @@ OtherLabels reduce(ExactSum& sum, const T* input, const Labels& labels, size_t n
 template <class T>
 OtherLabels accumulate(Totals& totals, const T* input, const Labels& labels, size_t n,
                        const Settings& settings);
+
+// Adds counts and losses of input[n] to totals[n], each element to its own. On this thread, for n is small.
+template <class T>
+OtherLabels accumulate_each(Totals* const* totals, const T* input, const Labels& labels, size_t n,
+                            const Settings& settings);
 
 }  // namespace hinge_embedding_loss

@@ -1,0 +1,114 @@
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+// Of DuckDB's stable C extension API v1.2.0 the functions that duckdb_extension.cpp calls. An extension gets
+// all of the API as one table of pointers, whose order is frozen: duckdb/duckdb,
+// src/include/duckdb_extension.h.
+namespace duckdb_api {
+
+using Index = uint64_t;
+struct Access;
+
+// Handles: DuckDB alone knows what they point to.
+using Connection = struct ConnectionHandle*;
+using DataChunk = struct DataChunkHandle*;
+using Vector = struct VectorHandle*;
+using LogicalType = struct LogicalTypeHandle*;
+using ScalarFunction = struct ScalarFunctionHandle*;
+using ScalarFunctionSet = struct ScalarFunctionSetHandle*;
+using AggregateFunction = struct AggregateFunctionHandle*;
+using AggregateFunctionSet = struct AggregateFunctionSetHandle*;
+using FunctionInfo = struct FunctionInfoHandle*;
+using State = struct StateHandle*;
+using Database = struct DatabaseHandle*;
+using ExtensionInfo = struct ExtensionInfoHandle*;
+
+enum class Type : uint32_t {
+  kBoolean = 1,
+  kTinyint,
+  kSmallint,
+  kInteger,
+  kBigint,
+  kUtinyint,
+  kUsmallint,
+  kUinteger,
+  kUbigint,
+  kFloat,
+  kDouble,
+  kVarchar = 17
+};
+
+// A value of a VARCHAR vector: text of up to 12 bytes lies in it, longer text elsewhere.
+struct Text {
+  uint64_t words[2];
+};
+
+enum class Result : uint32_t { kSuccess, kError };
+
+using Call = void (*)(FunctionInfo info, DataChunk input, Vector output);
+using StateSize = Index (*)(FunctionInfo info);
+using InitState = void (*)(FunctionInfo info, State state);
+using Update = void (*)(FunctionInfo info, DataChunk input, State* states);
+using Combine = void (*)(FunctionInfo info, State* source, State* target, Index count);
+using Finalize = void (*)(FunctionInfo info, State* source, Vector result, Index count, Index offset);
+
+struct Functions {
+  // name, place in the table, type
+#define DUCKDB_API_FUNCTIONS(FUNCTION)                                                                  \
+  FUNCTION(connect, 3, Result (*)(Database, Connection*))                                               \
+  FUNCTION(disconnect, 6, void (*)(Connection*))                                                        \
+  FUNCTION(string_length, 28, uint32_t (*)(Text))                                                       \
+  FUNCTION(string_data, 29, const char* (*)(Text*))                                                     \
+  FUNCTION(create_logical_type, 156, LogicalType (*)(Type))                                             \
+  FUNCTION(create_struct_type, 163, LogicalType (*)(LogicalType*, const char**, Index))                 \
+  FUNCTION(destroy_logical_type, 184, void (*)(LogicalType*))                                           \
+  FUNCTION(data_chunk_get_vector, 190, Vector (*)(DataChunk, Index))                                    \
+  FUNCTION(data_chunk_get_size, 191, Index (*)(DataChunk))                                              \
+  FUNCTION(vector_get_data, 194, void* (*)(Vector))                                                     \
+  FUNCTION(vector_get_validity, 195, uint64_t* (*)(Vector))                                             \
+  FUNCTION(vector_ensure_validity_writable, 196, void (*)(Vector))                                      \
+  FUNCTION(vector_assign_string_element_len, 198, void (*)(Vector, Index, const char*, Index))          \
+  FUNCTION(struct_vector_get_child, 203, Vector (*)(Vector, Index))                                     \
+  FUNCTION(validity_set_row_invalid, 207, void (*)(uint64_t*, Index))                                   \
+  FUNCTION(create_scalar_function, 209, ScalarFunction (*)())                                           \
+  FUNCTION(destroy_scalar_function, 210, void (*)(ScalarFunction*))                                     \
+  FUNCTION(scalar_function_set_name, 211, void (*)(ScalarFunction, const char*))                        \
+  FUNCTION(scalar_function_add_parameter, 215, void (*)(ScalarFunction, LogicalType))                   \
+  FUNCTION(scalar_function_set_return_type, 216, void (*)(ScalarFunction, LogicalType))                 \
+  FUNCTION(scalar_function_set_extra_info, 217, void (*)(ScalarFunction, void*, void (*)(void*)))       \
+  FUNCTION(scalar_function_set_function, 218, void (*)(ScalarFunction, Call))                           \
+  FUNCTION(scalar_function_get_extra_info, 220, void* (*)(FunctionInfo))                                \
+  FUNCTION(scalar_function_set_error, 221, void (*)(FunctionInfo, const char*))                         \
+  FUNCTION(create_scalar_function_set, 222, ScalarFunctionSet (*)(const char*))                         \
+  FUNCTION(destroy_scalar_function_set, 223, void (*)(ScalarFunctionSet*))                              \
+  FUNCTION(add_scalar_function_to_set, 224, Result (*)(ScalarFunctionSet, ScalarFunction))              \
+  FUNCTION(register_scalar_function_set, 225, Result (*)(Connection, ScalarFunctionSet))                \
+  FUNCTION(create_aggregate_function, 226, AggregateFunction (*)())                                     \
+  FUNCTION(destroy_aggregate_function, 227, void (*)(AggregateFunction*))                               \
+  FUNCTION(aggregate_function_set_name, 228, void (*)(AggregateFunction, const char*))                  \
+  FUNCTION(aggregate_function_add_parameter, 229, void (*)(AggregateFunction, LogicalType))             \
+  FUNCTION(aggregate_function_set_return_type, 230, void (*)(AggregateFunction, LogicalType))           \
+  FUNCTION(aggregate_function_set_functions, 231,                                                       \
+           void (*)(AggregateFunction, StateSize, InitState, Update, Combine, Finalize))                \
+  FUNCTION(aggregate_function_set_extra_info, 235, void (*)(AggregateFunction, void*, void (*)(void*))) \
+  FUNCTION(aggregate_function_get_extra_info, 236, void* (*)(FunctionInfo))                             \
+  FUNCTION(aggregate_function_set_error, 237, void (*)(FunctionInfo, const char*))                      \
+  FUNCTION(create_aggregate_function_set, 238, AggregateFunctionSet (*)(const char*))                   \
+  FUNCTION(destroy_aggregate_function_set, 239, void (*)(AggregateFunctionSet*))                        \
+  FUNCTION(add_aggregate_function_to_set, 240, Result (*)(AggregateFunctionSet, AggregateFunction))     \
+  FUNCTION(register_aggregate_function_set, 241, Result (*)(Connection, AggregateFunctionSet))
+
+#define DUCKDB_API_MEMBER(name, place, ...) std::type_identity_t<__VA_ARGS__> name;
+  DUCKDB_API_FUNCTIONS(DUCKDB_API_MEMBER)
+#undef DUCKDB_API_MEMBER
+};
+
+struct Access {
+  void (*set_error)(ExtensionInfo info, const char* error);
+  Database* (*get_database)(ExtensionInfo info);
+  const void* (*get_api)(ExtensionInfo info, const char* version);
+};
+
+}  // namespace duckdb_api

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "hinge_embedding_loss.h"
+#include "scoring.h"
+
+namespace hinge_embedding_loss {
+
+// Totals with what they were computed with: what a LossAccumulator of lib/accumulator.ts is.
+struct Partial {
+  Totals totals;
+  Scoring scoring;
+};
+
+// The bytes that JSON.stringify gives of the LossAccumulator.
+std::string to_json(const Partial& partial);
+
+// False, and an unspecified partial, where the text is not such JSON, white space between its tokens apart.
+bool from_json(std::string_view text, Partial& partial);
+
+}  // namespace hinge_embedding_loss
