@@ -138,35 +138,43 @@ class Arguments {
   Column columns_[kArgumentsMax];
 };
 
-// Up to kBlock rows without nulls, one after the other in memory.
+// The rows without nulls among the next kBlock of a chunk, one after the other in memory.
 template <class T>
-struct Batch {
-  size_t size = 0;
-  uint16_t rows[hel::kBlock];  // where they are in the chunk, from its row `begin` on
-  size_t begin;
+class Batch {
+ public:
   const T* input;
   hel::Labels labels;
+  size_t size;
 
-  Batch(const Arguments& arguments, size_t first) : begin(first) {
-    const size_t rows_left = std::min(arguments.rows - begin, hel::kBlock);
+  Batch(const Arguments& arguments, size_t begin)
+      : size(std::min(arguments.rows - begin, hel::kBlock)),
+        begin_(begin),
+        is_whole_(!arguments.has_nulls()) {
     const auto& [_, label_type, bytes] = *arguments.overload.label;
     input = &arguments[0].at<T>(begin);
     labels = {label_type, arguments[1].data + begin * bytes, 0};
-    const bool has_nulls = arguments.has_nulls();
-    for (size_t i = 0; i < rows_left; i++) {
-      rows[size] = static_cast<uint16_t>(i);
-      size += !has_nulls || arguments.is_valid(begin + i);
-    }
-    if (size == rows_left) return;
+    if (is_whole_) return;
+    size_t present = 0;
     for (size_t i = 0; i < size; i++) {
-      input_copy_[i] = input[rows[i]];
-      std::memcpy(label_copy_ + i * bytes, arguments[1].data + (begin + rows[i]) * bytes, bytes);
+      rows_[present] = static_cast<uint16_t>(i);
+      present += arguments.is_valid(begin + i);
+    }
+    size = present;
+    for (size_t i = 0; i < size; i++) {
+      input_copy_[i] = input[rows_[i]];
+      std::memcpy(label_copy_ + i * bytes, arguments[1].data + (begin + rows_[i]) * bytes, bytes);
     }
     input = input_copy_;
     labels.data = label_copy_;
   }
 
+  // Where in the chunk they are.
+  size_t row(size_t i) const { return begin_ + (is_whole_ ? i : rows_[i]); }
+
  private:
+  const size_t begin_;
+  const bool is_whole_;
+  uint16_t rows_[hel::kBlock];
   T input_copy_[hel::kBlock];
   alignas(8) char label_copy_[hel::kBlock * 8];
 };
@@ -184,7 +192,7 @@ void for_each_scoring(const Arguments& arguments, const Score& score) {
     const Batch<T> batch(arguments, first);
     const size_t step = is_one ? batch.size : 1;
     for (size_t i = 0; i < batch.size; i += step) {
-      score(batch, i, i + step, arguments.scoring(first + batch.rows[i]));
+      score(batch, i, i + step, arguments.scoring(batch.row(i)));
     }
   }
 }
@@ -250,6 +258,14 @@ void add_each(const State* states, const T* input, const hel::Labels& labels, si
   refuse_others(hel::accumulate_each(totals, input, labels, n, scoring.settings), labels, scoring);
 }
 
+// Of the equal states from `begin` on.
+size_t run_end(const State* states, size_t begin, size_t n) {
+  const bool is_one_group =
+      std::memcmp(states + begin, states + begin + 1, (n - begin - 1) * sizeof(State)) == 0;
+  if (is_one_group) return n;
+  return std::find_if(states + begin, states + n, [&](State each) { return each != states[begin]; }) - states;
+}
+
 template <class T>
 void add(const Overload& overload, const State* states, const T* input, const hel::Labels& labels, size_t n,
          const hel::Scoring& scoring) {
@@ -273,7 +289,7 @@ void update_groups(const Arguments& arguments, const State* states) {
   for_each_scoring<T>(arguments,
                       [&](const Batch<T>& batch, size_t begin, size_t end, const hel::Scoring& scoring) {
                         State own[hel::kBlock];
-                        for (size_t i = begin; i < end; i++) own[i] = states[batch.begin + batch.rows[i]];
+                        for (size_t i = begin; i < end; i++) own[i] = states[batch.row(i)];
                         add(arguments.overload, own + begin, batch.input + begin,
                             labels_from(batch.labels, arguments.overload, begin), end - begin, scoring);
                       });
@@ -288,7 +304,7 @@ void score_rows(const Arguments& arguments, Vector output) {
         T losses[hel::kBlock];
         refuse_others(hel::forward(losses, batch.input + begin, labels, end - begin, scoring.settings),
                       labels, scoring);
-        for (size_t i = begin; i < end; i++) out[batch.begin + batch.rows[i]] = losses[i - begin];
+        for (size_t i = begin; i < end; i++) out[batch.row(i)] = losses[i - begin];
       });
   if (!arguments.has_nulls()) return;
   api.vector_ensure_validity_writable(output);
