@@ -274,7 +274,11 @@ describe('hinge-embedding-loss on the command line', function () {
 
     it('must be there and be numbers', () =>
       Promise.all([
-        fails(1, score('pairs.parquet', 'ww', 'y'), /pairs\.parquet: .*"ww" not found.* The file's columns: .*"w", /),
+        fails(
+          1,
+          score('pairs.parquet', 'ww', 'y'),
+          /pairs\.parquet: .*"ww" not found.* The nearest of its columns: "w", /,
+        ),
         fails(1, score('pairs.parquet', 'w', 'input'), /"input" not found/),
         fails(1, score('pairs.parquet', 'w', 'x'), /"x" not found/),
         fails(1, score('pairs.parquet', 'word', 'y'), /: --input word is VARCHAR, must be a number \(CAST\(word AS/),
@@ -310,8 +314,16 @@ describe('hinge-embedding-loss on the command line', function () {
   describe('nulls', () => {
     it('are an error that names the row', () =>
       Promise.all([
-        fails(1, score('pairs.parquet', 'gap', 'y'), /pairs\.parquet: row 4321: --input gap is null \(--nulls ignore/),
-        fails(1, score('pairs.parquet', 'w', 'gaps', '--nulls', 'error'), /row 1: --label gaps is null/),
+        fails(
+          1,
+          score('pairs.parquet', 'gap', 'y'),
+          /pairs\.parquet, row 4,321: --input gap is null \(1 such row; --nulls ignore/,
+        ),
+        fails(
+          1,
+          score('pairs.parquet', 'w', 'gaps', '--nulls', 'error'),
+          /, row 1: --label gaps is null \(715 such rows; --nulls/,
+        ),
       ]))
 
     it('are left out on demand', async () => {
@@ -341,7 +353,7 @@ describe('hinge-embedding-loss on the command line', function () {
         fails(
           1,
           score('pairs.parquet', 'w', 'CASE WHEN id = 4320 THEN 9 ELSE gaps END', ...ignore),
-          /pairs\.parquet: row 4321: the label must be 1 or -1, got 9/,
+          /pairs\.parquet, row 4,321: label is 9, neither 1 nor -1 \(1 such row; /,
         ),
       ])
     })
@@ -353,11 +365,23 @@ describe('hinge-embedding-loss on the command line', function () {
         fails(
           1,
           score('pairs.parquet', 'd', 'other'),
-          /pairs\.parquet: row 4321: .* must be 1 or -1, got 5 .*--other-labels/,
+          /pairs\.parquet, row 4,321: label is 5, neither 1 nor -1 \(1 such row; .*--other-labels/,
         ),
-        fails(1, score('pairs.parquet', 'd', 'zero_one'), /row 1: .* got 0 \(--negative-label 0 reads 0\/1 labels\)/),
-        fails(1, score('pairs.parquet', 'd', 'flag'), /row 1: .* got 0 \(--negative-label 0/),
-        fails(1, score(['pairs.parquet', 'text.csv'], 'w', 'CASE WHEN w = 2 THEN y ELSE y / 2 END'), /got -0\.5/),
+        fails(
+          1,
+          score('pairs.parquet', 'd', 'zero_one'),
+          /, row 1: label is 0, neither 1 nor -1 \(4,500 such rows; for 0\/1 labels use --negative-label 0\)/,
+        ),
+        fails(
+          1,
+          score('pairs.parquet', 'd', 'flag'),
+          /, row 1: label is false, .* such rows; for 0\/1 labels use --negative-label 0/,
+        ),
+        fails(
+          1,
+          score(['pairs.parquet', 'text.csv'], 'w', 'CASE WHEN w = 2 THEN y ELSE y / 2 END'),
+          /label is -0\.5, neither/,
+        ),
       ]))
 
     it('count with a loss of 0, or not, on demand', async () => {
@@ -429,8 +453,8 @@ describe('hinge-embedding-loss on the command line', function () {
     it('lose no row as a comment, a preamble or a short line', async () => {
       const files = {
         'comment.csv': ['d,y\n0.5,1\n#0.7,1\n0.2,-1\n', /--input d is VARCHAR/],
-        'preamble.csv': ['# pairs\nd,y\n0.5,1\n0.2,-1\n', /"d" not found.* The file's columns: "# pairs"/],
-        'short.csv': ['d,y\n0.5,1\n0.7\n0.2,-1\n', /"d" not found.* The file's columns: "d,y"/],
+        'preamble.csv': ['# pairs\nd,y\n0.5,1\n0.2,-1\n', /"d" not found.* The nearest of its columns: "# pairs"/],
+        'short.csv': ['d,y\n0.5,1\n0.7\n0.2,-1\n', /"d" not found.* The nearest of its columns: "d,y"/],
       } as const
       for (const [name, [content, named]] of Object.entries(files)) {
         writeFileSync(join(folder, name), content)
@@ -448,7 +472,7 @@ describe('hinge-embedding-loss on the command line', function () {
         fails(1, score('mixed', 'w', 'y'), /mixed: the folder mixes CSV and Parquet/),
         fails(1, score('notes.txt', 'w', 'y'), /^hinge-embedding-loss: notes\.txt: the name .* \.parquet, \.csv/),
         fails(1, score(['pairs.parquet', 'no*s.txt'], 'w', 'y'), /notes\.txt: the name/),
-        fails(1, score('empty.parquet', 'w', 'y'), /empty\.parquet: .*too small/),
+        fails(1, score('empty.parquet', 'w', 'y'), /empty\.parquet: the file is empty/),
         fails(1, score('truncated.parquet', 'w', 'y'), /truncated\.parquet: /),
         fails(1, score('corrupt.parquet', 'w', 'y'), /corrupt\.parquet: /),
         fails(1, score('empty.csv', 'w', 'y'), /empty\.csv: the file is empty, without even a header/),

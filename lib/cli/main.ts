@@ -21,35 +21,63 @@ async function run(signal: AbortSignal): Promise<void> {
     .version(runtimeInfo().version)
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error/, name)) })
-  program
-    .command('score')
-    .summary('print the totals of files')
+  const print = async (text: string) => pipeline(Readable.from([text]), process.stdout, { end: false })
+  const overFiles = (command: string, summary: string) =>
+    program
+      .command(command)
+      .summary(summary)
+      .argument('<file...>', 'Parquet, CSV, TSV or NDJSON (text also .gz or .zst); files, globs or folders')
+      .requiredOption('--input <expr>', 'distance or energy: a column or SQL expression; FLOAT is scored in float32')
+      .requiredOption('--label <expr>', 'label: a column or SQL expression')
+      .option('--margin <number>', 'how far apart negatives should be', number, 1)
+      .option('--positive-label <integer>', 'label of similar pairs', number, 1)
+      .option('--negative-label <integer>', 'label of dissimilar pairs; 0 reads 0/1 labels', number, -1)
+      .addOption(
+        new Option('--other-labels <policy>', 'a label that is neither: an error, a loss of 0, or not counted')
+          .choices(['error', 'zero', 'ignore'])
+          .default('error'),
+      )
+      .addOption(
+        new Option('--nulls <policy>', 'a row with a null: an error, or left out')
+          .choices(['error', 'ignore'])
+          .default('error'),
+      )
+      .option('--threads <n>', 'threads to use (default: the processors there are)', number)
+      .option('--no-progress', 'show no progress on a terminal')
+  const json = ['--json', 'print one line of JSON'] as const
+  overFiles('score', 'print the totals of files')
     .description(
       'Prints count, mean and sum of the loss over files, of both classes, and the negatives inside the margin.',
     )
-    .argument('<file...>', 'Parquet, CSV, TSV or NDJSON (text also .gz or .zst); files, globs or folders')
-    .requiredOption('--input <expr>', 'distance or energy: a column or SQL expression; FLOAT is scored in float32')
-    .requiredOption('--label <expr>', 'label: a column or SQL expression')
-    .option('--margin <number>', 'how far apart negatives should be', number, 1)
-    .option('--positive-label <integer>', 'label of similar pairs', number, 1)
-    .option('--negative-label <integer>', 'label of dissimilar pairs; 0 reads 0/1 labels', number, -1)
-    .addOption(
-      new Option('--other-labels <policy>', 'a label that is neither: an error, a loss of 0, or not counted')
-        .choices(['error', 'zero', 'ignore'])
-        .default('error'),
-    )
-    .addOption(
-      new Option('--nulls <policy>', 'a row with a null: an error, or left out')
-        .choices(['error', 'ignore'])
-        .default('error'),
-    )
-    .option('--threads <n>', 'threads to use (default: the processors there are)', number)
-    .option('--json', 'print one line of JSON')
-    .option('--no-progress', 'show no progress on a terminal')
+    .option('--by <expr>', 'a line of totals for each value of a column or SQL expression')
+    .option(...json)
     .action(async (files: string[], options: ScoreOptions) => {
       const { score } = await import('./score.ts')
-      const text = await score(files, options, signal)
-      await pipeline(Readable.from([text]), process.stdout, { end: false })
+      await print(await score(files, options, signal))
+    })
+  overFiles('partial', 'print the totals of files as one line of JSON for merge')
+    .description('Prints a LossAccumulator: exact totals, which merge folds without losing a bit.')
+    .action(async (files: string[], options: ScoreOptions) => {
+      const { partial } = await import('./score.ts')
+      await print(await partial(files, options, signal))
+    })
+  program
+    .command('merge')
+    .summary('print the totals of partials')
+    .description('Prints what score would have printed over all the files that the partials are of, bit for bit.')
+    .argument('<part...>', 'files of lines that partial has printed')
+    .option(...json)
+    .action(async (parts: string[], options: { json?: true }) => {
+      const { merge } = await import('./merge.ts')
+      await print(await merge(parts, options))
+    })
+  program
+    .command('duckdb-extension')
+    .summary('print the path of the DuckDB extension')
+    .description('Prints the path of the extension, for LOAD in any other DuckDB.')
+    .action(async () => {
+      const { extensionPath } = await import('../duckdb.ts')
+      await print(`${extensionPath}\n`)
     })
   await program.parseAsync().catch((error: unknown) => {
     if (!(error instanceof CommanderError)) throw error

@@ -1,0 +1,28 @@
+import { readFile } from 'node:fs/promises'
+import { LossAccumulator } from '../index.ts'
+import { toJSON, toTable } from './report.ts'
+
+/** The totals of all partials, as `score` would have printed them over all their files. */
+export async function merge(paths: readonly string[], { json }: { json?: true }): Promise<string> {
+  let total: LossAccumulator | undefined
+  for (const path of paths) {
+    const lines = (await readFile(path, 'utf8')).split('\n')
+    for (const [i, line] of lines.entries()) {
+      if (line.trim() === '') continue
+      total = naming(`${path}, line ${i + 1}`, () => {
+        const partial = LossAccumulator.fromJSON(JSON.parse(line))
+        return total?.merge(partial) ?? partial
+      })
+    }
+  }
+  if (total === undefined) throw new Error(`${paths.join(', ')}: no partial in the file`)
+  return json ? toJSON(total) : toTable(total)
+}
+
+function naming<T>(place: string, get: () => T): T {
+  try {
+    return get()
+  } catch (cause) {
+    throw new Error(`${place}: ${cause instanceof Error ? cause.message : cause}`, { cause })
+  }
+}

@@ -1,0 +1,23 @@
+import { groups } from './report.ts'
+import type { Progress } from './session.ts'
+
+/** A line on standard error that replaces itself, five times a second, until the returned function ends it. */
+export function showProgress(read: () => Progress | undefined): () => void {
+  const started = performance.now()
+  const replace = (text: string) => process.stderr.write(`\r\x1b[K${text}`)
+  const timer = setInterval(() => {
+    const progress = read()
+    if (progress !== undefined) replace(line(progress, (performance.now() - started) / 1000))
+  }, 200)
+  return () => {
+    clearInterval(timer)
+    replace('')
+  }
+}
+
+function line({ share, rows }: Progress, seconds: number): string {
+  const left = share > 0 ? Math.ceil((seconds * (1 - share)) / share) : undefined
+  const parts = [`${Math.floor(100 * share)} %`, `${groups(rows)} rows`, `${groups(Math.round(rows / seconds))} rows/s`]
+  if (left !== undefined) parts.push(`${left} s left`)
+  return parts.join(', ')
+}

@@ -1,0 +1,84 @@
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { createGunzip } from 'node:zlib'
+import type { Source } from './files.ts'
+import { quoted, type Session } from './session.ts'
+
+/** Files that one scan of DuckDB's reads without converting any of them to the types of another. */
+export interface Scan {
+  readonly kind: Source['kind']
+  readonly compression: string
+  readonly files: readonly string[]
+}
+
+/**
+ * A sample of a text file may hold integers alone: were its column read as BIGINT, a later 0.5 would be rounded without
+ * a word. So numbers in CSV are DOUBLE, and JSON takes all rows as its sample. Nor may rows disappear as comments or as
+ * what precedes the header.
+ */
+const csv = `auto_type_candidates = ['BOOLEAN', 'DOUBLE', 'VARCHAR'], comment = '', skip = 0`
+const json = 'sample_size = -1, maximum_sample_files = 2147483647'
+const readers: Readonly<Record<Source['kind'], (files: string, compression: string) => string>> = {
+  Parquet: (files) => `read_parquet(${files})`,
+  CSV: (files, compression) => `read_csv(${files}, compression = ${compression}, ${csv})`,
+  TSV: (files, compression) => `read_csv(${files}, compression = ${compression}, ${csv}, delim = '\t')`,
+  NDJSON: (files, compression) => `read_json(${files}, compression = ${compression}, ${json})`,
+}
+
+/** The table that a scan is in FROM. */
+export function table({ kind, compression, files }: Scan): string {
+  return readers[kind](list(files), quoted(compression))
+}
+
+export function oneByOne(scans: readonly Scan[]): { file: string; scan: Scan }[] {
+  return scans.flatMap((scan) => scan.files.map((file) => ({ file, scan: { ...scan, files: [file] } })))
+}
+
+/** As few scans as there are kinds of files; files that cannot be read stay for DuckDB to complain of. */
+export async function scansOf(session: Session, sources: readonly Source[]): Promise<Scan[]> {
+  const schemas = await parquetSchemas(session, sources)
+  const scans = new Map<string, Scan & { files: string[] }>()
+  for (const { file, kind, compression } of sources) {
+    if (compression === 'gzip') await assertWhole(file)
+    if ((await stat(file)).size === 0) {
+      if (kind === 'NDJSON') continue
+      throw new Error(`${file}: the file is empty${kind === 'Parquet' ? '' : ', without even a header'}`)
+    }
+    const key = [kind, compression, schemas.get(file)].join()
+    const scan = scans.get(key) ?? { kind, compression, files: [] }
+    scan.files.push(file)
+    scans.set(key, scan)
+  }
+  return [...scans.values()]
+}
+
+async function parquetSchemas(session: Session, sources: readonly Source[]): Promise<Map<string, string>> {
+  const files = sources.filter(({ kind }) => kind === 'Parquet').map(({ file }) => file)
+  if (files.length < 2) return new Map()
+  const column = `concat_ws(' ', name, type, logical_type::VARCHAR, converted_type::VARCHAR)`
+  const sql = `SELECT file_name, string_agg(${column}, ';' ORDER BY ${column})
+    FROM parquet_schema(${list(files)}) GROUP BY file_name`
+  const rows = await session.rows(sql).catch(() => [])
+  return new Map(rows.map(([file, schema]) => [String(file), String(schema)]))
+}
+
+function list(files: readonly string[]): string {
+  return `[${files.map((file) => quoted(literally(file))).join(', ')}]`
+}
+
+/** The path as a pattern that matches nothing else. */
+function literally(path: string): string {
+  return path.replace(/[*?[]/g, '[$&]')
+}
+
+/** DuckDB takes a truncated .gz for a complete one. */
+async function assertWhole(file: string): Promise<void> {
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
+  try {
+    await pipeline(createReadStream(file), createGunzip(), nowhere)
+  } catch (cause) {
+    throw new Error(`${file}: ${cause instanceof Error ? cause.message : cause}`, { cause })
+  }
+}

@@ -1,0 +1,83 @@
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { load } from '../duckdb.ts'
+import { peer, UsageError } from './failures.ts'
+
+export interface Progress {
+  /** of 1 */
+  share: number
+  rows: number
+}
+
+/** A DuckDB of our own, in memory, with our functions. */
+export class Session {
+  readonly #connection: DuckDBConnection
+
+  private constructor(connection: DuckDBConnection) {
+    this.#connection = connection
+  }
+
+  static async open(threads: number): Promise<Session> {
+    const { DuckDBInstance } = await peer(import('@duckdb/node-api'))
+    const instance = await DuckDBInstance.create(':memory:', {
+      threads: String(threads),
+      allow_unsigned_extensions: 'true',
+      autoinstall_known_extensions: 'false',
+      autoload_known_extensions: 'false',
+    })
+    const connection = await instance.connect()
+    await load(connection)
+    await connection.run('SET enable_progress_bar = true; SET enable_progress_bar_print = false')
+    return new Session(connection)
+  }
+
+  interrupt(): void {
+    this.#connection.interrupt()
+  }
+
+  close(): void {
+    this.#connection.closeSync()
+  }
+
+  /** Of the query that runs; undefined while DuckDB does not know. */
+  get progress(): Progress | undefined {
+    const { percentage, rows_processed } = this.#connection.progress
+    return percentage < 0 ? undefined : { share: percentage / 100, rows: Number(rows_processed) }
+  }
+
+  async rows(sql: string): Promise<unknown[][]> {
+    return (await this.#connection.runAndReadAll(sql)).getRows()
+  }
+
+  /** The first column. */
+  async texts(sql: string): Promise<string[]> {
+    return (await this.rows(sql)).map(([value]) => String(value))
+  }
+
+  /** Of the columns of a query, which is not run. */
+  async types(sql: string): Promise<string[]> {
+    const statement = await this.#connection.prepare(sql)
+    try {
+      return Array.from({ length: statement.columnCount }, (_, column) => String(statement.columnType(column)))
+    } finally {
+      statement.destroySync()
+    }
+  }
+
+  /** Refuses text that is more, or less, than one expression where a query has `(text)`. */
+  async assertExpression(option: string, text: string): Promise<void> {
+    const parse = (sql: string) => this.texts(`SELECT json_serialize_sql(${quoted(sql)})`)
+    const [[plain = ''], [parsed = '']] = await Promise.all([parse('SELECT (1)'), parse(`SELECT (${text})`)])
+    const { error_message: reason = 'more than one, a parameter or a star' } = JSON.parse(parsed)
+    if (shape(parsed) === shape(plain) && !parsed.includes('"class":"STAR"')) return
+    throw new UsageError(`${option} must be one SQL expression, got '${text}' (${reason})`)
+  }
+}
+
+export function quoted(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
+}
+
+/** A parsed query but for what it selects. */
+function shape(json: string): string {
+  return JSON.stringify(JSON.parse(json), (key, value) => (key === 'select_list' ? value.length : value))
+}

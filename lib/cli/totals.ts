@@ -1,0 +1,222 @@
+import { LossAccumulator, type MarginOptions } from '../index.ts'
+import { UsageError } from './failures.ts'
+import { groups } from './report.ts'
+import { oneByOne, type Scan, table } from './scans.ts'
+import { quoted, type Session } from './session.ts'
+
+export interface Columns {
+  /** SQL expressions over a file's columns */
+  input: string
+  label: string
+  by?: string
+  nulls: 'error' | 'ignore'
+}
+
+export type Options = Columns & Required<MarginOptions>
+
+/** The totals of the rows with one value of `by`. */
+export interface Group {
+  /** the value as JSON, and as text */
+  readonly by: string
+  readonly name: string
+  readonly total: LossAccumulator
+}
+
+interface Row extends Group {
+  /** with those that have nulls */
+  readonly size: number
+}
+
+const integers = ['TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'UTINYINT', 'USMALLINT', 'UINTEGER', 'UBIGINT']
+const wide = ['HUGEINT', 'UHUGEINT', 'BIGNUM', 'DECIMAL']
+
+function as(types: readonly string[], readAs?: string): Record<string, string> {
+  return Object.fromEntries(types.map((type) => [type, readAs ?? type]))
+}
+
+/** What a column of each type is scored as. */
+const readAs: Readonly<Record<'input' | 'label', Readonly<Record<string, string>>>> = {
+  input: { ...as(['FLOAT', 'DOUBLE']), ...as([...integers, ...wide], 'DOUBLE') },
+  label: { ...as([...integers, 'FLOAT', 'DOUBLE', 'BOOLEAN']), ...as(wide, 'DOUBLE') },
+}
+
+/** Scans with what their columns are scored as. */
+interface Typed {
+  readonly scan: Scan
+  readonly x: string
+  readonly y: string
+}
+
+/** The totals of all files by the values of `by`, in their order; without `by` one group at most. */
+export async function totalsOf(
+  session: Session,
+  scans: readonly Scan[],
+  options: Options,
+  signal: AbortSignal,
+): Promise<Group[]> {
+  let rows: Row[]
+  try {
+    rows = await rowsOf(session, scans, options)
+  } catch (cause) {
+    if (cause instanceof UsageError) throw cause
+    await assertFaultless(session, scans, options, signal)
+    throw new Error(shortened(cause), { cause })
+  }
+  const hasNulls = rows.some(({ size, total }) => size > total.positives.count + total.negatives.count + total.others)
+  if (hasNulls && options.nulls === 'error') {
+    await assertFaultless(session, scans, options, signal)
+    throw new Error('a file changed while it was read')
+  }
+  return rows
+}
+
+async function rowsOf(session: Session, scans: readonly Scan[], options: Options): Promise<Row[]> {
+  const typed = await typedOf(session, scans, options)
+  if (typed.length === 0) return []
+  const rows = await session.rows(query(typed, options))
+  return rows.map(([by, name, size, partial]) => ({
+    by: jsonOf(by),
+    name: String(name ?? 'NULL'),
+    size: Number(size),
+    total: read(partial, options),
+  }))
+}
+
+function read(partial: unknown, { margin, positiveLabel, negativeLabel, otherLabels }: Options): LossAccumulator {
+  return partial === null
+    ? new LossAccumulator({ margin, positiveLabel, negativeLabel, otherLabels })
+    : LossAccumulator.fromJSON(JSON.parse(String(partial)))
+}
+
+/** DuckDB writes numbers that JSON has not. */
+function jsonOf(value: unknown): string {
+  const text = String(value)
+  return /^-?(NaN|Infinity|inf)$/i.test(text) ? JSON.stringify(text) : text
+}
+
+async function typedOf(session: Session, scans: readonly Scan[], options: Options): Promise<Typed[]> {
+  const typed: Typed[] = []
+  const first = new Map<string, { file: string; type: string }>()
+  for (const scan of scans) {
+    const [file = ''] = scan.files
+    const [x = '', y = ''] = await session.types(`SELECT x, y FROM ${pairs(scan, options)}`)
+    const isVarchar = x === 'VARCHAR' || y === 'VARCHAR'
+    if (isVarchar && (await isHeaderOnly(session, scan))) continue
+    if (x === 'FLOAT' && !Number.isFinite(Math.fround(options.margin))) {
+      throw new UsageError(`--margin must be finite in float32, as --input is, got ${options.margin}`)
+    }
+    typed.push({ scan, x: cast('input', options.input, 'x', x), y: cast('label', options.label, 'y', y) })
+    const { file: other, type } = first.get(scan.kind) ?? { file, type: x }
+    if (type !== x) throw new Error(`${file}: --input ${options.input} is ${x}, but ${type} in ${other}`)
+    first.set(scan.kind, { file: other, type })
+  }
+  return typed
+}
+
+/** Text of no rows, whose columns DuckDB calls VARCHAR. */
+async function isHeaderOnly(session: Session, scan: Scan): Promise<boolean> {
+  return scan.kind !== 'Parquet' && (await session.rows(`SELECT 1 FROM ${table(scan)} LIMIT 1`)).length === 0
+}
+
+/**
+ * WHERE refuses aggregates, window functions and unnest, all of which would change which rows there are. The columns have
+ * no names of their own that an expression could refer to by mistake.
+ */
+function pairs(scan: Scan, { input, label, by = 'NULL' }: Columns): string {
+  return `(SELECT (${input}), (${label}), (${by}) FROM ${table(scan)}
+    WHERE (${input}) IS NULL OR (${label}) IS NULL OR (${by}) IS NULL OR TRUE) AS pairs(x, y, key)`
+}
+
+function cast(option: 'input' | 'label', text: string, column: string, type: string): string {
+  const wanted = readAs[option][type.replace(/\(\d+,\s?\d+\)$/, '')]
+  if (wanted !== undefined) return wanted === type ? column : `CAST(${column} AS ${wanted})`
+  const expected = `a number${option === 'label' ? ' or BOOLEAN' : ''}`
+  const advice = type === 'VARCHAR' ? ` (CAST(${text} AS DOUBLE) reads numbers in text)` : ''
+  throw new Error(`--${option} ${text} is ${type}, must be ${expected}${advice}`)
+}
+
+/** Rows of [by as JSON, by as text, number of rows, partial]. */
+function query(typed: readonly Typed[], options: Options): string {
+  const grouping = options.by === undefined ? '' : 'GROUP BY key'
+  const partials = typed.map(
+    ({ scan, x, y }) => `SELECT ${options.by === undefined ? 'NULL AS key' : 'key'}, count(*) AS size,
+      hinge_embedding_loss_partial(${x}, ${y}${settings(options)}) AS partial FROM ${pairs(scan, options)} ${grouping}`,
+  )
+  return `SELECT to_json(key), CAST(key AS VARCHAR), size, partial FROM (
+    SELECT key, sum(size) AS size, hinge_embedding_loss_merge(partial) AS partial
+    FROM (${partials.join(' UNION ALL ')}) GROUP BY key
+  ) ORDER BY key`
+}
+
+/** As few arguments as say it: each one that is constant costs as much as a column. */
+function settings({ margin, positiveLabel, negativeLabel, otherLabels }: Options): string {
+  const isPlain = positiveLabel === 1 && negativeLabel === -1 && otherLabels === 'error'
+  if (isPlain && margin === 1) return ''
+  const labels = `, ${positiveLabel}, ${negativeLabel}, '${otherLabels}'`
+  return `, '${margin}'::DOUBLE${isPlain ? '' : labels}`
+}
+
+/** Throws what is wrong with the first file that has something wrong with it. */
+async function assertFaultless(
+  session: Session,
+  scans: readonly Scan[],
+  options: Options,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const { file, scan } of oneByOne(scans)) {
+    signal.throwIfAborted()
+    let fault: string | undefined
+    try {
+      const [typed] = await typedOf(session, [scan], options)
+      fault = typed && (await firstFault(session, typed, options))
+    } catch (cause) {
+      throw new Error(`${file}: ${shortened(cause)}${await nearestColumns(session, scan, cause)}`, { cause })
+    }
+    if (fault !== undefined) throw new Error(`${file}, ${fault}`)
+  }
+}
+
+/** Where an error says that there is no such column. */
+async function nearestColumns(session: Session, scan: Scan, error: unknown): Promise<string> {
+  const [, missing] = /Referenced column "(.*)" not found/.exec(String(error)) ?? []
+  if (missing === undefined) return ''
+  const distance = `levenshtein(lower(column_name), lower(${quoted(missing)}))`
+  const names = await session.texts(
+    `SELECT column_name FROM (DESCRIBE FROM ${table(scan)}) ORDER BY ${distance}, column_name LIMIT 5`,
+  )
+  return ` The nearest of its columns: ${names.map((name) => `"${name}"`).join(', ')}`
+}
+
+/** The first row whose null or label is an error, and how many there are like it. */
+async function firstFault(session: Session, { scan, x, y }: Typed, options: Options): Promise<string | undefined> {
+  const { positiveLabel, negativeLabel, otherLabels, nulls } = options
+  const isOther = otherLabels === 'error' ? `y NOT IN (${positiveLabel}, ${negativeLabel})` : 'FALSE'
+  const [row] = await session.rows(`
+    SELECT fault, min(row), arg_min(CAST(y AS VARCHAR), row), count(*)
+    FROM (
+      SELECT row, y, CASE WHEN x IS NULL THEN 'input' WHEN y IS NULL THEN 'label' WHEN ${isOther} THEN 'other' END AS fault
+      FROM (SELECT row_number() OVER () AS row, ${x} AS x, ${y} AS y FROM ${pairs(scan, options)})
+    )
+    WHERE fault IN (${nulls === 'error' ? `'input', 'label', ` : ''}'other') GROUP BY fault ORDER BY min(row) LIMIT 1`)
+  if (row === undefined) return undefined
+  const [fault, first, label, count] = row.map(String) as [string, string, string, string]
+  const place = `row ${groups(Number(first))}`
+  const rows = `${groups(Number(count))} such row${count === '1' ? '' : 's'}`
+  if (fault === 'input' || fault === 'label') {
+    return `${place}: --${fault} ${options[fault]} is null (${rows}; --nulls ignore leaves them out)`
+  }
+  const value = label.replace(/\.0$/, '')
+  const isZeroOne = /^-?0$|^false$/.test(value) && positiveLabel === 1
+  const advice = isZeroOne
+    ? 'for 0/1 labels use --negative-label 0'
+    : '--positive-label and --negative-label name the encoding, --other-labels zero or ignore lets others pass'
+  return `${place}: label is ${value}, neither ${positiveLabel} nor ${negativeLabel} (${rows}; ${advice})`
+}
+
+/** Without the excerpt of our query and the advice on DuckDB's own options. */
+function shortened(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error)
+  const [first = ''] = message.split(/\n\n|\nPossible |\nCandidate |\nLINE /)
+  const line = first.trim().replace(/\s*\n\s*/g, ' ')
+  return line.replace('WHERE clause', '--input and --label')
+}

@@ -1,0 +1,34 @@
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const require = createRequire(import.meta.url)
+const root = fileURLToPath(new URL('..', import.meta.url))
+const { resolve } = require('node-gyp-build') as { resolve(root: string): string }
+
+/** The file that any DuckDB of this platform takes: `LOAD '…/hinge_embedding_loss.duckdb_extension'`. */
+export const extensionPath = join(dirname(resolve(root)), 'hinge_embedding_loss.duckdb_extension')
+
+/**
+ * Adds the functions of docs/sql.md to the instance of a connection of `@duckdb/node-api`, or of any that runs SQL so.
+ *
+ * @throws {Error} ERR_EXTENSION_NOT_LOADED: the instance does not load unsigned extensions, or DuckDB refuses this one
+ *
+ * @example
+ * const instance = await DuckDBInstance.create(':memory:', { allow_unsigned_extensions: 'true' })
+ * const connection = await instance.connect()
+ * await load(connection)
+ * await connection.run(`SELECT hinge_embedding_loss(distance, label).mean FROM 'pairs.parquet'`)
+ */
+export async function load(connection: { run(sql: string): Promise<unknown> }): Promise<void> {
+  try {
+    await connection.run(`LOAD '${extensionPath.replaceAll("'", "''")}'`)
+  } catch (cause) {
+    const tried = cause instanceof Error ? cause.message : String(cause)
+    const reason = /signature|unsigned/.test(tried)
+      ? `the instance loads signed extensions only: DuckDBInstance.create(path, { allow_unsigned_extensions: 'true' })`
+      : tried
+    const message = `the DuckDB extension of hinge-embedding-loss cannot be loaded: ${reason}`
+    throw Object.assign(new Error(message, { cause }), { code: 'ERR_EXTENSION_NOT_LOADED' })
+  }
+}
