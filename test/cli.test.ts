@@ -115,7 +115,7 @@ describe('hinge-embedding-loss on the command line', function () {
 
   before('write the files', async () => {
     folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
-    for (const name of ['parts/year=2024', 'mixed', 'none', 'folder.parquet', 'sub[1]']) {
+    for (const name of ['parts/year=2024', 'mixed', 'none', 'folder.parquet', 'sub[1]', 'drift']) {
       mkdirSync(join(folder, name), { recursive: true })
     }
     complete = install('complete', [...libraryNeeds, ...commandNeeds])
@@ -145,6 +145,11 @@ describe('hinge-embedding-loss on the command line', function () {
     await copy('SELECT w, y FROM pairs', 'text.tsv', `(FORMAT csv, DELIMITER '\t')`)
     await copy('SELECT i / 3e6 AS w, 1 AS y FROM range(3000000) AS r(i)', 'slow.parquet')
     await copy('SELECT w, y FROM pairs LIMIT 0', 'zero.parquet')
+    await copy('SELECT d, y, id % 2 AS part FROM pairs', 'hive', '(FORMAT parquet, PARTITION_BY (part))')
+    await copy('SELECT w AS d, y FROM pairs', 'drift/b.parquet')
+    await copy('SELECT d, y FROM pairs', 'drift/a.parquet')
+    await copy('SELECT d, y::BIGINT AS y, w FROM pairs', 'drift/c.parquet')
+    await copy('SELECT w, y FROM pairs', 'drift/d.parquet')
     connection.closeSync()
 
     cpSync(join(folder, 'text.csv'), join(folder, 'UPPER.CSV'))
@@ -311,6 +316,152 @@ describe('hinge-embedding-loss on the command line', function () {
     })
   })
 
+  describe('groups', () => {
+    const byFlag = (...more: string[]) => score('pairs.parquet', 'd', 'y', '--by', 'id % 3', ...more)
+    const ofGroup = (keep: (id: number) => boolean) => {
+      const kept = [...column.d.keys()].filter(keep)
+      return totals(
+        Float32Array.from(kept, (id) => column.d[id] as number),
+        kept.map((id) => column.y[id] as number),
+      )
+    }
+
+    it('have their totals, in the order of their values, and the total of all', async () => {
+      const groups = [0, 1, 2].map((by) => ({ by, ...ofGroup((id) => id % 3 === by) }))
+      await scores(byFlag(), { groups, total: ofGroup(() => true) })
+    })
+
+    it('are lines of a table for people', async () => {
+      const lines = (await succeeds(byFlag())).split('\n')
+      expect(lines[0]).to.match(/^id % 3 +count +mean +sum +positives +negatives +active$/)
+      expect(lines.slice(1, 5).map((line) => line.split(' ')[0])).to.deep.equal(['0', '1', '2', 'all'])
+      expect(lines[4]).to.match(/^all +5,000 /)
+      expect(lines[6]).to.match(/^active negatives, inside the margin of 1: /)
+    })
+
+    it('may have any values', async () => {
+      const values = async (by: string) => {
+        const json = await succeeds(score('pairs.parquet', 'd', 'y', '--by', by, '--json'))
+        return JSON.parse(json).groups.map((group: { by: unknown }) => group.by)
+      }
+      const cases: [string, unknown[]][] = [
+        [`CASE id % 3 WHEN 0 THEN 'it''s' WHEN 1 THEN '"b"' END`, ['"b"', `it's`, null]],
+        [`DATE '2024-01-31' + (id % 2)::INT`, ['2024-01-31', '2024-02-01']],
+        [`CASE WHEN id = 1 THEN 'nan'::DOUBLE WHEN id = 2 THEN 'inf' ELSE 0.5 END`, [0.5, 'Infinity', 'NaN']],
+        ['flag', [false, true]],
+        [
+          '{ day: id % 2, flag: true }',
+          [
+            { day: 0, flag: true },
+            { day: 1, flag: true },
+          ],
+        ],
+      ]
+      const found = await Promise.all(cases.map(([by]) => values(by)))
+      expect(found).to.deep.equal(cases.map(([, wanted]) => wanted))
+    })
+
+    it('come together over files of different kinds', async () => {
+      const json = await succeeds(score(['pairs.parquet', 'text.csv'], 'w', 'y', '--by', 'y', '--json'))
+      const { groups } = JSON.parse(json)
+      const counts = [-1, 1].map((label) => 2 * column.y.filter((y) => y === label).length)
+      expect(groups.map(({ by, count }: { by: number; count: number }) => [by, count])).to.deep.equal([
+        [-1, counts[0]],
+        [1, counts[1]],
+      ])
+    })
+
+    it('by the folders of a partitioned table', async () => {
+      const json = await succeeds(score('hive', 'd', 'y', '--by', 'part', '--json'))
+      expect(JSON.parse(json).groups.map(({ by, count }: { by: number; count: number }) => [by, count])).to.deep.equal([
+        [0, 2500],
+        [1, 2500],
+      ])
+    })
+
+    it('need one expression too', () =>
+      Promise.all([
+        fails(2, byFlag('--by', 'y --'), /--by must be one SQL expression, got 'y --'/),
+        fails(1, score('pairs.parquet', 'd', 'y', '--by', 'sum(w)'), /cannot contain aggregates/),
+        fails(1, score('pairs.parquet', 'd', 'y', '--by', 'nothing'), /"nothing" not found/),
+      ]))
+  })
+
+  describe('partial and merge', () => {
+    const partial = async (...args: [string | string[], string, string, ...string[]]) => {
+      const [, ...rest] = score(...args)
+      return succeeds(['partial', ...rest])
+    }
+
+    it('print what score prints, byte for byte, over any split', async () => {
+      const splits = [
+        ['id < 1', 'id >= 1'],
+        ['id % 3 = 0', 'id % 3 = 1', 'id % 3 = 2'],
+        ['id < 2500', 'id >= 2500'],
+        ['TRUE', 'FALSE'],
+      ]
+      const only = (condition: string) => `CASE WHEN ${condition} THEN d END`
+      const [json, table] = await Promise.all([
+        succeeds(score('pairs.parquet', 'd', 'y', '--margin', '0.7', '--json')),
+        succeeds(score('pairs.parquet', 'd', 'y', '--margin', '0.7')),
+      ])
+      for (const [i, conditions] of splits.entries()) {
+        const parts = await Promise.all(
+          conditions.map((condition) =>
+            partial('pairs.parquet', only(condition), 'y', '--margin', '0.7', '--nulls', 'ignore'),
+          ),
+        )
+        const names = parts.map((_, k) => `part-${i}-${k}.json`)
+        for (const [k, part] of parts.entries()) write(names[k] as string, part)
+        write(`parts-${i}.json`, parts.join('\n'))
+        expect(await succeeds(['merge', ...names, '--json'])).to.equal(json)
+        expect(await succeeds(['merge', `parts-${i}.json`])).to.equal(table)
+      }
+    })
+
+    it('give a LossAccumulator', async () => {
+      const text = await partial('pairs.parquet', 'd', 'y')
+      const total = new LossAccumulator().update(Float32Array.from(column.d), Float64Array.from(column.y))
+      expect(text).to.equal(`${JSON.stringify(total)}\n`)
+      expect(await partial('zero.parquet', 'w', 'y', '--margin', '3')).to.equal(
+        `${JSON.stringify(new LossAccumulator({ margin: 3 }))}\n`,
+      )
+    })
+
+    it('fail by name on what is no partial, or of other settings', async () => {
+      const text = JSON.stringify(new LossAccumulator())
+      write('good.json', text)
+      write('margin.json', JSON.stringify(new LossAccumulator({ margin: 2 })))
+      write('late.json', `${text}\n\n"x"\n`)
+      write('no.json', 'pairs')
+      write('blank.json', '\n')
+      await Promise.all([
+        fails(
+          1,
+          ['merge', 'good.json', 'margin.json'],
+          /margin\.json, line 1: other must be of the same margin, 1, got 2/,
+        ),
+        fails(1, ['merge', 'late.json'], /late\.json, line 3: object must be what LossAccumulator\.toJSON gives/),
+        fails(1, ['merge', 'no.json'], /no\.json, line 1: .*JSON/),
+        fails(1, ['merge', 'blank.json'], /blank\.json: no partial/),
+        fails(1, ['merge', 'good.json', 'missing.json'], /missing\.json/),
+        fails(2, ['merge'], /missing required argument 'part'/),
+      ])
+    })
+  })
+
+  describe('duckdb-extension', () => {
+    it('prints a path that DuckDB loads', async () => {
+      const path = (await succeeds(['duckdb-extension'])).trimEnd()
+      const instance = await DuckDBInstance.create(':memory:', { allow_unsigned_extensions: 'true' })
+      const connection = await instance.connect()
+      await connection.run(`LOAD '${path}'`)
+      const result = await connection.runAndReadAll('SELECT hinge_embedding_loss(0.5, 1).sum')
+      expect(result.getRows()).to.deep.equal([[0.5]])
+      connection.closeSync()
+    })
+  })
+
   describe('nulls', () => {
     it('are an error that names the row', () =>
       Promise.all([
@@ -461,6 +612,19 @@ describe('hinge-embedding-loss on the command line', function () {
         await fails(1, score(name, 'd', 'y'), named)
       }
     })
+
+    it('may differ in what is not scored, and in the type of the label', () =>
+      scores(
+        score(['drift/a.parquet', 'drift/c.parquet'], 'd', 'y'),
+        totals(Float32Array.from([...column.d, ...column.d]), [...column.y, ...column.y]),
+      ))
+
+    it('must not differ in the type of the input, nor lack a column', () =>
+      Promise.all([
+        fails(1, score('drift/[ab].parquet', 'd', 'y'), /b\.parquet: --input d is DOUBLE, but FLOAT in .*a\.parquet/),
+        fails(1, score('drift', 'd', 'y'), /[bd]\.parquet: /),
+        fails(1, score(['drift/a.parquet', 'drift/d.parquet'], 'd', 'y'), /d\.parquet: .*"d" not found.*: "w", "y"/),
+      ]))
 
     it('fail by name when they are bad', () =>
       Promise.all([

@@ -1,0 +1,464 @@
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import {
+  DOUBLE,
+  type DuckDBConnection,
+  DuckDBInstance,
+  type DuckDBType,
+  type DuckDBValue,
+  FLOAT,
+  LIST,
+  listValue,
+} from '@duckdb/node-api'
+import { expect } from 'chai'
+import { extensionPath, load } from '../lib/duckdb.ts'
+import { hingeEmbeddingLoss, type InputData, LossAccumulator, type MarginOptions } from '../lib/index.ts'
+import { expected, formats, kinds, Random } from './oracle.ts'
+
+const digits = fileURLToPath(new URL('../examples/digit-pairs.parquet', import.meta.url))
+const integerTypes = ['TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT']
+const unsignedTypes = ['BOOLEAN', 'UTINYINT', 'USMALLINT', 'UINTEGER', 'UBIGINT']
+const labelTypes = [...integerTypes, ...unsignedTypes, 'FLOAT', 'DOUBLE']
+const inputTypes = ['FLOAT', 'DOUBLE'] as const
+const rows = 5000
+
+type Row = Record<string, unknown>
+
+/** Structs as objects, BIGINT as numbers. */
+function plain(value: unknown): unknown {
+  if (typeof value === 'bigint') return Number(value)
+  const entries = (value as { entries?: Row } | null)?.entries
+  if (entries === undefined) return value
+  return Object.fromEntries(Object.entries(entries).map(([name, each]) => [name, plain(each)]))
+}
+
+function figures({ count, sum, mean, positives, negatives, others }: LossAccumulator) {
+  return { count, sum, mean, positives, negatives, others }
+}
+
+const arrayOf = (type: 'FLOAT' | 'DOUBLE', values: readonly number[]): InputData =>
+  type === 'FLOAT' ? Float32Array.from(values) : Float64Array.from(values)
+
+function accumulated(input: InputData, label: readonly number[], options: MarginOptions = {}): LossAccumulator {
+  return new LossAccumulator(options).update(input, Float64Array.from(label))
+}
+
+/** The indices of the values, by their group. */
+function groupBy(values: ArrayLike<number>, keyOf: (index: number) => number): Map<number, number[]> {
+  const groups = new Map<number, number[]>()
+  for (let i = 0; i < values.length; i++) {
+    const group = groups.get(keyOf(i))
+    if (group === undefined) groups.set(keyOf(i), [i])
+    else group.push(i)
+  }
+  return groups
+}
+
+describe('the DuckDB extension', function () {
+  this.timeout(60_000)
+  let connection: DuckDBConnection
+
+  async function open(threads: number): Promise<DuckDBConnection> {
+    const options = { allow_unsigned_extensions: 'true', threads: String(threads) }
+    const opened = await (await DuckDBInstance.create(':memory:', options)).connect()
+    await load(opened)
+    return opened
+  }
+
+  async function query(sql: string, on = connection): Promise<Row[]> {
+    const result = await on.runAndReadAll(sql)
+    return result.getRowObjects().map((row) => plain({ entries: row }) as Row)
+  }
+
+  async function one(sql: string, on = connection): Promise<unknown> {
+    return Object.values((await query(sql, on))[0] as Row)[0]
+  }
+
+  async function column(sql: string): Promise<number[]> {
+    const result = await connection.runAndReadAll(sql)
+    return result.getRows().map(([value]) => Number(value))
+  }
+
+  async function fails(sql: string, message: RegExp): Promise<void> {
+    const error = await connection.runAndReadAll(sql).then(
+      () => undefined,
+      (reason: Error) => reason,
+    )
+    expect(error?.message, sql).to.match(message)
+    expect(await one('SELECT 1'), 'the connection lives on').to.equal(1)
+  }
+
+  /** A table of columns x and y with these values. */
+  async function fill(table: string, type: DuckDBType, x: Iterable<number>, y: Iterable<number>): Promise<void> {
+    const values: DuckDBValue[] = [listValue([...x]), listValue([...y])]
+    const sql = `CREATE OR REPLACE TABLE ${table} AS SELECT unnest($1) AS x, unnest($2) AS y`
+    await connection.run(sql, values, [LIST(type), LIST(DOUBLE)])
+  }
+
+  before(async () => {
+    connection = await open(2)
+    await connection.run(`CREATE TABLE pairs AS
+      SELECT i, sin(i) * 1e3 AS x, CASE WHEN hash(i) % 3 = 0 THEN 1 ELSE -1 END AS y FROM range(${rows}) AS r(i)`)
+  })
+  after(() => connection.closeSync())
+
+  describe('answers as the library does', () => {
+    for (const type of inputTypes) {
+      it(`for ${type} input, all labels and all arguments`, async () => {
+        const x = arrayOf(type, await column('SELECT x FROM pairs ORDER BY i'))
+        const y = await column('SELECT y FROM pairs ORDER BY i')
+        for (const labelType of labelTypes) {
+          const isUnsigned = unsignedTypes.includes(labelType)
+          const label = isUnsigned ? 'greatest(y, 0)' : 'y'
+          const labels = isUnsigned ? y.map((each) => Math.max(each, 0)) : y
+          const calls: [string, MarginOptions][] = isUnsigned
+            ? [[`, 2.5, 1, 0, 'zero'`, { margin: 2.5, negativeLabel: 0, otherLabels: 'zero' }]]
+            : [
+                ['', {}],
+                [', -0.1', { margin: -0.1 }],
+                [
+                  `, 1e-7, -1, 1, 'ignore'`,
+                  { margin: 1e-7, positiveLabel: -1, negativeLabel: 1, otherLabels: 'ignore' },
+                ],
+              ]
+          for (const [rest, options] of calls) {
+            const call = `(x::${type}, (${label})::${labelType}${rest})`
+            const what = `${type}, ${labelType}${rest}`
+            const total = accumulated(x, labels, options)
+            const [row] = await query(
+              `SELECT hinge_embedding_loss${call} AS figures, hinge_embedding_loss_partial${call} AS partial FROM pairs`,
+            )
+            expect(row, what).to.deep.equal({ figures: figures(total), partial: JSON.stringify(total) })
+            const each = await column(`SELECT hinge_embedding_loss_each${call} FROM pairs ORDER BY i`)
+            const losses = hingeEmbeddingLoss(x, Float64Array.from(labels), { ...options, reduction: 'none' })
+            expect(arrayOf(type, each), what).to.deep.equal(losses.data)
+            const elementType = `SELECT typeof(hinge_embedding_loss_each${call}) FROM pairs LIMIT 1`
+            expect(await one(elementType), what).to.equal(type)
+          }
+        }
+      })
+    }
+
+    it('for labels of one kind only, as two and three arguments take them unsigned', async () => {
+      for (const labelType of unsignedTypes) {
+        const sum = await one(`SELECT hinge_embedding_loss(0.25::FLOAT, 1::${labelType}, 3).sum`)
+        expect(sum, labelType).to.equal(0.25)
+        expect(await one(`SELECT hinge_embedding_loss(0.5::DOUBLE, 1::${labelType}).sum`), labelType).to.equal(0.5)
+      }
+    })
+
+    it('for as many rows as there are about the edges of vectors', async () => {
+      const x = await column('SELECT x FROM pairs ORDER BY i')
+      const y = await column('SELECT y FROM pairs ORDER BY i')
+      for (const n of [0, 1, 2, 63, 64, 65, 2047, 2048, 2049, 4095, 4096, 4097]) {
+        const total = accumulated(Float64Array.from(x.slice(0, n)), y.slice(0, n))
+        const sql = `SELECT hinge_embedding_loss(x, y) FROM (FROM pairs ORDER BY i LIMIT ${n})`
+        expect(await one(sql), `${n} rows`).to.deep.equal(figures(total))
+      }
+      expect(await one('SELECT hinge_embedding_loss_partial(x, y) FROM pairs WHERE i < 0')).to.equal(null)
+      expect(await one('SELECT hinge_embedding_loss_merge(NULL::VARCHAR)')).to.equal(null)
+    })
+
+    it('with nulls in every pattern of the mask', async () => {
+      const x = await column('SELECT x FROM pairs ORDER BY i')
+      const y = await column('SELECT y FROM pairs ORDER BY i')
+      const patterns: [string, (i: number) => boolean][] = [
+        ['FALSE', () => false],
+        ['TRUE', () => true],
+        ['i = 0', (i) => i === 0],
+        ['i % 64 = 63', (i) => i % 64 === 63],
+        ['i % 2 = 0', (i) => i % 2 === 0],
+        ['i < 2048', (i) => i < 2048],
+        ['i >= 2047', (i) => i >= 2047],
+        ['i % 97 <> 5', (i) => i % 97 !== 5],
+      ]
+      for (const [sql, isNull] of patterns) {
+        const kept = [...x.keys()].filter((i) => !isNull(i))
+        const input = Float64Array.from(kept, (i) => x[i] as number)
+        const label = kept.map((i) => y[i] as number)
+        const total = figures(accumulated(input, label))
+        const null_ = (name: string) => `CASE WHEN ${sql} THEN NULL ELSE ${name} END`
+        // Under a null there is garbage, which must not be taken for a label.
+        for (const call of [`(${null_('x')}, y)`, `(x, ${null_('y')})`, `(${null_('x')}, ${null_('y')}, 1)`]) {
+          expect(await one(`SELECT hinge_embedding_loss${call} FROM pairs`), sql).to.deep.equal(total)
+          const each = await query(`SELECT hinge_embedding_loss_each${call} AS loss FROM pairs ORDER BY i`)
+          const losses = hingeEmbeddingLoss(input, Float64Array.from(label), { reduction: 'none' }).data
+          expect(each.map(({ loss }) => loss === null)).to.deep.equal(x.map((_, i) => isNull(i)))
+          expect(Float64Array.from(each.flatMap(({ loss }) => loss ?? []) as number[])).to.deep.equal(losses)
+        }
+      }
+    })
+
+    it('for what is not finite, and for sums that cancel: as the oracle says', async () => {
+      const settings = { margin: 0.5, positiveLabel: 1, negativeLabel: -1 }
+      for (const [k, kind] of Object.keys(kinds).entries()) {
+        for (const [f, format] of formats.entries()) {
+          const random = new Random(100 * k + f)
+          const type = format.digits === 24 ? 'FLOAT' : 'DOUBLE'
+          const x = arrayOf(type, kinds[kind]?.({ random, format, n: 2500, variant: k }) ?? [])
+          const y = Float64Array.from(x, (value) => (value < 0 || random.chance(0.7) ? 1 : -1))
+          const answer = expected(x, y, settings, 'error')
+          await fill('kind', type === 'FLOAT' ? FLOAT : DOUBLE, x, y)
+          const { count, sum, mean, positives, negatives, others } = answer
+          const what = `${format.Type.name}, ${kind}`
+          expect(await one('SELECT hinge_embedding_loss(x, y, 0.5) FROM kind'), what).to.deep.equal({
+            count,
+            sum,
+            mean,
+            positives,
+            negatives,
+            others,
+          })
+          const groups = `SELECT hinge_embedding_loss_partial(x, y, 0.5) AS p FROM kind GROUP BY hash(rowid) % 40`
+          const partial = String(await one(`SELECT hinge_embedding_loss_merge(p) FROM (${groups})`))
+          const record = LossAccumulator.fromJSON(JSON.parse(partial)).toJSON()
+          expect([record.positives.sum, record.negatives.sum], what).to.deep.equal([answer.record[1], answer.record[3]])
+        }
+      }
+    })
+  })
+
+  describe('sums exactly', () => {
+    const rowsOfMany = 400_000
+    let x: Float32Array
+    let y: number[]
+
+    before(async () => {
+      await connection.run(`CREATE TABLE many AS SELECT i, cos(i)::FLOAT AS x,
+        CASE WHEN hash(i) % 2 = 0 THEN 1 ELSE -1 END::TINYINT AS y FROM range(${rowsOfMany}) AS r(i)`)
+      x = Float32Array.from(await column('SELECT x FROM many ORDER BY i'))
+      y = await column('SELECT y FROM many ORDER BY i')
+    })
+
+    const groupings: [groups: number, key: string, keyOf: (i: number) => number][] = [
+      [1, '0 * i', () => 0],
+      [2, 'i % 2', (i) => i % 2],
+      [2, 'i // 200000', (i) => Math.floor(i / 200_000)],
+      [100, 'i // 50 % 100', (i) => Math.floor(i / 50) % 100],
+      [1000, 'i % 1000', (i) => i % 1000],
+      [1000, 'i // 400', (i) => Math.floor(i / 400)],
+      [200_000, 'i % 200000', (i) => i % 200_000],
+    ]
+    for (const [count, key, keyOf] of groupings) {
+      it(`in ${count.toLocaleString('en')} groups by ${key}`, async () => {
+        const found = await query(
+          `SELECT ${key} AS key, hinge_embedding_loss_partial(x, y) AS partial FROM many GROUP BY key`,
+        )
+        expect(found).to.have.lengthOf(count)
+        const partials = new Map(found.map((row) => [row.key as number, row.partial as string]))
+        const members = groupBy(x, keyOf)
+        for (const [group, indices] of [...members].slice(0, 2000)) {
+          const total = accumulated(
+            Float32Array.from(indices, (i) => x[i] as number),
+            indices.map((i) => y[i] as number),
+          )
+          expect(partials.get(group), String(group)).to.equal(JSON.stringify(total))
+        }
+        const rolledUp = await one(`SELECT hinge_embedding_loss_merge(partial) FROM (
+          SELECT hinge_embedding_loss_partial(x, y) AS partial FROM many GROUP BY ${key})`)
+        expect(rolledUp).to.equal(JSON.stringify(accumulated(x, y)))
+      })
+    }
+
+    it('with any number of threads, each time', async () => {
+      const whole = JSON.stringify(accumulated(x, y))
+      for (const threads of [1, 2, 3, 4, 5, 6, 7, 8]) {
+        await connection.run(`SET threads = ${threads}`)
+        for (let repetition = 0; repetition < 50; repetition++) {
+          expect(await one('SELECT hinge_embedding_loss_partial(x, y) FROM many'), `${threads} threads`).to.equal(whole)
+        }
+      }
+      await connection.run('SET threads = 2')
+    })
+
+    it('the real pairs, by digit', async () => {
+      const pairs = await query(`SELECT "left" % 10 AS digit, learned_distance AS x, label AS y FROM '${digits}'`)
+      const found = await query(`SELECT "left" % 10 AS digit, hinge_embedding_loss(learned_distance, label) AS figures
+        FROM '${digits}' GROUP BY digit ORDER BY digit`)
+      expect(found).to.have.lengthOf(10)
+      for (const { digit, figures: given } of found) {
+        const own = pairs.filter((pair) => pair.digit === digit)
+        const total = accumulated(
+          Float32Array.from(own, (pair) => pair.x as number),
+          own.map((pair) => pair.y as number),
+        )
+        expect(given).to.deep.equal(figures(total))
+      }
+      expect(await one(`SELECT hinge_embedding_loss(raw_distance, label).mean FROM '${digits}'`)).to.be.closeTo(
+        0.23445,
+        5e-6,
+      )
+    })
+
+    it('what FILTER lets through, and in windows', async () => {
+      const kept = [...x.keys()].filter((i) => i % 3 === 1)
+      const total = accumulated(
+        Float32Array.from(kept, (i) => x[i] as number),
+        kept.map((i) => y[i] as number),
+      )
+      expect(await one('SELECT hinge_embedding_loss(x, y) FILTER (i % 3 = 1) FROM many')).to.deep.equal(figures(total))
+      const windows = await query(`SELECT i, hinge_embedding_loss(x, y) OVER (ORDER BY i ROWS 99 PRECEDING) AS figures
+        FROM many WHERE i < 3000 ORDER BY i`)
+      for (const i of [0, 1, 98, 99, 100, 2047, 2048, 2999]) {
+        const from = Math.max(0, i - 99)
+        const window = accumulated(x.slice(from, i + 1), y.slice(from, i + 1))
+        expect(windows[i]?.figures, `row ${i}`).to.deep.equal(figures(window))
+      }
+    })
+  })
+
+  describe('takes settings', () => {
+    it('that differ between groups, and between rows of a scalar', async () => {
+      const found = await query(`SELECT m, hinge_embedding_loss(x, y, m).sum AS sum
+        FROM (SELECT *, i % 3 AS m FROM pairs) GROUP BY m ORDER BY m`)
+      const x = await column('SELECT x FROM pairs ORDER BY i')
+      const y = await column('SELECT y FROM pairs ORDER BY i')
+      for (const { m, sum } of found) {
+        const own = [...x.keys()].filter((i) => i % 3 === m)
+        const input = Float64Array.from(own, (i) => x[i] as number)
+        const label = own.map((i) => y[i] as number)
+        expect(sum).to.equal(hingeEmbeddingLoss(input, label, { margin: m as number, reduction: 'sum' }))
+      }
+      const each = await column('SELECT hinge_embedding_loss_each(x, -1, i % 3) FROM pairs ORDER BY i')
+      expect(each).to.deep.equal(x.map((value, i) => Math.max(0, (i % 3) - value)))
+    })
+
+    it('written in JSON as JavaScript writes them', async () => {
+      const margins = [
+        0, 1, -1, 0.1, 1e21, 1e20, 123456789012345680000, 1e-6, 1e-7, 1.5e-9, 5e-324, 1.7976931348623157e308, -2.5e-8,
+      ]
+      for (const margin of margins) {
+        const partial = await one(`SELECT hinge_embedding_loss_partial(0.5::DOUBLE, 1, '${margin}'::DOUBLE)`)
+        expect(partial).to.equal(JSON.stringify(accumulated(Float64Array.of(0.5), [1], { margin })))
+      }
+    })
+
+    it('and refuses wrong ones, as the library does', async () => {
+      const call = (rest: string, type = 'DOUBLE') => `SELECT hinge_embedding_loss(x::${type}, y${rest}) FROM pairs`
+      await fails(call(`, 'nan'::DOUBLE`), /margin must be a finite number, got NaN/)
+      await fails(call(`, '-inf'::DOUBLE`), /margin must be a finite number, got -Infinity/)
+      await fails(call(', 1e39', 'FLOAT'), /margin must be finite in float32, as the input is, got 1e\+39/)
+      await fails(call(`, 1, 0.5, -1, 'error'`), /positive_label must be an integer within ±2\^24, got 0.5/)
+      await fails(call(`, 1, 1, 16777217, 'error'`), /negative_label must be an integer within ±2\^24, got 16777217/)
+      await fails(call(`, 1, 1, 1, 'error'`), /negative_label must be other than positive_label, 1, got 1/)
+      await fails(call(`, 1, 1, -1, 'Zero'`), /other_labels must be 'error', 'zero' or 'ignore', got 'Zero'/)
+      await fails(call(`, 1, 1, -1, '${'né'.repeat(50)}'`), /got '(né)+n?…'/)
+      await fails(call(', i % 2'), /must be the same in all rows of a group, got \([01], 1, -1, 'error'\) and/)
+      await fails(
+        call(`, 1, 1, -1, CASE WHEN i = 4000 THEN 'zero' ELSE 'error' END`),
+        /'error'\) and \(|'zero'\) and \(/,
+      )
+      await fails(`SELECT hinge_embedding_loss('a', 1)`, /No function matches/)
+      await fails('SELECT hinge_embedding_loss(1, 1, 1, 1)', /No function matches/)
+    })
+  })
+
+  describe('other labels', () => {
+    it('are an error that shows one', async () => {
+      for (const name of ['hinge_embedding_loss', 'hinge_embedding_loss_partial', 'hinge_embedding_loss_each']) {
+        await fails(
+          `SELECT ${name}(x, CASE WHEN i = 3000 THEN 7 ELSE y END) FROM pairs`,
+          /label must be 1 or -1, got 7 \(positive_label and negative_label name the encoding; other_labels 'zero'/,
+        )
+        await fails(
+          `SELECT ${name}(x, (y > 0)::INT) FROM pairs`,
+          /label must be 1 or -1, got 0 \(negative_label 0 reads/,
+        )
+        await fails(`SELECT ${name}(x, 'nan'::FLOAT) FROM pairs`, /label must be 1 or -1, got NaN/)
+      }
+      await fails('SELECT hinge_embedding_loss(x, 3) FROM pairs GROUP BY i % 9', /label must be 1 or -1, got 3/)
+    })
+
+    it('count with a loss of 0, or not, in groups too', async () => {
+      const x = await column('SELECT x FROM pairs ORDER BY i')
+      const y = await column('SELECT CASE WHEN i % 5 = 2 THEN 4 ELSE y END FROM pairs ORDER BY i')
+      for (const otherLabels of ['zero', 'ignore'] as const) {
+        for (const groups of [1, 3, 1500]) {
+          const found = await query(`SELECT i % ${groups} AS key,
+            hinge_embedding_loss(x, CASE WHEN i % 5 = 2 THEN 4 ELSE y END, 1, 1, -1, '${otherLabels}') AS figures
+            FROM pairs GROUP BY key`)
+          const members = groupBy(x, (i) => i % groups)
+          for (const { key, figures: given } of found) {
+            const own = members.get(key as number) ?? []
+            const input = Float64Array.from(own, (i) => x[i] as number)
+            const total = accumulated(
+              input,
+              own.map((i) => y[i] as number),
+              { otherLabels },
+            )
+            expect(given).to.deep.equal(figures(total))
+          }
+        }
+      }
+    })
+  })
+
+  describe('merges partials', () => {
+    it('of the library, over white space', async () => {
+      const partials = [1, 2, 3].map((k) =>
+        accumulated(Float64Array.of(k, -k, 1e300), [1, -1, -1], { negativeLabel: -1, margin: 0.1 }),
+      )
+      const texts = partials.map((each, i) => `('${JSON.stringify(each, null, i)}')`)
+      const merged = await one(`SELECT hinge_embedding_loss_merge(t) FROM (VALUES ${texts.join()}, (NULL)) AS v(t)`)
+      expect(merged).to.equal(JSON.stringify(LossAccumulator.merge(...partials)))
+    })
+
+    it('and refuses what is none, or of other settings', async () => {
+      const text = JSON.stringify(accumulated(Float64Array.of(0.5, 0.25), [1, -1]))
+      const merge = (...texts: string[]) =>
+        `SELECT hinge_embedding_loss_merge(t) FROM (VALUES ${texts.map((each) => `('${each}')`).join()}) AS v(t)`
+      const wrong = [
+        '',
+        '{}',
+        'null',
+        text.slice(0, -1),
+        `${text}}`,
+        `${text},`,
+        text.replace('"version":1', '"version":2'),
+        text.replace('"count":1', '"count":-1'),
+        text.replace('"count":1', '"count":0'),
+        text.replace('"count":1', '"count":1.5'),
+        text.replace('"count":1', '"count":9007199254740992'),
+        text.replace('"count":1', '"count":inf'),
+        text.replace('"active":1', '"active":2'),
+        text.replace('"active":1', '"active":0'),
+        text.replace('0x2p', '0x02p'),
+        text.replace('"error"', '"none"'),
+        text.replace('"others":0', '"others":1'),
+        text.replace('"margin":1', '"margin":NaN'),
+        text.replace('"negativeLabel":-1', '"negativeLabel":1'),
+        text.replace('positives', ' positives'),
+      ]
+      for (const each of wrong) {
+        expect(each, 'a real change').not.to.equal(text)
+        await fails(merge(each), /partial must be what hinge_embedding_loss_partial gives, got '/)
+      }
+      await fails(merge(text, text.replace('"margin":1', '"margin":2')), /must be the same in all rows of a group/)
+      const most = text.replace('"count":1,"sum":"0x2p-2"', '"count":9007199254740990,"sum":"0x2p-2"')
+      expect(most).not.to.equal(text)
+      await fails(merge(most, most), /below 2\^53 elements/)
+    })
+  })
+
+  describe('loads', () => {
+    it('from a file that is there', () => expect(existsSync(extensionPath)).to.equal(true))
+
+    it('and says what to set where unsigned extensions are not allowed', async () => {
+      const strict = await (await DuckDBInstance.create(':memory:')).connect()
+      const error = await load(strict).then(
+        () => undefined,
+        (reason: Error & { code?: string }) => reason,
+      )
+      strict.closeSync()
+      expect(error?.code).to.equal('ERR_EXTENSION_NOT_LOADED')
+      expect(error?.message).to.match(/allow_unsigned_extensions: 'true'/)
+    })
+
+    it('in several instances, twice in one', async () => {
+      const other = await open(1)
+      await load(other)
+      expect(await one('SELECT hinge_embedding_loss(0.5, 1).sum', other)).to.equal(0.5)
+      other.closeSync()
+    })
+  })
+})
