@@ -1,6 +1,7 @@
 // Every figure is a ratio of two times of one run, or the time of a call too short to have one: see measure.mjs.
 import { cpus, freemem } from 'node:os'
 import { HingeEmbeddingLoss, LossAccumulator, runtimeInfo, setNumThreads, Tensor } from '../dist/index.js'
+import { fileBenchmarks } from './files.mjs'
 import { least, markdown, row } from './measure.mjs'
 
 const million = 2 ** 20
@@ -133,7 +134,7 @@ const { instructionSet, version } = runtimeInfo()
 console.log(`hinge-embedding-loss ${version}, ${instructionSet}, ${cpus()[0]?.model}, Node ${process.version}\n`)
 const chosen = process.argv.slice(2)
 const rows = []
-for (const [name, run] of Object.entries(benchmarks)) {
-  if (chosen.length === 0 || chosen.includes(name)) rows.push(...run())
+for (const [name, run] of Object.entries({ ...benchmarks, ...fileBenchmarks })) {
+  if (chosen.length === 0 || chosen.includes(name)) rows.push(...(await run()))
 }
 console.log(markdown(rows))
