@@ -225,10 +225,14 @@ function readStrided(name: string, source: Source): Tensor {
   return ofData(name, gather(name, data, shape, steps, start), shape)
 }
 
+/** About what a typed array may be long. */
+const maxSize = 2 ** 32
+
 /** The elements at offset + Σ index[d] · steps[d], in C order: a view where they lie so already. */
 function gather(name: string, data: LabelData, shape: number[], steps: number[], offset: number): LabelData {
   const size = sizeOf(shape)
   if (size === 0) return data.subarray(0, 0)
+  if (!(size <= maxSize)) throw shapeMismatch(`${name}.shape`, 'for at most 2^32 elements', String(size))
   const spans = shape.map((extent, d) => (extent - 1) * (steps[d] as number))
   const first = spans.reduce((first, span) => first + Math.min(span, 0), offset)
   const last = spans.reduce((last, span) => last + Math.max(span, 0), offset)

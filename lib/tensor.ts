@@ -136,6 +136,7 @@ export class Tensor<D extends LabelData = LabelData> {
 
   /** dtype, shape and values; of a large tensor the first ten in C order. */
   toString(): string {
+    assertUnchanged('tensor', this)
     const write = (value: Nested<D[number]>): string =>
       Array.isArray(value) ? `[${value.map(write).join(', ')}]` : Object.is(value, -0) ? '-0' : String(value)
     const isSmall = this.#size > 0 && this.#size <= 100

@@ -97,12 +97,15 @@ struct Call {
     return others.count > 0 && policy == hel::OtherLabelPolicy::kError;
   }
 
-  // { index, count }
+  // { index, count }. Where a worker thread is being terminated nothing can be made, and nobody waits for it.
   napi_value report(const hel::OtherLabels& others) const {
-    Napi::Object report = Napi::Object::New(env);
-    report.Set("index", static_cast<double>(others.first));
-    report.Set("count", static_cast<double>(others.count));
-    return report;
+    napi_value report = nullptr, index, count;
+    const bool is_made = napi_create_object(env, &report) == napi_ok &&
+                         napi_create_double(env, static_cast<double>(others.first), &index) == napi_ok &&
+                         napi_create_double(env, static_cast<double>(others.count), &count) == napi_ok &&
+                         napi_set_named_property(env, report, "index", index) == napi_ok &&
+                         napi_set_named_property(env, report, "count", count) == napi_ok;
+    return is_made ? report : nullptr;
   }
 };
 
