@@ -1,0 +1,70 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { DuckDBInstance } from '@duckdb/node-api'
+import { expect } from 'chai'
+import { load } from '../lib/duckdb.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const read = (name: string) => readFileSync(join(root, name), 'utf8')
+
+function snippets(name: string, language: string): string[] {
+  const fences = read(name).matchAll(/^```(\w+)\n(.*?)^```$/gms)
+  return [...fences].filter((fence) => fence[1] === language).map((fence) => fence[2] as string)
+}
+
+/** What a program prints is what the comments beside its last prints say. */
+function runs(command: string, args: readonly string[], code: string, comment: RegExp): void {
+  const { status, stdout, stderr } = spawnSync(command, args, { cwd: root, encoding: 'utf8', timeout: 30_000 })
+  expect({ status, stderr }, code).to.deep.equal({ status: 0, stderr: '' })
+  const wanted = [...code.matchAll(comment)].map(([, printed]) => printed)
+  expect(wanted).not.to.have.lengthOf(0)
+  expect(stdout.trimEnd().split('\n')).to.deep.equal(wanted)
+}
+
+describe('docs/sql.md', function () {
+  this.timeout(60_000)
+
+  it('has programs that do what they say, in Node', () => {
+    const programs = snippets('docs/sql.md', 'js')
+    expect(programs).to.have.lengthOf(1)
+    for (const code of programs)
+      runs(process.execPath, ['--input-type=module', '--eval', code], code, /\) \/\/ (.*)$/gm)
+  })
+
+  it('in Python, where it has DuckDB', function () {
+    const { status, stdout } = spawnSync('python3', ['-c', 'import duckdb; print(duckdb.__version__)'], {
+      encoding: 'utf8',
+    })
+    if (status !== 0 || /^1\.[012]\./.test(stdout)) return this.skip()
+    const programs = snippets('docs/sql.md', 'python')
+    expect(programs).to.have.lengthOf(1)
+    for (const code of programs) runs('python3', ['-c', code], code, /^print.* {2}# (.*)$/gm)
+  })
+
+  it('has queries that run and answer', async () => {
+    const queries = snippets('docs/sql.md', 'sql')
+    expect(queries).to.have.lengthOf(2)
+    const instance = await DuckDBInstance.create(':memory:', {
+      allow_unsigned_extensions: 'true',
+      file_search_path: root,
+    })
+    const connection = await instance.connect()
+    await load(connection)
+    const answers = []
+    for (const sql of queries) answers.push((await connection.runAndReadAll(sql)).getRows())
+    connection.closeSync()
+    expect(answers[0]).to.have.lengthOf(10)
+    expect(answers[1]).to.deep.equal([[true]])
+  })
+})
+
+describe('the pages of docs', () => {
+  for (const name of readdirSync(join(root, 'docs')).map((file) => `docs/${file}`)) {
+    it(`${name} links only to what there is`, () => {
+      const links = [...read(name).matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, path = '']) => path)
+      expect(links.filter((path) => !existsSync(join(root, dirname(name), path)))).to.deep.equal([])
+    })
+  }
+})
