@@ -1,0 +1,75 @@
+import { performance } from 'node:perf_hooks'
+import { setImmediate } from 'node:timers'
+import { native, type OtherLabels } from './native.ts'
+import { invalidLabel, type Labels, type Settings } from './scoring.ts'
+import { assertUnchanged, type InputTensor } from './tensor.ts'
+
+export interface AsyncOptions {
+  /** ends the call: it then rejects with the signal's reason */
+  signal?: AbortSignal
+}
+
+/** How long a slice should take. */
+const sliceMs = 1
+const firstLength = 2 ** 16
+/** Lengths are multiples of the kernels' blocks. */
+const block = 2048
+
+/** Bound before a test's clock can stand still. */
+const now = performance.now.bind(performance)
+
+let lastTurn: Promise<void> = Promise.resolve()
+
+/** Resolves in a turn of the event loop that no other call has, in the order of asking; timers and I/O come between. */
+function nextTurn(): Promise<void> {
+  lastTurn = lastTurn.then(() => new Promise((resolve) => setImmediate(resolve)))
+  return lastTurn
+}
+
+/**
+ * Runs `compute`, which gives what native calls do, for one slice of `input` after another. Between slices JavaScript runs, and may
+ * do anything to the memory: so it is this thread that computes, and looks at the memory anew each time.
+ */
+export async function inSlices(
+  input: InputTensor,
+  labels: Labels,
+  settings: Settings,
+  signal: AbortSignal | undefined,
+  compute: (begin: number, end: number) => OtherLabels | undefined,
+): Promise<void> {
+  const { data, size } = input
+  const { values } = labels
+  let others: OtherLabels | undefined
+  let length = firstLength
+  for (let begin = 0, end = 0; begin === 0 || begin < size; begin = end) {
+    await nextTurn()
+    if (signal?.aborted) throw signal.reason
+    assertUnchanged('input', data, size)
+    if (typeof values !== 'number') assertUnchanged('label', values, size)
+    end = Math.min(begin + length, size)
+    const start = now()
+    const found = compute(begin, end)
+    const aim = Math.min(2, sliceMs / (now() - start)) * length
+    length = Math.ceil(aim / block) * block
+    if (found !== undefined) others = { index: (others ?? found).index, count: (others?.count ?? 0) + found.count }
+  }
+  if (others !== undefined) throw invalidLabel(others, labels, settings)
+}
+
+/** The state of an accumulator of input and labels; with `byClass` false, the totals of all elements alone. */
+export async function accumulateInSlices(
+  input: InputTensor,
+  labels: Labels,
+  settings: Settings,
+  signal: AbortSignal | undefined,
+  byClass: boolean,
+): Promise<Uint8Array> {
+  const { margin, positiveLabel, negativeLabel, policy } = settings
+  const { values, dtypes } = labels
+  const accumulate = byClass ? native.accumulate : native.accumulateUnclassed
+  const state = new Uint8Array(native.stateBytes)
+  await inSlices(input, labels, settings, signal, (begin, end) =>
+    accumulate(input.data, values, dtypes, margin, positiveLabel, negativeLabel, policy, state, begin, end),
+  )
+  return state
+}
