@@ -41,18 +41,20 @@ export async function inSlices(
   const { values } = labels
   let others: OtherLabels | undefined
   let length = firstLength
-  for (let begin = 0, end = 0; begin === 0 || begin < size; begin = end) {
+  let begin = 0
+  do {
     await nextTurn()
     if (signal?.aborted) throw signal.reason
     assertUnchanged('input', data, size)
     if (typeof values !== 'number') assertUnchanged('label', values, size)
-    end = Math.min(begin + length, size)
+    const end = Math.min(begin + length, size)
     const start = now()
     const found = compute(begin, end)
     const aim = Math.min(2, sliceMs / (now() - start)) * length
     length = Math.ceil(aim / block) * block
-    if (found !== undefined) others = { index: (others ?? found).index, count: (others?.count ?? 0) + found.count }
-  }
+    if (found !== undefined) others = { index: (others ?? found).index, count: found.count + (others?.count ?? 0) }
+    begin = end
+  } while (begin < size)
   if (others !== undefined) throw invalidLabel(others, labels, settings)
 }
 
