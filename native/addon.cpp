@@ -50,7 +50,8 @@ struct Call {
   napi_value arguments[kArguments + 2];
   View input;
   hel::LabelType input_type;
-  View label{};  // empty where one label is for all
+  View label{};            // empty where one label is for all
+  size_t label_bytes = 0;  // of all of it
   hel::Labels labels;
   size_t begin = 0, n;  // elements from `begin` on, which `labels` has too
   hel::Settings settings;
@@ -77,6 +78,7 @@ struct Call {
     n = input.length;
     if (label.from(env, value)) {
       labels = {static_cast<hel::LabelType>(label_code), label.data, 0};
+      label_bytes = n * kElementBytes[label_code];
       return label.length == n;
     }
     labels = {hel::LabelType::kConstant, nullptr, 0};
@@ -139,8 +141,7 @@ napi_value forward(napi_env env, napi_callback_info info) {
   }
   const size_t bytes = call.input.length * Call::bytes_of(call.input_type);
   const bool is_partly_input = out.data != call.input.data && out.overlaps(call.input.data, bytes, bytes);
-  const size_t label_bytes = call.label.length * Call::bytes_of(call.labels.type);
-  if (is_partly_input || out.overlaps(call.label.data, label_bytes, bytes)) {
+  if (is_partly_input || out.overlaps(call.label.data, call.label_bytes, bytes)) {
     napi_throw_range_error(
         env, "ERR_INVALID_ARG_VALUE",
         is_partly_input ? "out must be the input itself or memory apart from it, got overlapping memory"
