@@ -8,7 +8,7 @@ const times = Number(process.env.SOAK_TIMES ?? 1)
 
 /** What scripts and the workers in them begin with. A step is a pause of up to 8 ms. */
 const prelude = `
-  const { Worker } = require('node:worker_threads')
+  const { Worker, parentPort } = require('node:worker_threads')
   const { setTimeout: sleep } = require('node:timers/promises')
   const { HingeEmbeddingLoss, LossAccumulator, hingeEmbeddingLoss, setNumThreads } = require('hinge-embedding-loss')
   const mean = new HingeEmbeddingLoss()
@@ -20,6 +20,8 @@ const prelude = `
   const settle = (promise, isExpected) => promise.catch((error) => {
     if (!isExpected(error)) throw error
   })
+  // Node itself aborts where a worker thread ends while it loads an ES module by require.
+  const loaded = (worker) => new Promise((resolve) => worker.once('message', () => resolve(worker)))
   const isMemoryError = ({ code }) => code === 'ERR_SHAPE_MISMATCH'
   setNumThreads(3);
 `
@@ -36,7 +38,8 @@ const endless = {
       again()
     }`,
 }
-const workerOf = (code: string) => `new Worker(${JSON.stringify(prelude + code)}, { eval: true })`
+const workerOf = (code: string) =>
+  `new Worker(${JSON.stringify(`${prelude}; parentPort.postMessage('loaded'); ${code}`)}, { eval: true })`
 
 describe('lifetimes', () => {
   let application: string
@@ -63,10 +66,10 @@ describe('lifetimes', () => {
           script(
             inAsync(`
               for (let i = 0; i < ${3 * times}; i++) {
-                const workers = [1, 2].map(() => ${workerOf(code)})
-                await Promise.all(workers.map(async (worker) => {
-                  await new Promise((resolve) => worker.once('online', resolve))
-                  await sleep(20 + Math.random() * 20)
+                const workers = [1, 2].map(() => loaded(${workerOf(code)}))
+                await Promise.all(workers.map(async (starting) => {
+                  const worker = await starting
+                  await step()
                   await worker.terminate()
                 }))
               }
@@ -158,8 +161,7 @@ describe('lifetimes', () => {
   })
 
   describe('a process that ends in the middle of all kinds of calls', () => {
-    const busy = `${workerOf(endless.synchronous)}; ${endless.asynchronous}`
-    const pause = 'sleep(50 + Math.random() * 20)'
+    const busy = `${endless.asynchronous}; loaded(${workerOf(endless.synchronous)}).then(step)`
     const ends: [title: string, end: string, status: number | string, stderr: RegExp][] = [
       ['by process.exit', 'process.exit(7)', 7, /^$/],
       ['by process.exit in a call’s own turn', `setImmediate(() => process.exit(7))`, 7, /^$/],
@@ -169,7 +171,7 @@ describe('lifetimes', () => {
     ]
     for (const [title, end, status, stderr] of ends) {
       it(title, async () => {
-        const all = await outcomes(2 * times, () => script(`${busy}; ${pause}.then(() => { ${end} })`))
+        const all = await outcomes(2 * times, () => script(`${busy}.then(() => { ${end} })`))
         for (const outcome of all) {
           expect(outcome.status, outcome.stderr).to.equal(status)
           expect(outcome.stderr).to.match(stderr)
