@@ -11,11 +11,12 @@ export interface AsyncOptions {
 
 /** How long a slice should take. */
 const sliceMs = 1
+/** Elements of the first slice: some 20 microseconds at best, a millisecond at worst. */
 const firstLength = 2 ** 16
 /** Lengths are multiples of the kernels' blocks. */
 const block = 2048
 
-/** Bound before a test's clock can stand still. */
+/** Bound at the start: by a fake clock that a test puts in its place, slices would only grow. */
 const now = performance.now.bind(performance)
 
 let lastTurn: Promise<void> = Promise.resolve()
@@ -27,8 +28,10 @@ function nextTurn(): Promise<void> {
 }
 
 /**
- * Runs `compute`, which gives what native calls do, for one slice of `input` after another. Between slices JavaScript runs, and may
- * do anything to the memory: so it is this thread that computes, and looks at the memory anew each time.
+ * Calls `compute` for one slice of `input` after another. Between them JavaScript runs and may do anything to the memory: so it is
+ * this thread that computes, and it looks at the memory anew each time.
+ *
+ * @param compute gives the other labels of a slice where they are an error, as the addon does
  */
 export async function inSlices(
   input: InputTensor,

@@ -1,5 +1,5 @@
-// Calls of all kinds from several threads at once, which share one pool, with the number of its threads changing
-// under their feet: for ThreadSanitizer to watch. Every result must have the same bits.
+// Calls of all kinds from several threads at once, which share one pool, with the number of its threads
+// changing under their feet: for ThreadSanitizer to watch. Every result must have the same bits.
 
 #include <cstdio>
 #include <cstdlib>
