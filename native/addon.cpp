@@ -47,7 +47,7 @@ struct Call {
   static constexpr size_t kArguments = 8;
 
   napi_env env;
-  napi_value arguments[kArguments + 2];
+  napi_value arguments[kArguments];
   View input;
   hel::LabelType input_type;
   View label{};            // empty where one label is for all
@@ -59,7 +59,7 @@ struct Call {
 
   bool unpack(napi_env environment, napi_callback_info info) {
     env = environment;
-    size_t count = std::size(arguments);
+    size_t count = kArguments;
     if (napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr) != napi_ok || count < kArguments)
       return false;
     return input.from(env, arguments[0]) && unpack_labels(arguments[1], arguments[2]) &&
@@ -67,7 +67,7 @@ struct Call {
            napi_get_value_int32(env, arguments[4], &settings.positive_label) == napi_ok &&
            napi_get_value_int32(env, arguments[5], &settings.negative_label) == napi_ok &&
            napi_get_value_uint32(env, arguments[6], &policy) == napi_ok &&
-           (count == kArguments || unpack_slice(arguments[8], arguments[9]));
+           (count == kArguments || unpack_slice(info));
   }
 
   bool unpack_labels(napi_value value, napi_value dtypes) {
@@ -85,10 +85,14 @@ struct Call {
     return napi_get_value_double(env, value, &labels.constant) == napi_ok;
   }
 
-  bool unpack_slice(napi_value first, napi_value last) {
+  // Asks for all arguments once more, which spares the other calls the two.
+  bool unpack_slice(napi_callback_info info) {
+    napi_value all[kArguments + 2];
+    size_t count = std::size(all);
     int64_t from, to;
-    if (napi_get_value_int64(env, first, &from) != napi_ok ||
-        napi_get_value_int64(env, last, &to) != napi_ok || from < 0 || to < from ||
+    if (napi_get_cb_info(env, info, &count, all, nullptr, nullptr) != napi_ok ||
+        napi_get_value_int64(env, all[kArguments], &from) != napi_ok ||
+        napi_get_value_int64(env, all[kArguments + 1], &to) != napi_ok || from < 0 || to < from ||
         static_cast<size_t>(to) > n) {
       return false;
     }

@@ -6,11 +6,13 @@ import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import fc from 'fast-check'
 import {
+  getNumThreads,
   HingeEmbeddingLoss,
   type HingeEmbeddingLossOptions,
   type InvalidLabelError,
   LossAccumulator,
   type Reduction,
+  setNumThreads,
   Tensor,
   type TensorLike,
 } from '../lib/index.ts'
@@ -48,6 +50,9 @@ const resizable = (bytes: number) =>
   Reflect.construct(ArrayBuffer, [bytes, { maxByteLength: 2 * bytes }]) as ArrayBuffer & { resize(bytes: number): void }
 
 describe('asynchronous calls', () => {
+  const numThreads = getNumThreads()
+  afterEach(() => setNumThreads(numThreads))
+
   const reductions: readonly Reduction[] = ['none', 'mean', 'sum']
 
   describe('give the bits that forward gives', () => {
@@ -367,13 +372,14 @@ describe('asynchronous calls', () => {
         repeat('names', () => lookup('localhost')),
       ]
       const input = new Float32Array(2 ** 28)
+      setNumThreads(1)
       delay.enable()
       const mean = await new HingeEmbeddingLoss().forwardAsync(input, 1)
       delay.disable()
       isRunning = false
       await Promise.all(others)
       expect(mean).to.equal(0)
-      for (const [what, count] of Object.entries(counts)) expect(count, what).to.be.above(10)
+      for (const [what, count] of Object.entries(counts)) expect(count, what).to.be.above(5)
       // Far above a slice and far below the whole: the machine may have others to serve.
       expect(delay.percentile(50) / 1e6).to.be.below(10)
     })
