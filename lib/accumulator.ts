@@ -75,6 +75,9 @@ export class LossAccumulator {
    * @param options.signal ends the call between two slices
    * @returns a promise of this accumulator, which rejects with what `update` throws, where memory is transferred or resized
    * meanwhile, and with `signal.reason` after an abort
+   *
+   * @example
+   * for await (const { input, label } of batches) await total.updateAsync(input, label, { signal })
    */
   async updateAsync(input: TensorLike, label: TensorLike, options: AsyncOptions = {}): Promise<this> {
     const settings = this.#settings

@@ -197,6 +197,9 @@ export class HingeEmbeddingLoss<R extends Reduction = 'mean'> extends Callable {
    * @param options.signal ends the call between two slices
    * @returns a promise, which rejects with what `forward` throws, and with `signal.reason` after an abort; `out` is then
    * unspecified
+   *
+   * @example
+   * const loss = await criterion.forwardAsync(distance, label, { signal: AbortSignal.timeout(1000) })
    */
   async forwardAsync(input: TensorLike, label: TensorLike, options?: ForwardAsyncOptions): Promise<Result<R>> {
     try {
