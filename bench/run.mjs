@@ -1,5 +1,6 @@
 // Every figure is a ratio of two times of one run, or the time of a call too short to have one: see measure.mjs.
 import { cpus, freemem } from 'node:os'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { HingeEmbeddingLoss, LossAccumulator, runtimeInfo, setNumThreads, Tensor } from '../dist/index.js'
 import { fileBenchmarks } from './files.mjs'
 import { least, markdown, row } from './measure.mjs'
@@ -125,6 +126,29 @@ const benchmarks = {
     return [
       row('float32 mean, time an element, 512 M / 4 M', times.at(-1) / times[0], { target: 1.15, note }),
       row('memory that mean takes beside its arguments, 512 M', grown, { target: 1, unit: 'MiB' }),
+    ]
+  },
+
+  async eventLoop() {
+    const { input, label } = pairs(256 * million)
+    const best = { forward: Number.POSITIVE_INFINITY, forwardAsync: Number.POSITIVE_INFINITY }
+    const p99s = []
+    for (let round = 0; round < 9; round++) {
+      for (const call of Object.keys(best)) {
+        const delay = monitorEventLoopDelay({ resolution: 1 })
+        delay.enable()
+        const begin = performance.now()
+        await mean[call](input, label)
+        best[call] = Math.min(best[call], performance.now() - begin)
+        delay.disable()
+        if (call === 'forwardAsync') p99s.push(delay.percentile(99) / 1e6)
+      }
+    }
+    p99s.sort((a, b) => a - b)
+    const note = `median of ${p99s.length} calls, ${p99s.at(0).toFixed(1)} to ${p99s.at(-1).toFixed(1)}`
+    return [
+      row('forwardAsync / forward, 256 M', best.forwardAsync / best.forward, { target: 1.1 }),
+      row('event-loop delay meanwhile, p99', p99s[p99s.length >> 1], { target: 3, unit: 'ms', note }),
     ]
   },
 }

@@ -1,7 +1,8 @@
 import { native, type StateRecord } from './native.ts'
 import { invalidLabel, type MarginOptions, readLabels, readSettings, type Settings, settingNames } from './scoring.ts'
+import { type AsyncOptions, accumulateInSlices } from './slices.ts'
 import { asInput, type TensorLike } from './tensor-like.ts'
-import { assertOptions, describe, inspect, invalidArgument } from './validate.ts'
+import { assertOptions, assertSignal, describe, inspect, invalidArgument } from './validate.ts'
 
 /** Count, exact sum rounded once, and exact mean rounded once (NaN of none) of one class or of all elements. */
 export interface ClassTotals {
@@ -64,6 +65,30 @@ export class LossAccumulator {
     const others = native.accumulate(x.data, y.values, y.dtypes, margin, positiveLabel, negativeLabel, policy, state)
     if (others !== undefined) throw invalidLabel(others, y, settings)
     this.#size = size
+    return this
+  }
+
+  /**
+   * As `update`, in slices of about a millisecond, between which the event loop runs on. The batch is added in the end, as a whole:
+   * a call that rejects has added nothing, and calls that overlap do not disturb each other.
+   *
+   * @param options.signal ends the call between two slices
+   * @returns a promise of this accumulator, which rejects with what `update` throws, where memory is transferred or resized
+   * meanwhile, and with `signal.reason` after an abort
+   *
+   * @example
+   * for await (const { input, label } of batches) await total.updateAsync(input, label, { signal })
+   */
+  async updateAsync(input: TensorLike, label: TensorLike, options: AsyncOptions = {}): Promise<this> {
+    const settings = this.#settings
+    const x = asInput('input', input)
+    assertOptions('options', options, ['signal'])
+    const { signal } = options
+    assertSignal('signal', signal)
+    const y = readLabels(label, x, settings)
+    const state = await accumulateInSlices(x, y, settings, signal, true)
+    this.#size = this.#sizeWith('input', x.size)
+    native.merge(this.#state, state)
     return this
   }
 

@@ -1,8 +1,9 @@
 import { type InputData, native } from './native.ts'
 import { invalidLabel, type MarginOptions, readLabels, readSettings, type Settings } from './scoring.ts'
-import { type InputTensor, Tensor } from './tensor.ts'
+import { type AsyncOptions, accumulateInSlices, inSlices } from './slices.ts'
+import { assertUnchanged, type InputTensor, Tensor } from './tensor.ts'
 import { asInput, asOut, type TensorLike } from './tensor-like.ts'
-import { assertOneOf, assertOptions, describe, inspect, invalidArgument } from './validate.ts'
+import { assertOneOf, assertOptions, assertSignal, describe, inspect, invalidArgument } from './validate.ts'
 
 const reductions = ['none', 'mean', 'sum'] as const
 
@@ -22,6 +23,8 @@ export interface ForwardOptions {
   /** for reduction `'none'`: where the losses go; of the input's dtype and size; may be the input itself */
   out?: InputData | Tensor
 }
+
+export interface ForwardAsyncOptions extends ForwardOptions, AsyncOptions {}
 
 /** In the order that `toString` shows them. */
 const optionNames = ['margin', 'reduction', 'positiveLabel', 'negativeLabel', 'otherLabels', 'name'] as const
@@ -59,7 +62,7 @@ function compute(
 ): InputTensor | number {
   const { margin, positiveLabel, negativeLabel, policy } = settings
   const x = asInput('input', input)
-  const out = options === undefined ? undefined : readOut(options, reduction)
+  const out = options === undefined ? undefined : readOut(options, reduction, ['out'])
   const y = readLabels(label, x, settings)
   if (reduction === 'none') {
     const losses = asOut('out', out, x)
@@ -73,8 +76,35 @@ function compute(
   return result
 }
 
-function readOut(options: ForwardOptions, reduction: Reduction): unknown {
-  assertOptions('options', options, ['out'])
+async function computeInSlices(
+  { settings, reduction }: Loss<Reduction>,
+  input: TensorLike,
+  label: TensorLike,
+  options: ForwardAsyncOptions = {},
+): Promise<InputTensor | number> {
+  const x = asInput('input', input)
+  const out = readOut(options, reduction, ['out', 'signal'])
+  const { signal } = options
+  assertSignal('signal', signal)
+  const y = readLabels(label, x, settings)
+  if (reduction === 'none') {
+    const { margin, positiveLabel, negativeLabel, policy } = settings
+    const { values, dtypes } = y
+    const losses = asOut('out', out, x)
+    await inSlices(x, y, settings, signal, (begin, end) => {
+      const { data, size } = losses
+      assertUnchanged('out', data, size)
+      return native.forward(x.data, values, dtypes, margin, positiveLabel, negativeLabel, policy, data, begin, end)
+    })
+    return losses
+  }
+  const state = await accumulateInSlices(x, y, settings, signal, false)
+  const [, sum, mean] = native.totals(state, settings.policy) as [number, number, number]
+  return reduction === 'mean' ? mean : sum
+}
+
+function readOut(options: ForwardOptions, reduction: Reduction, known: readonly string[]): unknown {
+  assertOptions('options', options, known)
   if (Tensor.isTensor(options)) throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options', '{ out }', describe(options))
   if (options.out === undefined || reduction === 'none') return options.out
   throw invalidArgument('ERR_INVALID_ARG_VALUE', 'out', `left out for reduction '${reduction}'`, describe(options.out))
@@ -156,6 +186,26 @@ export class HingeEmbeddingLoss<R extends Reduction = 'mean'> extends Callable {
       return compute(this.#loss, input, label, options) as Result<R>
     } catch (error) {
       throw headed(error, this.#loss.name)
+    }
+  }
+
+  /**
+   * As `forward`, with the same result to the last bit, in slices of about a millisecond: between them the event loop runs
+   * on, and other calls have their turn. Arguments are read when it is called; the elements, as it goes along: whoever
+   * changes them meanwhile changes the result, and whoever transfers or resizes their memory ends the call.
+   *
+   * @param options.signal ends the call between two slices
+   * @returns a promise, which rejects with what `forward` throws, and with `signal.reason` after an abort; `out` is then
+   * unspecified
+   *
+   * @example
+   * const loss = await criterion.forwardAsync(distance, label, { signal: AbortSignal.timeout(1000) })
+   */
+  async forwardAsync(input: TensorLike, label: TensorLike, options?: ForwardAsyncOptions): Promise<Result<R>> {
+    try {
+      return (await computeInSlices(this.#loss, input, label, options)) as Result<R>
+    } catch (error) {
+      throw error === options?.signal?.reason ? error : headed(error, this.#loss.name)
     }
   }
 

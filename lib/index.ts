@@ -1,6 +1,7 @@
 export { type ClassTotals, LossAccumulator, type LossAccumulatorJSON, type NegativeTotals } from './accumulator.ts'
 export type { DType, TensorDType } from './dtypes.ts'
 export {
+  type ForwardAsyncOptions,
   type ForwardOptions,
   HingeEmbeddingLoss,
   type HingeEmbeddingLossOptions,
@@ -11,5 +12,6 @@ export {
 export type { InputData, LabelData, OtherLabelPolicy } from './native.ts'
 export { getNumThreads, type RuntimeInfo, runtimeInfo, setNumThreads } from './runtime.ts'
 export type { InvalidLabelError, LabelOptions, MarginOptions } from './scoring.ts'
+export type { AsyncOptions } from './slices.ts'
 export { type InputTensor, type Nested, Tensor } from './tensor.ts'
 export { type NestedArray, type TensorLike, tensor } from './tensor-like.ts'

@@ -41,10 +41,23 @@ export type StateRecord = [
   others: number,
 ]
 
+type Accumulate = (
+  input: InputData,
+  label: LabelData | number,
+  dtypes: number,
+  margin: number,
+  positiveLabel: number,
+  negativeLabel: number,
+  policy: number,
+  state: Uint8Array,
+  begin?: number,
+  end?: number,
+) => undefined | OtherLabels
+
 /**
  * The addon's functions. A policy is an index into `otherLabelPolicies`, and `dtypes` what `dtypesCode` says of input and
  * label: the addon takes its word, for asking what a typed array is costs more than a small call. A `state` is `stateBytes`
- * zeros at first.
+ * zeros at first. With `begin` and `end` a call is about that slice of input, label and out alone.
  */
 export interface Native {
   readonly stateBytes: number
@@ -68,17 +81,12 @@ export interface Native {
     negativeLabel: number,
     policy: number,
     out: InputData,
+    begin?: number,
+    end?: number,
   ): undefined | OtherLabels
-  accumulate(
-    input: InputData,
-    label: LabelData | number,
-    dtypes: number,
-    margin: number,
-    positiveLabel: number,
-    negativeLabel: number,
-    policy: number,
-    state: Uint8Array,
-  ): undefined | OtherLabels
+  accumulate: Accumulate
+  /** Only the totals of all elements are then right in `state`; it takes less time. */
+  accumulateUnclassed: Accumulate
 
   merge(target: Uint8Array, source: Uint8Array): void
   /** [all, positives, negatives] × [count, sum, mean], then active negatives and others. */

@@ -81,9 +81,9 @@ export function readLabels(label: TensorLike, input: InputTensor, settings: Sett
   const labels = typeof label === 'number' ? label : asTensor('label', label)
   if (typeof labels !== 'number') {
     assertSameShape('label', labels.shape, 'input', input.shape)
-    assertUnchanged('label', labels)
+    assertUnchanged('label', labels.data, labels.size)
   }
-  assertUnchanged('input', input)
+  assertUnchanged('input', input.data, input.size)
   if (!settings.isMarginFloat32 && input.dtype === 'float32') {
     throw invalidArgument(
       'ERR_INVALID_ARG_VALUE',

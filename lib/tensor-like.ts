@@ -108,7 +108,7 @@ export function asOut(name: string, out: unknown, input: InputTensor): InputTens
     throw invalidArgument('ERR_INVALID_ARG_TYPE', name, `of the dtype of input, ${input.dtype}`, target.dtype)
   }
   assertSameShape(name, target.shape, 'input', input.shape)
-  assertUnchanged(name, target)
+  assertUnchanged(name, target.data, target.size)
   return target as InputTensor
 }
 

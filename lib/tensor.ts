@@ -119,13 +119,13 @@ export class Tensor<D extends LabelData = LabelData> {
       const expected = `at least ${-extent} and below ${extent}`
       throw invalidArgument('ERR_INVALID_ARG_VALUE', `indices[${d}]`, expected, String(position))
     }, 0)
-    assertUnchanged('tensor', this)
+    assertUnchanged('tensor', this.#data, this.#size)
     return this.#data[flat] as D[number]
   }
 
   /** The elements as nested arrays, as deep as the shape is long. */
   toArray(): Nested<D[number]> {
-    assertUnchanged('tensor', this)
+    assertUnchanged('tensor', this.#data, this.#size)
     let flat = 0
     const nest = (d: number): Nested<D[number]> =>
       d === this.#shape.length
@@ -136,7 +136,7 @@ export class Tensor<D extends LabelData = LabelData> {
 
   /** dtype, shape and values; of a large tensor the first ten in C order. */
   toString(): string {
-    assertUnchanged('tensor', this)
+    assertUnchanged('tensor', this.#data, this.#size)
     const write = (value: Nested<D[number]>): string =>
       Array.isArray(value) ? `[${value.map(write).join(', ')}]` : Object.is(value, -0) ? '-0' : String(value)
     const isSmall = this.#size > 0 && this.#size <= 100
@@ -167,10 +167,10 @@ export function assertSameShape(
 }
 
 /** Memory can be transferred or resized after its tensor was made. */
-export function assertUnchanged(name: string, tensor: Tensor): void {
-  if (tensor.data.length === tensor.size) return
-  const expected = `${plural(tensor.size, 'element')} long, as it was made`
-  throw shapeMismatch(name, expected, `${plural(tensor.data.length, 'element')}: its memory was transferred or resized`)
+export function assertUnchanged(name: string, data: LabelData, size: number): void {
+  if (data.length === size) return
+  const expected = `${plural(size, 'element')} long, as it was made`
+  throw shapeMismatch(name, expected, `${plural(data.length, 'element')}: its memory was transferred or resized`)
 }
 
 export function assertFits(name: string, data: LabelData, shape: readonly number[]): void {

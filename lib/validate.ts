@@ -58,6 +58,12 @@ export function assertOneOf<T extends string>(name: string, value: unknown, allo
   }
 }
 
+/** By its looks, for a realm or a library may have an AbortSignal of its own. */
+export function assertSignal(name: string, value: unknown): asserts value is AbortSignal | undefined {
+  if (value === undefined || (typeof value === 'object' && value !== null && 'aborted' in value)) return
+  throw invalidArgument('ERR_INVALID_ARG_TYPE', name, 'an AbortSignal', describe(value))
+}
+
 /** An object with no other properties than the known ones, or undefined for none given. */
 export function assertOptions(
   name: string,

@@ -38,7 +38,7 @@ napi_value throw_error(napi_env env, const char* message) {
 }
 
 // (input, label, dtypes, margin, positiveLabel, negativeLabel, policy, …): what every call over elements
-// begins with.
+// begins with. Where begin and end follow, it is about the elements between them only.
 struct Call {
   static constexpr size_t kArguments = 8;
 
@@ -46,21 +46,23 @@ struct Call {
   napi_value arguments[kArguments];
   View input;
   hel::LabelType input_type;
+  View label{};            // empty where one label is for all
+  size_t label_bytes = 0;  // of all of it
   hel::Labels labels;
-  size_t label_bytes = 0;
+  size_t begin = 0, n;  // elements from `begin` on, which `labels` has too
   hel::Settings settings;
   hel::OtherLabelPolicy policy;
 
   bool unpack(napi_env environment, napi_callback_info info) {
     env = environment;
     size_t count = kArguments;
-    if (napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr) != napi_ok || count != kArguments)
+    if (napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr) != napi_ok || count < kArguments)
       return false;
     return input.from(env, arguments[0]) && unpack_labels(arguments[1], arguments[2]) &&
            napi_get_value_double(env, arguments[3], &settings.margin) == napi_ok &&
            napi_get_value_int32(env, arguments[4], &settings.positive_label) == napi_ok &&
            napi_get_value_int32(env, arguments[5], &settings.negative_label) == napi_ok &&
-           unpack_policy(arguments[6]);
+           unpack_policy(arguments[6]) && (count == kArguments || unpack_slice(info));
   }
 
   bool unpack_policy(napi_value value) {
@@ -75,22 +77,39 @@ struct Call {
     if (napi_get_value_uint32(env, dtypes, &code) != napi_ok) return false;
     input_type = static_cast<hel::LabelType>(code % std::size(kElementBytes));
     const size_t label_code = code / std::size(kElementBytes);
-    View view;
-    if (view.from(env, value)) {
-      labels = {static_cast<hel::LabelType>(label_code), view.data, 0};
-      label_bytes = view.length * kElementBytes[label_code];
-      return view.length == input.length;
+    n = input.length;
+    if (label.from(env, value)) {
+      labels = {static_cast<hel::LabelType>(label_code), label.data, 0};
+      label_bytes = n * kElementBytes[label_code];
+      return label.length == n;
     }
     labels = {hel::LabelType::kConstant, nullptr, 0};
     return napi_get_value_double(env, value, &labels.constant) == napi_ok;
   }
 
-  size_t input_bytes() const { return input.length * kElementBytes[static_cast<size_t>(input_type)]; }
+  // Asks for all arguments once more, which spares the other calls the two.
+  bool unpack_slice(napi_callback_info info) {
+    napi_value all[kArguments + 2];
+    size_t count = std::size(all);
+    int64_t from, to;
+    if (napi_get_cb_info(env, info, &count, all, nullptr, nullptr) != napi_ok ||
+        napi_get_value_int64(env, all[kArguments], &from) != napi_ok ||
+        napi_get_value_int64(env, all[kArguments + 1], &to) != napi_ok || from < 0 || to < from ||
+        static_cast<size_t>(to) > n) {
+      return false;
+    }
+    begin = static_cast<size_t>(from);
+    n = static_cast<size_t>(to) - begin;
+    if (label.length > 0) labels.data = static_cast<char*>(label.data) + begin * bytes_of(labels.type);
+    return true;
+  }
+
+  static size_t bytes_of(hel::LabelType type) { return kElementBytes[static_cast<size_t>(type)]; }
 
   template <class Use>
   hel::OtherLabels with_input(const Use& use) const {
-    return input_type == hel::LabelType::kFloat32 ? use(static_cast<float*>(input.data))
-                                                  : use(static_cast<double*>(input.data));
+    return input_type == hel::LabelType::kFloat32 ? use(static_cast<float*>(input.data) + begin)
+                                                  : use(static_cast<double*>(input.data) + begin);
   }
 
   bool is_refused(const hel::OtherLabels& others) const {
@@ -101,7 +120,7 @@ struct Call {
   napi_value report(const hel::OtherLabels& others) const {
     napi_value report = nullptr, index, count;
     const bool is_made = napi_create_object(env, &report) == napi_ok &&
-                         napi_create_double(env, static_cast<double>(others.first), &index) == napi_ok &&
+                         napi_create_double(env, static_cast<double>(begin + others.first), &index) == napi_ok &&
                          napi_create_double(env, static_cast<double>(others.count), &count) == napi_ok &&
                          napi_set_named_property(env, report, "index", index) == napi_ok &&
                          napi_set_named_property(env, report, "count", count) == napi_ok;
@@ -117,10 +136,10 @@ napi_value reduce(napi_env env, napi_callback_info info) {
   }
   hel::ExactSum sum;
   const hel::OtherLabels others = call.with_input(
-      [&](auto* input) { return hel::reduce(sum, input, call.labels, call.input.length, call.settings); });
+      [&](auto* input) { return hel::reduce(sum, input, call.labels, call.n, call.settings); });
   if (call.is_refused(others)) return call.report(others);
   const size_t counted =
-      call.input.length - (call.policy == hel::OtherLabelPolicy::kIgnore ? others.count : 0);
+      call.n - (call.policy == hel::OtherLabelPolicy::kIgnore ? others.count : 0);
   napi_value result;
   napi_create_double(env, sum.round(is_mean ? counted : 1), &result);
   return result;
@@ -132,9 +151,9 @@ napi_value forward(napi_env env, napi_callback_info info) {
   if (!call.unpack(env, info) || !out.from(env, call.arguments[7]) || out.length != call.input.length) {
     return throw_error(env, kMemoryChanged);
   }
-  const size_t bytes = call.input_bytes();
+  const size_t bytes = call.input.length * Call::bytes_of(call.input_type);
   const bool is_partly_input = out.data != call.input.data && out.overlaps(call.input.data, bytes, bytes);
-  if (is_partly_input || out.overlaps(call.labels.data, call.label_bytes, bytes)) {
+  if (is_partly_input || out.overlaps(call.label.data, call.label_bytes, bytes)) {
     napi_throw_range_error(
         env, "ERR_INVALID_ARG_VALUE",
         is_partly_input ? "out must be the input itself or memory apart from it, got overlapping memory"
@@ -142,7 +161,7 @@ napi_value forward(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   const hel::OtherLabels others = call.with_input([&](auto* input) {
-    return hel::forward(static_cast<decltype(input)>(out.data), input, call.labels, call.input.length,
+    return hel::forward(static_cast<decltype(input)>(out.data) + call.begin, input, call.labels, call.n,
                         call.settings);
   });
   return call.is_refused(others) ? call.report(others) : nullptr;
@@ -155,19 +174,35 @@ hel::Totals* totals_of(napi_env env, napi_value value) {
   return is_state ? static_cast<hel::Totals*>(view.data) : nullptr;
 }
 
-napi_value accumulate(napi_env env, napi_callback_info info) {
+// Adds to a state; all or nothing.
+template <class Add>
+napi_value add_to_state(napi_env env, napi_callback_info info, const Add& add) {
   Call call;
   hel::Totals* totals;
   if (!call.unpack(env, info) || (totals = totals_of(env, call.arguments[7])) == nullptr) {
     return throw_error(env, kMemoryChanged);
   }
   hel::Totals part;
-  const hel::OtherLabels others = call.with_input([&](auto* input) {
-    return hel::accumulate(part, input, call.labels, call.input.length, call.settings);
-  });
+  const hel::OtherLabels others = call.with_input([&](auto* input) { return add(part, input, call); });
   if (call.is_refused(others)) return call.report(others);
   totals->merge(part);
   return nullptr;
+}
+
+napi_value accumulate(napi_env env, napi_callback_info info) {
+  return add_to_state(env, info, [](hel::Totals& totals, auto* input, const Call& call) {
+    return hel::accumulate(totals, input, call.labels, call.n, call.settings);
+  });
+}
+
+// All elements as positives: their totals are as those of accumulate, and come sooner.
+napi_value accumulate_unclassed(napi_env env, napi_callback_info info) {
+  return add_to_state(env, info, [](hel::Totals& totals, auto* input, const Call& call) {
+    const hel::OtherLabels others = hel::reduce(totals.sums[0], input, call.labels, call.n, call.settings);
+    totals.positives = call.n - others.count;
+    totals.others = others.count;
+    return others;
+  });
 }
 
 hel::Totals& state(const Napi::CallbackInfo& info, size_t index) {
@@ -266,6 +301,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
       {"reduce", nullptr, reduce, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"forward", nullptr, forward, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"accumulate", nullptr, accumulate, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"accumulateUnclassed", nullptr, accumulate_unclassed, nullptr, nullptr, nullptr, napi_enumerable,
+       nullptr},
   };
   napi_define_properties(env, exports, std::size(calls), calls);
   exports.Set("stateBytes", static_cast<double>(sizeof(hel::Totals)));

@@ -1,5 +1,6 @@
 #include "parallel.h"
 
+#include <dlfcn.h>
 #include <sched.h>
 #include <signal.h>
 
@@ -119,8 +120,19 @@ void spin_until(const Condition& condition) {
 
 using Call = void (*)(const void* body, Ranges& ranges);
 
+// A host may unload a library, as Node does an addon when the last worker thread that loaded it ends: not
+// one in whose code other threads run.
+void stay_loaded() {
+  Dl_info library;
+  if (dladdr(reinterpret_cast<void*>(&stay_loaded), &library) != 0) {
+    dlopen(library.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+  }
+}
+
 class Pool {
  public:
+  Pool() { stay_loaded(); }
+
   // False where another call has the threads.
   bool run(Call call, const void* body, Ranges& ranges, size_t helpers) {
     const std::unique_lock running(running_, std::try_to_lock);

@@ -1,108 +1,20 @@
-import { execFile } from 'node:child_process'
-import {
-  chmodSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { expect } from 'chai'
 import { getNumThreads, hingeEmbeddingLoss, runtimeInfo, setNumThreads } from '../lib/index.ts'
-
-const root = fileURLToPath(new URL('..', import.meta.url))
-const readText = (path: string) => readFileSync(join(root, path), 'utf8')
-
-interface Manifest {
-  name: string
-  version: string
-  license: string
-  type: string
-  engines: { node: string }
-  dependencies: Record<string, string>
-  peerDependencies?: Record<string, string>
-  peerDependenciesMeta?: Record<string, { optional?: boolean }>
-  bin: Record<string, string>
-}
-const manifest = JSON.parse(readText('package.json')) as Manifest
-
-interface Outcome {
-  status: number | string
-  stdout: string
-  stderr: string
-}
-
-function run(command: string, args: string[], cwd: string, env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
-  return new Promise((resolve) => {
-    execFile(command, args, { cwd, env: { ...process.env, ...env } }, (error, stdout, stderr) => {
-      resolve({ status: error?.code ?? (error === null ? 0 : 'killed'), stdout, stderr })
-    })
-  })
-}
-
-async function succeeds(outcome: Promise<Outcome>): Promise<string> {
-  const { status, stdout, stderr } = await outcome
-  expect(status, `${stdout}\n${stderr}`).to.equal(0)
-  return stdout
-}
-
-const node = (args: string[], cwd: string, env?: NodeJS.ProcessEnv) => run(process.execPath, args, cwd, env)
+import { makeApplication, manifest, node, readText, root, run, succeeds } from './application.ts'
 
 describe('the package', () => {
-  // An application that has installed the package as built from these sources.
   let application: string
   let installed: string
 
   before(async () => {
-    application = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
+    application = await makeApplication()
     installed = join(application, 'node_modules/hinge-embedding-loss')
-    mkdirSync(join(installed, 'build/Release'), { recursive: true })
-    cpSync(join(root, 'package.json'), join(installed, 'package.json'))
-    cpSync(
-      join(root, 'build/Release/hinge_embedding_loss.node'),
-      join(installed, 'build/Release/hinge_embedding_loss.node'),
-    )
-    const tsc = join(root, 'node_modules/typescript/bin/tsc')
-    await succeeds(node([tsc, '--project', root, '--outDir', join(installed, 'dist')], root))
-
-    for (const name of Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies })) link(name)
-    for (const name of [
-      'onnxruntime-common',
-      '@tensorflow',
-      'apache-arrow',
-      'ndarray',
-      '@stdlib',
-      '@types',
-      'tsx',
-      'typescript',
-    ]) {
-      link(name)
-    }
-    for (const [name, path] of Object.entries(manifest.bin)) {
-      const target = join(installed, path)
-      if (!existsSync(target)) continue
-      chmodSync(target, 0o755)
-      mkdirSync(join(application, 'node_modules/.bin'), { recursive: true })
-      symlinkSync(target, join(application, 'node_modules/.bin', name))
-    }
-    symlinkSync(join(root, 'examples'), join(application, 'examples'))
-    writeFileSync(join(application, 'package.json'), '{ "name": "application", "private": true }')
   })
   after(() => rmSync(application, { recursive: true }))
-
-  function link(name: string) {
-    const source = join(root, 'node_modules', name)
-    const target = join(application, 'node_modules', name)
-    if (!existsSync(source) || existsSync(target)) return
-    mkdirSync(dirname(target), { recursive: true })
-    symlinkSync(source, target)
-  }
 
   const names = [
     'HingeEmbeddingLoss',

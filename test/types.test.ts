@@ -153,6 +153,23 @@ describe('the types', () => {
     >()
   })
 
+  it('give asynchronous calls the promise of the same result', () => {
+    const none = () => new HingeEmbeddingLoss({ reduction: 'none' }).forwardAsync(x, 1, { out: x })
+    const mean = () => new HingeEmbeddingLoss().forwardAsync(x, 1, { signal: new AbortController().signal })
+    const total = () => new LossAccumulator().updateAsync(x, 1, { signal: new AbortController().signal })
+    assertTypes<
+      [
+        Equal<ReturnType<typeof none>, Promise<Result<'none'>>>,
+        Equal<ReturnType<typeof mean>, Promise<number>>,
+        Equal<ReturnType<typeof total>, Promise<LossAccumulator>>,
+      ]
+    >()
+    // @ts-expect-error a controller is no signal
+    compiles(() => new HingeEmbeddingLoss().forwardAsync(x, 1, { signal: new AbortController() }))
+    // @ts-expect-error an accumulator has no out
+    compiles(() => new LossAccumulator().updateAsync(x, 1, { out: x }))
+  })
+
   it('accept the arrays of @stdlib/ndarray without casts', () => {
     const array: TensorLike = stdlib.ndarray('float32', new Float32Array(1), [1], [1], 0, 'row-major')
     expect(hingeEmbeddingLoss(array, 1)).to.equal(0)

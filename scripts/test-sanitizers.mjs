@@ -1,0 +1,69 @@
+// What the tests cannot see of memory and threads. AddressSanitizer and UndefinedBehaviorSanitizer watch the addon, built
+// apart with them, while mocha runs the tests that call it most; ThreadSanitizer, which Node itself is not built for, watches
+// the native core alone, in test/native/threads.cpp.
+import { execFileSync, spawn } from 'node:child_process'
+import { cpSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+/** Its runtime libraries can be loaded into a Node that was built without them. */
+const compiler = 'g++'
+const build = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-sanitizers-'))
+
+function run(command, args, env = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env }, stdio: 'inherit' })
+    child.on('error', reject)
+    child.on('close', (status, signal) => {
+      if (status === 0) resolve()
+      else reject(new Error(`${command} ${args.join(' ')} ended with ${signal ?? status}`))
+    })
+  })
+}
+
+const library = (name) => execFileSync(compiler, [`-print-file-name=${name}`], { encoding: 'utf8' }).trim()
+
+async function testAddon() {
+  for (const path of ['package.json', 'binding.gyp', 'native', 'scripts']) {
+    cpSync(join(root, path), join(build, path), { recursive: true })
+  }
+  symlinkSync(join(root, 'node_modules'), join(build, 'node_modules'))
+  const sanitizers = '-fsanitize=address,undefined'
+  await run(process.execPath, [join(build, 'scripts/build-addon.mjs')], {
+    CXX: compiler,
+    CXXFLAGS: `${sanitizers} -fno-sanitize-recover=all -O1 -g`,
+    LDFLAGS: sanitizers,
+    JOBS: 'max',
+  })
+  const tests = ['accumulator', 'duckdb', 'errors', 'exact-sums', 'hinge-embedding-loss', 'paddle-cases', 'slices']
+  const mocha = join(root, 'node_modules/mocha/bin/mocha.js')
+  const files = tests.map((name) => `test/${name}.test.ts`)
+  // Without its tests of an addon that is missing; V8 leaks by design.
+  await run(process.execPath, [mocha, '--timeout', '0', '--invert', '--grep', 'ERR_ADDON_NOT_LOADED', ...files], {
+    LD_PRELOAD: ['libasan.so', 'libubsan.so'].map(library).join(':'),
+    ASAN_OPTIONS: 'detect_leaks=0',
+    HINGE_EMBEDDING_LOSS_PREBUILD: build,
+  })
+}
+
+async function testThreads() {
+  const hosts = ['addon.cpp', 'duckdb_extension.cpp']
+  const core = readdirSync(join(root, 'native')).filter((name) => name.endsWith('.cpp') && !hosts.includes(name))
+  const sources = ['test/native/threads.cpp', ...core.map((name) => `native/${name}`)]
+  const program = join(build, 'threads')
+  const flags = ['-std=c++20', '-O1', '-g', '-ffp-contract=off', '-Wno-psabi', '-pthread', '-fsanitize=thread']
+  await run(compiler, [...flags, ...sources, '-o', program])
+  await run(program, [])
+}
+
+try {
+  await testThreads()
+  await testAddon()
+} catch ({ message }) {
+  console.error(message)
+  process.exitCode = 1
+} finally {
+  rmSync(build, { recursive: true })
+}

@@ -1,0 +1,264 @@
+import { cpSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { makeApplication, node, type Outcome, root, succeeds } from './application.ts'
+
+/** How many times as often as in `npm test` everything is done: `npm run test:soak` sets it. */
+const times = Number(process.env.SOAK_TIMES ?? 1)
+
+/** What scripts and the workers in them begin with. A step is a pause of up to 8 ms. */
+const prelude = `
+  const { Worker, parentPort } = require('node:worker_threads')
+  const { setTimeout: sleep } = require('node:timers/promises')
+  const { HingeEmbeddingLoss, LossAccumulator, hingeEmbeddingLoss, setNumThreads } = require('hinge-embedding-loss')
+  const mean = new HingeEmbeddingLoss()
+  const none = new HingeEmbeddingLoss({ reduction: 'none' })
+  const size = 2 ** 22
+  const step = () => sleep(Math.random() * 8)
+  const memory = () => new ArrayBuffer(4 * size, { maxByteLength: 4 * size })
+  // Of a call whose memory was changed: it came too late, or is told.
+  const settle = (promise, isExpected) => promise.catch((error) => {
+    if (!isExpected(error)) throw error
+  })
+  // Node itself aborts where a worker thread ends while it loads an ES module by require.
+  const loaded = (worker) => new Promise((resolve) => worker.once('message', () => resolve(worker)))
+  const isMemoryError = ({ code }) => code === 'ERR_SHAPE_MISMATCH'
+  setNumThreads(3);
+`
+/** Calls without an end. */
+const endless = {
+  synchronous: `for (const x = new Float32Array(size);;) { mean(x, 1); none(x, 1); new LossAccumulator().update(x, 1) }`,
+  asynchronous: `
+    for (const call of [
+      () => mean.forwardAsync(new Float32Array(size), 1),
+      () => none.forwardAsync(new Float32Array(size), 1),
+      () => new LossAccumulator().updateAsync(new Float32Array(size), 1),
+    ]) {
+      const again = () => call().then(again)
+      again()
+    }`,
+}
+const workerOf = (code: string) =>
+  `new Worker(${JSON.stringify(`${prelude}; parentPort.postMessage('loaded'); ${code}`)}, { eval: true })`
+
+describe('lifetimes', () => {
+  let application: string
+
+  before(async () => {
+    application = await makeApplication()
+  })
+  after(() => rmSync(application, { recursive: true }))
+
+  const script = (code: string, ...flags: string[]) => node([...flags, '--eval', prelude + code], application)
+  const inAsync = (code: string) => `;(async () => { ${code} })()`
+
+  /** The outcomes of as many processes, two at a time. */
+  async function outcomes(count: number, start: () => Promise<Outcome>): Promise<Outcome[]> {
+    const all: Outcome[] = []
+    while (all.length < count) all.push(...(await Promise.all([start(), start()])))
+    return all
+  }
+
+  describe('a process whose worker threads are terminated in the middle', () => {
+    for (const [kind, code] of Object.entries(endless)) {
+      it(`of ${kind} calls lives on`, async () => {
+        const output = await succeeds(
+          script(
+            inAsync(`
+              for (let i = 0; i < ${3 * times}; i++) {
+                const workers = [1, 2].map(() => loaded(${workerOf(code)}))
+                await Promise.all(workers.map(async (starting) => {
+                  const worker = await starting
+                  await step()
+                  await worker.terminate()
+                }))
+              }
+              console.log(mean(new Float32Array(size), 1))`),
+          ),
+        )
+        expect(output).to.equal('0\n')
+      })
+    }
+
+    it('which alone loaded the addon lives on', async () => {
+      const output = await succeeds(
+        node(
+          [
+            '--eval',
+            inAsync(`
+              const { Worker } = require('node:worker_threads')
+              for (let i = 0; i < ${2 * times}; i++) {
+                const worker = ${workerOf('mean(new Float32Array(size), 1)')}
+                console.log(await new Promise((resolve) => worker.on('exit', resolve)))
+              }`),
+          ],
+          application,
+        ),
+      )
+      expect(output).to.equal('0\n'.repeat(2 * times))
+    })
+  })
+
+  describe('memory', () => {
+    const changes = {
+      'is transferred': 'structuredClone(buffer, { transfer: [buffer] })',
+      'is transferred to a worker': 'writer.postMessage(buffer, [buffer])',
+      'is detached': 'new MessageChannel().port1.postMessage(null, [buffer])',
+      'is shrunk': 'buffer.resize(Math.floor(Math.random() * size) * 4)',
+    }
+    for (const [title, change] of Object.entries(changes)) {
+      it(`that ${title} at random times: an error, or a result of what was there`, async () => {
+        const calls = [
+          'mean.forwardAsync(new Float32Array(buffer), 1)',
+          'none.forwardAsync(new Float32Array(size), new Int32Array(buffer).fill(1))',
+          'none.forwardAsync(new Float32Array(size), 1, { out: new Float32Array(buffer) })',
+          'new LossAccumulator().updateAsync(new Float32Array(buffer), 1)',
+        ]
+        const output = await succeeds(
+          script(
+            inAsync(`
+              const writer = new Worker('require("node:worker_threads").parentPort.on("message", (buffer) => new Uint8Array(buffer).fill(1))', { eval: true })
+              for (let i = 0; i < ${3 * times}; i++) {
+                for (const call of [${calls.map((call) => `(buffer) => ${call}`)}]) {
+                  const buffer = memory()
+                  const settled = settle(call(buffer), isMemoryError)
+                  await step()
+                  ${change}
+                  await settled
+                }
+              }
+              await writer.terminate()
+              console.log('done')`),
+          ),
+        )
+        expect(output).to.equal('done\n')
+      })
+    }
+  })
+
+  it('aborts at random times leave accumulators as they were', async () => {
+    const output = await succeeds(
+      script(
+        inAsync(`
+          const input = new Float32Array(size).fill(0.1)
+          const expected = new LossAccumulator()
+          const total = new LossAccumulator()
+          for (let i = 0; i < ${20 * times}; i++) {
+            const controller = new AbortController()
+            const { signal } = controller
+            let isDone = false
+            const settled = settle(total.updateAsync(input, 1, { signal }).then(() => { isDone = true }), (error) => error === signal.reason)
+            await step()
+            controller.abort()
+            await settled
+            if (isDone) expected.update(input, 1)
+            if (JSON.stringify(total) !== JSON.stringify(expected)) throw new Error('a part of an update was added')
+          }
+          console.log('done')`),
+      ),
+    )
+    expect(output).to.equal('done\n')
+  })
+
+  describe('a process that ends in the middle of all kinds of calls', () => {
+    const busy = `${endless.asynchronous}; loaded(${workerOf(endless.synchronous)}).then(step)`
+    const ends: [title: string, end: string, status: number | string, stderr: RegExp][] = [
+      ['by process.exit', 'process.exit(7)', 7, /^$/],
+      ['by process.exit in a call’s own turn', `setImmediate(() => process.exit(7))`, 7, /^$/],
+      ['by a signal', `process.kill(process.pid, 'SIGTERM')`, 'SIGTERM', /^$/],
+      ['by an uncaught exception', `setTimeout(() => { throw new Error('uncaught') })`, 1, /Error: uncaught/],
+      ['by a rejection', `Promise.reject(new Error('rejected'))`, 1, /Error: rejected/],
+    ]
+    for (const [title, end, status, stderr] of ends) {
+      it(title, async () => {
+        const all = await outcomes(2 * times, () => script(`${busy}.then(() => { ${end} })`))
+        for (const outcome of all) {
+          expect(outcome.status, outcome.stderr).to.equal(status)
+          expect(outcome.stderr).to.match(stderr)
+        }
+      })
+    }
+
+    it('waits for a call that is under way', async () => {
+      const output = await succeeds(
+        script('mean.forwardAsync(new Float32Array(size), 1).then((loss) => console.log(loss))'),
+      )
+      expect(output).to.equal('0\n')
+    })
+  })
+
+  describe('memory in use stays flat', () => {
+    /** Growth of the resident set while `body` runs `count` times more, after a warm-up of as many. */
+    const growth = async (count: number, body: string) => {
+      const output = await succeeds(
+        script(
+          inAsync(`
+            const [x, y] = [Float32Array.of(1, 2, 3), Int8Array.of(1, -1, 1)]
+            const repeat = async () => { for (let i = 0; i < ${count}; i++) { ${body} } }
+            const measure = async () => {
+              await repeat()
+              for (let i = 0; i < 3; i++) { gc(); await sleep(10) }
+              return process.memoryUsage.rss()
+            }
+            const before = await measure()
+            console.log((await measure() - before) / 2 ** 20)`),
+          '--expose-gc',
+        ),
+      )
+      return Number(output)
+    }
+
+    it('over small calls', async () => {
+      expect(await growth(200_000 * times, 'mean(x, y)')).to.be.below(16)
+      expect(await growth(10_000 * times, 'none(x, y)')).to.be.below(16)
+      expect(await growth(5_000 * times, 'await mean.forwardAsync(x, y)')).to.be.below(16)
+    })
+
+    it('over refused calls', async () => {
+      expect(await growth(5_000 * times, 'try { mean(x, 0) } catch {}')).to.be.below(16)
+    })
+
+    it('over 10,000 accumulators, dropped', async () => {
+      expect(await growth(10_000, 'new LossAccumulator().update(x, y)')).to.be.below(16)
+    })
+  })
+
+  describe('works', () => {
+    const compare = `
+      const x = Float32Array.from({ length: 500_000 }, (_, i) => i % 7)
+      const y = Int8Array.from(x, (each) => each > 3 ? 1 : -1)`
+
+    it('in two copies in one process', async () => {
+      const copy = join(application, 'copy/node_modules')
+      cpSync(join(application, 'node_modules/hinge-embedding-loss'), join(copy, 'hinge-embedding-loss'), {
+        recursive: true,
+      })
+      cpSync(join(root, 'node_modules/node-gyp-build'), join(copy, 'node-gyp-build'), { recursive: true })
+      const output = await succeeds(
+        script(
+          inAsync(`${compare}
+            const other = require('node:module').createRequire(${JSON.stringify(join(copy, 'index.js'))})('hinge-embedding-loss')
+            other.setNumThreads(2)
+            const losses = await Promise.all([mean, new other.HingeEmbeddingLoss()].map((each) => each.forwardAsync(x, y)))
+            const total = other.LossAccumulator.fromJSON(new LossAccumulator().update(x, y))
+            console.log(other.HingeEmbeddingLoss !== HingeEmbeddingLoss, new Set([...losses, mean(x, y), total.mean]).size)`),
+        ),
+      )
+      expect(output).to.equal('true 1\n')
+    })
+
+    const same = `mean.forwardAsync(x, y).then((loss) => console.log(loss === mean(x, y)))`
+
+    it('under --frozen-intrinsics', async () => {
+      expect(await succeeds(script(`${compare}; ${same}`, '--frozen-intrinsics'))).to.equal('true\n')
+    })
+
+    it('in a vm context', async () => {
+      const inner = `(mean, console) => { ${compare}; ${same} }`
+      const output = await succeeds(
+        script(`require('node:vm').runInNewContext(${JSON.stringify(inner)})(mean, console)`),
+      )
+      expect(output).to.equal('true\n')
+    })
+  })
+})

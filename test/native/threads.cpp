@@ -1,0 +1,67 @@
+// Calls of all kinds from several threads at once, which share one pool, with the number of its threads
+// changing under their feet: for ThreadSanitizer to watch. Every result must have the same bits.
+
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "../../native/hinge_embedding_loss.h"
+#include "../../native/kernels.h"
+#include "../../native/parallel.h"
+
+namespace hel = hinge_embedding_loss;
+
+namespace {
+
+constexpr size_t kSize = (size_t{1} << 18) + 77;  // large enough for the pool
+constexpr hel::Settings kSettings{0.3, 1, -1};
+
+struct Pairs {
+  std::vector<float> input;
+  std::vector<int8_t> label;
+
+  Pairs() : input(kSize), label(kSize) {
+    for (size_t i = 0; i < kSize; i++) {
+      input[i] = static_cast<float>(i * 2654435761u % 1000003) / 1e6f;
+      label[i] = i % 3 == 0 ? 1 : -1;
+    }
+  }
+  hel::Labels labels() const { return {hel::LabelType::kInt8, label.data(), 0}; }
+};
+
+// What one call of each kind gives, as text.
+std::string results(const Pairs& pairs) {
+  hel::ExactSum sum;
+  hel::Totals totals{};
+  std::vector<float> losses(kSize);
+  hel::reduce(sum, pairs.input.data(), pairs.labels(), kSize, kSettings);
+  hel::accumulate(totals, pairs.input.data(), pairs.labels(), kSize, kSettings);
+  hel::forward(losses.data(), pairs.input.data(), pairs.labels(), kSize, kSettings);
+  hel::ExactSum of_losses;
+  for (const float loss : losses) of_losses.add(static_cast<double>(loss));
+  return sum.to_text() + ' ' + totals.sums[0].to_text() + ' ' + totals.sums[1].to_text() + ' ' +
+         of_losses.to_text();
+}
+
+}  // namespace
+
+int main() {
+  const Pairs pairs;
+  hel::set_num_threads(1);
+  const std::string expected = results(pairs);
+  std::vector<std::thread> callers;
+  for (size_t caller = 0; caller < 3; caller++) {
+    callers.emplace_back([&, caller] {
+      for (size_t round = 0; round < 20; round++) {
+        hel::set_num_threads(1 + (caller + round) % 4);
+        if (results(pairs) == expected) continue;
+        std::fprintf(stderr, "caller %zu, round %zu: other bits\n", caller, round);
+        std::exit(1);
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  std::puts("the same bits from all threads");
+}
