@@ -115,7 +115,17 @@ describe('hinge-embedding-loss on the command line', function () {
 
   before('write the files', async () => {
     folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
-    for (const name of ['parts/year=2024', 'mixed', 'none', 'folder.parquet', 'sub[1]', 'drift']) {
+    for (const name of [
+      'parts/year=2024',
+      'mixed',
+      'none',
+      'folder.parquet',
+      'sub[1]',
+      'drift',
+      'd=5/y=1',
+      'd=5/y=-1',
+      '~',
+    ]) {
       mkdirSync(join(folder, name), { recursive: true })
     }
     complete = install('complete', [...libraryNeeds, ...commandNeeds])
@@ -146,6 +156,9 @@ describe('hinge-embedding-loss on the command line', function () {
     await copy('SELECT i / 3e6 AS w, 1 AS y FROM range(3000000) AS r(i)', 'slow.parquet')
     await copy('SELECT w, y FROM pairs LIMIT 0', 'zero.parquet')
     await copy('SELECT d, y, id % 2 AS part FROM pairs', 'hive', '(FORMAT parquet, PARTITION_BY (part))')
+    for (const name of ['d=5/y=1', 'd=5/y=-1']) await copy('SELECT d, y FROM pairs', `${name}/a.parquet`)
+    await copy('SELECT w, y FROM pairs', 'd=5/w=1.csv')
+    await copy('SELECT w, y FROM pairs', '~/home.csv')
     await copy('SELECT w AS d, y FROM pairs', 'drift/b.parquet')
     await copy('SELECT d, y FROM pairs', 'drift/a.parquet')
     await copy('SELECT d, y::BIGINT AS y, w FROM pairs', 'drift/c.parquet')
@@ -165,7 +178,10 @@ describe('hinge-embedding-loss on the command line', function () {
     write('empty.parquet', '')
     write('empty.csv', '')
     write('truncated.csv.gz', readFileSync(join(folder, 'text.csv.gz')).subarray(0, 5000))
-    write('plain.csv.gz', 'w,y\n1,1\n')
+    write('truncated.csv.zst', readFileSync(join(folder, 'text.csv.zst')).subarray(0, -5))
+    for (const name of ['plain.csv.gz', 'plain.csv.zst']) write(name, 'w,y\n1,1\n')
+    mkdirSync(join(folder, 'linked'))
+    symlinkSync(join(folder, 'mixed'), join(folder, 'linked/inner'))
     write('binary.csv', Uint8Array.from([0, 255, 254, 10, 0, 1]))
     write('ragged.csv', `w,y\n${'0.5,1\n'.repeat(30_000)}0.5\n`)
     write('late.csv', `w,y\n${'1,1\n'.repeat(30_000)}0.5,1\n`)
@@ -376,6 +392,16 @@ describe('hinge-embedding-loss on the command line', function () {
       expect(JSON.parse(json).groups.map(({ by, count }: { by: number; count: number }) => [by, count])).to.deep.equal([
         [0, 2500],
         [1, 2500],
+      ])
+    })
+
+    it('and never by a folder in place of a column', async () => {
+      const { d, w, y } = column
+      await Promise.all([
+        scores(score('d=5/y=-1', 'd', 'y'), totals(Float32Array.from(d), y)),
+        scores(score('d=5/*/*.parquet', 'd', 'y'), totals(Float32Array.from([...d, ...d]), [...y, ...y])),
+        scores(score('d=5/w=1.csv', 'w', 'y'), totals(Float64Array.from(w), y)),
+        scores(score('~/home.csv', 'w', 'y'), totals(Float64Array.from(w), y)),
       ])
     })
 
@@ -641,6 +667,10 @@ describe('hinge-embedding-loss on the command line', function () {
         fails(1, score('corrupt.parquet', 'w', 'y'), /corrupt\.parquet: /),
         fails(1, score('empty.csv', 'w', 'y'), /empty\.csv: the file is empty, without even a header/),
         fails(1, score('truncated.csv.gz', 'w', 'y'), /truncated\.csv\.gz: unexpected end of file/),
+        fails(1, score('truncated.csv.zst', 'w', 'y'), /truncated\.csv\.zst: unexpected end of file/),
+        fails(1, score('plain.csv.zst', 'w', 'y'), /plain\.csv\.zst: incorrect header/),
+        fails(1, score('linked', 'w', 'y'), /linked.inner: a link to a folder is not followed/),
+        fails(1, score('/dev/null', 'w', 'y'), /\/dev\/null: neither a file nor a folder/),
         fails(1, score('plain.csv.gz', 'w', 'y'), /plain\.csv\.gz: incorrect header/),
         fails(1, score('binary.csv', 'w', 'y'), /binary\.csv: /),
         fails(1, score('ragged.csv', 'w', 'y'), /ragged\.csv: .*30002/),

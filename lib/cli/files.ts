@@ -35,7 +35,10 @@ function requireSource(file: string): Source {
 /** What one FILE argument stands for: itself, all in the folder, or all that match the pattern. */
 export async function findSources(path: string, match: (pattern: string) => Promise<string[]>): Promise<Source[]> {
   try {
-    return (await stat(path)).isDirectory() ? await sourcesIn(path) : [requireSource(path)]
+    const status = await stat(path)
+    if (status.isDirectory()) return await sourcesIn(path)
+    if (!status.isFile()) throw new Error(`${path}: neither a file nor a folder`)
+    return [requireSource(path)]
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error
     if (!/[*?[]/.test(path)) throw new Error(`${path}: no such file or folder`)
@@ -48,6 +51,11 @@ export async function findSources(path: string, match: (pattern: string) => Prom
 async function sourcesIn(folder: string): Promise<Source[]> {
   const entries = await readdir(folder, { withFileTypes: true, recursive: true })
   const files = entries.filter((entry) => !entry.isDirectory()).map((entry) => join(entry.parentPath, entry.name))
+  const links = entries.filter((entry) => entry.isSymbolicLink()).map((entry) => join(entry.parentPath, entry.name))
+  for (const link of links) {
+    if ((await stat(link)).isDirectory())
+      throw new Error(`${link}: a link to a folder is not followed; name the folder`)
+  }
   const sources = files.sort().flatMap((file) => sourceOf(file) ?? [])
   const [kind, ...others] = new Set(sources.map((source) => source.kind))
   if (kind === undefined) throw new Error(`${folder}: the folder has no file that ends in one of ${supported}`)

@@ -1,8 +1,5 @@
-import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { Writable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import { createGunzip } from 'node:zlib'
+import { assertWhole } from './compressed.ts'
 import type { Source } from './files.ts'
 import { quoted, type Session } from './session.ts'
 
@@ -11,6 +8,8 @@ export interface Scan {
   readonly kind: Source['kind']
   readonly compression: string
   readonly files: readonly string[]
+  /** false where a folder of a partition has the name of a column of the files', which DuckDB would put it in place of */
+  readonly isPartitioned: boolean
 }
 
 /**
@@ -21,15 +20,15 @@ export interface Scan {
 const csv = `auto_type_candidates = ['BOOLEAN', 'DOUBLE', 'VARCHAR'], comment = '', skip = 0`
 const json = 'sample_size = -1, maximum_sample_files = 2147483647'
 const readers: Readonly<Record<Source['kind'], (files: string, compression: string) => string>> = {
-  Parquet: (files) => `read_parquet(${files})`,
-  CSV: (files, compression) => `read_csv(${files}, compression = ${compression}, ${csv})`,
-  TSV: (files, compression) => `read_csv(${files}, compression = ${compression}, ${csv}, delim = '\t')`,
-  NDJSON: (files, compression) => `read_json(${files}, compression = ${compression}, ${json})`,
+  Parquet: (files) => `read_parquet(${files}`,
+  CSV: (files, compression) => `read_csv(${files}, compression = ${compression}, ${csv}`,
+  TSV: (files, compression) => `read_csv(${files}, compression = ${compression}, ${csv}, delim = '\t'`,
+  NDJSON: (files, compression) => `read_json(${files}, compression = ${compression}, ${json}`,
 }
 
 /** The table that a scan is in FROM. */
-export function table({ kind, compression, files }: Scan): string {
-  return readers[kind](list(files), quoted(compression))
+export function table({ kind, compression, files, isPartitioned }: Scan): string {
+  return `${readers[kind](list(files), quoted(compression))}${isPartitioned ? '' : ', hive_partitioning = false'})`
 }
 
 export function oneByOne(scans: readonly Scan[]): { file: string; scan: Scan }[] {
@@ -41,17 +40,26 @@ export async function scansOf(session: Session, sources: readonly Source[]): Pro
   const schemas = await parquetSchemas(session, sources)
   const scans = new Map<string, Scan & { files: string[] }>()
   for (const { file, kind, compression } of sources) {
-    if (compression === 'gzip') await assertWhole(file)
+    await assertWhole(file, compression)
     if ((await stat(file)).size === 0) {
       if (kind === 'NDJSON') continue
       throw new Error(`${file}: the file is empty${kind === 'Parquet' ? '' : ', without even a header'}`)
     }
     const key = [kind, compression, schemas.get(file)].join()
-    const scan = scans.get(key) ?? { kind, compression, files: [] }
+    const scan = scans.get(key) ?? { kind, compression, files: [], isPartitioned: false }
     scan.files.push(file)
     scans.set(key, scan)
   }
-  return [...scans.values()]
+  return Promise.all([...scans.values()].map((scan) => partitioned(session, scan)))
+}
+
+async function partitioned(session: Session, scan: Scan): Promise<Scan> {
+  const keys = scan.files.flatMap((file) =>
+    [...file.matchAll(/([^/=]+)=[^/]*\//g)].map(([, key = '']) => key.toLowerCase()),
+  )
+  if (keys.length === 0) return scan
+  const columns = await session.texts(`SELECT lower(column_name) FROM (DESCRIBE FROM ${table(scan)})`).catch((): string[] => [])
+  return { ...scan, isPartitioned: !keys.some((key) => columns.includes(key)) }
 }
 
 async function parquetSchemas(session: Session, sources: readonly Source[]): Promise<Map<string, string>> {
@@ -60,7 +68,7 @@ async function parquetSchemas(session: Session, sources: readonly Source[]): Pro
   const column = `concat_ws(' ', name, type, logical_type::VARCHAR, converted_type::VARCHAR)`
   const sql = `SELECT file_name, string_agg(${column}, ';' ORDER BY ${column})
     FROM parquet_schema(${list(files)}) GROUP BY file_name`
-  const rows = await session.rows(sql).catch(() => [])
+  const rows = await session.rows(sql).catch((): string[] => [])
   return new Map(rows.map(([file, schema]) => [String(file), String(schema)]))
 }
 
@@ -68,17 +76,7 @@ function list(files: readonly string[]): string {
   return `[${files.map((file) => quoted(literally(file))).join(', ')}]`
 }
 
-/** The path as a pattern that matches nothing else. */
+/** The path as a pattern that matches nothing else; DuckDB takes a leading ~ for the home folder. */
 function literally(path: string): string {
-  return path.replace(/[*?[]/g, '[$&]')
-}
-
-/** DuckDB takes a truncated .gz for a complete one. */
-async function assertWhole(file: string): Promise<void> {
-  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
-  try {
-    await pipeline(createReadStream(file), createGunzip(), nowhere)
-  } catch (cause) {
-    throw new Error(`${file}: ${cause instanceof Error ? cause.message : cause}`, { cause })
-  }
+  return path.replace(/[*?[]/g, '[$&]').replace(/^~/, './~')
 }
