@@ -95,6 +95,8 @@ export interface Native {
   /** Fills an empty state; false where the record is not one that `exportState` gives. */
   importState(state: Uint8Array, record: StateRecord): boolean
 
+  /** True for the first thread that asks: settings are the process's, and are read from its environment once. */
+  isFirst(): boolean
   instructionSets(): string[]
   instructionSet(): string
   setInstructionSet(name: string): boolean

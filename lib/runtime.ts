@@ -50,14 +50,16 @@ function setInstructionSet(name: string, value: string): void {
   native.setInstructionSet(value)
 }
 
-/** What each variable sets, once, at the start. */
+/** What each variable sets, once a process: worker threads that load the library later change nothing. */
 const environment: Readonly<Record<string, (name: string, value: string) => void>> = {
   HINGE_EMBEDDING_LOSS_NUM_THREADS: (name, value) =>
     setThreads(name, /^\d+$/.test(value) ? Number(value) : Number.NaN, value),
   HINGE_EMBEDDING_LOSS_INSTRUCTION_SET: setInstructionSet,
 }
 
-for (const [name, set] of Object.entries(environment)) {
-  const value = process.env[name]
-  if (value !== undefined && value !== '') set(name, value)
+if (native.isFirst()) {
+  for (const [name, set] of Object.entries(environment)) {
+    const value = process.env[name]
+    if (value !== undefined && value !== '') set(name, value)
+  }
 }

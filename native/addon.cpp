@@ -3,6 +3,7 @@
 
 #include <napi.h>
 
+#include <atomic>
 #include <string>
 
 #include "hinge_embedding_loss.h"
@@ -119,11 +120,12 @@ struct Call {
   // { index, count }. Where a worker thread is being terminated nothing can be made, and nobody waits for it.
   napi_value report(const hel::OtherLabels& others) const {
     napi_value report = nullptr, index, count;
-    const bool is_made = napi_create_object(env, &report) == napi_ok &&
-                         napi_create_double(env, static_cast<double>(begin + others.first), &index) == napi_ok &&
-                         napi_create_double(env, static_cast<double>(others.count), &count) == napi_ok &&
-                         napi_set_named_property(env, report, "index", index) == napi_ok &&
-                         napi_set_named_property(env, report, "count", count) == napi_ok;
+    const bool is_made =
+        napi_create_object(env, &report) == napi_ok &&
+        napi_create_double(env, static_cast<double>(begin + others.first), &index) == napi_ok &&
+        napi_create_double(env, static_cast<double>(others.count), &count) == napi_ok &&
+        napi_set_named_property(env, report, "index", index) == napi_ok &&
+        napi_set_named_property(env, report, "count", count) == napi_ok;
     return is_made ? report : nullptr;
   }
 };
@@ -138,8 +140,7 @@ napi_value reduce(napi_env env, napi_callback_info info) {
   const hel::OtherLabels others = call.with_input(
       [&](auto* input) { return hel::reduce(sum, input, call.labels, call.n, call.settings); });
   if (call.is_refused(others)) return call.report(others);
-  const size_t counted =
-      call.n - (call.policy == hel::OtherLabelPolicy::kIgnore ? others.count : 0);
+  const size_t counted = call.n - (call.policy == hel::OtherLabelPolicy::kIgnore ? others.count : 0);
   napi_value result;
   napi_create_double(env, sum.round(is_mean ? counted : 1), &result);
   return result;
@@ -271,6 +272,11 @@ Napi::Value import_state(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), is_record);
 }
 
+Napi::Value is_first(const Napi::CallbackInfo& info) {
+  static std::atomic_flag asked;
+  return Napi::Boolean::New(info.Env(), !asked.test_and_set());
+}
+
 Napi::Value instruction_sets(const Napi::CallbackInfo& info) {
   Napi::Array names = Napi::Array::New(info.Env());
   uint32_t length = 0;
@@ -310,6 +316,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("totals", Napi::Function::New<totals>(env));
   exports.Set("exportState", Napi::Function::New<export_state>(env));
   exports.Set("importState", Napi::Function::New<import_state>(env));
+  exports.Set("isFirst", Napi::Function::New<is_first>(env));
   exports.Set("instructionSets", Napi::Function::New<instruction_sets>(env));
   exports.Set("instructionSet", Napi::Function::New<instruction_set>(env));
   exports.Set("setInstructionSet", Napi::Function::New<set_instruction_set>(env));

@@ -164,8 +164,9 @@ bool Totals::is_possible() const {
     return count == 0 ? sum.is_zero() : !sum.is_finite() || std::isfinite(sum.round(count));
   };
   const double loss = sums[1].round(1);
+  const bool is_possible_loss = std::isnan(loss) ? active < negatives : active > 0 ? loss > 0 : loss == 0;
   return has_sum(positives, sums[0]) && has_sum(negatives, sums[1]) && active <= negatives &&
-         (std::isnan(loss) || (active > 0 ? loss > 0 : loss == 0));
+         is_possible_loss;
 }
 
 template <class T>

@@ -1,5 +1,7 @@
 #if defined(__x86_64__)
 
+#include <cstring>
+
 #include "kernels_common.h"
 
 #ifdef __clang__
@@ -23,7 +25,9 @@ __m256i sign_extend(const int8_t* codes) {
   if constexpr (kBytes == 4) {
     return _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes)));
   } else {
-    return _mm256_cvtepi8_epi64(_mm_loadu_si32(codes));
+    int32_t bytes;
+    std::memcpy(&bytes, codes, sizeof bytes);
+    return _mm256_cvtepi8_epi64(_mm_cvtsi32_si128(bytes));
   }
 }
 

@@ -1,4 +1,6 @@
 // What every CPU of the architecture has: SSE2 on x86-64, NEON on arm64.
+#include <cstring>
+
 #include "kernels_common.h"
 
 namespace hinge_embedding_loss::baseline {
@@ -17,7 +19,9 @@ inline __m128d widen_high(__m128 a) { return _mm_cvtps_pd(_mm_movehl_ps(a, a)); 
 template <size_t kBytes>
 __m128i sign_extend(const int8_t* codes) {
   const __m128i zero = _mm_setzero_si128();
-  const __m128i bytes = kBytes == 4 ? _mm_loadu_si32(codes) : _mm_loadu_si16(codes);
+  int32_t low = 0;
+  std::memcpy(&low, codes, kBytes);
+  const __m128i bytes = _mm_cvtsi32_si128(low);
   const __m128i words = _mm_unpacklo_epi16(zero, _mm_unpacklo_epi8(zero, bytes));
   return kBytes == 4 ? words : _mm_unpacklo_epi32(zero, words);
 }

@@ -5,18 +5,18 @@ import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 
 /** DuckDB takes compressed text that breaks off for complete. */
-export async function assertWhole(file: string, compression: string): Promise<void> {
+export async function assertWhole(file: string, compression: string, signal: AbortSignal): Promise<void> {
   try {
-    await checks[compression]?.(file)
+    await checks[compression]?.(file, signal)
   } catch (cause) {
     throw new Error(`${file}: ${cause instanceof Error ? cause.message : cause}`, { cause })
   }
 }
 
-const checks: Readonly<Record<string, (file: string) => Promise<void>>> = {
-  async gzip(file) {
+const checks: Readonly<Record<string, (file: string, signal: AbortSignal) => Promise<void>>> = {
+  async gzip(file, signal) {
     const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
-    await pipeline(createReadStream(file), createGunzip(), nowhere)
+    await pipeline(createReadStream(file), createGunzip(), nowhere, { signal })
   },
 
   async zstd(file) {

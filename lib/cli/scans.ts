@@ -36,11 +36,11 @@ export function oneByOne(scans: readonly Scan[]): { file: string; scan: Scan }[]
 }
 
 /** As few scans as there are kinds of files; files that cannot be read stay for DuckDB to complain of. */
-export async function scansOf(session: Session, sources: readonly Source[]): Promise<Scan[]> {
+export async function scansOf(session: Session, sources: readonly Source[], signal: AbortSignal): Promise<Scan[]> {
   const schemas = await parquetSchemas(session, sources)
   const scans = new Map<string, Scan & { files: string[] }>()
   for (const { file, kind, compression } of sources) {
-    await assertWhole(file, compression)
+    await assertWhole(file, compression, signal)
     if ((await stat(file)).size === 0) {
       if (kind === 'NDJSON') continue
       throw new Error(`${file}: the file is empty${kind === 'Parquet' ? '' : ', without even a header'}`)
@@ -58,7 +58,9 @@ async function partitioned(session: Session, scan: Scan): Promise<Scan> {
     [...file.matchAll(/([^/=]+)=[^/]*\//g)].map(([, key = '']) => key.toLowerCase()),
   )
   if (keys.length === 0) return scan
-  const columns = await session.texts(`SELECT lower(column_name) FROM (DESCRIBE FROM ${table(scan)})`).catch((): string[] => [])
+  const columns = await session
+    .texts(`SELECT lower(column_name) FROM (DESCRIBE FROM ${table(scan)})`)
+    .catch((): string[] => [])
   return { ...scan, isPartitioned: !keys.some((key) => columns.includes(key)) }
 }
 

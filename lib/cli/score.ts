@@ -49,7 +49,7 @@ async function run(paths: readonly string[], options: ScoreOptions, signal: Abor
     const match = (pattern: string) => session.texts(`SELECT file FROM glob(${quoted(pattern)})`)
     const sources = []
     for (const path of paths) sources.push(...(await findSources(path, match)))
-    const scans = await scansOf(session, sources)
+    const scans = await scansOf(session, sources, signal)
     return await totalsOf(session, scans, options, signal)
   } finally {
     endProgress()
