@@ -28,6 +28,7 @@ const prelude = `
 /** Calls without an end. */
 const endless = {
   synchronous: `for (const x = new Float32Array(size);;) { mean(x, 1); none(x, 1); new LossAccumulator().update(x, 1) }`,
+  refused: 'for (const x = new Float32Array(size);;) try { mean(x, 0) } catch {}',
   asynchronous: `
     for (const call of [
       () => mean.forwardAsync(new Float32Array(size), 1),

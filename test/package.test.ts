@@ -66,6 +66,17 @@ describe('the package', () => {
       expect(await succeeds(node(['--eval', script], application))).to.equal(`${manifest.version}\n`)
     })
 
+    it('in a worker thread, and leaves settings as they are', async () => {
+      const script = `
+        const { getNumThreads, setNumThreads } = require('hinge-embedding-loss')
+        const { Worker } = require('node:worker_threads')
+        const before = getNumThreads()
+        setNumThreads(7)
+        new Worker('require("hinge-embedding-loss")', { eval: true }).on('exit', () => console.log(before, getNumThreads()))`
+      const env = { HINGE_EMBEDDING_LOSS_NUM_THREADS: '2' }
+      expect(await succeeds(node(['--eval', script], application, env))).to.equal('2 7\n')
+    })
+
     it('in several worker threads, and after they end', async () => {
       const script = `
         const { Worker, isMainThread } = require('node:worker_threads')
