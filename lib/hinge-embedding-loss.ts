@@ -1,7 +1,7 @@
 import { type InputData, native } from './native.ts'
 import { invalidLabel, type MarginOptions, readLabels, readSettings, type Settings } from './scoring.ts'
 import { type InputTensor, Tensor } from './tensor.ts'
-import { asInput, asOut, type TensorLike } from './tensor-like.ts'
+import { asInput, asLikeInput, asOut, type TensorLike } from './tensor-like.ts'
 import { assertOneOf, assertOptions, describe, inspect, invalidArgument } from './validate.ts'
 
 const reductions = ['none', 'mean', 'sum'] as const
@@ -21,6 +21,17 @@ export interface HingeEmbeddingLossOptions<R extends Reduction = Reduction> exte
 export interface ForwardOptions {
   /** for reduction `'none'`: where the losses go; of the input's dtype and size; may be the input itself */
   out?: InputData | Tensor
+}
+
+export interface GradOptions {
+  /** where the gradients go; of the input's dtype and size; may be the input itself */
+  out?: InputData | Tensor
+}
+
+export interface ValueAndGrad<R extends Reduction = Reduction> {
+  readonly loss: Result<R>
+  /** d loss / d input, of the input's dtype and shape */
+  readonly gradInput: InputTensor
 }
 
 /** In the order that `toString` shows them. */
@@ -59,7 +70,10 @@ function compute(
 ): InputTensor | number {
   const { margin, positiveLabel, negativeLabel, policy } = settings
   const x = asInput('input', input)
-  const out = options === undefined ? undefined : readOut(options, reduction)
+  const out = readOut(options)
+  if (out !== undefined && reduction !== 'none') {
+    throw invalidArgument('ERR_INVALID_ARG_VALUE', 'out', `left out for reduction '${reduction}'`, describe(out))
+  }
   const y = readLabels(label, x, settings)
   if (reduction === 'none') {
     const losses = asOut('out', out, x)
@@ -73,11 +87,75 @@ function compute(
   return result
 }
 
-function readOut(options: ForwardOptions, reduction: Reduction): unknown {
+function differentiate(
+  { settings, reduction }: Loss<Reduction>,
+  input: TensorLike,
+  label: TensorLike,
+  gradOutput: TensorLike = 1,
+  options?: GradOptions,
+): InputTensor {
+  const { margin, positiveLabel, negativeLabel, policy } = settings
+  const x = asInput('input', input)
+  const out = readOut(options)
+  const y = readLabels(label, x, settings)
+  const g = readGradOutput(gradOutput, x, reduction)
+  const gradInput = asOut('out', out, x)
+  const others = native.backward(
+    x.data,
+    y.values,
+    y.dtypes,
+    margin,
+    positiveLabel,
+    negativeLabel,
+    policy,
+    gradInput.data,
+    g,
+    reduction === 'mean',
+  )
+  if (others !== undefined) throw invalidLabel(others, y, settings)
+  return gradInput
+}
+
+function computeBoth(
+  { settings, reduction }: Loss<Reduction>,
+  input: TensorLike,
+  label: TensorLike,
+  options?: GradOptions,
+): { loss: InputTensor | number; gradInput: InputTensor } {
+  const { margin, positiveLabel, negativeLabel, policy } = settings
+  const x = asInput('input', input)
+  const out = readOut(options)
+  const y = readLabels(label, x, settings)
+  const gradInput = asOut('out', out, x)
+  const losses = reduction === 'none' ? asOut('loss', undefined, x) : undefined
+  const value = native.valueAndGrad(
+    x.data,
+    y.values,
+    y.dtypes,
+    margin,
+    positiveLabel,
+    negativeLabel,
+    policy,
+    gradInput.data,
+    losses?.data ?? reduction === 'mean',
+  )
+  if (typeof value === 'object') throw invalidLabel(value, y, settings)
+  return { loss: losses ?? (value as number), gradInput }
+}
+
+function readOut(options: GradOptions | undefined): unknown {
+  if (options === undefined) return undefined
   assertOptions('options', options, ['out'])
   if (Tensor.isTensor(options)) throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options', '{ out }', describe(options))
-  if (options.out === undefined || reduction === 'none') return options.out
-  throw invalidArgument('ERR_INVALID_ARG_VALUE', 'out', `left out for reduction '${reduction}'`, describe(options.out))
+  return options.out
+}
+
+/** One for all elements, or one an element. */
+function readGradOutput(gradOutput: TensorLike, input: InputTensor, reduction: Reduction): InputData | number {
+  if (typeof gradOutput === 'number') return gradOutput
+  if (reduction === 'none') return asLikeInput('gradOutput', gradOutput, input).data
+  const expected = `a number for reduction '${reduction}'`
+  throw invalidArgument('ERR_INVALID_ARG_TYPE', 'gradOutput', expected, describe(gradOutput))
 }
 
 /** The same error, its message headed by the name of the loss it came from. */
@@ -154,6 +232,45 @@ export class HingeEmbeddingLoss<R extends Reduction = 'mean'> extends Callable {
   forward(input: TensorLike, label: TensorLike, options?: ForwardOptions): Result<R> {
     try {
       return compute(this.#loss, input, label, options) as Result<R>
+    } catch (error) {
+      throw headed(error, this.#loss.name)
+    }
+  }
+
+  /**
+   * The gradient of the loss by its input, times `gradOutput`: for the positive label g, for the negative one −g where
+   * x < Δ and 0 where x ≥ Δ (NaN where x is), and 0 for other labels that `otherLabels` lets pass. g is `gradOutput`, for
+   * `'mean'` divided by the number of elements that count, in float64, rounded once to the input's dtype.
+   *
+   * @param input float32 or float64, of any shape
+   * @param label of the input's shape and any numeric dtype, or one number for all elements
+   * @param gradOutput the gradient of what is made of the loss; for `'none'` a tensor like the input or one number for all
+   * elements, for `'mean'` and `'sum'` a number; default 1
+   * @returns a tensor of the input's dtype and shape
+   * @throws as `forward` does; `gradOutput` too is checked for its kind, dtype, shape, and that `out` does not overlap it
+   *
+   * @example
+   * new HingeEmbeddingLoss().backward([0.2, 1.7, 0.4], [1, -1, -1]) // [1/3, 0, -1/3]
+   */
+  backward(input: TensorLike, label: TensorLike, gradOutput?: TensorLike, options?: GradOptions): InputTensor {
+    try {
+      return differentiate(this.#loss, input, label, gradOutput, options)
+    } catch (error) {
+      throw headed(error, this.#loss.name)
+    }
+  }
+
+  /**
+   * What `forward` and `backward` give, in one pass over memory.
+   *
+   * @throws as `forward` does
+   *
+   * @example
+   * const { loss, gradInput } = new HingeEmbeddingLoss().valueAndGrad([0.2, 1.7, 0.4], [1, -1, -1])
+   */
+  valueAndGrad(input: TensorLike, label: TensorLike, options?: GradOptions): ValueAndGrad<R> {
+    try {
+      return computeBoth(this.#loss, input, label, options) as ValueAndGrad<R>
     } catch (error) {
       throw headed(error, this.#loss.name)
     }

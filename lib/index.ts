@@ -2,11 +2,13 @@ export { type ClassTotals, LossAccumulator, type LossAccumulatorJSON, type Negat
 export type { DType, TensorDType } from './dtypes.ts'
 export {
   type ForwardOptions,
+  type GradOptions,
   HingeEmbeddingLoss,
   type HingeEmbeddingLossOptions,
   hingeEmbeddingLoss,
   type Reduction,
   type Result,
+  type ValueAndGrad,
 } from './hinge-embedding-loss.ts'
 export type { InputData, LabelData, OtherLabelPolicy } from './native.ts'
 export { getNumThreads, type RuntimeInfo, runtimeInfo, setNumThreads } from './runtime.ts'

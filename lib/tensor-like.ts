@@ -104,12 +104,25 @@ export function asOut(name: string, out: unknown, input: InputTensor): InputTens
     throw invalidArgument('ERR_INVALID_ARG_TYPE', name, 'a Tensor or a typed array', describe(out))
   }
   const target = Tensor.isTensor(out) ? out : ofData(name, out, out.length === input.size ? input.shape : undefined)
-  if (target.dtype !== input.dtype) {
-    throw invalidArgument('ERR_INVALID_ARG_TYPE', name, `of the dtype of input, ${input.dtype}`, target.dtype)
+  return assertLikeInput(name, target, input)
+}
+
+/** @returns `value` as a tensor like `input`, in whose dtype plain numbers are read */
+export function asLikeInput(name: string, value: unknown, input: InputTensor): InputTensor {
+  return assertLikeInput(
+    name,
+    Array.isArray(value) ? fromNested(name, value, input.dtype) : asTensor(name, value),
+    input,
+  )
+}
+
+function assertLikeInput(name: string, tensor: Tensor, input: InputTensor): InputTensor {
+  if (tensor.dtype !== input.dtype) {
+    throw invalidArgument('ERR_INVALID_ARG_TYPE', name, `of the dtype of input, ${input.dtype}`, tensor.dtype)
   }
-  assertSameShape(name, target.shape, 'input', input.shape)
-  assertUnchanged(name, target)
-  return target as InputTensor
+  assertSameShape(name, tensor.shape, 'input', input.shape)
+  assertUnchanged(name, tensor)
+  return tensor as InputTensor
 }
 
 /** What other libraries call these dtypes. Their tensors say how the elements are meant: float16 lies in a Uint16Array. */
