@@ -70,10 +70,7 @@ function compute(
 ): InputTensor | number {
   const { margin, positiveLabel, negativeLabel, policy } = settings
   const x = asInput('input', input)
-  const out = readOut(options)
-  if (out !== undefined && reduction !== 'none') {
-    throw invalidArgument('ERR_INVALID_ARG_VALUE', 'out', `left out for reduction '${reduction}'`, describe(out))
-  }
+  const out = options === undefined ? undefined : readLossesOut(options, reduction)
   const y = readLabels(label, x, settings)
   if (reduction === 'none') {
     const losses = asOut('out', out, x)
@@ -96,7 +93,7 @@ function differentiate(
 ): InputTensor {
   const { margin, positiveLabel, negativeLabel, policy } = settings
   const x = asInput('input', input)
-  const out = readOut(options)
+  const out = options === undefined ? undefined : readOut(options)
   const y = readLabels(label, x, settings)
   const g = readGradOutput(gradOutput, x, reduction)
   const gradInput = asOut('out', out, x)
@@ -124,7 +121,7 @@ function computeBoth(
 ): { loss: InputTensor | number; gradInput: InputTensor } {
   const { margin, positiveLabel, negativeLabel, policy } = settings
   const x = asInput('input', input)
-  const out = readOut(options)
+  const out = options === undefined ? undefined : readOut(options)
   const y = readLabels(label, x, settings)
   const gradInput = asOut('out', out, x)
   const losses = reduction === 'none' ? asOut('loss', undefined, x) : undefined
@@ -143,11 +140,16 @@ function computeBoth(
   return { loss: losses ?? (value as number), gradInput }
 }
 
-function readOut(options: GradOptions | undefined): unknown {
-  if (options === undefined) return undefined
+function readOut(options: GradOptions): unknown {
   assertOptions('options', options, ['out'])
   if (Tensor.isTensor(options)) throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options', '{ out }', describe(options))
   return options.out
+}
+
+function readLossesOut(options: ForwardOptions, reduction: Reduction): unknown {
+  const out = readOut(options)
+  if (out === undefined || reduction === 'none') return out
+  throw invalidArgument('ERR_INVALID_ARG_VALUE', 'out', `left out for reduction '${reduction}'`, describe(out))
 }
 
 /** One for all elements, or one an element. */

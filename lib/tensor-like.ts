@@ -1,4 +1,4 @@
-import { classes, type DType, dtypeOf, dtypes, floatDTypes, isTypedArray, type TensorDType } from './dtypes.ts'
+import { classes, type DType, dtypeOf, dtypes, isFloat, isTypedArray, type TensorDType } from './dtypes.ts'
 import type { LabelData } from './native.ts'
 import {
   assertAttached,
@@ -92,7 +92,7 @@ export function asTensor(name: string, value: unknown): Tensor {
 /** @returns `value` as a tensor of float32 or float64 */
 export function asInput(name: string, value: unknown): InputTensor {
   const tensor = asTensor(name, value)
-  if (floatDTypes.includes(tensor.dtype)) return tensor as InputTensor
+  if (isFloat(tensor.dtype)) return tensor as InputTensor
   const expected = `a tensor of float32 or float64, as tensor(data, { dtype: 'float32' }) makes it`
   throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, tensor.dtype)
 }
@@ -274,7 +274,7 @@ const isBig = (dtype: TensorDType) => dtype === 'int64' || dtype === 'uint64'
 
 /** Writes `value` at `index`: floats round; false where `value` is not an integer of an integer dtype. */
 function store(data: LabelData, dtype: TensorDType, index: number, value: number | bigint): boolean {
-  if (floatDTypes.includes(dtype)) {
+  if (isFloat(dtype)) {
     data[index] = Number(value)
     return true
   }

@@ -139,7 +139,8 @@ template <class E>
 struct Padded {
   E values[kStep];
   Padded(Stream<E> from, size_t i, size_t n) {
-    for (size_t j = 0; j < kStep; j++) values[j] = i + j < n ? from.data[i + j] : from.padding;
+    for (size_t j = 0; j < kStep; j++) values[j] = from.padding;
+    for (size_t j = 0; i + j < n; j++) values[j] = from.data[i + j];
   }
 };
 
