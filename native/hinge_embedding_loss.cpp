@@ -60,13 +60,13 @@ bool encode(int8_t* codes, const Constant* label, size_t, size_t n, const Settin
   return code == 0;
 }
 
-// Blocks after the first begin on a cache line: a vector that straddles two costs twice, and cannot be
-// streamed.
+// Blocks begin on a cache line, but for a short one before them: a vector that straddles two costs twice, and
+// cannot be streamed.
 template <class T>
 size_t block_length(const T* first, size_t left) {
   if (left <= kBlock) return left;
   const size_t misaligned = reinterpret_cast<uintptr_t>(first) % 64 / sizeof(T);
-  return kBlock - misaligned;
+  return misaligned == 0 ? kBlock : 64 / sizeof(T) - misaligned;
 }
 
 // Calls visit(input, labels, n, index of the first) for each block of [begin, end), with labels of +1 and −1

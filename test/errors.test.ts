@@ -14,6 +14,7 @@ import {
   LossAccumulator,
   setNumThreads,
   Tensor,
+  type TensorLike,
   tensor,
 } from '../lib/index.ts'
 
@@ -637,17 +638,25 @@ describe('errors', () => {
           const call = asLabel ? () => none.forward(thief, victim) : () => none.forward(victim, thief)
           survives(() => call().size, 1_000_000)
 
-          const again = resizable(4_000_000, 8_000_000)
-          const out = new Float32Array(again, 0, 1_000_000)
-          const outThief = {
-            shape: [1_000_000],
-            get data() {
-              take(out, again)
-              return new Float32Array(1_000_000)
-            },
+          const ones = new Float32Array(1_000_000).fill(1)
+          for (const call of [
+            (out: Float32Array, thief: TensorLike) => none.forward(thief, 1, { out }),
+            (out: Float32Array, thief: TensorLike) => none.forward(ones, thief, { out }),
+            (out: Float32Array, thief: TensorLike) => none.backward(ones, 1, thief, { out }),
+            (out: Float32Array, thief: TensorLike) => none.backward(out, 1, thief),
+            (out: Float32Array, thief: TensorLike) => mean.valueAndGrad(thief, 1, { out }).gradInput,
+          ]) {
+            const again = resizable(4_000_000, 8_000_000)
+            const out = new Float32Array(again, 0, 1_000_000)
+            const outThief = {
+              shape: [1_000_000],
+              get data() {
+                take(out, again)
+                return ones
+              },
+            }
+            survives(() => call(out, outThief).size, 1_000_000)
           }
-          survives(() => none.forward(outThief, 1, { out }).size, 1_000_000)
-          survives(() => none.forward(new Float32Array(1_000_000), outThief, { out }).size, 1_000_000)
         }
       }
       const memory = resizable(4_000_000, 4_000_000)
