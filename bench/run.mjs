@@ -78,8 +78,10 @@ const benchmarks = {
       () => mean(input, codes),
       () => none.forward(input, label, { out }),
       () => out.set(input),
+      () => mean.backward(input, label, 1, { out }),
+      () => mean.valueAndGrad(input, label, { out }),
     ]
-    const [memcmp, ours, int8, forward, set] = least(runs)
+    const [memcmp, ours, int8, forward, set, backward, both] = least(runs)
     setNumThreads(2)
     const [two] = least([runs[1]])
     setNumThreads(1)
@@ -87,6 +89,8 @@ const benchmarks = {
       row('float32 mean, 64 M / memcmp', ours / memcmp, { target: 1.06 }),
       row('int8 labels / float32 labels, 64 M', int8 / ours, { target: 0.75 }),
       row('none with out, 64 M / out.set(input)', forward / set, { target: 1.6 }),
+      row('backward with out, 64 M / out.set(input)', backward / set, { target: 1.6 }),
+      row('valueAndGrad, 64 M / forward, then backward', both / (ours + backward), { target: 0.75 }),
       row('float32 mean, 64 M, 1 thread / 2 threads', ours / two),
     ]
   },

@@ -28,7 +28,11 @@ const codes = Object.fromEntries(dtypes.map((dtype, code) => [dtype, code])) as 
 export function dtypesCode(input: TensorDType, label: TensorDType): number {
   return codes[input] + dtypes.length * codes[label]
 }
-export const floatDTypes: readonly string[] = ['float32', 'float64'] satisfies DType[]
+
+/** Compared by hand: searching a list costs more. */
+export function isFloat(dtype: TensorDType): dtype is DType {
+  return dtype === 'float32' || dtype === 'float64'
+}
 
 /** The name of a typed array's class, undefined for all else: it cannot be forged, and knows the arrays of other realms. */
 const tagOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Int8Array.prototype), Symbol.toStringTag)?.get as (

@@ -2,7 +2,7 @@ import { type InputData, native } from './native.ts'
 import { invalidLabel, type MarginOptions, readLabels, readSettings, type Settings } from './scoring.ts'
 import { type AsyncOptions, accumulateInSlices, inSlices } from './slices.ts'
 import { assertUnchanged, type InputTensor, Tensor } from './tensor.ts'
-import { asInput, asOut, type TensorLike } from './tensor-like.ts'
+import { asInput, asLikeInput, asOut, type TensorLike } from './tensor-like.ts'
 import { assertOneOf, assertOptions, assertSignal, describe, inspect, invalidArgument } from './validate.ts'
 
 const reductions = ['none', 'mean', 'sum'] as const
@@ -25,6 +25,17 @@ export interface ForwardOptions {
 }
 
 export interface ForwardAsyncOptions extends ForwardOptions, AsyncOptions {}
+
+export interface GradOptions {
+  /** where the gradients go; of the input's dtype and size; may be the input itself */
+  out?: InputData | Tensor
+}
+
+export interface ValueAndGrad<R extends Reduction = Reduction> {
+  readonly loss: Result<R>
+  /** d loss / d input, of the input's dtype and shape */
+  readonly gradInput: InputTensor
+}
 
 /** In the order that `toString` shows them. */
 const optionNames = ['margin', 'reduction', 'positiveLabel', 'negativeLabel', 'otherLabels', 'name'] as const
@@ -62,7 +73,7 @@ function compute(
 ): InputTensor | number {
   const { margin, positiveLabel, negativeLabel, policy } = settings
   const x = asInput('input', input)
-  const out = options === undefined ? undefined : readOut(options, reduction, ['out'])
+  const out = options === undefined ? undefined : readLossesOut(options, reduction, ['out'])
   const y = readLabels(label, x, settings)
   if (reduction === 'none') {
     const losses = asOut('out', out, x)
@@ -83,7 +94,7 @@ async function computeInSlices(
   options: ForwardAsyncOptions = {},
 ): Promise<InputTensor | number> {
   const x = asInput('input', input)
-  const out = readOut(options, reduction, ['out', 'signal'])
+  const out = readLossesOut(options, reduction, ['out', 'signal'])
   const { signal } = options
   assertSignal('signal', signal)
   const y = readLabels(label, x, settings)
@@ -103,11 +114,80 @@ async function computeInSlices(
   return reduction === 'mean' ? mean : sum
 }
 
-function readOut(options: ForwardOptions, reduction: Reduction, known: readonly string[]): unknown {
+function differentiate(
+  { settings, reduction }: Loss<Reduction>,
+  input: TensorLike,
+  label: TensorLike,
+  gradOutput: TensorLike = 1,
+  options?: GradOptions,
+): InputTensor {
+  const { margin, positiveLabel, negativeLabel, policy } = settings
+  const x = asInput('input', input)
+  const out = options === undefined ? undefined : readOut(options, ['out'])
+  const y = readLabels(label, x, settings)
+  const g = readGradOutput(gradOutput, x, reduction)
+  const gradInput = asOut('out', out, x)
+  const others = native.backward(
+    x.data,
+    y.values,
+    y.dtypes,
+    margin,
+    positiveLabel,
+    negativeLabel,
+    policy,
+    gradInput.data,
+    g,
+    reduction === 'mean',
+  )
+  if (others !== undefined) throw invalidLabel(others, y, settings)
+  return gradInput
+}
+
+function computeBoth(
+  { settings, reduction }: Loss<Reduction>,
+  input: TensorLike,
+  label: TensorLike,
+  options?: GradOptions,
+): { loss: InputTensor | number; gradInput: InputTensor } {
+  const { margin, positiveLabel, negativeLabel, policy } = settings
+  const x = asInput('input', input)
+  const out = options === undefined ? undefined : readOut(options, ['out'])
+  const y = readLabels(label, x, settings)
+  const gradInput = asOut('out', out, x)
+  const losses = reduction === 'none' ? asOut('loss', undefined, x) : undefined
+  const value = native.valueAndGrad(
+    x.data,
+    y.values,
+    y.dtypes,
+    margin,
+    positiveLabel,
+    negativeLabel,
+    policy,
+    gradInput.data,
+    losses?.data ?? reduction === 'mean',
+  )
+  if (typeof value === 'object') throw invalidLabel(value, y, settings)
+  return { loss: losses ?? (value as number), gradInput }
+}
+
+function readOut(options: GradOptions, known: readonly string[]): unknown {
   assertOptions('options', options, known)
   if (Tensor.isTensor(options)) throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options', '{ out }', describe(options))
-  if (options.out === undefined || reduction === 'none') return options.out
-  throw invalidArgument('ERR_INVALID_ARG_VALUE', 'out', `left out for reduction '${reduction}'`, describe(options.out))
+  return options.out
+}
+
+function readLossesOut(options: ForwardOptions, reduction: Reduction, known: readonly string[]): unknown {
+  const out = readOut(options, known)
+  if (out === undefined || reduction === 'none') return out
+  throw invalidArgument('ERR_INVALID_ARG_VALUE', 'out', `left out for reduction '${reduction}'`, describe(out))
+}
+
+/** One for all elements, or one an element. */
+function readGradOutput(gradOutput: TensorLike, input: InputTensor, reduction: Reduction): InputData | number {
+  if (typeof gradOutput === 'number') return gradOutput
+  if (reduction === 'none') return asLikeInput('gradOutput', gradOutput, input).data
+  const expected = `a number for reduction '${reduction}'`
+  throw invalidArgument('ERR_INVALID_ARG_TYPE', 'gradOutput', expected, describe(gradOutput))
 }
 
 /** The same error, its message headed by the name of the loss it came from. */
@@ -206,6 +286,45 @@ export class HingeEmbeddingLoss<R extends Reduction = 'mean'> extends Callable {
       return (await computeInSlices(this.#loss, input, label, options)) as Result<R>
     } catch (error) {
       throw error === options?.signal?.reason ? error : headed(error, this.#loss.name)
+    }
+  }
+
+  /**
+   * The gradient of the loss by its input, times `gradOutput`: for the positive label g, for the negative one −g where
+   * x < Δ and 0 where x ≥ Δ (NaN where x is), and 0 for other labels that `otherLabels` lets pass. g is `gradOutput`, for
+   * `'mean'` divided by the number of elements that count, in float64, rounded once to the input's dtype.
+   *
+   * @param input float32 or float64, of any shape
+   * @param label of the input's shape and any numeric dtype, or one number for all elements
+   * @param gradOutput the gradient of what is made of the loss; for `'none'` a tensor like the input or one number for all
+   * elements, for `'mean'` and `'sum'` a number; default 1
+   * @returns a tensor of the input's dtype and shape
+   * @throws as `forward` does; `gradOutput` too is checked for its kind, dtype, shape, and that `out` does not overlap it
+   *
+   * @example
+   * new HingeEmbeddingLoss().backward([0.2, 1.7, 0.4], [1, -1, -1]) // [1/3, 0, -1/3]
+   */
+  backward(input: TensorLike, label: TensorLike, gradOutput?: TensorLike, options?: GradOptions): InputTensor {
+    try {
+      return differentiate(this.#loss, input, label, gradOutput, options)
+    } catch (error) {
+      throw headed(error, this.#loss.name)
+    }
+  }
+
+  /**
+   * What `forward` and `backward` give, in one pass over memory.
+   *
+   * @throws as `forward` does
+   *
+   * @example
+   * const { loss, gradInput } = new HingeEmbeddingLoss().valueAndGrad([0.2, 1.7, 0.4], [1, -1, -1])
+   */
+  valueAndGrad(input: TensorLike, label: TensorLike, options?: GradOptions): ValueAndGrad<R> {
+    try {
+      return computeBoth(this.#loss, input, label, options) as ValueAndGrad<R>
+    } catch (error) {
+      throw headed(error, this.#loss.name)
     }
   }
 

@@ -3,11 +3,13 @@ export type { DType, TensorDType } from './dtypes.ts'
 export {
   type ForwardAsyncOptions,
   type ForwardOptions,
+  type GradOptions,
   HingeEmbeddingLoss,
   type HingeEmbeddingLossOptions,
   hingeEmbeddingLoss,
   type Reduction,
   type Result,
+  type ValueAndGrad,
 } from './hinge-embedding-loss.ts'
 export type { InputData, LabelData, OtherLabelPolicy } from './native.ts'
 export { getNumThreads, type RuntimeInfo, runtimeInfo, setNumThreads } from './runtime.ts'

@@ -84,6 +84,31 @@ export interface Native {
     begin?: number,
     end?: number,
   ): undefined | OtherLabels
+  /** `out` is of the input's dtype and length, as is a `gradOutput` that is not one number for all. */
+  backward(
+    input: InputData,
+    label: LabelData | number,
+    dtypes: number,
+    margin: number,
+    positiveLabel: number,
+    negativeLabel: number,
+    policy: number,
+    out: InputData,
+    gradOutput: InputData | number,
+    mean: boolean,
+  ): undefined | OtherLabels
+  /** Gradients go to `out`, and either losses to `losses`, or their sum or mean is what it gives. */
+  valueAndGrad(
+    input: InputData,
+    label: LabelData | number,
+    dtypes: number,
+    margin: number,
+    positiveLabel: number,
+    negativeLabel: number,
+    policy: number,
+    out: InputData,
+    lossesOrMean: InputData | boolean,
+  ): undefined | number | OtherLabels
   accumulate: Accumulate
   /** Only the totals of all elements are then right in `state`; it takes less time. */
   accumulateUnclassed: Accumulate

@@ -1,4 +1,4 @@
-import { classes, type DType, dtypeOf, dtypes, floatDTypes, isTypedArray, type TensorDType } from './dtypes.ts'
+import { classes, type DType, dtypeOf, dtypes, isFloat, isTypedArray, type TensorDType } from './dtypes.ts'
 import type { LabelData } from './native.ts'
 import {
   assertAttached,
@@ -92,7 +92,7 @@ export function asTensor(name: string, value: unknown): Tensor {
 /** @returns `value` as a tensor of float32 or float64 */
 export function asInput(name: string, value: unknown): InputTensor {
   const tensor = asTensor(name, value)
-  if (floatDTypes.includes(tensor.dtype)) return tensor as InputTensor
+  if (isFloat(tensor.dtype)) return tensor as InputTensor
   const expected = `a tensor of float32 or float64, as tensor(data, { dtype: 'float32' }) makes it`
   throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, tensor.dtype)
 }
@@ -104,12 +104,25 @@ export function asOut(name: string, out: unknown, input: InputTensor): InputTens
     throw invalidArgument('ERR_INVALID_ARG_TYPE', name, 'a Tensor or a typed array', describe(out))
   }
   const target = Tensor.isTensor(out) ? out : ofData(name, out, out.length === input.size ? input.shape : undefined)
-  if (target.dtype !== input.dtype) {
-    throw invalidArgument('ERR_INVALID_ARG_TYPE', name, `of the dtype of input, ${input.dtype}`, target.dtype)
+  return assertLikeInput(name, target, input)
+}
+
+/** @returns `value` as a tensor like `input`, in whose dtype plain numbers are read */
+export function asLikeInput(name: string, value: unknown, input: InputTensor): InputTensor {
+  return assertLikeInput(
+    name,
+    Array.isArray(value) ? fromNested(name, value, input.dtype) : asTensor(name, value),
+    input,
+  )
+}
+
+function assertLikeInput(name: string, tensor: Tensor, input: InputTensor): InputTensor {
+  if (tensor.dtype !== input.dtype) {
+    throw invalidArgument('ERR_INVALID_ARG_TYPE', name, `of the dtype of input, ${input.dtype}`, tensor.dtype)
   }
-  assertSameShape(name, target.shape, 'input', input.shape)
-  assertUnchanged(name, target.data, target.size)
-  return target as InputTensor
+  assertSameShape(name, tensor.shape, 'input', input.shape)
+  assertUnchanged(name, tensor.data, tensor.size)
+  return tensor as InputTensor
 }
 
 /** What other libraries call these dtypes. Their tensors say how the elements are meant: float16 lies in a Uint16Array. */
@@ -265,7 +278,7 @@ const isBig = (dtype: TensorDType) => dtype === 'int64' || dtype === 'uint64'
 
 /** Writes `value` at `index`: floats round; false where `value` is not an integer of an integer dtype. */
 function store(data: LabelData, dtype: TensorDType, index: number, value: number | bigint): boolean {
-  if (floatDTypes.includes(dtype)) {
+  if (isFloat(dtype)) {
     data[index] = Number(value)
     return true
   }

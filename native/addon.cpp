@@ -14,12 +14,12 @@ namespace {
 
 namespace hel = hinge_embedding_loss;
 
-constexpr char kMemoryChanged[] = "input, label or out changed while the call was being prepared";
+constexpr char kMemoryChanged[] = "input, label, out or gradOutput changed while the call was being prepared";
 
 // A typed array. What it has as elements costs more to ask than all the rest, so lib/ says it.
 struct View {
-  size_t length;
-  void* data;
+  size_t length = 0;
+  void* data = nullptr;
 
   bool from(napi_env env, napi_value value) {
     return napi_get_typedarray_info(env, value, nullptr, &length, &data, nullptr, nullptr) == napi_ok;
@@ -39,9 +39,9 @@ napi_value throw_error(napi_env env, const char* message) {
 }
 
 // (input, label, dtypes, margin, positiveLabel, negativeLabel, policy, …): what every call over elements
-// begins with. Where begin and end follow, it is about the elements between them only.
+// begins with.
 struct Call {
-  static constexpr size_t kArguments = 8;
+  static constexpr size_t kArguments = 10;  // those left out are undefined
 
   napi_env env;
   napi_value arguments[kArguments];
@@ -57,13 +57,12 @@ struct Call {
   bool unpack(napi_env environment, napi_callback_info info) {
     env = environment;
     size_t count = kArguments;
-    if (napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr) != napi_ok || count < kArguments)
-      return false;
-    return input.from(env, arguments[0]) && unpack_labels(arguments[1], arguments[2]) &&
+    return napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr) == napi_ok &&
+           input.from(env, arguments[0]) && unpack_labels(arguments[1], arguments[2]) &&
            napi_get_value_double(env, arguments[3], &settings.margin) == napi_ok &&
            napi_get_value_int32(env, arguments[4], &settings.positive_label) == napi_ok &&
            napi_get_value_int32(env, arguments[5], &settings.negative_label) == napi_ok &&
-           unpack_policy(arguments[6]) && (count == kArguments || unpack_slice(info));
+           unpack_policy(arguments[6]);
   }
 
   bool unpack_policy(napi_value value) {
@@ -88,14 +87,11 @@ struct Call {
     return napi_get_value_double(env, value, &labels.constant) == napi_ok;
   }
 
-  // Asks for all arguments once more, which spares the other calls the two.
-  bool unpack_slice(napi_callback_info info) {
-    napi_value all[kArguments + 2];
-    size_t count = std::size(all);
+  // (…, begin, end): about the elements between them only; about all where they are left out.
+  bool unpack_slice() {
     int64_t from, to;
-    if (napi_get_cb_info(env, info, &count, all, nullptr, nullptr) != napi_ok ||
-        napi_get_value_int64(env, all[kArguments], &from) != napi_ok ||
-        napi_get_value_int64(env, all[kArguments + 1], &to) != napi_ok || from < 0 || to < from ||
+    if (napi_get_value_int64(env, arguments[8], &from) != napi_ok) return true;
+    if (napi_get_value_int64(env, arguments[9], &to) != napi_ok || from < 0 || to < from ||
         static_cast<size_t>(to) > n) {
       return false;
     }
@@ -107,6 +103,42 @@ struct Call {
 
   static size_t bytes_of(hel::LabelType type) { return kElementBytes[static_cast<size_t>(type)]; }
 
+  // A typed array of the input's length and dtype.
+  bool unpack_like_input(size_t index, View& view) const {
+    return view.from(env, arguments[index]) && view.length == input.length;
+  }
+
+  bool unpack_bool(size_t index, bool& value) const {
+    return napi_get_value_bool(env, arguments[index], &value) == napi_ok;
+  }
+
+  // Throws where `out` cannot be written without changing what is still to be read.
+  bool refuses_overlap(const View& out, const View& grad_output = {}) const {
+    const size_t bytes = input.length * bytes_of(input_type);
+    const char* expected = nullptr;
+    if (out.data != input.data && out.overlaps(input.data, bytes, bytes)) {
+      expected = "out must be the input itself or memory apart from it, got overlapping memory";
+    } else if (out.overlaps(label.data, label_bytes, bytes)) {
+      expected = "out must be memory apart from label, got overlapping memory";
+    } else if (out.overlaps(grad_output.data, grad_output.data == nullptr ? 0 : bytes, bytes)) {
+      expected = "out must be memory apart from gradOutput, got overlapping memory";
+    }
+    if (expected != nullptr) napi_throw_range_error(env, "ERR_INVALID_ARG_VALUE", expected);
+    return expected != nullptr;
+  }
+
+  uint64_t counted(uint64_t others) const {
+    return n - (policy == hel::OtherLabelPolicy::kIgnore ? others : 0);
+  }
+
+  // What each element's gradient is multiplied with.
+  double factor(double grad_output, bool is_mean) const {
+    if (!is_mean) return grad_output;
+    const bool has_masks = policy == hel::OtherLabelPolicy::kIgnore;
+    const uint64_t others = has_masks ? hel::count_others(labels, n, settings) : 0;
+    return grad_output / static_cast<double>(counted(others));
+  }
+
   template <class Use>
   hel::OtherLabels with_input(const Use& use) const {
     return input_type == hel::LabelType::kFloat32 ? use(static_cast<float*>(input.data) + begin)
@@ -115,6 +147,12 @@ struct Call {
 
   bool is_refused(const hel::OtherLabels& others) const {
     return others.count > 0 && policy == hel::OtherLabelPolicy::kError;
+  }
+
+  napi_value value(const hel::ExactSum& sum, bool is_mean, const hel::OtherLabels& others) const {
+    napi_value value;
+    napi_create_double(env, sum.round(is_mean ? counted(others.count) : 1), &value);
+    return value;
   }
 
   // { index, count }. Where a worker thread is being terminated nothing can be made, and nobody waits for it.
@@ -133,39 +171,66 @@ struct Call {
 napi_value reduce(napi_env env, napi_callback_info info) {
   Call call;
   bool is_mean;
-  if (!call.unpack(env, info) || napi_get_value_bool(env, call.arguments[7], &is_mean) != napi_ok) {
-    return throw_error(env, kMemoryChanged);
-  }
+  if (!call.unpack(env, info) || !call.unpack_bool(7, is_mean)) return throw_error(env, kMemoryChanged);
   hel::ExactSum sum;
   const hel::OtherLabels others = call.with_input(
       [&](auto* input) { return hel::reduce(sum, input, call.labels, call.n, call.settings); });
-  if (call.is_refused(others)) return call.report(others);
-  const size_t counted = call.n - (call.policy == hel::OtherLabelPolicy::kIgnore ? others.count : 0);
-  napi_value result;
-  napi_create_double(env, sum.round(is_mean ? counted : 1), &result);
-  return result;
+  return call.is_refused(others) ? call.report(others) : call.value(sum, is_mean, others);
 }
 
 napi_value forward(napi_env env, napi_callback_info info) {
   Call call;
   View out;
-  if (!call.unpack(env, info) || !out.from(env, call.arguments[7]) || out.length != call.input.length) {
+  if (!call.unpack(env, info) || !call.unpack_like_input(7, out) || !call.unpack_slice())
     return throw_error(env, kMemoryChanged);
-  }
-  const size_t bytes = call.input.length * Call::bytes_of(call.input_type);
-  const bool is_partly_input = out.data != call.input.data && out.overlaps(call.input.data, bytes, bytes);
-  if (is_partly_input || out.overlaps(call.label.data, call.label_bytes, bytes)) {
-    napi_throw_range_error(
-        env, "ERR_INVALID_ARG_VALUE",
-        is_partly_input ? "out must be the input itself or memory apart from it, got overlapping memory"
-                        : "out must be memory apart from label, got overlapping memory");
-    return nullptr;
-  }
+  if (call.refuses_overlap(out)) return nullptr;
   const hel::OtherLabels others = call.with_input([&](auto* input) {
     return hel::forward(static_cast<decltype(input)>(out.data) + call.begin, input, call.labels, call.n,
                         call.settings);
   });
   return call.is_refused(others) ? call.report(others) : nullptr;
+}
+
+// (…, out, gradOutput, isMean)
+napi_value backward(napi_env env, napi_callback_info info) {
+  Call call;
+  View out, grad_output;
+  double constant = 0;
+  bool is_mean;
+  if (!call.unpack(env, info) || !call.unpack_like_input(7, out) || !call.unpack_bool(9, is_mean) ||
+      !(napi_get_value_double(env, call.arguments[8], &constant) == napi_ok ||
+        call.unpack_like_input(8, grad_output))) {
+    return throw_error(env, kMemoryChanged);
+  }
+  if (call.refuses_overlap(out, grad_output)) return nullptr;
+  const double factor = call.factor(constant, is_mean);
+  const hel::OtherLabels others = call.with_input([&]<class T>(T* input) {
+    const hel::Gradients<T> gradients{static_cast<T*>(out.data), static_cast<T*>(grad_output.data),
+                                      static_cast<T>(factor)};
+    return hel::backward(gradients, input, call.labels, call.n, call.settings);
+  });
+  return call.is_refused(others) ? call.report(others) : nullptr;
+}
+
+// (…, out, losses or isMean)
+napi_value value_and_grad(napi_env env, napi_callback_info info) {
+  Call call;
+  View out, losses;
+  bool is_mean = false;
+  if (!call.unpack(env, info) || !call.unpack_like_input(7, out)) return throw_error(env, kMemoryChanged);
+  const bool is_reduced = call.unpack_bool(8, is_mean);
+  if (!is_reduced && !call.unpack_like_input(8, losses)) return throw_error(env, kMemoryChanged);
+  if (call.refuses_overlap(out)) return nullptr;
+  const double factor = call.factor(1, is_mean);
+  hel::ExactSum sum;
+  const hel::OtherLabels others = call.with_input([&]<class T>(T* input) {
+    const hel::Gradients<T> gradients{static_cast<T*>(out.data), nullptr, static_cast<T>(factor)};
+    return is_reduced ? hel::reduce(sum, input, call.labels, call.n, call.settings, gradients)
+                      : hel::forward(static_cast<T*>(losses.data), input, call.labels, call.n, call.settings,
+                                     gradients);
+  });
+  if (call.is_refused(others)) return call.report(others);
+  return is_reduced ? call.value(sum, is_mean, others) : nullptr;
 }
 
 hel::Totals* totals_of(napi_env env, napi_value value) {
@@ -180,7 +245,8 @@ template <class Add>
 napi_value add_to_state(napi_env env, napi_callback_info info, const Add& add) {
   Call call;
   hel::Totals* totals;
-  if (!call.unpack(env, info) || (totals = totals_of(env, call.arguments[7])) == nullptr) {
+  if (!call.unpack(env, info) || !call.unpack_slice() ||
+      (totals = totals_of(env, call.arguments[7])) == nullptr) {
     return throw_error(env, kMemoryChanged);
   }
   hel::Totals part;
@@ -306,6 +372,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   const napi_property_descriptor calls[] = {
       {"reduce", nullptr, reduce, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"forward", nullptr, forward, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"backward", nullptr, backward, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"valueAndGrad", nullptr, value_and_grad, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"accumulate", nullptr, accumulate, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"accumulateUnclassed", nullptr, accumulate_unclassed, nullptr, nullptr, nullptr, napi_enumerable,
        nullptr},

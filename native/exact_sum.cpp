@@ -12,8 +12,8 @@ namespace {
 constexpr int kLowestExponent = -1074;  // every finite double is an integer times 2^−1074
 constexpr int kDigitsMax = 538;         // hexadecimal ones, below 2^1077
 
-// Each deposit moves a limb by less than 2^32, so 2^30 of them stay below 2^63.
-constexpr uint32_t kDepositsMax = 1u << 30;
+// Each deposit moves a limb by less than 2^32, so 2^29 of them stay below 2^61, and two such sums merge.
+constexpr uint32_t kDepositsMax = 1u << 29;
 
 }  // namespace
 
@@ -122,12 +122,10 @@ void ExactSum::propagate() {
 
 void ExactSum::merge(const ExactSum& other) {
   if (other.spilled_) {
-    ExactSum carried = other;
-    carried.propagate();
     spill();
-    propagate();
-    for (int i = 0; i < kLimbs; i++) limbs_[i] += carried.limbs_[i];
-    pending_ = 1;
+    for (int i = 0; i < kLimbs; i++) limbs_[i] += other.limbs_[i];
+    pending_ += other.pending_ + 1;  // the digits that other has beside its deposits are one more
+    if (pending_ > kDepositsMax) propagate();
   }
   special_ += other.special_;
   add(other.head_);

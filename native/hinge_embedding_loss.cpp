@@ -1,6 +1,7 @@
 #include "hinge_embedding_loss.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <mutex>
@@ -59,25 +60,27 @@ bool encode(int8_t* codes, const Constant* label, size_t, size_t n, const Settin
   return code == 0;
 }
 
-// Blocks after the first begin on a cache line of the input: a vector that straddles two costs twice.
+// Blocks begin on a cache line, but for a short one before them: a vector that straddles two costs twice, and
+// cannot be streamed.
 template <class T>
-size_t block_length(const T* input, size_t left) {
+size_t block_length(const T* first, size_t left) {
   if (left <= kBlock) return left;
-  const size_t misaligned = reinterpret_cast<uintptr_t>(input) % 64 / sizeof(T);
-  return kBlock - misaligned;
+  const size_t misaligned = reinterpret_cast<uintptr_t>(first) % 64 / sizeof(T);
+  return misaligned == 0 ? kBlock : 64 / sizeof(T) - misaligned;
 }
 
 // Calls visit(input, labels, n, index of the first) for each block of [begin, end), with labels of +1 and −1
 // only: those of the caller where visit takes them and does not return false, else codes of them. Other
-// labels are counted, and come as an input of 0 with label +1, whose loss is 0.
+// labels are counted, and come as an input of Δ with label −1, whose loss and gradient are 0. `aligned` is
+// what blocks are to be aligned in: the input, or what is written.
 template <class T, class L, class Visit>
-void for_each_block(const T* input, const L* labels, size_t begin, size_t end, const Settings& settings,
-                    OtherLabels& others, const Visit& visit) {
+void for_each_block(const T* aligned, const T* input, const L* labels, size_t begin, size_t end,
+                    const Settings& settings, OtherLabels& others, const Visit& visit) {
   constexpr bool kIsKernelLabel = std::is_same_v<L, T> || std::is_same_v<L, int8_t>;
   const bool is_plain = settings.positive_label == 1 && settings.negative_label == -1;
   size_t n;
   for (size_t i = begin; i < end; i += n) {
-    n = block_length(input + i, end - i);
+    n = block_length(aligned + i, end - i);
     if constexpr (kIsKernelLabel) {
       if (is_plain && visit(input + i, labels + i, n, i)) continue;
     }
@@ -91,18 +94,19 @@ void for_each_block(const T* input, const L* labels, size_t begin, size_t end, c
       const bool is_other = codes[j] == 0;
       others.first = is_other ? std::min<uint64_t>(others.first, i + j) : others.first;
       others.count += is_other;
-      masked[j] = is_other ? 0 : input[i + j];
-      codes[j] = is_other ? 1 : codes[j];
+      masked[j] = is_other ? static_cast<T>(settings.margin) : input[i + j];
+      codes[j] = is_other ? -1 : codes[j];
     }
     visit(masked, codes, n, i);
   }
 }
 
 // Visits all blocks of input[n], on several threads where that is worth it. Each has a part of its own;
-// `join` gets them one at a time.
+// `join` gets them one at a time, each on its thread.
 template <class T, class MakePart, class Visit, class Join>
-OtherLabels visit_blocks(const T* input, const Labels& labels, size_t n, const Settings& settings,
-                         const MakePart& make_part, const Visit& visit, const Join& join) {
+OtherLabels visit_blocks(const T* aligned, const T* input, const Labels& labels, size_t n,
+                         const Settings& settings, const MakePart& make_part, const Visit& visit,
+                         const Join& join) {
   OtherLabels all_others;
   std::mutex joining;
   with_labels(labels, [&](const auto* data) {
@@ -110,7 +114,7 @@ OtherLabels visit_blocks(const T* input, const Labels& labels, size_t n, const S
       auto part = make_part();
       OtherLabels others;
       for (size_t begin, end; ranges.next(begin, end);) {
-        for_each_block(input, data, begin, end, settings, others,
+        for_each_block(aligned, input, data, begin, end, settings, others,
                        [&](const T* x, const auto* y, size_t count, size_t index) {
                          return visit(part, x, y, count, index);
                        });
@@ -123,6 +127,69 @@ OtherLabels visit_blocks(const T* input, const Labels& labels, size_t n, const S
   });
   return all_others;
 }
+
+template <class T, class L>
+const LossKernels<T, L>& kernels_for(const L*) {
+  return kernels().loss<T, L>();
+}
+
+// Outputs of this size go past the caches: an ordinary store first reads the line that it overwrites.
+constexpr size_t kStreamedBytes = size_t{1} << 24;
+
+// Memory for one value an element, which may be the input's own.
+template <class T>
+class Output {
+ public:
+  Output(T* data, const T* input, size_t n)
+      : data_(data), is_streamed_(data != input && n * sizeof(T) >= kStreamedBytes) {}
+
+  // A block of what compute(to, streamed) writes. Where that returns false, an input in place stays what it
+  // was.
+  template <class Compute>
+  bool write(const T* input, size_t n, size_t index, const Compute& compute) const {
+    T* to = data_ + index;
+    if (input != to) return compute(to, is_streamed_);
+    T copy[kBlock];
+    std::memcpy(copy, input, n * sizeof(T));
+    const bool is_valid = compute(to, false);
+    if (!is_valid) std::memcpy(to, copy, n * sizeof(T));
+    return is_valid;
+  }
+
+  // At the end of what a thread writes.
+  void finish() const {
+    if (is_streamed_) finish_streams();
+  }
+
+ private:
+  T* data_;
+  bool is_streamed_;
+};
+
+// The gradients of a call, written block by block.
+template <class T>
+class Differentiation {
+ public:
+  Differentiation(const Gradients<T>& gradients, const T* input, size_t n, T margin)
+      : gradients_(gradients), out_(gradients.out, input, n), margin_(margin) {}
+
+  template <class L>
+  bool write(const T* input, const L* label, size_t n, size_t index) const {
+    if (gradients_.out == nullptr) return true;
+    const bool one_for_all = gradients_.incoming == nullptr;
+    const T* incoming = one_for_all ? &gradients_.constant : gradients_.incoming + index;
+    return out_.write(input, n, index, [&](T* to, bool streamed) {
+      return kernels_for<T>(label).backward[one_for_all](to, input, label, incoming, n, margin_, streamed);
+    });
+  }
+
+  void finish() const { out_.finish(); }
+
+ private:
+  const Gradients<T>& gradients_;
+  const Output<T> out_;
+  const T margin_;
+};
 
 template <class T>
 Ladder start_ladder(const T* input, size_t n, T margin) {
@@ -169,41 +236,79 @@ bool Totals::is_possible() const {
          is_possible_loss;
 }
 
-template <class T>
-OtherLabels forward(T* out, const T* input, const Labels& labels, size_t n, const Settings& settings) {
-  const T margin = static_cast<T>(settings.margin);
-  return visit_blocks(
-      input, labels, n, settings, [] { return 0; },
-      [&](int, const T* x, const auto* y, size_t count, size_t index) {
-        T* to = out + index;
-        T copy[kBlock];
-        const bool in_place = x == to;
-        if (in_place) std::memcpy(copy, x, count * sizeof(T));
-        const auto& kernel = kernels().loss<T, std::decay_t<decltype(*y)>>();
-        const bool is_valid = kernel.forward(to, in_place ? copy : x, y, count, margin);
-        if (in_place && !is_valid) std::memcpy(to, copy, count * sizeof(T));  // the block is visited again
-        return is_valid;
-      },
-      [](int) {});
+uint64_t count_others(const Labels& labels, size_t n, const Settings& settings) {
+  std::atomic<uint64_t> total = 0;
+  with_labels(labels, [&](const auto* data) {
+    parallel_for(n, [&](Ranges& ranges) {
+      uint64_t count = 0;
+      for (size_t begin, end; ranges.next(begin, end);) {
+        for (size_t i = begin; i < end; i += kBlock) {
+          int8_t codes[kBlock];
+          const size_t length = std::min(kBlock, end - i);
+          if (encode(codes, data, i, length, settings)) count += std::count(codes, codes + length, 0);
+        }
+      }
+      total += count;
+    });
+  });
+  return total;
 }
 
 template <class T>
-OtherLabels reduce(ExactSum& sum, const T* input, const Labels& labels, size_t n, const Settings& settings) {
+OtherLabels forward(T* out, const T* input, const Labels& labels, size_t n, const Settings& settings,
+                    const Gradients<T>& gradients) {
   const T margin = static_cast<T>(settings.margin);
+  const Output<T> losses(out, input, n);
+  const Differentiation<T> differentiation(gradients, input, n, margin);
+  return visit_blocks(
+      out, input, labels, n, settings, [] { return 0; },
+      [&](int, const T* x, const auto* y, size_t count, size_t index) {
+        const auto compute = [&](T* to, bool streamed) {
+          return kernels_for<T>(y).forward(to, x, y, count, margin, streamed);
+        };
+        return losses.write(x, count, index, compute) && differentiation.write(x, y, count, index);
+      },
+      [&](int) {
+        losses.finish();
+        differentiation.finish();
+      });
+}
+
+template <class T>
+OtherLabels backward(const Gradients<T>& gradients, const T* input, const Labels& labels, size_t n,
+                     const Settings& settings) {
+  const Differentiation<T> differentiation(gradients, input, n, static_cast<T>(settings.margin));
+  return visit_blocks(
+      gradients.out, input, labels, n, settings, [] { return 0; },
+      [&](int, const T* x, const auto* y, size_t count, size_t index) {
+        return differentiation.write(x, y, count, index);
+      },
+      [&](int) { differentiation.finish(); });
+}
+
+template <class T>
+OtherLabels reduce(ExactSum& sum, const T* input, const Labels& labels, size_t n, const Settings& settings,
+                   const Gradients<T>& gradients) {
+  const T margin = static_cast<T>(settings.margin);
+  const Differentiation<T> differentiation(gradients, input, n, margin);
   struct Part {
     Ladder ladder;
     ExactSum sum;
   };
   return visit_blocks(
-      input, labels, n, settings,
+      gradients.out == nullptr ? input : gradients.out, input, labels, n, settings,
       [&] {
         return Part{start_ladder(input, n, margin), {}};
       },
-      [&](Part& part, const T* x, const auto* y, size_t count, size_t) {
+      [&](Part& part, const T* x, const auto* y, size_t count, size_t index) {
         BlockSums block;
-        return reduce_block(part.ladder, false, x, y, count, margin, &part.sum, block);
+        return reduce_block(part.ladder, false, x, y, count, margin, &part.sum, block) &&
+               differentiation.write(x, y, count, index);
       },
-      [&](const Part& part) { sum.merge(part.sum); });
+      [&](const Part& part) {
+        differentiation.finish();
+        sum.merge(part.sum);
+      });
 }
 
 template <class T>
@@ -215,7 +320,7 @@ OtherLabels accumulate(Totals& totals, const T* input, const Labels& labels, siz
     Totals totals;
   };
   const OtherLabels others = visit_blocks(
-      input, labels, n, settings,
+      input, input, labels, n, settings,
       [&] {
         return Part{start_ladder(input, n, margin), {}};
       },
@@ -228,7 +333,7 @@ OtherLabels accumulate(Totals& totals, const T* input, const Labels& labels, siz
         return true;
       },
       [&](const Part& part) { totals.merge(part.totals); });
-  totals.positives -= others.count;  // they came as positives
+  totals.negatives -= others.count;  // they came as negatives
   totals.others += others.count;
   return others;
 }
@@ -239,28 +344,34 @@ OtherLabels accumulate_each(Totals* const* totals, const T* input, const Labels&
   const T margin = static_cast<T>(settings.margin);
   OtherLabels others;
   with_labels(labels, [&](const auto* data) {
-    for_each_block(input, data, 0, n, settings, others,
+    for_each_block(input, input, data, 0, n, settings, others,
                    [&](const T* x, const auto* y, size_t count, size_t index) {
                      T losses[kBlock];
-                     const auto& kernel = kernels().loss<T, std::decay_t<decltype(*y)>>();
-                     if (!kernel.forward(losses, x, y, count, margin)) return false;
+                     if (!kernels_for<T>(y).forward(losses, x, y, count, margin, false)) return false;
                      for (size_t i = 0; i < count; i++) totals[index + i]->add(losses[i], y[i] < 0);
                      return true;
                    });
     for (size_t i = others.first; i < n; i++) {
       int8_t code;
       const bool is_other = encode(&code, data, i, 1, settings);
-      totals[i]->positives -= is_other;  // it came as a positive
+      totals[i]->negatives -= is_other;  // it came as a negative
       totals[i]->others += is_other;
     }
   });
   return others;
 }
 
-template OtherLabels forward(float*, const float*, const Labels&, size_t, const Settings&);
-template OtherLabels forward(double*, const double*, const Labels&, size_t, const Settings&);
-template OtherLabels reduce(ExactSum&, const float*, const Labels&, size_t, const Settings&);
-template OtherLabels reduce(ExactSum&, const double*, const Labels&, size_t, const Settings&);
+template OtherLabels forward(float*, const float*, const Labels&, size_t, const Settings&,
+                             const Gradients<float>&);
+template OtherLabels forward(double*, const double*, const Labels&, size_t, const Settings&,
+                             const Gradients<double>&);
+template OtherLabels backward(const Gradients<float>&, const float*, const Labels&, size_t, const Settings&);
+template OtherLabels backward(const Gradients<double>&, const double*, const Labels&, size_t,
+                              const Settings&);
+template OtherLabels reduce(ExactSum&, const float*, const Labels&, size_t, const Settings&,
+                            const Gradients<float>&);
+template OtherLabels reduce(ExactSum&, const double*, const Labels&, size_t, const Settings&,
+                            const Gradients<double>&);
 template OtherLabels accumulate(Totals&, const float*, const Labels&, size_t, const Settings&);
 template OtherLabels accumulate(Totals&, const double*, const Labels&, size_t, const Settings&);
 template OtherLabels accumulate_each(Totals* const*, const float*, const Labels&, size_t, const Settings&);

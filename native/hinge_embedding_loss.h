@@ -11,7 +11,13 @@
 //     x               where y is the positive label
 //     max(0, Δ − x)   where y is the negative label
 //
-// as in paddle.nn.functional.hinge_embedding_loss. Arithmetic is in the input's type. A NaN stays NaN.
+// as in paddle.nn.functional.hinge_embedding_loss, and its gradient, the derivative by x times what comes in:
+//
+//     g               where y is the positive label
+//     −g              where y is the negative label and x < Δ
+//     0               where y is the negative label and x ≥ Δ
+//
+// Arithmetic is in the input's type. A NaN stays NaN: x = NaN has a gradient of NaN for the negative label.
 namespace hinge_embedding_loss {
 
 enum class LabelType {
@@ -46,7 +52,7 @@ struct Settings {
   bool operator==(const Settings&) const = default;
 };
 
-// Labels that are neither the positive nor the negative one. Their loss is 0.
+// Labels that are neither the positive nor the negative one. Their loss and their gradient are 0.
 struct OtherLabels {
   uint64_t count = 0;
   uint64_t first = UINT64_MAX;  // flat index
@@ -93,13 +99,31 @@ struct Totals {
   bool is_possible() const;
 };
 
-// out[n] from input[n]. `out` may be `input`.
+// Where gradients go, and what they are multiplied with.
 template <class T>
-OtherLabels forward(T* out, const T* input, const Labels& labels, size_t n, const Settings& settings);
+struct Gradients {
+  T* out = nullptr;             // [n], which may be the input; null where no gradients are wanted
+  const T* incoming = nullptr;  // [n], or null: then `constant` for all
+  T constant = 0;
+};
 
-// Adds the losses of input[n] to `sum`.
+// Elements whose label is neither.
+uint64_t count_others(const Labels& labels, size_t n, const Settings& settings);
+
+// out[n] from input[n], in the same pass with their gradients. `out` may be `input` where there are none.
 template <class T>
-OtherLabels reduce(ExactSum& sum, const T* input, const Labels& labels, size_t n, const Settings& settings);
+OtherLabels forward(T* out, const T* input, const Labels& labels, size_t n, const Settings& settings,
+                    const Gradients<T>& gradients = {});
+
+// The gradients of input[n].
+template <class T>
+OtherLabels backward(const Gradients<T>& gradients, const T* input, const Labels& labels, size_t n,
+                     const Settings& settings);
+
+// Adds the losses of input[n] to `sum`, in the same pass with their gradients.
+template <class T>
+OtherLabels reduce(ExactSum& sum, const T* input, const Labels& labels, size_t n, const Settings& settings,
+                   const Gradients<T>& gradients = {});
 
 // Adds counts and losses of input[n] to `totals`.
 template <class T>

@@ -3,6 +3,10 @@
 #include <atomic>
 #include <iterator>
 
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
 namespace hinge_embedding_loss {
 
 #if defined(__x86_64__)
@@ -50,6 +54,12 @@ std::span<const Kernels* const> supported_kernels() {
 }
 
 const Kernels& kernels() { return *selected().load(std::memory_order_relaxed); }
+
+void finish_streams() {
+#if defined(__x86_64__)
+  _mm_sfence();
+#endif
+}
 
 bool select_kernels(std::string_view name) {
   for (const Kernels* each : supported_kernels()) {

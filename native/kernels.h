@@ -24,11 +24,15 @@ struct BlockSums {
   uint32_t active;  // negatives with input < margin
 };
 
-// Elementwise losses of one block: out[n] from input[n], label[n]. Labels are +1 or −1: 'false' says that
-// others were among them, and that what was computed is of no use.
+// Losses of one block, out[n] from input[n], label[n], or their gradients. Labels are +1 or −1: 'false' says
+// that others were among them, and that what was computed is of no use. Where 'streamed', vectors go to
+// aligned memory past the caches, and are there for other threads after finish_streams.
 template <class T, class L>
 struct LossKernels {
-  bool (*forward)(T* out, const T* input, const L* label, size_t n, T margin);
+  bool (*forward)(T* out, const T* input, const L* label, size_t n, T margin, bool streamed);
+  // [one grad_output for all]; else grad_output[n].
+  bool (*backward[2])(T* grad_input, const T* input, const L* label, const T* grad_output, size_t n, T margin,
+                      bool streamed);
   // [by class][levels − 1]. An anchor is what a level's lanes start from: 1.5 · 2^k.
   bool (*sum[2][kLevels])(BlockSums* out, const T* input, const L* label, size_t n, T margin,
                           const double* anchors);
@@ -64,6 +68,9 @@ std::span<const Kernels* const> supported_kernels();
 
 // The preferred ones, unless select_kernels named others.
 const Kernels& kernels();
+
+// At the end of what a thread has streamed.
+void finish_streams();
 
 // False where this CPU has no such instruction set.
 bool select_kernels(std::string_view name);

@@ -2,7 +2,8 @@
 // file defines KERNELS_NAMESPACE, KERNELS_NAME, KERNELS_VECTOR_BYTES, KERNELS_SUPPORTED, how to prefetch
 // (how far ahead, and with which locality of __builtin_prefetch), and in the namespace what compilers do not
 // find by themselves: max and min (the second where one is NaN), widen_low and widen_high (a vector's halves
-// as doubles) and sign_extend (codes in memory as integers of a width; only their signs need be right).
+// as doubles), sign_extend (codes in memory as integers of a width; only their signs need be right) and
+// stream (a vector to aligned memory, past the caches).
 
 namespace hinge_embedding_loss::KERNELS_NAMESPACE {
 namespace {
@@ -127,47 +128,89 @@ template <class T>
   return (Values<T>)max(Values<T>{}, margin - input);
 }
 
-// What a lane of zero loss looks like: the padding of a last, incomplete step.
-template <class T, class L>
+// A stream of elements, and what stands for those that a last, incomplete step has not.
+template <class E>
+struct Stream {
+  const E* data;
+  E padding;
+};
+
+template <class E>
 struct Padded {
-  T input[kStep] = {};
-  L label[kStep];
-  Padded(const T* from, const L* labels, size_t n) {
-    for (size_t i = 0; i < kStep; i++) label[i] = 1;
-    for (size_t i = 0; i < n; i++) {
-      input[i] = from[i];
-      label[i] = labels[i];
-    }
+  E values[kStep];
+  Padded(Stream<E> from, size_t i, size_t n) {
+    for (size_t j = 0; j < kStep; j++) values[j] = from.padding;
+    for (size_t j = 0; i + j < n; j++) values[j] = from.data[i + j];
   }
 };
 
-template <class T, class L>
-bool forward(T* out, const T* input, const L* label, size_t n, T margin) {
-  const Values<T> margins = Values<T>{} + margin;
+// Calls step(i, in…) for every i that begins a step.
+template <class Step, class... E>
+[[gnu::always_inline]] inline void for_each_step(size_t n, const Step& step, Stream<E>... in) {
+  size_t i = 0;
+  for (; i + kStep <= n; i += kStep) {
+    (prefetch_step(in.data + i), ...);
+    step(i, (in.data + i)...);
+  }
+  if (i < n) step(i, Padded<E>(in, i, n).values...);
+}
+
+// out[n] of what compute(input, is_negative, more…) gives, vectors all; whether the labels were ±1.
+template <class T, class L, class Compute, class... More>
+[[gnu::always_inline]] inline bool map(T* out, const T* input, const L* label, size_t n, bool streamed,
+                                       const Compute& compute, Stream<More>... more) {
+  const bool is_aligned = reinterpret_cast<uintptr_t>(out) % sizeof(Values<T>) == 0;
+  const bool is_streamed = streamed && is_aligned;
   Labels<T, L> labels;
-  const auto step = [&](T * to, const T* x, const L* y) __attribute__((always_inline)) {
+  const auto step = [&](size_t i, const T* x, const L* y, const More*... from)
+      __attribute__((always_inline)) {
+    const bool is_whole = i + kStep <= n;
+    T rest[kStep];
     labels.check(y);
 #pragma GCC unroll 8
     for (size_t j = 0; j < kStep; j += kLanes<T>) {
-      const Values<T> values = load<Values<T>>(x + j);
-      const Values<T> hinges = hinge<T>(values, margins);
-      const Values<T> losses = (Labels<T, L>::signs(y + j) < 0 ? hinges : values) + T{0};  // −0 + 0 = +0
-      __builtin_memcpy(to + j, &losses, sizeof losses);
+      const Bits<T> is_negative = Labels<T, L>::signs(y + j) < 0;
+      const Values<T> values = compute(load<Values<T>>(x + j), is_negative, load<Values<T>>(from + j)...);
+      if (is_whole && is_streamed) {
+        stream(out + i + j, values);
+      } else {
+        __builtin_memcpy((is_whole ? out + i : rest) + j, &values, sizeof values);
+      }
     }
+    if (!is_whole) __builtin_memcpy(out + i, rest, (n - i) * sizeof(T));
   };
-  size_t i = 0;
-  for (; i + kStep <= n; i += kStep) {
-    prefetch_step(input + i);
-    prefetch_step(label + i);
-    step(out + i, input + i, label + i);
-  }
-  if (i < n) {
-    const Padded<T, L> rest(input + i, label + i, n - i);
-    T losses[kStep];
-    step(losses, rest.input, rest.label);
-    for (size_t j = 0; i + j < n; j++) out[i + j] = losses[j];
-  }
+  for_each_step(n, step, Stream<T>{input, 0}, Stream<L>{label, 1}, more...);
   return labels.valid();
+}
+
+template <class T, class L>
+bool forward(T* out, const T* input, const L* label, size_t n, T margin, bool streamed) {
+  const Values<T> margins = Values<T>{} + margin;
+  const auto loss = [&](Values<T> x, Bits<T> is_negative) __attribute__((always_inline)) {
+    return (is_negative ? hinge<T>(x, margins) : x) + T{0};  // −0 + 0 = +0
+  };
+  return map(out, input, label, n, streamed, loss);
+}
+
+template <class T, class L, bool kOneForAll>
+bool backward(T* grad_input, const T* input, const L* label, const T* grad_output, size_t n, T margin,
+              bool streamed) {
+  const Values<T> margins = Values<T>{} + margin;
+  const auto gradient = [&](Values<T> x, Bits<T> is_negative, Values<T> incoming)
+      __attribute__((always_inline)) {
+    // Where it is not positive, the hinge is 0 or NaN, and so is its gradient.
+    const Values<T> hinges = hinge<T>(x, margins) + T{0};
+    return is_negative ? (hinges > 0 ? -incoming : hinges) : incoming;
+  };
+  if constexpr (kOneForAll) {
+    const Values<T> incoming = *grad_output - Values<T>{};  // −0 − 0 = −0
+    const auto constant = [&](Values<T> x, Bits<T> is_negative) __attribute__((always_inline)) {
+      return gradient(x, is_negative, incoming);
+    };
+    return map(grad_input, input, label, n, streamed, constant);
+  } else {
+    return map(grad_input, input, label, n, streamed, gradient, Stream<T>{grad_output, 0});
+  }
 }
 
 // Sums of doubles in kTerms terms a lane. All but the last start from an anchor so large that adding a value
@@ -223,7 +266,7 @@ bool sum(BlockSums* out, const T* input, const L* label, size_t n, T margin, con
   Values<T> smallest = Values<T>{} + std::numeric_limits<T>::infinity();
   Bits<T> negatives = {}, active = {};
 
-  const auto step = [&](const T* x, const L* y) __attribute__((always_inline)) {
+  const auto step = [&](size_t, const T* x, const L* y) __attribute__((always_inline)) {
     labels.check(y);
 #pragma GCC unroll 8
     for (size_t j = 0; j < kStep; j += kLanes<T>) {
@@ -247,16 +290,7 @@ bool sum(BlockSums* out, const T* input, const L* label, size_t n, T margin, con
       }
     }
   };
-  size_t i = 0;
-  for (; i + kStep <= n; i += kStep) {
-    prefetch_step(input + i);
-    prefetch_step(label + i);
-    step(input + i, label + i);
-  }
-  if (i < n) {
-    const Padded<T, L> rest(input + i, label + i, n - i);
-    step(rest.input, rest.label);
-  }
+  for_each_step(n, step, Stream<T>{input, 0}, Stream<L>{label, 1});
 
   positive_sums.total(out->sums[0]);
   if constexpr (kByClass) negative_sums.total(out->sums[1]);
@@ -303,6 +337,7 @@ bool encode(int8_t* codes, const L* label, size_t n, int32_t positive, int32_t n
 template <class T, class L>
 constexpr LossKernels<T, L> kLossKernels = {
     forward<T, L>,
+    {backward<T, L, false>, backward<T, L, true>},
     {{sum<T, L, false, 1>, sum<T, L, false, 2>, sum<T, L, false, 3>},
      {sum<T, L, true, 1>, sum<T, L, true, 2>, sum<T, L, true, 3>}},
 };

@@ -19,6 +19,8 @@ inline __m256d max(__m256d a, __m256d b) { return _mm256_max_pd(a, b); }
 inline __m256d min(__m256d a, __m256d b) { return _mm256_min_pd(a, b); }
 inline __m256d widen_low(__m256 a) { return _mm256_cvtps_pd(_mm256_castps256_ps128(a)); }
 inline __m256d widen_high(__m256 a) { return _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1)); }
+inline void stream(float* to, __m256 a) { _mm256_stream_ps(to, a); }
+inline void stream(double* to, __m256d a) { _mm256_stream_pd(to, a); }
 
 template <size_t kBytes>
 __m256i sign_extend(const int8_t* codes) {

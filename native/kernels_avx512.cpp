@@ -18,6 +18,8 @@ inline __m512d max(__m512d a, __m512d b) { return _mm512_max_pd(a, b); }
 inline __m512d min(__m512d a, __m512d b) { return _mm512_min_pd(a, b); }
 inline __m512d widen_low(__m512 a) { return _mm512_cvtps_pd(_mm512_castps512_ps256(a)); }
 inline __m512d widen_high(__m512 a) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1)); }
+inline void stream(float* to, __m512 a) { _mm512_stream_ps(to, a); }
+inline void stream(double* to, __m512d a) { _mm512_stream_pd(to, a); }
 
 template <size_t kBytes>
 __m512i sign_extend(const int8_t* codes) {

@@ -14,13 +14,15 @@ inline __m128d max(__m128d a, __m128d b) { return _mm_max_pd(a, b); }
 inline __m128d min(__m128d a, __m128d b) { return _mm_min_pd(a, b); }
 inline __m128d widen_low(__m128 a) { return _mm_cvtps_pd(a); }
 inline __m128d widen_high(__m128 a) { return _mm_cvtps_pd(_mm_movehl_ps(a, a)); }
+inline void stream(float* to, __m128 a) { _mm_stream_ps(to, a); }
+inline void stream(double* to, __m128d a) { _mm_stream_pd(to, a); }
 
 // Each code goes to the top byte of its integer.
 template <size_t kBytes>
 __m128i sign_extend(const int8_t* codes) {
   const __m128i zero = _mm_setzero_si128();
   int32_t low = 0;
-  std::memcpy(&low, codes, kBytes);
+  std::memcpy(&low, codes, 16 / kBytes);
   const __m128i bytes = _mm_cvtsi32_si128(low);
   const __m128i words = _mm_unpacklo_epi16(zero, _mm_unpacklo_epi8(zero, bytes));
   return kBytes == 4 ? words : _mm_unpacklo_epi32(zero, words);
@@ -37,6 +39,8 @@ inline Doubles max(Doubles a, Doubles b) { return a > b ? a : b; }
 inline Doubles min(Doubles a, Doubles b) { return a < b ? a : b; }
 inline Doubles widen_low(Floats a) { return Doubles{a[0], a[1]}; }
 inline Doubles widen_high(Floats a) { return Doubles{a[2], a[3]}; }
+inline void stream(float* to, Floats a) { __builtin_memcpy(to, &a, sizeof a); }
+inline void stream(double* to, Doubles a) { __builtin_memcpy(to, &a, sizeof a); }
 
 template <size_t kBytes>
 auto sign_extend(const int8_t* codes) {

@@ -47,7 +47,7 @@ template <class T, class L>
 void add_one_by_one(const LossKernels<T, L>& kernel, bool by_class, const T* input, const L* label, size_t n,
                     T margin, ExactSum* sums) {
   T losses[kBlock];
-  kernel.forward(losses, input, label, n, margin);
+  kernel.forward(losses, input, label, n, margin, false);
   for (size_t i = 0; i < n; i++) sums[by_class && label[i] < 0].add(static_cast<double>(losses[i]));
 }
 

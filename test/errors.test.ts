@@ -14,6 +14,7 @@ import {
   LossAccumulator,
   setNumThreads,
   Tensor,
+  type TensorLike,
   tensor,
 } from '../lib/index.ts'
 
@@ -111,6 +112,9 @@ describe('errors', () => {
           [/label/, (value) => none.forward(x, value)],
           [/label/, (value) => hingeEmbeddingLoss(x, value, { reduction: 'sum' })],
           [/label/, (value) => new LossAccumulator().update(x, value)],
+          [/input/, (value) => mean.backward(value, 1)],
+          [/label/, (value) => none.valueAndGrad(x, value)],
+          [/gradOutput/, (value) => none.backward(x, y, value ?? null)],
           [/data/, (value) => new Tensor(value)],
         ]
         for (const [message, call] of calls) {
@@ -162,6 +166,22 @@ describe('errors', () => {
       ['options of forward that are null', () => none.forward(x, y, options(null)), /options/],
       ['options of forward that are a number', () => none.forward(x, y, options(3)), /options/],
       ['an out in place of the options', () => none.forward(x, y, options([0, 0, 0])), /options/],
+      ['options of backward that are null', () => none.backward(x, y, 1, options(null)), /options.*null/],
+      ['an out in place of the options of valueAndGrad', () => mean.valueAndGrad(x, y, options(x)), /options/],
+      ['an out of backward that is no memory', () => none.backward(x, y, 1, { out: options([0, 0, 0]) }), /out/],
+      ['an out of another dtype', () => mean.valueAndGrad(x, y, { out: new Float64Array(3) }), /out.*float32.*float64/],
+      ['a gradOutput of another dtype', () => none.backward(x, y, new Float64Array(3)), /gradOutput.*float32.*float64/],
+      ['a gradOutput of integers', () => none.backward(x, y, new Int32Array(3)), /gradOutput.*float32.*int32/],
+      [
+        'a tensor as the gradOutput of a mean',
+        () => mean.backward(x, y, x),
+        /gradOutput.*number.*'mean'.*Float32Array/,
+      ],
+      [
+        'an array as the gradOutput of a mean',
+        () => mean.backward(x, y, [1]),
+        /gradOutput.*number.*'mean'.*array of 1/,
+      ],
       ['options of tensor that are null', () => tensor([1], options(null)), /options/],
       ['a number of threads that is a string', () => setNumThreads(options('2')), /'2'/],
       ['a number of threads that is null', () => setNumThreads(options(null)), /null/],
@@ -182,6 +202,7 @@ describe('errors', () => {
       () => hingeEmbeddingLoss(x, y, options(value)),
       () => new LossAccumulator(options(value)),
     ]
+    const shared = Float32Array.of(1, 1, -1)
     rejects(RangeError, 'ERR_INVALID_ARG_VALUE', [
       ['a margin of NaN', create({ margin: Number.NaN }), /margin.*finite.*NaN/],
       ['a margin of Infinity', create({ margin: Infinity }), /margin.*finite.*Infinity/],
@@ -195,6 +216,14 @@ describe('errors', () => {
       ['an unknown option', create({ marginn: 2 }), /marginn/],
       ['an unknown option of the function', () => hingeEmbeddingLoss(x, y, options({ out: x })), /out/],
       ['an unknown option of forward', () => none.forward(x, y, options({ ouf: x })), /ouf/],
+      ['an unknown option of backward', () => none.backward(x, y, 1, options({ ouf: x })), /ouf/],
+      ['an out that is the gradOutput', () => none.backward(x, y, shared, { out: shared }), /out.*gradOutput/],
+      [
+        'an out of gradients that overlaps the input',
+        () => mean.valueAndGrad(x.subarray(0, 2), 1, { out: x.subarray(1, 3) }),
+        /out.*overlap/,
+      ],
+      ['an out of gradients that is the label', () => mean.backward(x, shared, 1, { out: shared }), /out.*label/],
       ['an unknown option of an accumulator', () => new LossAccumulator(options({ marginn: 2 })), /marginn/],
       ['0 threads', () => setNumThreads(0), /1.*1024.*0/],
       ['−1 threads', () => setNumThreads(-1), /-1/],
@@ -262,6 +291,9 @@ describe('errors', () => {
           ),
         /out/,
       ],
+      ['gradOutput of another length', () => none.backward(x, y, [1]), /gradOutput.*3.*1/],
+      ['gradOutput of another shape', () => none.backward(x, y, [[1, 2, 3]]), /gradOutput.*\[3\].*\[1, 3\]/],
+      ['out of gradients of another length', () => mean.backward(x, y, 1, { out: new Float32Array(2) }), /out.*3.*2/],
       ['data that does not fit', () => new Tensor(x, [2, 2]), /4.*3|3.*4|\[2, 2\].*3|3.*\[2, 2\]/],
       ['data of others that does not fit', () => mean({ data: x, shape: [2] }, 1), /input/],
       ['ragged arrays', () => mean([[1, 2], [3]], 1), /input/],
@@ -277,6 +309,9 @@ describe('errors', () => {
         () => none(new Float64Array(6), label),
         () => hingeEmbeddingLoss([0, 0, 0, 0, 0, 0], label, { reduction: 'sum' }),
         () => new LossAccumulator().update(new Float32Array(6), label),
+        () => mean.backward(new Float32Array(6), label),
+        () => none.valueAndGrad(new Float64Array(6), label),
+        () => mean.valueAndGrad(new Float64Array(6), label),
       ]) {
         try {
           call()
@@ -370,6 +405,8 @@ describe('errors', () => {
           () => mean(x, proxy),
           () => none.forward(x, y, proxy),
           () => none.forward(x, y, { out: proxy }),
+          () => none.backward(x, y, proxy),
+          () => mean.valueAndGrad(x, y, { out: proxy }),
           () => new HingeEmbeddingLoss(proxy),
           () => new LossAccumulator(proxy),
           () => new LossAccumulator().merge(proxy),
@@ -601,17 +638,25 @@ describe('errors', () => {
           const call = asLabel ? () => none.forward(thief, victim) : () => none.forward(victim, thief)
           survives(() => call().size, 1_000_000)
 
-          const again = resizable(4_000_000, 8_000_000)
-          const out = new Float32Array(again, 0, 1_000_000)
-          const outThief = {
-            shape: [1_000_000],
-            get data() {
-              take(out, again)
-              return new Float32Array(1_000_000)
-            },
+          const ones = new Float32Array(1_000_000).fill(1)
+          for (const call of [
+            (out: Float32Array, thief: TensorLike) => none.forward(thief, 1, { out }),
+            (out: Float32Array, thief: TensorLike) => none.forward(ones, thief, { out }),
+            (out: Float32Array, thief: TensorLike) => none.backward(ones, 1, thief, { out }),
+            (out: Float32Array, thief: TensorLike) => none.backward(out, 1, thief),
+            (out: Float32Array, thief: TensorLike) => mean.valueAndGrad(thief, 1, { out }).gradInput,
+          ]) {
+            const again = resizable(4_000_000, 8_000_000)
+            const out = new Float32Array(again, 0, 1_000_000)
+            const outThief = {
+              shape: [1_000_000],
+              get data() {
+                take(out, again)
+                return ones
+              },
+            }
+            survives(() => call(out, outThief).size, 1_000_000)
           }
-          survives(() => none.forward(outThief, 1, { out }).size, 1_000_000)
-          survives(() => none.forward(new Float32Array(1_000_000), outThief, { out }).size, 1_000_000)
         }
       }
       const memory = resizable(4_000_000, 4_000_000)

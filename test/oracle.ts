@@ -135,6 +135,24 @@ export function expected(
   }
 }
 
+/** d loss / d input times what comes in, one an element or one for all, from the definitions. */
+export function expectedGradients(
+  input: InputData,
+  label: LabelData | number,
+  settings: Settings,
+  incoming: InputData | number,
+): InputData {
+  const round = input instanceof Float32Array ? Math.fround : (value: number) => value
+  const margin = round(settings.margin)
+  return input.map((x, i) => {
+    const y = typeof label === 'number' ? label : Number(label[i])
+    const g = typeof incoming === 'number' ? round(incoming) : (incoming[i] as number)
+    if (y === settings.positiveLabel) return g
+    if (y !== settings.negativeLabel || x >= margin) return 0
+    return x < margin ? -g : Number.NaN
+  })
+}
+
 /** Marsaglia's xorshift of 32 bits. */
 export class Random {
   #state: number

@@ -16,6 +16,11 @@ interface PaddleCase {
   readonly none: Figures
   readonly mean: Figures
   readonly sum: Figures
+  /** Where there are elements: what came in for `none`, and the gradients of all three. */
+  readonly gradOutput?: Figures
+  readonly gradNone?: Figures
+  readonly gradSum?: Figures
+  readonly gradMean?: Figures
 }
 
 const cases = JSON.parse(readFileSync(new URL('paddle-cases.json', import.meta.url), 'utf8')) as readonly PaddleCase[]
@@ -36,6 +41,27 @@ const labelOf: Readonly<Record<string, (values: readonly number[]) => LabelData>
 function near(actual: number, wanted: number, tolerance: number, what: string) {
   const isNear = Object.is(actual, wanted) || Math.abs(actual - wanted) <= tolerance
   expect(isNear, `${what} ${actual} for ${wanted} ± ${tolerance}`).to.equal(true)
+}
+
+const positiveZeros = (values: Iterable<number>) => Array.from(values, (value) => value + 0)
+
+type Call = Parameters<typeof native.reduce> extends [...infer Shared, boolean] ? Readonly<Shared> : never
+
+/** Both ways to the gradients, which Paddle rounds as we do. */
+function checkGradients(call: Call, { dtype, gradOutput, gradNone, gradSum, gradMean }: PaddleCase, what: string) {
+  if (gradOutput === undefined || gradNone === undefined || gradSum === undefined || gradMean === undefined) return
+  const out = call[0].slice()
+  const agree = (wanted: Figures, name: string) =>
+    expect(positiveZeros(out), `${what}, ${name}`).to.deep.equal(positiveZeros(numbers(wanted)))
+  native.backward(...call, out, inputOf[dtype]?.(numbers(gradOutput)) as InputData, false)
+  agree(gradNone, 'none')
+  for (const [isMean, wanted] of [[false, gradSum] as const, [true, gradMean] as const]) {
+    native.backward(...call, out, 1, isMean)
+    agree(wanted, isMean ? 'mean' : 'sum')
+    out.fill(7)
+    native.valueAndGrad(...call, out, isMean)
+    agree(wanted, isMean ? 'mean with its value' : 'sum with its value')
+  }
 }
 
 describe(`Paddle's answers (${native.instructionSets().join(', ')})`, () => {
@@ -63,8 +89,9 @@ describe(`Paddle's answers (${native.instructionSets().join(', ')})`, () => {
           native.setInstructionSet(instructionSet)
           const out = input.slice()
           native.forward(...call, out)
-          const losses = Array.from(out, (loss) => loss + 0)
-          expect(losses, `${name} labels, ${instructionSet}`).to.deep.equal(none.map((loss) => loss + 0))
+          const what = `${name} labels, ${instructionSet}`
+          expect(positiveZeros(out), what).to.deep.equal(positiveZeros(none))
+          checkGradients(call, each, what)
           near(native.reduce(...call, false) as number, Number(each.sum), sumTolerance, 'sum')
           near(native.reduce(...call, true) as number, Number(each.mean), sumTolerance / none.length, 'mean')
         }

@@ -7,6 +7,7 @@ import ndarray from 'ndarray'
 import * as ort from 'onnxruntime-common'
 import {
   type DType,
+  type GradOptions,
   type getNumThreads,
   HingeEmbeddingLoss,
   type HingeEmbeddingLossOptions,
@@ -20,6 +21,7 @@ import {
   Tensor,
   type TensorLike,
   tensor,
+  type ValueAndGrad,
 } from '../lib/index.ts'
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -71,6 +73,33 @@ describe('the types', () => {
     const numberResult: number = mean(x, 1)
     expect(tensorResult).to.be.an.instanceof(Tensor)
     expect(numberResult).to.be.a('number')
+  })
+
+  it('give gradients, and values of the reduction with them', () => {
+    const [none, mean] = [new HingeEmbeddingLoss({ reduction: 'none' }), new HingeEmbeddingLoss()]
+    const [both, reduced] = [none.valueAndGrad(x, 1), mean.valueAndGrad(x, 1, { out: new Float32Array(3) })]
+    assertTypes<
+      [
+        Equal<typeof both, ValueAndGrad<'none'>>,
+        Equal<(typeof both)['loss'], Result<'none'>>,
+        Equal<(typeof reduced)['loss'], number>,
+        Extends<(typeof reduced)['gradInput'], Tensor>,
+        Extends<ReturnType<typeof mean.backward>, Tensor>,
+        Extends<{ out: Float64Array }, GradOptions>,
+      ]
+    >()
+    const floats: Float32Array | Float64Array = none.backward(x, 1, [1, 2, 3], { out: tensor([1, 2, 3]) }).data
+    expect(floats).to.deep.equal(Float32Array.of(1, 2, 3))
+    compiles(() => {
+      // @ts-expect-error a string
+      none.backward(x, 1, '1')
+      // @ts-expect-error no such option
+      none.backward(x, 1, 1, { signal: undefined })
+      // @ts-expect-error no memory for gradients
+      mean.valueAndGrad(x, 1, { out: [0] })
+      // @ts-expect-error readonly
+      both.gradInput = tensor([1])
+    })
   })
 
   it('give the function the result of its reduction', () => {
