@@ -1,10 +1,7 @@
-import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { Writable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import { createGunzip } from 'node:zlib'
 import type { Source } from './files.ts'
 import { quoted, type Session } from './session.ts'
+import { assertWhole } from './whole.ts'
 
 /** Files that one scan of DuckDB's reads without converting any of them to the types of another. */
 export interface Scan {
@@ -41,7 +38,7 @@ export async function scansOf(session: Session, sources: readonly Source[]): Pro
   const schemas = await parquetSchemas(session, sources)
   const scans = new Map<string, Scan & { files: string[] }>()
   for (const { file, kind, compression } of sources) {
-    if (compression === 'gzip') await assertWhole(file)
+    await assertWhole(file, compression)
     if ((await stat(file)).size === 0) {
       if (kind === 'NDJSON') continue
       throw new Error(`${file}: the file is empty${kind === 'Parquet' ? '' : ', without even a header'}`)
@@ -71,14 +68,4 @@ function list(files: readonly string[]): string {
 /** The path as a pattern that matches nothing else. */
 function literally(path: string): string {
   return path.replace(/[*?[]/g, '[$&]')
-}
-
-/** DuckDB takes a truncated .gz for a complete one. */
-async function assertWhole(file: string): Promise<void> {
-  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
-  try {
-    await pipeline(createReadStream(file), createGunzip(), nowhere)
-  } catch (cause) {
-    throw new Error(`${file}: ${cause instanceof Error ? cause.message : cause}`, { cause })
-  }
 }
