@@ -55,7 +55,7 @@ std::string number_text(double value) {
   if (std::isnan(value)) return "NaN";
   if (std::isinf(value)) return value > 0 ? "Infinity" : "-Infinity";
   if (value == 0) return "0";
-  char buffer[32];
+  char buffer[32] = {};
   const auto [end, error] =
       std::to_chars(buffer, buffer + sizeof buffer, std::abs(value), std::chars_format::scientific);
   const std::string_view scientific(buffer, end - buffer);

@@ -13,6 +13,7 @@ import {
 import { expect } from 'chai'
 import { extensionPath, load } from '../lib/duckdb.ts'
 import { hingeEmbeddingLoss, type InputData, LossAccumulator, type MarginOptions } from '../lib/index.ts'
+import { accumulated, figures } from './accumulated.ts'
 import { expected, formats, kinds, Random } from './oracle.ts'
 
 const digits = fileURLToPath(new URL('../examples/digit-pairs.parquet', import.meta.url))
@@ -32,16 +33,8 @@ function plain(value: unknown): unknown {
   return Object.fromEntries(Object.entries(entries).map(([name, each]) => [name, plain(each)]))
 }
 
-function figures({ count, sum, mean, positives, negatives, others }: LossAccumulator) {
-  return { count, sum, mean, positives, negatives, others }
-}
-
 const arrayOf = (type: 'FLOAT' | 'DOUBLE', values: readonly number[]): InputData =>
   type === 'FLOAT' ? Float32Array.from(values) : Float64Array.from(values)
-
-function accumulated(input: InputData, label: readonly number[], options: MarginOptions = {}): LossAccumulator {
-  return new LossAccumulator(options).update(input, Float64Array.from(label))
-}
 
 /** The indices of the values, by their group. */
 function groupBy(values: ArrayLike<number>, keyOf: (index: number) => number): Map<number, number[]> {

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
-import { assertWhole } from './compressed.ts'
 import type { Source } from './files.ts'
 import { quoted, type Session } from './session.ts'
+import { assertWhole } from './whole.ts'
 
 /** Files that one scan of DuckDB's reads without converting any of them to the types of another. */
 export interface Scan {
@@ -37,7 +37,7 @@ export function oneByOne(scans: readonly Scan[]): { file: string; scan: Scan }[]
 
 /** As few scans as there are kinds of files; files that cannot be read stay for DuckDB to complain of. */
 export async function scansOf(session: Session, sources: readonly Source[], signal: AbortSignal): Promise<Scan[]> {
-  const schemas = await parquetSchemas(session, sources)
+  const schemas = new Map([...(await parquetSchemas(session, sources)), ...(await textSchemas(session, sources))])
   const scans = new Map<string, Scan & { files: string[] }>()
   for (const { file, kind, compression } of sources) {
     await assertWhole(file, compression, signal)
@@ -72,6 +72,18 @@ async function parquetSchemas(session: Session, sources: readonly Source[]): Pro
     FROM parquet_schema(${list(files)}) GROUP BY file_name`
   const rows = await session.rows(sql).catch((): string[] => [])
   return new Map(rows.map(([file, schema]) => [String(file), String(schema)]))
+}
+
+async function textSchemas(session: Session, sources: readonly Source[]): Promise<Map<string, string>> {
+  const texts = sources.filter(({ kind }) => kind === 'CSV' || kind === 'TSV')
+  const schemas = new Map<string, string>()
+  if (texts.length < 2) return schemas
+  for (const { file, ...rest } of texts) {
+    const sql = `DESCRIBE FROM ${table({ ...rest, files: [file], isPartitioned: false })}`
+    const columns = await session.rows(sql).catch(() => [])
+    schemas.set(file, JSON.stringify(columns))
+  }
+  return schemas
 }
 
 function list(files: readonly string[]): string {

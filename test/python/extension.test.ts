@@ -1,0 +1,144 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { DuckDBInstance } from '@duckdb/node-api'
+import { expect } from 'chai'
+import { extensionPath } from '../../lib/duckdb.ts'
+import { hingeEmbeddingLoss, type MarginOptions } from '../../lib/index.ts'
+import { accumulated, figures } from '../accumulated.ts'
+
+const program = fileURLToPath(new URL('answers.py', import.meta.url))
+const file = fileURLToPath(new URL('../../examples/digit-pairs.parquet', import.meta.url))
+const table = `(SELECT "left" % 10 AS digit, learned_distance AS x, label AS y FROM '${file}')`
+
+/**
+ * The wheels of 1.2 are a platform of their own for the sake of C++, of which the extension's interface has none. So
+ * they are told to take the very file that all others take, which is what whoever has such a DuckDB can do.
+ */
+const releases = [
+  { requirement: 'duckdb==1.2.2', config: { allow_extensions_metadata_mismatch: 'true' } },
+  { requirement: 'duckdb==1.4.4', config: {} },
+  { requirement: 'duckdb', config: {} },
+]
+
+interface Pair {
+  digit: number
+  x: number
+  y: number
+}
+
+interface Call {
+  sql: string
+  Input: Float32ArrayConstructor | Float64ArrayConstructor
+  labelOf: (pair: Pair) => number
+  options: MarginOptions
+}
+
+const plainCall: Call = { sql: '(x, y)', Input: Float32Array, labelOf: ({ y }) => y, options: {} }
+const calls: readonly Call[] = [
+  plainCall,
+  { ...plainCall, sql: '(x::DOUBLE, y::BIGINT, 0.7)', Input: Float64Array, options: { margin: 0.7 } },
+  {
+    ...plainCall,
+    sql: `(x, y = 1, 1.3, 1, 0, 'error')`,
+    labelOf: ({ y }) => (y === 1 ? 1 : 0),
+    options: { margin: 1.3, negativeLabel: 0 },
+  },
+  {
+    ...plainCall,
+    sql: `(x, y * digit, 1, 3, -3, 'ignore')`,
+    labelOf: ({ y, digit }) => y * digit,
+    options: { positiveLabel: 3, negativeLabel: -3, otherLabels: 'ignore' },
+  },
+]
+
+function columnsOf(pairs: readonly Pair[], { Input, labelOf }: Call) {
+  return { input: new Input(pairs.map(({ x }) => x)), label: pairs.map(labelOf) }
+}
+
+function totalOf(pairs: readonly Pair[], call = plainCall) {
+  const { input, label } = columnsOf(pairs, call)
+  return accumulated(input, label, call.options)
+}
+
+function lossesOf(pairs: readonly Pair[], call: Call): number[] {
+  const { input, label } = columnsOf(pairs, call)
+  return [...hingeEmbeddingLoss(input, Float64Array.from(label), { ...call.options, reduction: 'none' }).data]
+}
+
+for (const { requirement, config } of releases) {
+  describe(`the extension in Python's ${requirement}`, function () {
+    this.timeout(300_000)
+    let place: string
+    let python: string
+    let pairs: Pair[]
+
+    before('install', async () => {
+      place = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
+      python = join(place, 'bin/python')
+      execFileSync('python3', ['-m', 'venv', place])
+      execFileSync(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', requirement])
+      const connection = await (await DuckDBInstance.create(':memory:')).connect()
+      const result = await connection.runAndReadAll(`FROM ${table}`)
+      pairs = result.getRowObjects() as unknown as Pair[]
+      connection.closeSync()
+    })
+    after(() => rmSync(place, { recursive: true }))
+
+    /** The rows, or the error, of each. */
+    function answers(queries: readonly string[]): unknown[] {
+      const request = { extension: extensionPath, config: { allow_unsigned_extensions: 'true', ...config }, queries }
+      const options = { input: JSON.stringify(request), maxBuffer: Infinity, encoding: 'utf8' } as const
+      return JSON.parse(execFileSync(python, [program], options))
+    }
+
+    it('answers as the library does, with any arguments', () => {
+      for (const call of calls) {
+        const names = ['hinge_embedding_loss', 'hinge_embedding_loss_partial', 'hinge_embedding_loss_each']
+        const [ofAll, partial, each] = answers(names.map((name) => `SELECT ${name}${call.sql} FROM ${table}`))
+        const total = totalOf(pairs, call)
+        expect(ofAll, call.sql).to.deep.equal([[figures(total)]])
+        expect(partial, call.sql).to.deep.equal([[JSON.stringify(total)]])
+        expect((each as number[][]).flat(), call.sql).to.deep.equal(lossesOf(pairs, call))
+      }
+    })
+
+    it('by group, merged and filtered', () => {
+      const digits = [...new Set(pairs.map(({ digit }) => digit))].sort()
+      const groups = digits.map((digit) => {
+        const total = totalOf(pairs.filter((pair) => pair.digit === digit))
+        return [digit, figures(total), JSON.stringify(total)]
+      })
+      const byDigit = `SELECT digit, hinge_embedding_loss(x, y), hinge_embedding_loss_partial(x, y) AS partial
+        FROM ${table} GROUP BY digit ORDER BY digit`
+      const merged = `SELECT hinge_embedding_loss_merge(partial) FROM (${byDigit})`
+      const filtered = `SELECT hinge_embedding_loss(x, y) FILTER (x < 0.5) FROM ${table}`
+      const near = totalOf(pairs.filter(({ x }) => x < 0.5))
+      expect(answers([byDigit, merged, filtered])).to.deep.equal([
+        groups,
+        [[JSON.stringify(totalOf(pairs))]],
+        [[figures(near)]],
+      ])
+    })
+
+    it('fails with the messages of the library, and the connection lives on', () => {
+      const wrong: [call: string, message: RegExp][] = [
+        ['hinge_embedding_loss(x, 0)', /label must be 1 or -1, got 0 \(negative_label 0 reads/],
+        ['hinge_embedding_loss_partial(x, 7)', /label must be 1 or -1, got 7/],
+        ['hinge_embedding_loss_each(x, 7)', /label must be 1 or -1, got 7/],
+        [`hinge_embedding_loss(x, y, 'nan'::DOUBLE)`, /margin must be a finite number, got NaN/],
+        ['hinge_embedding_loss(x, y, digit)', /must be the same in all rows of a group/],
+        [`hinge_embedding_loss(x, y, 1, 1, -1, 'drop')`, /other_labels must be 'error', 'zero' or 'ignore'/],
+        [`hinge_embedding_loss_merge('{}')`, /partial must be what hinge_embedding_loss_partial gives/],
+        [`hinge_embedding_loss('near', y)`, /Binder Error/],
+      ]
+      const found = answers(wrong.flatMap(([call]) => [`SELECT ${call} FROM ${table}`, 'SELECT 1']))
+      for (const [i, [call, message]] of wrong.entries()) {
+        expect(found[2 * i], call).to.match(message)
+        expect(found[2 * i + 1], call).to.deep.equal([[1]])
+      }
+    })
+  })
+}
