@@ -1,6 +1,16 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -94,6 +104,11 @@ describe('hinge-embedding-loss on the command line', function () {
 
   function score(files: string | string[], input: string, label: string, ...more: string[]): string[] {
     return ['score', ...[files].flat(), '--input', input, '--label', label, ...more]
+  }
+
+  /** An expression that takes time for each row. */
+  function lasting(steps: number): string {
+    return `list_sum(list_transform(range(0, ${steps}), lambda z: z * w))`
   }
 
   function totals(input: InputData, label: readonly number[], options: MarginOptions = {}): object {
@@ -768,12 +783,54 @@ describe('hinge-embedding-loss on the command line', function () {
     })
 
     it('can be interrupted', async () => {
-      const slow = 'list_sum(list_transform(range(0, 2000), lambda z: z * w))'
-      const child = start(score('slow.parquet', slow, 'y', '--json'))
+      const child = start(score('slow.parquet', lasting(2000), 'y', '--json'))
       const outcome = finish(child)
       await sleep(2000)
       child.kill('SIGINT')
       expect(await outcome).to.deep.equal({ code: 130, stdout: '', stderr: 'hinge-embedding-loss: interrupted\n' })
+    })
+
+    describe('progress', () => {
+      const pty = 'import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))'
+      const onTerminal = async (env: NodeJS.ProcessEnv, ...more: string[]) => {
+        const command = [process.execPath, complete, ...score('slow.parquet', lasting(10), 'y', '--json', ...more)]
+        const cleared = { ...process.env, CI: '', NO_COLOR: '', ...env }
+        return finish(spawn('python3', ['-c', pty, ...command], { cwd: folder, env: cleared }))
+      }
+
+      it('is shown on a terminal, and leaves nothing there', async () => {
+        const { code, stdout } = await onTerminal({})
+        expect(code, stdout).to.equal(0)
+        const shown = stdout.replaceAll('\r\x1b[K', '<again>')
+        expect(shown).to.match(/<again>\d+ %, [\d,]+ rows, [\d,]+ rows\/s, \d+ s left<again>/)
+        expect(shown).to.match(/<again>\{"count":3000000,.*\}\r\n$/)
+      })
+
+      it('is not where it is not wanted', async () => {
+        const outcomes = [
+          await onTerminal({ CI: '1' }),
+          await onTerminal({ NO_COLOR: '1' }),
+          await onTerminal({}, '--no-progress'),
+        ]
+        for (const { code, stdout } of outcomes) {
+          expect(code, stdout).to.equal(0)
+          expect(stdout).to.match(/^\{"count":3000000,.*\}\r\n$/)
+        }
+      })
+    })
+
+    it('gives all or an error that names the file, where one vanishes or shrinks meanwhile', async () => {
+      const whole = JSON.parse(await succeeds(score(['slow.parquet', 'pairs.parquet'], 'w', 'y', '--json')))
+      const changes = [rmSync, (file: string) => truncateSync(file, 1000)]
+      for (const change of changes) {
+        cpSync(join(folder, 'pairs.parquet'), join(folder, 'going.parquet'))
+        const outcome = finish(start(score(['slow.parquet', 'going.parquet'], 'w', 'y', '--json')))
+        await sleep(300 + 700 * Math.random())
+        change(join(folder, 'going.parquet'))
+        const { code, stdout, stderr } = await outcome
+        if (code === 0) expect(JSON.parse(stdout)).to.deep.equal(whole)
+        else expect({ code, stderr }).to.satisfy(() => code === 1 && stderr.includes('going.parquet'))
+      }
     })
 
     it('is quiet when nobody reads its output to the end', async function () {
