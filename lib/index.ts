@@ -3,6 +3,7 @@ export type { DType, TensorDType } from './dtypes.ts'
 export {
   type ForwardOptions,
   type GradOptions,
+  type GradOutput,
   HingeEmbeddingLoss,
   type HingeEmbeddingLossOptions,
   hingeEmbeddingLoss,
