@@ -26,6 +26,9 @@ export interface ForwardOptions {
 
 export interface ForwardAsyncOptions extends ForwardOptions, AsyncOptions {}
 
+/** What comes in from behind the loss: a number, which for `'none'` is that of all elements, or a tensor like the input. */
+export type GradOutput<R extends Reduction> = R extends 'none' ? TensorLike : number
+
 export interface GradOptions {
   /** where the gradients go; of the input's dtype and size; may be the input itself */
   out?: InputData | Tensor
@@ -304,7 +307,7 @@ export class HingeEmbeddingLoss<R extends Reduction = 'mean'> extends Callable {
    * @example
    * new HingeEmbeddingLoss().backward([0.2, 1.7, 0.4], [1, -1, -1]) // [1/3, 0, -1/3]
    */
-  backward(input: TensorLike, label: TensorLike, gradOutput?: TensorLike, options?: GradOptions): InputTensor {
+  backward(input: TensorLike, label: TensorLike, gradOutput?: GradOutput<R>, options?: GradOptions): InputTensor {
     try {
       return differentiate(this.#loss, input, label, gradOutput, options)
     } catch (error) {

@@ -4,6 +4,7 @@ export {
   type ForwardAsyncOptions,
   type ForwardOptions,
   type GradOptions,
+  type GradOutput,
   HingeEmbeddingLoss,
   type HingeEmbeddingLossOptions,
   hingeEmbeddingLoss,

@@ -124,7 +124,7 @@ void ExactSum::merge(const ExactSum& other) {
   if (other.spilled_) {
     spill();
     for (int i = 0; i < kLimbs; i++) limbs_[i] += other.limbs_[i];
-    pending_ += other.pending_ + 1;  // the digits that other has beside its deposits are one more
+    pending_ += other.pending_ + 1;  // one more for the digits that the other's last propagate left
     if (pending_ > kDepositsMax) propagate();
   }
   special_ += other.special_;

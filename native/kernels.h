@@ -30,7 +30,7 @@ struct BlockSums {
 template <class T, class L>
 struct LossKernels {
   bool (*forward)(T* out, const T* input, const L* label, size_t n, T margin, bool streamed);
-  // [one grad_output for all]; else grad_output[n].
+  // [whether grad_output is one for all, not one an element]
   bool (*backward[2])(T* grad_input, const T* input, const L* label, const T* grad_output, size_t n, T margin,
                       bool streamed);
   // [by class][levels − 1]. An anchor is what a level's lanes start from: 1.5 · 2^k.

@@ -128,9 +128,9 @@ template <class T>
   return (Values<T>)max(Values<T>{}, margin - input);
 }
 
-// A stream of elements, and what stands for those that a last, incomplete step has not.
+// Elements that a kernel reads, and what stands for those that a last, incomplete step has not.
 template <class E>
-struct Stream {
+struct Operand {
   const E* data;
   E padding;
 };
@@ -138,7 +138,7 @@ struct Stream {
 template <class E>
 struct Padded {
   E values[kStep];
-  Padded(Stream<E> from, size_t i, size_t n) {
+  Padded(Operand<E> from, size_t i, size_t n) {
     for (size_t j = 0; j < kStep; j++) values[j] = from.padding;
     for (size_t j = 0; i + j < n; j++) values[j] = from.data[i + j];
   }
@@ -146,7 +146,7 @@ struct Padded {
 
 // Calls step(i, in…) for every i that begins a step.
 template <class Step, class... E>
-[[gnu::always_inline]] inline void for_each_step(size_t n, const Step& step, Stream<E>... in) {
+[[gnu::always_inline]] inline void for_each_step(size_t n, const Step& step, Operand<E>... in) {
   size_t i = 0;
   for (; i + kStep <= n; i += kStep) {
     (prefetch_step(in.data + i), ...);
@@ -158,7 +158,7 @@ template <class Step, class... E>
 // out[n] of what compute(input, is_negative, more…) gives, vectors all; whether the labels were ±1.
 template <class T, class L, class Compute, class... More>
 [[gnu::always_inline]] inline bool map(T* out, const T* input, const L* label, size_t n, bool streamed,
-                                       const Compute& compute, Stream<More>... more) {
+                                       const Compute& compute, Operand<More>... more) {
   const bool is_aligned = reinterpret_cast<uintptr_t>(out) % sizeof(Values<T>) == 0;
   const bool is_streamed = streamed && is_aligned;
   Labels<T, L> labels;
@@ -179,7 +179,7 @@ template <class T, class L, class Compute, class... More>
     }
     if (!is_whole) __builtin_memcpy(out + i, rest, (n - i) * sizeof(T));
   };
-  for_each_step(n, step, Stream<T>{input, 0}, Stream<L>{label, 1}, more...);
+  for_each_step(n, step, Operand<T>{input, 0}, Operand<L>{label, 1}, more...);
   return labels.valid();
 }
 
@@ -209,7 +209,7 @@ bool backward(T* grad_input, const T* input, const L* label, const T* grad_outpu
     };
     return map(grad_input, input, label, n, streamed, constant);
   } else {
-    return map(grad_input, input, label, n, streamed, gradient, Stream<T>{grad_output, 0});
+    return map(grad_input, input, label, n, streamed, gradient, Operand<T>{grad_output, 0});
   }
 }
 
@@ -290,7 +290,7 @@ bool sum(BlockSums* out, const T* input, const L* label, size_t n, T margin, con
       }
     }
   };
-  for_each_step(n, step, Stream<T>{input, 0}, Stream<L>{label, 1});
+  for_each_step(n, step, Operand<T>{input, 0}, Operand<L>{label, 1});
 
   positive_sums.total(out->sums[0]);
   if constexpr (kByClass) negative_sums.total(out->sums[1]);

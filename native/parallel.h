@@ -16,7 +16,7 @@ class Ranges {
   Ranges(size_t n, size_t step) : n_(n), step_(step) {}
 
   bool next(size_t& begin, size_t& end) {
-    if (next_.load(std::memory_order_relaxed) >= n_) return false;
+    if (next_.load(std::memory_order_relaxed) >= n_) return false;  // cheaper than to take and find none
     begin = next_.fetch_add(step_, std::memory_order_relaxed);
     if (begin >= n_) return false;
     end = n_ - begin < step_ ? n_ : begin + step_;

@@ -174,12 +174,12 @@ describe('errors', () => {
       ['a gradOutput of integers', () => none.backward(x, y, new Int32Array(3)), /gradOutput.*float32.*int32/],
       [
         'a tensor as the gradOutput of a mean',
-        () => mean.backward(x, y, x),
+        () => mean.backward(x, y, options(x)),
         /gradOutput.*number.*'mean'.*Float32Array/,
       ],
       [
         'an array as the gradOutput of a mean',
-        () => mean.backward(x, y, [1]),
+        () => mean.backward(x, y, options([1])),
         /gradOutput.*number.*'mean'.*array of 1/,
       ],
       ['options of tensor that are null', () => tensor([1], options(null)), /options/],

@@ -250,6 +250,7 @@ describe(`gradients (${instructionSets.join(', ')})`, () => {
     expect(none.backward(Float64Array.of(1, 2), 1, [0.1, 0.2]).toArray()).to.deep.equal([0.1, 0.2])
     expect(none.backward([1, 2], 1, [0.1, 0.2]).toArray()).to.deep.equal([0.1, 0.2].map(Math.fround))
     expect(none.backward(1, 1, 0.5).shape).to.deep.equal([])
+    expect(none.backward([1, 0.5, 2], [1, -1, -1], -0).toArray()).to.deep.equal([-0, 0, 0])
   })
 
   it('of masks alone, or of no elements, are zeros or none', () => {

@@ -8,6 +8,7 @@ import * as ort from 'onnxruntime-common'
 import {
   type DType,
   type GradOptions,
+  type GradOutput,
   type getNumThreads,
   HingeEmbeddingLoss,
   type HingeEmbeddingLossOptions,
@@ -86,6 +87,8 @@ describe('the types', () => {
         Extends<(typeof reduced)['gradInput'], Tensor>,
         Extends<ReturnType<typeof mean.backward>, Tensor>,
         Extends<{ out: Float64Array }, GradOptions>,
+        Equal<GradOutput<'none'>, TensorLike>,
+        Equal<GradOutput<'mean'>, number>,
       ]
     >()
     const floats: Float32Array | Float64Array = none.backward(x, 1, [1, 2, 3], { out: tensor([1, 2, 3]) }).data
@@ -93,6 +96,8 @@ describe('the types', () => {
     compiles(() => {
       // @ts-expect-error a string
       none.backward(x, 1, '1')
+      // @ts-expect-error a number for a mean
+      mean.backward(x, 1, x)
       // @ts-expect-error no such option
       none.backward(x, 1, 1, { signal: undefined })
       // @ts-expect-error no memory for gradients

@@ -50,7 +50,9 @@ export async function scansOf(session: Session, sources: readonly Source[], sign
     scan.files.push(file)
     scans.set(key, scan)
   }
-  return Promise.all([...scans.values()].map((scan) => partitioned(session, scan)))
+  const partitionedScans = await Promise.all([...scans.values()].map((scan) => partitioned(session, scan)))
+  signal.throwIfAborted()
+  return partitionedScans
 }
 
 async function partitioned(session: Session, scan: Scan): Promise<Scan> {
