@@ -1,5 +1,7 @@
 /** The command line was not used as meant: exit code 2. */
-export class UsageError extends Error {}
+export class UsageError extends Error {
+  readonly code = 'ERR_USAGE'
+}
 
 /** What the command line calls the library's options. */
 const optionNames: Readonly<Record<string, string>> = {
@@ -16,7 +18,7 @@ export function codeOf(error: unknown): string {
 /** One line for people, and the exit code for programs. */
 export function explain(error: unknown): { message: string; exitCode: 1 | 2 } {
   const message = error instanceof Error ? error.message : String(error)
-  if (error instanceof UsageError) return { message, exitCode: 2 }
+  if (codeOf(error) === 'ERR_USAGE') return { message, exitCode: 2 }
   if (!codeOf(error).startsWith('ERR_INVALID_ARG')) return { message, exitCode: 1 }
   return { message: message.replace(/\w+/g, (word) => optionNames[word] ?? word), exitCode: 2 }
 }

@@ -1,10 +1,11 @@
+import type { Writable } from 'node:stream'
 import { groups } from './report.ts'
 import type { Progress } from './session.ts'
 
-/** A line on standard error that replaces itself, five times a second, until the returned function ends it. */
-export function showProgress(read: () => Progress | undefined): () => void {
+/** A line on a terminal that replaces itself, five times a second, until the returned function ends it. */
+export function showProgress(terminal: Writable, read: () => Progress | undefined): () => void {
   const started = performance.now()
-  const replace = (text: string) => process.stderr.write(`\r\x1b[K${text}`)
+  const replace = (text: string) => terminal.write(`\r\x1b[K${text}`)
   const timer = setInterval(() => {
     const progress = read()
     if (progress !== undefined) replace(line(progress, (performance.now() - started) / 1000))

@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream'
 import { getNumThreads, LossAccumulator, setNumThreads } from '../index.ts'
 import { findSources } from './files.ts'
 import { showProgress } from './progress.ts'
@@ -6,6 +7,8 @@ import { scansOf } from './scans.ts'
 import { quoted, Session } from './session.ts'
 import { type Group, type Options, totalsOf } from './totals.ts'
 
+type Stderr = Writable & { readonly isTTY?: boolean }
+
 export interface ScoreOptions extends Options {
   threads?: number
   json?: true
@@ -13,16 +16,26 @@ export interface ScoreOptions extends Options {
 }
 
 /** The totals over all files, as the text for standard output. */
-export async function score(paths: readonly string[], options: ScoreOptions, signal: AbortSignal): Promise<string> {
-  const found = await run(paths, options, signal)
+export async function score(
+  paths: readonly string[],
+  options: ScoreOptions,
+  signal: AbortSignal,
+  stderr: Stderr,
+): Promise<string> {
+  const found = await run(paths, options, signal, stderr)
   const total = sum(found, options)
   const byGroups = options.by === undefined ? undefined : found
   return options.json ? toJSON(total, byGroups) : toTable(total, byGroups, options.by)
 }
 
 /** The totals over all files as one line that `merge`, and `LossAccumulator.fromJSON`, take up again. */
-export async function partial(paths: readonly string[], options: ScoreOptions, signal: AbortSignal): Promise<string> {
-  return `${JSON.stringify(sum(await run(paths, options, signal), options))}\n`
+export async function partial(
+  paths: readonly string[],
+  options: ScoreOptions,
+  signal: AbortSignal,
+  stderr: Stderr,
+): Promise<string> {
+  return `${JSON.stringify(sum(await run(paths, options, signal, stderr), options))}\n`
 }
 
 function sum(found: readonly Group[], options: Options): LossAccumulator {
@@ -31,15 +44,20 @@ function sum(found: readonly Group[], options: Options): LossAccumulator {
   return found.reduce((all, { total }) => all.merge(total), none)
 }
 
-async function run(paths: readonly string[], options: ScoreOptions, signal: AbortSignal): Promise<Group[]> {
+async function run(
+  paths: readonly string[],
+  options: ScoreOptions,
+  signal: AbortSignal,
+  stderr: Stderr,
+): Promise<Group[]> {
   sum([], options)
   if (options.threads !== undefined) setNumThreads(options.threads)
   const session = await Session.open(getNumThreads())
   const interrupt = () => session.interrupt()
   signal.addEventListener('abort', interrupt)
   const { CI, NO_COLOR } = process.env
-  const isShown = options.progress && process.stderr.isTTY && !CI && !NO_COLOR
-  const endProgress = isShown ? showProgress(() => session.progress) : () => {}
+  const isShown = options.progress && stderr.isTTY && !CI && !NO_COLOR
+  const endProgress = isShown ? showProgress(stderr, () => session.progress) : () => {}
   try {
     signal.throwIfAborted()
     for (const option of ['input', 'label', 'by'] as const) {

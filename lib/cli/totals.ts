@@ -1,5 +1,5 @@
 import { LossAccumulator, type MarginOptions } from '../index.ts'
-import { UsageError } from './failures.ts'
+import { codeOf, UsageError } from './failures.ts'
 import { groups } from './report.ts'
 import { oneByOne, type Scan, table } from './scans.ts'
 import { quoted, type Session } from './session.ts'
@@ -58,7 +58,7 @@ export async function totalsOf(
   try {
     rows = await rowsOf(session, scans, options)
   } catch (cause) {
-    if (cause instanceof UsageError) throw cause
+    if (codeOf(cause) === 'ERR_USAGE') throw cause
     await assertFaultless(session, scans, options, signal)
     throw new Error(shortened(cause), { cause })
   }

@@ -1,0 +1,110 @@
+import { Readable, type Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { codeOf, explain, peer } from './failures.ts'
+import type { ScoreOptions } from './score.ts'
+
+const name = 'hinge-embedding-loss'
+
+/** Where the program writes: results to `stdout`, all else to `stderr`. */
+export interface Streams {
+  readonly stdout: Writable
+  readonly stderr: Writable & { readonly isTTY?: boolean }
+}
+
+/** Runs a command line, until the end or the signal, and gives its exit code. */
+export async function main(args: readonly string[], signal: AbortSignal, streams: Streams): Promise<number> {
+  try {
+    return await run(args, signal, streams)
+  } catch (error) {
+    const { message, exitCode } = signal.aborted ? { message: 'interrupted', exitCode: 130 } : explain(error)
+    const isReaderGone = codeOf(error) === 'EPIPE'
+    if (!isReaderGone) streams.stderr.write(`${name}: ${message}\n`)
+    return exitCode
+  }
+}
+
+/** Everything is imported here and not above, so that what cannot be loaded is told as every other failure is. */
+async function run(args: readonly string[], signal: AbortSignal, { stdout, stderr }: Streams): Promise<number> {
+  const { Command, CommanderError, InvalidArgumentError, Option } = await peer(import('commander'))
+  const { runtimeInfo } = await import('../index.ts')
+
+  const number = (text: string): number => {
+    const value = Number(text)
+    if (text.trim() === '' || Number.isNaN(value)) throw new InvalidArgumentError('It must be a number.')
+    return value
+  }
+  const program = new Command(name)
+    .description('Scores pairs with the hinge embedding loss: exact totals of whole files.')
+    .version(runtimeInfo().version)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => stdout.write(text),
+      writeErr: (text) => stderr.write(text),
+      outputError: (text, write) => write(text.replace(/^error/, name)),
+    })
+  const print = async (text: string) => pipeline(Readable.from([text]), stdout, { end: false })
+  const overFiles = (command: string, summary: string) =>
+    program
+      .command(command)
+      .summary(summary)
+      .argument('<file...>', 'Parquet, CSV, TSV or NDJSON (text also .gz or .zst); files, globs or folders')
+      .requiredOption('--input <expr>', 'distance or energy: a column or SQL expression; FLOAT is scored in float32')
+      .requiredOption('--label <expr>', 'label: a column or SQL expression')
+      .option('--margin <number>', 'how far apart negatives should be', number, 1)
+      .option('--positive-label <integer>', 'label of similar pairs', number, 1)
+      .option('--negative-label <integer>', 'label of dissimilar pairs; 0 reads 0/1 labels', number, -1)
+      .addOption(
+        new Option('--other-labels <policy>', 'a label that is neither: an error, a loss of 0, or not counted')
+          .choices(['error', 'zero', 'ignore'])
+          .default('error'),
+      )
+      .addOption(
+        new Option('--nulls <policy>', 'a row with a null: an error, or left out')
+          .choices(['error', 'ignore'])
+          .default('error'),
+      )
+      .option('--threads <n>', 'threads to use (default: the processors there are)', number)
+      .option('--no-progress', 'show no progress on a terminal')
+  const json = ['--json', 'print one line of JSON'] as const
+  overFiles('score', 'print the totals of files')
+    .description(
+      'Prints count, mean and sum of the loss over files, of both classes, and the negatives inside the margin.',
+    )
+    .option('--by <expr>', 'a line of totals for each value of a column or SQL expression')
+    .option(...json)
+    .action(async (files: string[], options: ScoreOptions) => {
+      const { score } = await import('./score.ts')
+      await print(await score(files, options, signal, stderr))
+    })
+  overFiles('partial', 'print the totals of files as one line of JSON for merge')
+    .description('Prints a LossAccumulator: exact totals, which merge folds without losing a bit.')
+    .action(async (files: string[], options: ScoreOptions) => {
+      const { partial } = await import('./score.ts')
+      await print(await partial(files, options, signal, stderr))
+    })
+  program
+    .command('merge')
+    .summary('print the totals of partials')
+    .description('Prints what score would have printed over all the files that the partials are of, bit for bit.')
+    .argument('<part...>', 'files of lines that partial has printed')
+    .option(...json)
+    .action(async (parts: string[], options: { json?: true }) => {
+      const { merge } = await import('./merge.ts')
+      await print(await merge(parts, options))
+    })
+  program
+    .command('duckdb-extension')
+    .summary('print the path of the DuckDB extension')
+    .description('Prints the path of the extension, for LOAD in any other DuckDB.')
+    .action(async () => {
+      const { extensionPath } = await import('../duckdb.ts')
+      await print(`${extensionPath}\n`)
+    })
+  try {
+    await program.parseAsync(args, { from: 'user' })
+    return 0
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    return error.exitCode === 0 ? 0 : 2
+  }
+}
