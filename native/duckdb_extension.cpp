@@ -1,7 +1,16 @@
 // DuckDB only: vectors in, exact states, results out. An exception ends the query with its text.
 
+#if defined(__APPLE__)
+#include <mach/mach.h>
+#include <mach/mach_vm.h>
+#elif defined(__linux__)
+#include <sys/uio.h>
+#include <unistd.h>
+#endif
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cmath>
 #include <cstring>
 #include <initializer_list>
@@ -202,9 +211,12 @@ void refuse_others(const hel::OtherLabels& others, const hel::Labels& labels, co
   throw Refusal(hel::other_label_error(scoring.settings, hel::label_at(labels, others.first)));
 }
 
+constexpr uint64_t kMark = 0x9d1c68b3f27a40e5;
+
 // The state of a group. DuckDB moves it as memory and never destroys it.
 struct GroupState {
-  bool is_set;  // there were rows
+  uint64_t mark;  // kMark, by which it is known
+  bool is_set;    // there were rows
   hel::Scoring scoring;
   hel::Totals totals;
 
@@ -230,6 +242,54 @@ struct GroupState {
            std::to_string(negative) + ", '" +
            std::string(hel::kPolicyNames[static_cast<size_t>(scoring.policy)]) + "')";
   }
+};
+
+// Whether there is a state, wherever the pointer points.
+bool is_state(State state) {
+  uint64_t mark = 0;
+#if defined(__linux__)
+  const iovec own{&mark, sizeof mark}, other{state, sizeof mark};
+  const bool is_refused = process_vm_readv(getpid(), &own, 1, &other, 1, 0) < 0 && errno != EFAULT;
+  return is_refused || mark == kMark;
+#elif defined(__APPLE__)
+  mach_vm_size_t size = 0;
+  mach_vm_read_overwrite(mach_task_self(), reinterpret_cast<mach_vm_address_t>(state), sizeof mark,
+                         reinterpret_cast<mach_vm_address_t>(&mark), &size);
+  return mark == kMark;
+#endif
+}
+
+// The states that rows are added to: an array of one a row. But DuckDB before 2.0 gives an array of one for
+// all rows where a window is a whole partition or where the call has an ORDER BY: duckdb/duckdb, issue 21537.
+// Behind it is other memory; four pointers can be read of it, as no allocation is smaller than that with its
+// header.
+class States {
+ public:
+  States(const State* states, size_t rows)
+      : states_(states), is_one_for_all_(rows > 1 && !is_array(states, rows)) {}
+
+  State operator[](size_t row) const { return states_[is_one_for_all_ ? 0 : row]; }
+
+ private:
+  __attribute__((no_sanitize("address"))) static bool is_array(const State* states, size_t rows) {
+    if (rows > 3 && is_smallest_allocation(states)) return false;
+    for (size_t i = 1; i < std::min<size_t>(rows, 4); i++) {
+      if (states[i] != states[0] && !is_state(states[i])) return false;
+    }
+    return true;
+  }
+
+  // Whether glibc's malloc says so, in the word before: 32 bytes, of which three pointers can be used, and
+  // three flags.
+  __attribute__((no_sanitize("address"))) static bool is_smallest_allocation(const State* states) {
+    constexpr uintptr_t kPage = 4096;
+    const auto address = reinterpret_cast<uintptr_t>(states);
+    if (address % 16 != 0 || address % kPage == 0) return false;
+    return (reinterpret_cast<const uintptr_t*>(states)[-1] & ~uintptr_t{7}) == 32;
+  }
+
+  const State* const states_;
+  const bool is_one_for_all_;
 };
 
 GroupState& group(State state) { return *reinterpret_cast<GroupState*>(state); }
@@ -258,14 +318,6 @@ void add_each(const State* states, const T* input, const hel::Labels& labels, si
   refuse_others(hel::accumulate_each(totals, input, labels, n, scoring.settings), labels, scoring);
 }
 
-// Of the equal states from `begin` on.
-size_t run_end(const State* states, size_t begin, size_t n) {
-  const bool is_one_group =
-      std::memcmp(states + begin, states + begin + 1, (n - begin - 1) * sizeof(State)) == 0;
-  if (is_one_group) return n;
-  return std::find_if(states + begin, states + n, [&](State each) { return each != states[begin]; }) - states;
-}
-
 template <class T>
 void add(const Overload& overload, const State* states, const T* input, const hel::Labels& labels, size_t n,
          const hel::Scoring& scoring) {
@@ -285,7 +337,7 @@ void add(const Overload& overload, const State* states, const T* input, const he
 }
 
 template <class T>
-void update_groups(const Arguments& arguments, const State* states) {
+void update_groups(const Arguments& arguments, const States& states) {
   for_each_scoring<T>(arguments,
                       [&](const Batch<T>& batch, size_t begin, size_t end, const hel::Scoring& scoring) {
                         State own[hel::kBlock];
@@ -334,14 +386,15 @@ void score_each(FunctionInfo info, DataChunk chunk, Vector output) {
 
 Index state_size(FunctionInfo) { return sizeof(GroupState); }
 
-void init_state(FunctionInfo, State state) { new (state) GroupState{false, {}, {}}; }
+void init_state(FunctionInfo, State state) { new (state) GroupState{kMark, false, {}, {}}; }
 
 void update(FunctionInfo info, DataChunk chunk, State* states) {
   guard(api.aggregate_function_set_error, info, [&] {
     const auto& overload = *static_cast<const Overload*>(api.aggregate_function_get_extra_info(info));
     const Arguments arguments(chunk, overload);
-    overload.input == Type::kFloat ? update_groups<float>(arguments, states)
-                                   : update_groups<double>(arguments, states);
+    const States own(states, arguments.rows);
+    overload.input == Type::kFloat ? update_groups<float>(arguments, own)
+                                   : update_groups<double>(arguments, own);
   });
 }
 
@@ -349,6 +402,7 @@ void update_from_partials(FunctionInfo info, DataChunk chunk, State* states) {
   guard(api.aggregate_function_set_error, info, [&] {
     const Column partials(api.data_chunk_get_vector(chunk, 0));
     const size_t rows = api.data_chunk_get_size(chunk);
+    const States own(states, rows);
     for (size_t row = 0; row < rows; row++) {
       if (!partials.is_valid(row)) continue;
       const std::string_view text = text_at(partials, row);
@@ -357,7 +411,7 @@ void update_from_partials(FunctionInfo info, DataChunk chunk, State* states) {
         throw Refusal("partial must be what hinge_embedding_loss_partial gives, got '" + hel::excerpt(text) +
                       "'");
       }
-      group(states[row]).merge(partial);
+      group(own[row]).merge(partial);
     }
   });
 }

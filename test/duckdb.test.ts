@@ -283,6 +283,39 @@ describe('the DuckDB extension', function () {
       )
     })
 
+    it('over whole partitions, in an order, and of what is distinct', async () => {
+      const ofMany = (keep: (i: number) => boolean) => {
+        const kept = [...x.keys()].filter(keep)
+        return JSON.stringify(
+          accumulated(
+            Float32Array.from(kept, (i) => x[i] as number),
+            kept.map((i) => y[i] as number),
+          ),
+        )
+      }
+      const thirds = [0, 1, 2].map((third) => ofMany((i) => i % 3 === third))
+      const partial = (call: string) =>
+        `SELECT DISTINCT i % 3 AS third, hinge_embedding_loss_partial(${call} AS partial FROM many`
+      const each = thirds.map((text, third) => ({ third, partial: text }))
+      expect(await query(`${partial('x, y) OVER (PARTITION BY i % 3)')} ORDER BY third`)).to.deep.equal(each)
+      expect(await query(`${partial('x, y ORDER BY x, i)')} GROUP BY third ORDER BY third`)).to.deep.equal(each)
+      const whole = ofMany(() => true)
+      expect(await query(`${partial('x, y) OVER ()')} ORDER BY third`)).to.deep.equal(
+        [0, 1, 2].map((third) => ({ third, partial: whole })),
+      )
+      expect(await one('SELECT hinge_embedding_loss_partial(x, y ORDER BY x) FROM many')).to.equal(whole)
+      for (const n of [2, 3, 4, 5]) {
+        const few = ofMany((i) => i < n)
+        expect(await one(`SELECT hinge_embedding_loss_partial(x, y ORDER BY x) FROM many WHERE i < ${n}`)).to.equal(few)
+        const over = `SELECT hinge_embedding_loss_partial(x, y) OVER () FROM many WHERE i < ${n} LIMIT 1`
+        expect(await one(over), `${n} rows`).to.equal(few)
+      }
+      const merged = `SELECT hinge_embedding_loss_merge(partial ORDER BY partial) FROM (
+        SELECT hinge_embedding_loss_partial(x, y) AS partial FROM many GROUP BY i % 5000)`
+      expect(await one(merged)).to.equal(whole)
+      expect(await one('SELECT hinge_embedding_loss(DISTINCT i % 7, 1).sum FROM many')).to.equal(21)
+    })
+
     it('what FILTER lets through, and in windows', async () => {
       const kept = [...x.keys()].filter((i) => i % 3 === 1)
       const total = accumulated(
