@@ -1,0 +1,66 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { LossAccumulator } from '../lib/index.ts'
+import { node, readText, root, succeeds } from './application.ts'
+
+const example = (name: string, ...args: string[]) => succeeds(node([join('examples', name), ...args], root))
+
+describe('examples', function () {
+  this.timeout(60_000)
+
+  it('train-embedding.mjs learns: the loss falls, and held-out digits are told more often', async () => {
+    const output = await example('train-embedding.mjs')
+    const losses = [...output.matchAll(/^epoch +\d+ +loss (\S+) +█+$/gm)].map(([, loss]) => Number(loss))
+    expect(losses).to.have.lengthOf(10)
+    expect(losses).to.deep.equal(losses.toSorted((a, b) => b - a))
+    expect(losses.at(-1)).to.be.below(0.75 * (losses[0] as number))
+    const [before, after] = [...output.matchAll(/(\S+) %/g)].map(([, percent]) => Number(percent)) as [number, number]
+    expect(before).to.be.below(60)
+    expect(after).to.be.above(80)
+  })
+
+  describe('stream.mjs', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
+    after(() => rmSync(folder, { recursive: true }))
+
+    const totals = (name: string) => readFileSync(join(folder, name), 'utf8')
+    const lastLine = (output: string) => output.trimEnd().split('\n').at(-1)
+    const stream = async (name: string, ...args: string[]) =>
+      lastLine(await example('stream.mjs', join(folder, name), ...args))
+
+    /** Kills it when it has said where it begins and saved a batch. */
+    async function interrupt(name: string, batchSize: string) {
+      const child = spawn(process.execPath, [join(root, 'examples/stream.mjs'), join(folder, name), batchSize])
+      await once(child.stdout, 'data')
+      await once(child.stdout, 'data')
+      child.kill('SIGKILL')
+      await once(child, 'close')
+    }
+
+    it('goes on after a kill in the middle to the totals of one run', async () => {
+      const printed = await stream('at-once.json')
+      await interrupt('killed.json', '100')
+      const { count } = LossAccumulator.fromJSON(JSON.parse(totals('killed.json')))
+      expect(count).to.be.within(1, 99_999)
+      expect(await stream('killed.json')).to.equal(printed)
+      expect(totals('killed.json')).to.equal(totals('at-once.json'))
+    })
+
+    it('adds nothing when it has come to the end', async () => {
+      const before = totals('at-once.json')
+      await stream('at-once.json')
+      expect(totals('at-once.json')).to.equal(before)
+    })
+  })
+
+  it('are all in their README, which links only to what there is', () => {
+    const links = [...readText('examples/README.md').matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, path = '']) => path)
+    expect(links.filter((path) => !existsSync(join(root, 'examples', path)))).to.deep.equal([])
+    const programs = readdirSync(join(root, 'examples')).filter((name) => !/\.(md|parquet)$/.test(name))
+    expect(links).to.include.members(programs)
+  })
+})
