@@ -3,10 +3,10 @@ import { LossAccumulator } from '../index.ts'
 import { toJSON, toTable } from './report.ts'
 
 /** The totals of all partials, as `score` would have printed them over all their files. */
-export async function merge(paths: readonly string[], { json }: { json?: true }): Promise<string> {
+export async function merge(paths: readonly string[], { json }: { json?: true }, signal: AbortSignal): Promise<string> {
   let total: LossAccumulator | undefined
   for (const path of paths) {
-    const lines = (await readFile(path, 'utf8')).split('\n')
+    const lines = (await readFile(path, { encoding: 'utf8', signal })).split('\n')
     for (const [i, line] of lines.entries()) {
       if (line.trim() === '') continue
       total = naming(`${path}, line ${i + 1}`, () => {

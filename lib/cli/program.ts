@@ -90,7 +90,7 @@ async function run(args: readonly string[], signal: AbortSignal, { stdout, stder
     .option(...json)
     .action(async (parts: string[], options: { json?: true }) => {
       const { merge } = await import('./merge.ts')
-      await print(await merge(parts, options))
+      await print(await merge(parts, options, signal))
     })
   program
     .command('duckdb-extension')

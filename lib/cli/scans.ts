@@ -37,15 +37,21 @@ export function oneByOne(scans: readonly Scan[]): { file: string; scan: Scan }[]
 
 /** As few scans as there are kinds of files; files that cannot be read stay for DuckDB to complain of. */
 export async function scansOf(session: Session, sources: readonly Source[], signal: AbortSignal): Promise<Scan[]> {
-  const schemas = new Map([...(await parquetSchemas(session, sources)), ...(await textSchemas(session, sources))])
+  const schemas = new Map([
+    ...(await parquetSchemas(session, sources)),
+    ...(await textSchemas(session, sources, signal)),
+  ])
   const scans = new Map<string, Scan & { files: string[] }>()
   for (const { file, kind, compression } of sources) {
+    signal.throwIfAborted()
     await assertWhole(file, compression, signal)
     if ((await stat(file)).size === 0) {
       if (kind === 'NDJSON') continue
       throw new Error(`${file}: the file is empty${kind === 'Parquet' ? '' : ', without even a header'}`)
     }
-    const key = [kind, compression, schemas.get(file)].join()
+    // A file whose schema is not known by its name is a scan of its own.
+    const schema = kind === 'NDJSON' ? '' : (schemas.get(file) ?? file)
+    const key = [kind, compression, schema].join()
     const scan = scans.get(key) ?? { kind, compression, files: [], isPartitioned: false }
     scan.files.push(file)
     scans.set(key, scan)
@@ -76,11 +82,16 @@ async function parquetSchemas(session: Session, sources: readonly Source[]): Pro
   return new Map(rows.map(([file, schema]) => [String(file), String(schema)]))
 }
 
-async function textSchemas(session: Session, sources: readonly Source[]): Promise<Map<string, string>> {
+async function textSchemas(
+  session: Session,
+  sources: readonly Source[],
+  signal: AbortSignal,
+): Promise<Map<string, string>> {
   const texts = sources.filter(({ kind }) => kind === 'CSV' || kind === 'TSV')
   const schemas = new Map<string, string>()
   if (texts.length < 2) return schemas
   for (const { file, ...rest } of texts) {
+    signal.throwIfAborted()
     const sql = `DESCRIBE FROM ${table({ ...rest, files: [file], isPartitioned: false })}`
     const columns = await session.rows(sql).catch(() => [])
     schemas.set(file, JSON.stringify(columns))

@@ -74,6 +74,13 @@ async function rowsOf(session: Session, scans: readonly Scan[], options: Options
   const typed = await typedOf(session, scans, options)
   if (typed.length === 0) return []
   const rows = await session.rows(query(typed, options))
+  const isCsv = typed.some(({ scan: { kind } }) => kind === 'CSV' || kind === 'TSV')
+  const vague = rows.find(([by]) => isCsv && Math.abs(Number(by)) >= 2 ** 53)
+  if (vague !== undefined) {
+    throw new UsageError(
+      `--by ${options.by}: numbers in CSV are read as DOUBLE, which does not tell ${vague[0]} from its neighbours`,
+    )
+  }
   return rows.map(([by, name, size, partial]) => ({
     by: jsonOf(by),
     name: String(name ?? 'NULL'),
@@ -96,19 +103,24 @@ function jsonOf(value: unknown): string {
 
 async function typedOf(session: Session, scans: readonly Scan[], options: Options): Promise<Typed[]> {
   const typed: Typed[] = []
-  const first = new Map<string, { file: string; type: string }>()
+  const first = new Map<string, { file: string; types: Readonly<Record<'input' | 'by', string>> }>()
   for (const scan of scans) {
     const [file = ''] = scan.files
-    const [x = '', y = ''] = await session.types(`SELECT x, y FROM ${pairs(scan, options)}`)
+    const [x = '', y = '', by = ''] = await session.types(`SELECT x, y, key FROM ${pairs(scan, options)}`)
     const isVarchar = x === 'VARCHAR' || y === 'VARCHAR'
     if (isVarchar && (await isHeaderOnly(session, scan))) continue
     if (x === 'FLOAT' && !Number.isFinite(Math.fround(options.margin))) {
       throw new UsageError(`--margin must be finite in float32, as --input is, got ${options.margin}`)
     }
     typed.push({ scan, x: cast('input', options.input, 'x', x), y: cast('label', options.label, 'y', y) })
-    const { file: other, type } = first.get(scan.kind) ?? { file, type: x }
-    if (type !== x) throw new Error(`${file}: --input ${options.input} is ${x}, but ${type} in ${other}`)
-    first.set(scan.kind, { file: other, type })
+    const types = { input: x, by }
+    const other = first.get(scan.kind) ?? { file, types }
+    first.set(scan.kind, other)
+    for (const option of ['input', 'by'] as const) {
+      if (types[option] === other.types[option]) continue
+      const found = `is ${types[option]}, but ${other.types[option]} in ${other.file}`
+      throw new Error(`${file}: --${option} ${options[option]} ${found}`)
+    }
   }
   return typed
 }
@@ -218,5 +230,5 @@ function shortened(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)
   const [first = ''] = message.split(/\n\n|\nPossible |\nCandidate |\nLINE /)
   const line = first.trim().replace(/\s*\n\s*/g, ' ')
-  return line.replace('WHERE clause', '--input and --label')
+  return line.replace('WHERE clause', '--input, --label and --by')
 }
