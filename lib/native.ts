@@ -41,7 +41,8 @@ export type StateRecord = [
   others: number,
 ]
 
-type Accumulate = (
+/** What every call over elements begins with. */
+type Elements = [
   input: InputData,
   label: LabelData | number,
   dtypes: number,
@@ -49,69 +50,32 @@ type Accumulate = (
   positiveLabel: number,
   negativeLabel: number,
   policy: number,
-  state: Uint8Array,
-  begin?: number,
-  end?: number,
-) => undefined | OtherLabels
+]
+
+/** Of the elements that a call is about; all by default. */
+type Slice = [begin?: number, end?: number]
 
 /**
  * The addon's functions. A policy is an index into `otherLabelPolicies`, and `dtypes` what `dtypesCode` says of input and
  * label: the addon takes its word, for asking what a typed array is costs more than a small call. A `state` is `stateBytes`
- * zeros at first. With `begin` and `end` a call is about that slice of input, label and out alone.
+ * zeros at first. A slice is one of input, label and out alike.
  */
 export interface Native {
   readonly stateBytes: number
 
-  reduce(
-    input: InputData,
-    label: LabelData | number,
-    dtypes: number,
-    margin: number,
-    positiveLabel: number,
-    negativeLabel: number,
-    policy: number,
-    mean: boolean,
-  ): number | OtherLabels
-  forward(
-    input: InputData,
-    label: LabelData | number,
-    dtypes: number,
-    margin: number,
-    positiveLabel: number,
-    negativeLabel: number,
-    policy: number,
-    out: InputData,
-    begin?: number,
-    end?: number,
-  ): undefined | OtherLabels
+  reduce(...call: [...Elements, mean: boolean]): number | OtherLabels
+  forward(...call: [...Elements, out: InputData, ...slice: Slice]): undefined | OtherLabels
   /** `out` is of the input's dtype and length, as is a `gradOutput` that is not one number for all. */
   backward(
-    input: InputData,
-    label: LabelData | number,
-    dtypes: number,
-    margin: number,
-    positiveLabel: number,
-    negativeLabel: number,
-    policy: number,
-    out: InputData,
-    gradOutput: InputData | number,
-    mean: boolean,
+    ...call: [...Elements, out: InputData, gradOutput: InputData | number, mean: boolean]
   ): undefined | OtherLabels
   /** Gradients go to `out`, and either losses to `losses`, or their sum or mean is what it gives. */
   valueAndGrad(
-    input: InputData,
-    label: LabelData | number,
-    dtypes: number,
-    margin: number,
-    positiveLabel: number,
-    negativeLabel: number,
-    policy: number,
-    out: InputData,
-    lossesOrMean: InputData | boolean,
+    ...call: [...Elements, out: InputData, lossesOrMean: InputData | boolean]
   ): undefined | number | OtherLabels
-  accumulate: Accumulate
+  accumulate(...call: [...Elements, state: Uint8Array, ...slice: Slice]): undefined | OtherLabels
   /** Only the totals of all elements are then right in `state`; it takes less time. */
-  accumulateUnclassed: Accumulate
+  accumulateUnclassed(...call: [...Elements, state: Uint8Array, ...slice: Slice]): undefined | OtherLabels
 
   merge(target: Uint8Array, source: Uint8Array): void
   /** [all, positives, negatives] × [count, sum, mean], then active negatives and others. */
