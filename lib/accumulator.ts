@@ -197,7 +197,7 @@ export class LossAccumulator {
       )
     }
     const json = plain(object)
-    assertLike('object', json, new LossAccumulator().toJSON())
+    assertLike('object', json, emptyJSON)
     const { version, positives, negatives, others, ...options } = json
     if (version !== 1) throw malformed('object.version', '1', version)
 
@@ -261,6 +261,8 @@ function plain(object: object): unknown {
     throw Object.assign(malformed('object', 'what LossAccumulator.toJSON gives', 'no JSON'), { cause })
   }
 }
+
+const emptyJSON = new LossAccumulator().toJSON()
 
 /** The same keys with values of the same types, all the way down. */
 function assertLike<T>(place: string, value: unknown, like: T): asserts value is T {
