@@ -40,7 +40,7 @@ export const traps = [
 
 // Both sides of every vector width, of the block, and of what one thread takes.
 export const blocks = [1, 2, 3].flatMap((k) => [-17, -1, 0, 1, 9].map((more) => 2048 * k + more))
-export const smallSizes = [...Array(71).keys(), ...blocks, ...blocks, ...blocks, 2 ** 15 - 1, 2 ** 15 + 5, 2 ** 16 + 3]
+export const smallSizes = [...Array(71).keys(), ...blocks, ...blocks, 2 ** 15 - 1, 2 ** 15 + 5, 2 ** 16 + 3]
 export const largeSizes = [2 ** 17 - 1, 2 ** 17, 2 ** 17 + 1, 2 ** 17 + 2 ** 15 + 2047, 2 ** 18 + 5]
 
 /** Elements as plain numbers, and how they are to be given to the addon. */

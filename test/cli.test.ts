@@ -500,7 +500,7 @@ describe('hinge-embedding-loss on the command line', function () {
         fails(1, ['merge', 'late.json'], /late\.json, line 3: object must be what LossAccumulator\.toJSON gives/),
         fails(1, ['merge', 'no.json'], /no\.json, line 1: .*JSON/),
         fails(1, ['merge', 'blank.json'], /blank\.json: no partial/),
-        fails(1, ['merge', 'good.json', 'missing.json'], /missing\.json/),
+        fails(1, ['merge', 'good.json', 'missing.json'], /missing\.json: no such file/),
         fails(2, ['merge'], /missing required argument 'part'/),
       ])
     })
