@@ -1,6 +1,7 @@
 import { Readable, type Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { codeOf, explain, peer } from './failures.ts'
+import type { Terminal } from './progress.ts'
 import type { ScoreOptions } from './score.ts'
 
 const name = 'hinge-embedding-loss'
@@ -8,7 +9,7 @@ const name = 'hinge-embedding-loss'
 /** Where the program writes: results to `stdout`, all else to `stderr`. */
 export interface Streams {
   readonly stdout: Writable
-  readonly stderr: Writable & { readonly isTTY?: boolean }
+  readonly stderr: Terminal
 }
 
 /** Runs a command line, until the end or the signal, and gives its exit code. */

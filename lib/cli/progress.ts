@@ -2,8 +2,11 @@ import type { Writable } from 'node:stream'
 import { groups } from './report.ts'
 import type { Progress } from './session.ts'
 
+/** What may be one. */
+export type Terminal = Writable & { readonly isTTY?: boolean }
+
 /** A line on a terminal that replaces itself, five times a second, until the returned function ends it. */
-export function showProgress(terminal: Writable, read: () => Progress | undefined): () => void {
+export function showProgress(terminal: Terminal, read: () => Progress | undefined): () => void {
   const started = performance.now()
   const replace = (text: string) => terminal.write(`\r\x1b[K${text}`)
   const timer = setInterval(() => {

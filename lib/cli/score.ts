@@ -1,13 +1,10 @@
-import type { Writable } from 'node:stream'
-import { getNumThreads, LossAccumulator, setNumThreads } from '../index.ts'
+import { getNumThreads, type LossAccumulator, setNumThreads } from '../index.ts'
 import { findSources } from './files.ts'
-import { showProgress } from './progress.ts'
+import { showProgress, type Terminal } from './progress.ts'
 import { toJSON, toTable } from './report.ts'
 import { scansOf } from './scans.ts'
 import { quoted, Session } from './session.ts'
-import { type Group, type Options, totalsOf } from './totals.ts'
-
-type Stderr = Writable & { readonly isTTY?: boolean }
+import { emptyTotal, type Group, type Options, totalsOf } from './totals.ts'
 
 export interface ScoreOptions extends Options {
   threads?: number
@@ -20,7 +17,7 @@ export async function score(
   paths: readonly string[],
   options: ScoreOptions,
   signal: AbortSignal,
-  stderr: Stderr,
+  stderr: Terminal,
 ): Promise<string> {
   const found = await run(paths, options, signal, stderr)
   const total = sum(found, options)
@@ -33,24 +30,22 @@ export async function partial(
   paths: readonly string[],
   options: ScoreOptions,
   signal: AbortSignal,
-  stderr: Stderr,
+  stderr: Terminal,
 ): Promise<string> {
   return `${JSON.stringify(sum(await run(paths, options, signal, stderr), options))}\n`
 }
 
 function sum(found: readonly Group[], options: Options): LossAccumulator {
-  const { margin, positiveLabel, negativeLabel, otherLabels } = options
-  const none = new LossAccumulator({ margin, positiveLabel, negativeLabel, otherLabels })
-  return found.reduce((all, { total }) => all.merge(total), none)
+  return found.reduce((all, { total }) => all.merge(total), emptyTotal(options))
 }
 
 async function run(
   paths: readonly string[],
   options: ScoreOptions,
   signal: AbortSignal,
-  stderr: Stderr,
+  stderr: Terminal,
 ): Promise<Group[]> {
-  sum([], options)
+  emptyTotal(options)
   if (options.threads !== undefined) setNumThreads(options.threads)
   const session = await Session.open(getNumThreads())
   const interrupt = () => session.interrupt()

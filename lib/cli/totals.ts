@@ -105,10 +105,13 @@ async function parquetRows(session: Session, typed: readonly Typed[]): Promise<n
   return Number(sum)
 }
 
-function read(partial: unknown, { margin, positiveLabel, negativeLabel, otherLabels }: Options): LossAccumulator {
-  return partial === null
-    ? new LossAccumulator({ margin, positiveLabel, negativeLabel, otherLabels })
-    : LossAccumulator.fromJSON(JSON.parse(String(partial)))
+/** The total of no rows; wrong options throw. */
+export function emptyTotal({ margin, positiveLabel, negativeLabel, otherLabels }: Options): LossAccumulator {
+  return new LossAccumulator({ margin, positiveLabel, negativeLabel, otherLabels })
+}
+
+function read(partial: unknown, options: Options): LossAccumulator {
+  return partial === null ? emptyTotal(options) : LossAccumulator.fromJSON(JSON.parse(String(partial)))
 }
 
 /** DuckDB writes numbers that JSON has not. */
