@@ -1,0 +1,56 @@
+import { randomBytes } from 'node:crypto'
+import { open, realpath, rename, rm, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { codeOf, UsageError } from './failures.ts'
+
+/** Where a file is to be written, its folder and links resolved; refuses what cannot become a file, and any of `inputs`. */
+export async function outputPath(path: string, inputs: readonly string[]): Promise<string> {
+  const there = await ifThere(stat(path))
+  if (there === undefined) {
+    const folder = await ifThere(realpath(dirname(path)))
+    if (folder === undefined) throw new UsageError(`--output ${path}: no such folder as ${dirname(path)}`)
+    return join(folder, basename(path))
+  }
+  if (!there.isFile()) throw new UsageError(`--output ${path}: there is something other than a file`)
+  for (const input of inputs) {
+    const { dev, ino } = await stat(input)
+    if (dev === there.dev && ino === there.ino) throw new UsageError(`--output ${path} is an input, ${input}`)
+  }
+  return realpath(path)
+}
+
+/**
+ * Writes a file whole or not at all: `write` is given a path beside it, which takes its place once it is complete and on
+ * the disk. What is there before stays until then.
+ */
+export async function writeWhole<T>(path: string, write: (beside: string) => Promise<T>): Promise<T> {
+  const beside = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.part`)
+  try {
+    const result = await write(beside)
+    await sync(beside)
+    await rename(beside, path)
+    await sync(dirname(path))
+    return result
+  } catch (error) {
+    await rm(beside, { force: true })
+    throw error
+  }
+}
+
+async function sync(path: string): Promise<void> {
+  const handle = await open(path)
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+async function ifThere<T>(found: Promise<T>): Promise<T | undefined> {
+  try {
+    return await found
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
