@@ -76,9 +76,10 @@ describe('hinge-embedding-loss on the command line', function () {
   /** In this process, where no other is asked for: starting one takes ten times as long as scoring. */
   async function run(args: readonly string[], place?: Place): Promise<Outcome> {
     if (place !== undefined) return finish(start(args, place))
+    const stdin = new PassThrough()
     const [stdout, stderr] = [new PassThrough(), new PassThrough()]
     const outputs = Promise.all([text(stdout), text(stderr)])
-    const code = await main(args, new AbortController().signal, { stdout, stderr })
+    const code = await main(args, new AbortController().signal, { stdin, stdout, stderr })
     stdout.end()
     stderr.end()
     const [out, err] = await outputs
@@ -758,7 +759,11 @@ describe('hinge-embedding-loss on the command line', function () {
       await Promise.all([
         fails(2, ['scores'], /unknown command 'scores'/),
         fails(2, pairs('--bogus'), /unknown option '--bogus'/),
-        fails(2, ['score', '--input', 'd', '--label', 'y'], /missing required argument 'file'/),
+        fails(
+          2,
+          ['score', '--input', 'd', '--label', 'y'],
+          /without a FILE --input and --label must name a \.npy each, got --input d/,
+        ),
         fails(2, ['score', 'pairs.parquet', '--label', 'y'], /--input/),
         fails(2, ['score', 'pairs.parquet', '--input', 'd'], /--label/),
         fails(2, pairs('--margin', 'wide'), /--margin <number>' argument 'wide'/),

@@ -4,7 +4,7 @@ import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { findSources } from '../lib/cli/files.ts'
-import { scansOf } from '../lib/cli/scans.ts'
+import { type ScanSource, scansOf } from '../lib/cli/scans.ts'
 import { Session } from '../lib/cli/session.ts'
 import { type Options, totalsOf } from '../lib/cli/totals.ts'
 import { LossAccumulator, type MarginOptions } from '../lib/index.ts'
@@ -53,7 +53,7 @@ describe('files that others have written', () => {
 
   async function score(files: readonly string[], options: Partial<Options>): Promise<LossAccumulator | undefined> {
     const sources = await Promise.all(files.map((file) => findSources(file, async () => [])))
-    const scans = await scansOf(session, sources.flat(), new AbortController().signal)
+    const scans = await scansOf(session, sources.flat() as ScanSource[], new AbortController().signal)
     const [group] = await totalsOf(session, scans, { ...defaults, ...options }, new AbortController().signal)
     return group?.total
   }

@@ -33,3 +33,17 @@ export async function peer<T>(module: Promise<T>): Promise<T> {
     throw new Error(message, { cause })
   }
 }
+
+/** Says of what fails in `get` where. */
+export function naming<T>(place: string, get: () => T): T {
+  try {
+    return get()
+  } catch (cause) {
+    throw named(place, cause)
+  }
+}
+
+/** An error with where it was met. */
+export function named(place: string, cause: unknown): Error {
+  return new Error(`${place}: ${cause instanceof Error ? cause.message : cause}`, { cause })
+}

@@ -9,13 +9,17 @@ const kinds = new Map([
   ['json', 'NDJSON'],
   ['ndjson', 'NDJSON'],
   ['jsonl', 'NDJSON'],
+  ['arrow', 'Arrow'],
+  ['ipc', 'Arrow'],
+  ['feather', 'Arrow'],
+  ['arrows', 'Arrow'],
 ] as const)
 const compressions: Readonly<Record<string, string>> = { gz: 'gzip', zst: 'zstd' }
 const supported = `${[...kinds.keys()].map((end) => `.${end}`).join(', ')}; text also with .gz or .zst`
 
 export interface Source {
   file: string
-  kind: 'Parquet' | 'CSV' | 'TSV' | 'NDJSON'
+  kind: 'Parquet' | 'CSV' | 'TSV' | 'NDJSON' | 'Arrow'
   /** in DuckDB's words */
   compression: string
 }
@@ -23,17 +27,20 @@ export interface Source {
 function sourceOf(file: string): Source | undefined {
   const [, end = '', suffix = ''] = /\.(\w+?)(?:\.(gz|zst))?$/i.exec(file.toLowerCase()) ?? []
   const kind = kinds.get(end as never)
+  if (kind === 'Arrow' && suffix !== '') return undefined
   return kind && { file, kind, compression: compressions[suffix] ?? 'uncompressed' }
 }
 
 function requireSource(file: string): Source {
   const source = sourceOf(file)
-  if (source === undefined) throw new Error(`${file}: the name of a file must end in one of ${supported}`)
-  return source
+  if (source !== undefined) return source
+  const advice = /\.npy$/i.test(file) ? '; arrays are named by --input and --label, without a FILE' : ''
+  throw new Error(`${file}: the name of a file must end in one of ${supported}${advice}`)
 }
 
-/** What one FILE argument stands for: itself, all in the folder, or all that match the pattern. */
+/** What one FILE argument stands for: itself, standard input, all in the folder, or all that match the pattern. */
 export async function findSources(path: string, match: (pattern: string) => Promise<string[]>): Promise<Source[]> {
+  if (path === '-') return [{ file: path, kind: 'Arrow', compression: 'uncompressed' }]
   try {
     const status = await stat(path)
     if (status.isDirectory()) return await sourcesIn(path)

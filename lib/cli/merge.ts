@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { LossAccumulator } from '../index.ts'
-import { codeOf } from './failures.ts'
+import { codeOf, naming } from './failures.ts'
 import { toJSON, toTable } from './report.ts'
 
 /** The totals of all partials, as `score` would have printed them over all their files. */
@@ -25,13 +25,5 @@ async function read(path: string, signal: AbortSignal): Promise<string> {
     return await readFile(path, { encoding: 'utf8', signal })
   } catch (error) {
     throw codeOf(error) === 'ENOENT' ? new Error(`${path}: no such file`, { cause: error }) : error
-  }
-}
-
-function naming<T>(place: string, get: () => T): T {
-  try {
-    return get()
-  } catch (cause) {
-    throw new Error(`${place}: ${cause instanceof Error ? cause.message : cause}`, { cause })
   }
 }

@@ -1,8 +1,11 @@
+import type { Readable } from 'node:stream'
 import { getNumThreads, setNumThreads } from '../index.ts'
-import { findSources } from './files.ts'
+import { UsageError } from './failures.ts'
+import { findSources, type Source } from './files.ts'
 import { showProgress, type Terminal } from './progress.ts'
-import { type Scan, scansOf } from './scans.ts'
-import { quoted, Session } from './session.ts'
+import type { Stream } from './readers/readers.ts'
+import { type Scan, type ScanSource, scansOf } from './scans.ts'
+import { type Progress, quoted, Session } from './session.ts'
 import { emptyTotal, type Options } from './totals.ts'
 
 export interface RunOptions extends Options {
@@ -10,35 +13,92 @@ export interface RunOptions extends Options {
   progress: boolean
 }
 
-/** Runs `work` over the files that `paths` stand for, in a DuckDB of its own, and shows progress where it can be seen. */
+/** What a command has of the process. Standard input is not touched unless it is read. */
+export interface Io {
+  readonly signal: AbortSignal
+  readonly streams: { readonly stdin: Readable; readonly stderr: Terminal }
+}
+
+/** Where the rows are: in what DuckDB reads, and in what we read ourselves. */
+export interface Opened {
+  readonly scans?: { readonly session: Session; readonly list: readonly Scan[] }
+  readonly streams: readonly Stream[]
+  /** of the streams, to be kept up to date */
+  readonly progress: Progress
+}
+
+/** Runs `work` over the files that `paths` stand for, and shows progress where it can be seen. */
 export async function opened<T>(
   paths: readonly string[],
   options: RunOptions,
-  signal: AbortSignal,
-  stderr: Terminal,
-  work: (session: Session, scans: readonly Scan[]) => Promise<T>,
+  { signal, streams: { stderr } }: Io,
+  work: (opened: Opened) => Promise<T>,
 ): Promise<T> {
   emptyTotal(options)
   if (options.threads !== undefined) setNumThreads(options.threads)
-  const session = await Session.open(getNumThreads())
-  const interrupt = () => session.interrupt()
+  let session: Session | undefined
+  const openSession = async () => {
+    session ??= await Session.open(getNumThreads())
+    signal.throwIfAborted()
+    return session
+  }
+  const progress: Progress = { rows: 0 }
+  const interrupt = () => session?.interrupt()
   signal.addEventListener('abort', interrupt)
   const { CI, NO_COLOR } = process.env
   const isShown = options.progress && stderr.isTTY && !CI && !NO_COLOR
-  const endProgress = isShown ? showProgress(stderr, () => session.progress) : () => {}
+  const read = () => (progress.rows > 0 ? progress : session?.progress)
+  const endProgress = isShown ? showProgress(stderr, read) : () => {}
   try {
-    signal.throwIfAborted()
-    for (const option of ['input', 'label', 'by'] as const) {
-      const text = options[option]
-      if (text !== undefined) await session.assertExpression(`--${option}`, text)
-    }
-    const match = (pattern: string) => session.texts(`SELECT file FROM glob(${quoted(pattern)})`)
-    const sources = []
-    for (const path of paths) sources.push(...(await findSources(path, match)))
-    return await work(session, await scansOf(session, sources, signal))
+    const sources = await sourcesOf(paths, openSession)
+    const streams = paths.length === 0 ? [arraysOf(options)] : streamsOf(sources)
+    const scanned = sources.filter(isScanned)
+    if (scanned.length === 0) return await work({ streams, progress })
+    const list = await scansIn(await openSession(), scanned, options, signal)
+    return await work({ scans: { session: await openSession(), list }, streams, progress })
   } finally {
     endProgress()
     signal.removeEventListener('abort', interrupt)
-    session.close()
+    session?.close()
   }
+}
+
+async function sourcesOf(paths: readonly string[], openSession: () => Promise<Session>): Promise<Source[]> {
+  const match = async (pattern: string) => (await openSession()).texts(`SELECT file FROM glob(${quoted(pattern)})`)
+  if (paths.indexOf('-') !== paths.lastIndexOf('-')) throw new UsageError('standard input, -, can be read only once')
+  const sources = []
+  for (const path of paths) sources.push(...(await findSources(path, match)))
+  return sources
+}
+
+async function scansIn(
+  session: Session,
+  sources: readonly ScanSource[],
+  options: Options,
+  signal: AbortSignal,
+): Promise<Scan[]> {
+  for (const option of ['input', 'label', 'by'] as const) {
+    const text = options[option]
+    if (text !== undefined) await session.assertExpression(`--${option}`, text)
+  }
+  return scansOf(session, sources, signal)
+}
+
+function isScanned(source: Source): source is ScanSource {
+  return source.kind !== 'Arrow'
+}
+
+function streamsOf(sources: readonly Source[]): Stream[] {
+  return sources.flatMap(({ kind, file }) => (kind === 'Arrow' ? [{ kind, files: [file] }] : []))
+}
+
+/** Arrays are named by the options alone. */
+function arraysOf({ input, label, by }: Options): Stream {
+  for (const [option, path] of Object.entries({ input, label })) {
+    if (!/\.npy$/i.test(path)) {
+      throw new UsageError(`without a FILE --input and --label must name a .npy each, got --${option} ${path}`)
+    }
+  }
+  if (by !== undefined) throw new UsageError('--by takes a FILE: .npy files have no other columns')
+  return { kind: 'npy', files: [input, label] }
 }

@@ -6,8 +6,9 @@ import type { ScoreOptions } from './score.ts'
 
 const name = 'hinge-embedding-loss'
 
-/** Where the program writes: results to `stdout`, all else to `stderr`. */
+/** What the program reads and writes: results go to `stdout`, all else to `stderr`. */
 export interface Streams {
+  readonly stdin: Readable
   readonly stdout: Writable
   readonly stderr: Terminal
 }
@@ -25,7 +26,7 @@ export async function main(args: readonly string[], signal: AbortSignal, streams
 }
 
 /** Everything is imported here and not above, so that what cannot be loaded is told as every other failure is. */
-async function run(args: readonly string[], signal: AbortSignal, { stdout, stderr }: Streams): Promise<number> {
+async function run(args: readonly string[], signal: AbortSignal, streams: Streams): Promise<number> {
   const { Command, CommanderError, InvalidArgumentError, Option } = await peer(import('commander'))
   const { runtimeInfo } = await import('../index.ts')
 
@@ -34,6 +35,8 @@ async function run(args: readonly string[], signal: AbortSignal, { stdout, stder
     if (text.trim() === '' || Number.isNaN(value)) throw new InvalidArgumentError('It must be a number.')
     return value
   }
+  const { stdout, stderr } = streams
+  const io = { signal, streams }
   const program = new Command(name)
     .description('Scores pairs with the hinge embedding loss: exact totals of whole files.')
     .version(runtimeInfo().version)
@@ -48,8 +51,14 @@ async function run(args: readonly string[], signal: AbortSignal, { stdout, stder
     program
       .command(command)
       .summary(summary)
-      .argument('<file...>', 'Parquet, CSV, TSV or NDJSON (text also .gz or .zst); files, globs or folders')
-      .requiredOption('--input <expr>', 'distance or energy: a column or SQL expression; FLOAT is scored in float32')
+      .argument(
+        '[file...]',
+        'Parquet, Arrow IPC, CSV, TSV or NDJSON (text also .gz or .zst); files, globs or folders; - for Arrow IPC on standard input; none where --input and --label name a .npy each',
+      )
+      .requiredOption(
+        '--input <expr>',
+        'distance or energy: a column or SQL expression (of Arrow a column); FLOAT is scored in float32',
+      )
       .requiredOption('--label <expr>', 'label: a column or SQL expression')
       .option('--margin <number>', 'how far apart negatives should be', number, 1)
       .option('--positive-label <integer>', 'label of similar pairs', number, 1)
@@ -75,13 +84,13 @@ async function run(args: readonly string[], signal: AbortSignal, { stdout, stder
     .option(...json)
     .action(async (files: string[], options: ScoreOptions) => {
       const { score } = await import('./score.ts')
-      await print(await score(files, options, signal, stderr))
+      await print(await score(files, options, io))
     })
   overFiles('partial', 'print the totals of files as one line of JSON for merge')
     .description('Prints a LossAccumulator: exact totals, which merge folds without losing a bit.')
     .action(async (files: string[], options: ScoreOptions) => {
       const { partial } = await import('./score.ts')
-      await print(await partial(files, options, signal, stderr))
+      await print(await partial(files, options, io))
     })
   program
     .command('merge')

@@ -20,8 +20,8 @@ export function showProgress(terminal: Terminal, read: () => Progress | undefine
 }
 
 function line({ share, rows }: Progress, seconds: number): string {
-  const left = share > 0 ? Math.ceil((seconds * (1 - share)) / share) : undefined
-  const parts = [`${Math.floor(100 * share)} %`, `${groups(rows)} rows`, `${groups(Math.round(rows / seconds))} rows/s`]
-  if (left !== undefined) parts.push(`${left} s left`)
+  const parts = [`${groups(rows)} rows`, `${groups(Math.round(rows / seconds))} rows/s`]
+  if (share !== undefined) parts.unshift(`${Math.floor(100 * share)} %`)
+  if (share) parts.push(`${Math.ceil((seconds * (1 - share)) / share)} s left`)
   return parts.join(', ')
 }

@@ -3,9 +3,12 @@ import type { Source } from './files.ts'
 import { quoted, type Session } from './session.ts'
 import { assertWhole } from './whole.ts'
 
+/** A file that DuckDB reads. */
+export type ScanSource = Source & { kind: 'Parquet' | 'CSV' | 'TSV' | 'NDJSON' }
+
 /** Files that one scan of DuckDB's reads without converting any of them to the types of another. */
 export interface Scan {
-  readonly kind: Source['kind']
+  readonly kind: ScanSource['kind']
   readonly compression: string
   readonly files: readonly string[]
   /** false where a folder of a partition has the name of a column of the files', which DuckDB would put it in place of */
@@ -19,7 +22,7 @@ export interface Scan {
  */
 const csv = `auto_type_candidates = ['BOOLEAN', 'DOUBLE', 'VARCHAR'], comment = '', skip = 0`
 const json = 'sample_size = -1, maximum_sample_files = 2147483647'
-const readers: Readonly<Record<Source['kind'], (files: string, compression: string) => string>> = {
+const readers: Readonly<Record<ScanSource['kind'], (files: string, compression: string) => string>> = {
   Parquet: (files) => `read_parquet(${files}`,
   CSV: (files, compression) => `read_csv(${files}, compression = ${compression}, ${csv}`,
   TSV: (files, compression) => `read_csv(${files}, compression = ${compression}, ${csv}, delim = '\t'`,
@@ -36,7 +39,7 @@ export function oneByOne(scans: readonly Scan[]): { file: string; scan: Scan }[]
 }
 
 /** As few scans as there are kinds of files; files that cannot be read stay for DuckDB to complain of. */
-export async function scansOf(session: Session, sources: readonly Source[], signal: AbortSignal): Promise<Scan[]> {
+export async function scansOf(session: Session, sources: readonly ScanSource[], signal: AbortSignal): Promise<Scan[]> {
   const schemas = new Map([
     ...(await parquetSchemas(session, sources)),
     ...(await textSchemas(session, sources, signal)),
@@ -72,7 +75,7 @@ async function partitioned(session: Session, scan: Scan): Promise<Scan> {
   return { ...scan, isPartitioned: !keys.some((key) => columns.includes(key)) }
 }
 
-async function parquetSchemas(session: Session, sources: readonly Source[]): Promise<Map<string, string>> {
+async function parquetSchemas(session: Session, sources: readonly ScanSource[]): Promise<Map<string, string>> {
   const files = sources.filter(({ kind }) => kind === 'Parquet').map(({ file }) => file)
   if (files.length < 2) return new Map()
   const column = `concat_ws(' ', name, type, logical_type::VARCHAR, converted_type::VARCHAR)`
@@ -84,7 +87,7 @@ async function parquetSchemas(session: Session, sources: readonly Source[]): Pro
 
 async function textSchemas(
   session: Session,
-  sources: readonly Source[],
+  sources: readonly ScanSource[],
   signal: AbortSignal,
 ): Promise<Map<string, string>> {
   const texts = sources.filter(({ kind }) => kind === 'CSV' || kind === 'TSV')

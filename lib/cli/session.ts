@@ -3,8 +3,8 @@ import { load } from '../duckdb.ts'
 import { peer, UsageError } from './failures.ts'
 
 export interface Progress {
-  /** of 1 */
-  share: number
+  /** of 1, where it is known */
+  share?: number
   rows: number
 }
 

@@ -1,6 +1,6 @@
 import { LossAccumulator, type MarginOptions } from '../index.ts'
 import { codeOf, UsageError } from './failures.ts'
-import { groups } from './report.ts'
+import { describeFault, type FaultKind } from './faults.ts'
 import { oneByOne, type Scan, table } from './scans.ts'
 import { quoted, type Session } from './session.ts'
 
@@ -231,18 +231,8 @@ async function firstFault(session: Session, { scan, x, y }: Typed, options: Opti
     )
     WHERE fault IN (${nulls === 'error' ? `'input', 'label', ` : ''}'other') GROUP BY fault ORDER BY min(row) LIMIT 1`)
   if (row === undefined) return undefined
-  const [fault, first, label, count] = row.map(String) as [string, string, string, string]
-  const place = `row ${groups(Number(first))}`
-  const rows = `${groups(Number(count))} such row${count === '1' ? '' : 's'}`
-  if (fault === 'input' || fault === 'label') {
-    return `${place}: --${fault} ${options[fault]} is null (${rows}; --nulls ignore leaves them out)`
-  }
-  const value = label.replace(/\.0$/, '')
-  const isZeroOne = /^-?0$|^false$/.test(value) && positiveLabel === 1
-  const advice = isZeroOne
-    ? 'for 0/1 labels use --negative-label 0'
-    : '--positive-label and --negative-label name the encoding, --other-labels zero or ignore lets others pass'
-  return `${place}: label is ${value}, neither ${positiveLabel} nor ${negativeLabel} (${rows}; ${advice})`
+  const [kind, first, label, count] = row as [FaultKind, bigint, string, bigint]
+  return describeFault({ kind, row: Number(first), label, count: Number(count) }, options)
 }
 
 /** Without the excerpt of our query and the advice on DuckDB's own options. */

@@ -3,6 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
+import { named } from './failures.ts'
 
 /** DuckDB takes a truncated file for a complete one, unless the last row that it finds is broken. */
 export async function assertWhole(file: string, compression: string, signal: AbortSignal): Promise<void> {
@@ -10,7 +11,7 @@ export async function assertWhole(file: string, compression: string, signal: Abo
     if (compression === 'gzip') await assertGzip(file, signal)
     if (compression === 'zstd') await assertZstd(file)
   } catch (cause) {
-    throw new Error(`${file}: ${cause instanceof Error ? cause.message : cause}`, { cause })
+    throw named(file, cause)
   }
 }
 

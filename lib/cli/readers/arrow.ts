@@ -1,0 +1,312 @@
+import type { Data, DataType, Field, RecordBatch, Schema, Vector } from 'apache-arrow'
+import { classes } from '../../dtypes.ts'
+import type { DType, TensorDType } from '../../index.ts'
+import { peer } from '../failures.ts'
+import { type Bytes, type FileBytes, MemoryBytes, PipeBytes } from './bytes.ts'
+import type { BatchMetadata } from './flatbuffer.ts'
+import { type Key, type KeyValue, keyOf } from './keys.ts'
+import { type Message, messagesOf } from './messages.ts'
+import type { Names } from './readers.ts'
+import type { Column, Rows, Stretch } from './rows.ts'
+
+type Arrow = typeof import('apache-arrow')
+
+/** The record batches of an Arrow IPC file or stream. */
+export async function readArrow(bytes: FileBytes | PipeBytes, names: Names): Promise<Rows> {
+  const arrow = await peer(import('apache-arrow'))
+  const messages = messagesOf(bytes)
+  const { value: schema } = await messages.next()
+  if (schema?.kind !== 'schema') throw new Error('not Arrow IPC: it does not begin with a schema')
+  assertReadable(schema)
+  const batches = new Batches(arrow, bytes, names, schema)
+  return { dtype: batches.dtype, kept: batches.kept, stretches: stretchesOf(messages, batches) }
+}
+
+async function* stretchesOf(messages: AsyncIterable<Message>, batches: Batches): AsyncGenerator<Stretch> {
+  for await (const message of messages) {
+    assertReadable(message)
+    if (message.kind === 'dictionary') await batches.addDictionary(message)
+    else if (message.kind === 'batch') yield await batches.stretch(message)
+    else throw new Error(`holds a ${message.kind} where a record batch should be`)
+  }
+}
+
+function assertReadable({ version, isBigEndian, isCompressed }: Message): void {
+  if (version < 3) throw new Error('written before Arrow 0.8')
+  if (isBigEndian) throw new Error('big-endian, must be little-endian')
+  if (isCompressed) throw new Error(`its buffers are compressed, must be uncompressed (compression='uncompressed')`)
+}
+
+/** What of a column a record batch has, in the place of its fields and buffers. */
+interface Place {
+  readonly node: number
+  readonly buffer: number
+}
+
+/** The body of a record batch. */
+interface Body {
+  /** apache-arrow's views lie over this, whether it is filled or not */
+  readonly memory: Uint8Array<ArrayBuffer>
+  readonly isFilled: boolean
+  /** where it can be read, and from which position on */
+  readonly bytes: Bytes
+  readonly position: number
+}
+
+/**
+ * Makes stretches of record batches. Of a file only what the named columns have is read. Numbers are taken as they lie;
+ * for all else apache-arrow lays its views over a body that is not filled, of which those of the columns are.
+ */
+class Batches {
+  readonly #arrow: Arrow
+  readonly #bytes: FileBytes | PipeBytes
+  readonly #schema: Schema
+  readonly #head: Uint8Array
+  readonly #dictionaries = new Map<number, Uint8Array[]>()
+  readonly #input: number
+  readonly #label: number
+  readonly #by: number | undefined
+  readonly #keep: readonly number[]
+  #memory = new Uint8Array(0)
+
+  constructor(arrow: Arrow, bytes: FileBytes | PipeBytes, names: Names, { head }: Message) {
+    this.#arrow = arrow
+    this.#bytes = bytes
+    this.#head = head
+    this.#schema = arrow.RecordBatchReader.from([head]).open().schema
+    this.#input = indexOf(this.#schema, '--input', names.input)
+    this.#label = indexOf(this.#schema, '--label', names.label)
+    this.#by = names.by === undefined ? undefined : indexOf(this.#schema, '--by', names.by)
+    this.#keep = (names.keep ?? []).map((name) => indexOf(this.#schema, '--keep', name))
+    assertType(arrow, '--input', names.input, this.#type(this.#input), 'a number', ['bit'])
+    assertType(arrow, '--label', names.label, this.#type(this.#label), 'a number or Bool', [])
+    if (this.#by !== undefined) assertKeyType(arrow, names.by as string, this.#type(this.#by))
+  }
+
+  get dtype(): DType {
+    return dtypeOf(this.#arrow, valueType(this.#arrow, this.#type(this.#input))) === 'float32' ? 'float32' : 'float64'
+  }
+
+  get kept(): Field[] {
+    return this.#keep.map((index) => this.#schema.fields[index] as Field)
+  }
+
+  async addDictionary({ dictionaryId, isDelta, head, bodyLength, bodyPosition }: Message): Promise<void> {
+    const body = new Uint8Array(bodyLength)
+    await this.#bytes.fill(body, bodyPosition)
+    const earlier = isDelta ? (this.#dictionaries.get(dictionaryId) ?? []) : []
+    this.#dictionaries.set(dictionaryId, [...earlier, head, body])
+  }
+
+  async stretch(message: Message): Promise<Stretch> {
+    const { batch, bodyPosition, bodyLength } = message
+    const body = await this.#body(message)
+    const places = placesOf(this.#arrow, this.#schema, batch.variadicCounts)
+    const column = async (index: number): Promise<Column> => {
+      const type = this.#type(index)
+      if (this.#arrow.DataType.isDictionary(type)) return decoded(this.#arrow, await vector(index))
+      return plainColumn(batch, places[index] as Place, dtypeOf(this.#arrow, type) as TensorDType | 'bit', body)
+    }
+    const vector = (index: number) => this.#vector(message, body, index)
+    const kept = []
+    for (const index of this.#keep) kept.push(await vector(index))
+    return {
+      rows: batch.rows,
+      input: await column(this.#input),
+      label: await column(this.#label),
+      ...(this.#by !== undefined && { keyOf: keysOf(this.#arrow, await vector(this.#by)) }),
+      ...(kept.length > 0 && { kept }),
+      ...(!body.isFilled && { share: (bodyPosition + bodyLength) / (this.#bytes as FileBytes).size }),
+    }
+  }
+
+  #type(index: number): DataType {
+    return (this.#schema.fields[index] as Field).type
+  }
+
+  /** What is kept outlives the record batch and has memory of its own. */
+  async #body({ bodyLength, bodyPosition }: Message): Promise<Body> {
+    if (this.#memory.length < bodyLength || this.#keep.length > 0) this.#memory = new Uint8Array(bodyLength)
+    const memory = this.#memory.subarray(0, bodyLength)
+    if (!(this.#bytes instanceof PipeBytes)) {
+      return { memory, isFilled: false, bytes: this.#bytes, position: bodyPosition }
+    }
+    await this.#bytes.fill(memory, bodyPosition)
+    return { memory, isFilled: true, bytes: new MemoryBytes(memory), position: 0 }
+  }
+
+  /** A whole column, with offsets and indices that lie within what they point into. */
+  async #vector({ head, batch }: Message, body: Body, index: number): Promise<Vector> {
+    const { RecordBatchReader, Vector } = this.#arrow
+    const parts = [this.#head, ...[...this.#dictionaries.values()].flat(), head, body.memory]
+    const { value } = RecordBatchReader.from(parts).next() as { value: RecordBatch }
+    const data = value.data.children[index] as Data
+    if (data.length !== batch.rows) throw outside('a column')
+    await fill(data, body)
+    assertWithin(data)
+    return new Vector([data])
+  }
+}
+
+/** Of each column, in the order of the format: those before it have so many fields and buffers. */
+function placesOf({ DataType, UnionMode }: Arrow, { fields }: Schema, variadicCounts: readonly number[]): Place[] {
+  const place = { node: 0, buffer: 0 }
+  const views = variadicCounts[Symbol.iterator]()
+  const ownBuffers = (type: DataType): number => {
+    if (DataType.isNull(type)) return 0
+    if (DataType.isStruct(type) || DataType.isFixedSizeList(type)) return 1
+    if (DataType.isUnion(type)) return type.mode === UnionMode.Dense ? 2 : 1
+    if (DataType.isUtf8View(type) || DataType.isBinaryView(type)) return 2 + (views.next().value ?? 0)
+    const isOfBytes = [DataType.isUtf8, DataType.isLargeUtf8, DataType.isBinary, DataType.isLargeBinary]
+    return isOfBytes.some((is) => is(type)) ? 3 : 2
+  }
+  const pass = (type: DataType): void => {
+    place.node++
+    place.buffer += ownBuffers(type)
+    for (const child of (type.children as Field[] | null) ?? []) pass(child.type)
+  }
+  return fields.map(({ type }) => {
+    const before = { ...place }
+    pass(type)
+    return before
+  })
+}
+
+function plainColumn(
+  { rows, nodes, buffers }: BatchMetadata,
+  place: Place,
+  dtype: TensorDType | 'bit',
+  body: Body,
+): Column {
+  const node = nodes[place.node]
+  const [validity, values] = buffers.slice(place.buffer)
+  const bitmapBytes = Math.ceil(rows / 8)
+  const valueBytes = dtype === 'bit' ? bitmapBytes : rows * classes[dtype].BYTES_PER_ELEMENT
+  if (node?.length !== rows || values === undefined || values.length < valueBytes) throw outside('a column')
+  const column = { bytes: body.bytes, position: body.position + values.offset, dtype }
+  if (node.nullCount === 0) return column
+  if (validity === undefined || validity.length < bitmapBytes) throw outside('a column')
+  return { ...column, validity: { bytes: body.bytes, position: body.position + validity.offset } }
+}
+
+function indexOf({ fields }: Schema, option: string, name: string): number {
+  const indexes = fields.flatMap((field, index) => (field.name === name ? [index] : []))
+  const [index] = indexes
+  if (index === undefined) {
+    const names = fields.slice(0, 10).map((field) => JSON.stringify(field.name))
+    throw new Error(
+      `${option} ${name}: no such column. Its columns: ${names.join(', ')}${fields.length > 10 ? ', …' : ''}`,
+    )
+  }
+  if (indexes.length > 1) throw new Error(`${option} ${name}: ${indexes.length} columns have that name`)
+  return index
+}
+
+/** What a number is read as; undefined for all else. */
+function dtypeOf({ DataType, Precision }: Arrow, type: DataType): TensorDType | 'bit' | undefined {
+  if (DataType.isBool(type)) return 'bit'
+  if (DataType.isInt(type)) return `${type.isSigned ? '' : 'u'}int${type.bitWidth}`
+  if (!DataType.isFloat(type)) return undefined
+  return ({ [Precision.SINGLE]: 'float32', [Precision.DOUBLE]: 'float64' } as const)[type.precision as 1 | 2]
+}
+
+function valueType({ DataType }: Arrow, type: DataType): DataType {
+  return DataType.isDictionary(type) ? type.dictionary : type
+}
+
+function assertType(
+  arrow: Arrow,
+  option: string,
+  name: string,
+  type: DataType,
+  expected: string,
+  refused: readonly unknown[],
+): void {
+  const dtype = dtypeOf(arrow, valueType(arrow, type))
+  if (dtype !== undefined && !refused.includes(dtype)) return
+  const advice = String(type).includes('Float16') ? ', of Float16 none' : ''
+  throw new Error(`${option} ${name} is ${type}, must be ${expected}${advice}`)
+}
+
+function assertKeyType(arrow: Arrow, name: string, type: DataType): void {
+  const { DataType } = arrow
+  const value = valueType(arrow, type)
+  const isText = DataType.isUtf8(value) || DataType.isLargeUtf8(value) || DataType.isUtf8View(value)
+  if (isText || DataType.isDate(value) || dtypeOf(arrow, value) !== undefined) return
+  throw new Error(`--by ${name} is ${type}, must be text, a number, Bool or a date`)
+}
+
+/** The values of a dictionary's column. */
+function decoded(arrow: Arrow, vector: Vector): Column {
+  const { type, length } = vector
+  const dtype = dtypeOf(arrow, valueType(arrow, type)) as TensorDType | 'bit'
+  const values = new classes[dtype === 'bit' ? 'uint8' : dtype](length)
+  const valid = new Uint8Array(Math.ceil(length / 8))
+  for (let row = 0; row < length; row++) {
+    const value = vector.get(row)
+    if (value === null) continue
+    values[row] = dtype === 'bit' ? Number(value) : value
+    valid[row >> 3] = (valid[row >> 3] as number) | (1 << (row & 7))
+  }
+  return {
+    bytes: new MemoryBytes(values),
+    position: 0,
+    dtype: dtype === 'bit' ? 'uint8' : dtype,
+    validity: { bytes: new MemoryBytes(valid), position: 0 },
+  }
+}
+
+/** The values for `--by`, made a key once for as long as they are few. */
+function keysOf(arrow: Arrow, vector: Vector): (row: number) => Key {
+  const isDate = arrow.DataType.isDate(valueType(arrow, vector.type))
+  const keys = new Map<KeyValue, Key>()
+  return (row) => {
+    const value = vector.get(row) as KeyValue
+    const known = keys.get(value)
+    if (known !== undefined) return known
+    const key = keyOf(isDate && value !== null ? new Date(Number(value)).toISOString().slice(0, 10) : value)
+    keys.set(value, key)
+    return key
+  }
+}
+
+async function fill(data: Data, body: Body): Promise<void> {
+  if (body.isFilled) return
+  const { valueOffsets, values, nullBitmap, typeIds, variadicBuffers } = data
+  for (const view of [valueOffsets, values, nullBitmap, typeIds, ...variadicBuffers]) {
+    if (view?.buffer !== body.memory.buffer) continue
+    const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
+    await body.bytes.fill(bytes, body.position + view.byteOffset)
+  }
+  for (const child of data.children) await fill(child, body)
+}
+
+function assertWithin(data: Data): void {
+  const { values, valueOffsets, nullBitmap, nullCount, length, children, dictionary } = data
+  if (nullCount > 0) assertLong(nullBitmap, Math.ceil(length / 8))
+  const { bitWidth } = data.type as { bitWidth?: number }
+  if (bitWidth !== undefined) assertLong(values, (length * bitWidth) / 8)
+  if (dictionary !== undefined) {
+    for (let i = 0; i < length; i++) {
+      if (!(values[i] >= 0 && values[i] < dictionary.length) && data.getValid(i)) throw outside('an index')
+    }
+  }
+  if (valueOffsets !== undefined && length > 0) {
+    const end = children[0]?.length ?? values.length
+    let last = 0
+    for (let i = 0; i <= length; i++) {
+      const offset = Number(valueOffsets[i])
+      if (!(offset >= last && offset <= end)) throw outside('an offset')
+      last = offset
+    }
+  }
+  for (const child of children) assertWithin(child)
+}
+
+function assertLong(view: ArrayBufferView | undefined, bytes: number): void {
+  if ((view?.byteLength ?? 0) < bytes) throw outside('a column')
+}
+
+function outside(what: string): Error {
+  return new Error(`${what} goes beyond what it is of`)
+}

@@ -1,0 +1,109 @@
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import type { Readable } from 'node:stream'
+
+/** Where columns lie: a file, a pipe or memory. */
+export interface Bytes {
+  /** Fills `target` with what is at `position`; throws, or rejects, where there is less. */
+  fill(target: Uint8Array, position: number): void | Promise<void>
+}
+
+/** What small reads take, as others nearby follow. */
+const windowBytes = 2 ** 18
+
+/** A file is read synchronously: to hand a read of what the system has in memory to another thread takes as long as the read. */
+export class FileBytes implements Bytes {
+  readonly #descriptor: number
+  readonly size: number
+  readonly #window = new Uint8Array(windowBytes)
+  #windowBegin = 0
+  #windowEnd = 0
+
+  constructor(path: string) {
+    this.#descriptor = openSync(path, constants.O_RDONLY)
+    this.size = fstatSync(this.#descriptor).size
+  }
+
+  fill(target: Uint8Array, position: number): void {
+    const end = position + target.length
+    if (end > this.size) throw endOfFile()
+    if (target.length > windowBytes / 4) {
+      this.#read(target, position)
+      return
+    }
+    if (position < this.#windowBegin || end > this.#windowEnd) {
+      this.#windowBegin = position
+      this.#windowEnd = Math.min(position + windowBytes, this.size)
+      this.#read(this.#window.subarray(0, this.#windowEnd - position), position)
+    }
+    target.set(this.#window.subarray(position - this.#windowBegin, end - this.#windowBegin))
+  }
+
+  #read(target: Uint8Array, position: number): void {
+    for (let done = 0; done < target.length; ) {
+      const read = readSync(this.#descriptor, target, done, target.length - done, position + done)
+      if (read === 0) throw endOfFile()
+      done += read
+    }
+  }
+
+  close(): void {
+    closeSync(this.#descriptor)
+  }
+}
+
+/** A pipe is read once, from its beginning to its end. */
+export class PipeBytes implements Bytes {
+  readonly #stream: Readable
+  readonly #chunks: AsyncIterator<Uint8Array>
+  #chunk: Uint8Array = new Uint8Array(0)
+  #position = 0
+
+  constructor(stream: Readable) {
+    this.#stream = stream
+    this.#chunks = stream[Symbol.asyncIterator]()
+  }
+
+  async fill(target: Uint8Array, position: number): Promise<void> {
+    if (position !== this.#position) throw new Error('a pipe cannot be read again, nor from its middle')
+    for (let done = 0; done < target.length; ) {
+      if (this.#chunk.length === 0 && !(await this.#next())) throw endOfFile()
+      const part = this.#chunk.subarray(0, target.length - done)
+      target.set(part, done)
+      this.#chunk = this.#chunk.subarray(part.length)
+      done += part.length
+    }
+    this.#position += target.length
+  }
+
+  /** Reads what is left, so that whoever writes it can end. */
+  async drain(): Promise<void> {
+    while (await this.#next());
+  }
+
+  close(): void {
+    this.#stream.destroy()
+  }
+
+  async #next(): Promise<boolean> {
+    const { done, value } = await this.#chunks.next()
+    this.#chunk = value ?? new Uint8Array(0)
+    return !done
+  }
+}
+
+export class MemoryBytes implements Bytes {
+  readonly #memory: Uint8Array
+
+  constructor(memory: ArrayBufferView) {
+    this.#memory = new Uint8Array(memory.buffer, memory.byteOffset, memory.byteLength)
+  }
+
+  fill(target: Uint8Array, position: number): void {
+    if (position + target.length > this.#memory.length) throw endOfFile()
+    target.set(this.#memory.subarray(position, position + target.length))
+  }
+}
+
+function endOfFile(): Error {
+  return new Error('unexpected end of file')
+}

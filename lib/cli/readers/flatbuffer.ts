@@ -1,0 +1,174 @@
+/** Tables of a flatbuffer; reads outside of it throw RangeErrors. */
+class Table {
+  readonly #view: DataView
+  readonly #at: number
+  /** Tables that may still be read: no more than fit, were they not shared. */
+  readonly #budget: { left: number }
+
+  constructor(view: DataView, at: number, budget: { left: number }) {
+    if (budget.left-- <= 0) throw new RangeError('tables in each other')
+    this.#view = view
+    this.#at = at
+    this.#budget = budget
+  }
+
+  static root(bytes: Uint8Array): Table {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    return new Table(view, view.getUint32(0, true), { left: bytes.length })
+  }
+
+  uint8(field: number): number {
+    const at = this.#fieldAt(field)
+    return at === undefined ? 0 : this.#view.getUint8(at)
+  }
+
+  int16(field: number): number {
+    const at = this.#fieldAt(field)
+    return at === undefined ? 0 : this.#view.getInt16(at, true)
+  }
+
+  int64(field: number): number {
+    const at = this.#fieldAt(field)
+    return at === undefined ? 0 : int64(this.#view, at)
+  }
+
+  table(field: number): Table | undefined {
+    const at = this.#fieldAt(field)
+    return at === undefined ? undefined : this.#tableAt(at)
+  }
+
+  tables(field: number): Table[] {
+    return this.#elements(field, 4).map((at) => this.#tableAt(at))
+  }
+
+  /** Of a vector of structures the int64 at these places in them. */
+  structures(field: number, size: number, places: readonly number[]): number[][] {
+    return this.#elements(field, size).map((at) => places.map((place) => int64(this.#view, at + place)))
+  }
+
+  /** Of a vector or a text, 0 where there is none. */
+  lengthOf(field: number, elementSize: number): number {
+    return this.#vector(field, elementSize).length
+  }
+
+  has(field: number): boolean {
+    return this.#fieldAt(field) !== undefined
+  }
+
+  #tableAt(at: number): Table {
+    return new Table(this.#view, at + this.#view.getUint32(at, true), this.#budget)
+  }
+
+  #elements(field: number, size: number): number[] {
+    const { begin, length } = this.#vector(field, size)
+    return Array.from({ length }, (_, i) => begin + i * size)
+  }
+
+  #vector(field: number, elementSize: number): { begin: number; length: number } {
+    const at = this.#fieldAt(field)
+    if (at === undefined) return { begin: 0, length: 0 }
+    const start = at + this.#view.getUint32(at, true)
+    const length = this.#view.getUint32(start, true)
+    const begin = start + 4
+    if (begin + length * elementSize > this.#view.byteLength) throw new RangeError('a vector beyond the end')
+    return { begin, length }
+  }
+
+  #fieldAt(field: number): number | undefined {
+    const fields = this.#at - this.#view.getInt32(this.#at, true)
+    const place = 4 + 2 * field
+    if (place >= this.#view.getUint16(fields, true)) return undefined
+    const offset = this.#view.getUint16(fields + place, true)
+    return offset === 0 ? undefined : this.#at + offset
+  }
+}
+
+function int64(view: DataView, at: number): number {
+  const value = view.getBigInt64(at, true)
+  if (value < 0n || value > Number.MAX_SAFE_INTEGER) throw new RangeError('a length or place out of range')
+  return Number(value)
+}
+
+/** What a message of Arrow IPC says of itself. */
+export interface Metadata {
+  /** 3 is V4, the first of Arrow 0.8 */
+  readonly version: number
+  readonly kind: 'schema' | 'dictionary' | 'batch' | 'other'
+  readonly bodyLength: number
+  readonly isBigEndian: boolean
+  readonly isCompressed: boolean
+  readonly dictionaryId: number
+  readonly isDelta: boolean
+  readonly batch: BatchMetadata
+}
+
+/** What a record batch, or a dictionary's values, has. */
+export interface BatchMetadata {
+  readonly rows: number
+  /** of each column, children after their parents */
+  readonly nodes: readonly { readonly length: number; readonly nullCount: number }[]
+  /** within the body */
+  readonly buffers: readonly { readonly offset: number; readonly length: number }[]
+  /** of each column of views how many buffers of data it has */
+  readonly variadicCounts: readonly number[]
+}
+
+const noBatch: BatchMetadata = { rows: 0, nodes: [], buffers: [], variadicCounts: [] }
+
+/**
+ * Reads as much of a message's metadata (Message.fbs and Schema.fbs of the Arrow format) as decides whether it can be read,
+ * and checks what apache-arrow believes: that all vectors lie within the metadata, and all buffers within the body.
+ */
+export function readMetadata(bytes: Uint8Array): Metadata {
+  const message = Table.root(bytes)
+  const kind = (['other', 'schema', 'dictionary', 'batch'] as const)[message.uint8(1)] ?? 'other'
+  const header = message.table(2)
+  const bodyLength = message.int64(3)
+  assertKeyValues(message, 4)
+  const plain = { isBigEndian: false, isCompressed: false, dictionaryId: 0, isDelta: false, batch: noBatch }
+  const fields = { version: message.int16(0), kind, bodyLength, ...plain }
+  if (kind === 'other') return fields
+  if (header === undefined) throw new RangeError('a message without a header')
+  if (kind === 'schema') {
+    assertKeyValues(header, 2)
+    for (const field of header.tables(1)) assertField(field)
+    return { ...fields, isBigEndian: header.int16(0) !== 0 }
+  }
+  if (kind === 'batch') return { ...fields, ...readBatch(header, bodyLength) }
+  const values = header.table(1)
+  if (values === undefined) throw new RangeError('a dictionary without values')
+  const [dictionaryId, isDelta] = [header.int64(0), header.uint8(2) !== 0]
+  return { ...fields, ...readBatch(values, bodyLength), dictionaryId, isDelta }
+}
+
+/** Where the messages of a file begin: File.fbs. */
+export function readFooter(bytes: Uint8Array): { dictionaries: number[]; batches: number[] } {
+  const footer = Table.root(bytes)
+  const begins = (field: number) => footer.structures(field, 24, [0]).map(([begin = 0]) => begin)
+  return { dictionaries: begins(2), batches: begins(3) }
+}
+
+function readBatch(table: Table, bodyLength: number): { isCompressed: boolean; batch: BatchMetadata } {
+  const [rows, isCompressed] = [table.int64(0), table.has(3)]
+  const nodes = table.structures(1, 16, [0, 8]).map(([length = 0, nullCount = 0]) => ({ length, nullCount }))
+  const buffers = table.structures(2, 16, [0, 8]).map(([offset = 0, length = 0]) => ({ offset, length }))
+  const variadicCounts = table.structures(4, 8, [0]).map(([count = 0]) => count)
+  if (buffers.some(({ offset, length }) => offset + length > bodyLength))
+    throw new RangeError('a buffer beyond the end')
+  return { isCompressed, batch: { rows, nodes, buffers, variadicCounts } }
+}
+
+function assertField(field: Table): void {
+  field.lengthOf(0, 1)
+  field.table(3)
+  field.table(4)
+  for (const child of field.tables(5)) assertField(child)
+  assertKeyValues(field, 6)
+}
+
+function assertKeyValues(table: Table, field: number): void {
+  for (const pair of table.tables(field)) {
+    pair.lengthOf(0, 1)
+    pair.lengthOf(1, 1)
+  }
+}

@@ -1,0 +1,79 @@
+import { type Bytes, FileBytes, PipeBytes } from './bytes.ts'
+import { type Metadata, readFooter, readMetadata } from './flatbuffer.ts'
+
+/** A message of Arrow IPC: https://arrow.apache.org/docs/format/Columnar.html#serialization-and-interprocess-communication-ipc */
+export interface Message extends Metadata {
+  /** the metadata with the length before it */
+  readonly head: Uint8Array
+  readonly bodyPosition: number
+}
+
+const magic = 'ARROW1'
+const continuation = 0xffffffff
+
+/** All messages: of a stream until its end mark, of a file those that its footer names, dictionaries before batches. */
+export async function* messagesOf(bytes: FileBytes | PipeBytes): AsyncGenerator<Message> {
+  const first = Buffer.alloc(4)
+  await bytes.fill(first, 0)
+  if (first.toString('latin1') === 'FEA1')
+    throw new Error('version 1 of Feather, must be Arrow IPC (Feather version 2)')
+  if (first.toString('latin1') !== magic.slice(0, 4)) return yield* streamOf(bytes, 0, first)
+  if (bytes instanceof FileBytes) return yield* fileOf(bytes)
+  await bytes.fill(Buffer.alloc(4), 4)
+  yield* streamOf(bytes, 8)
+}
+
+async function* streamOf(bytes: FileBytes | PipeBytes, begin: number, first?: Buffer): AsyncGenerator<Message> {
+  let position = begin
+  for (let start = first; ; start = undefined) {
+    const message = await messageAt(bytes, position, start)
+    if (message === undefined) break
+    yield message
+    position = message.bodyPosition + message.bodyLength
+  }
+  if (bytes instanceof PipeBytes) await bytes.drain()
+}
+
+async function* fileOf(bytes: FileBytes): AsyncGenerator<Message> {
+  const tail = Buffer.alloc(10)
+  const tailPosition = bytes.size - tail.length
+  bytes.fill(tail, Math.max(0, tailPosition))
+  const length = tail.readUInt32LE(0)
+  if (tail.toString('latin1', 4) !== magic || length > tailPosition) throw new Error('unexpected end of file')
+  const footer = new Uint8Array(length)
+  bytes.fill(footer, tailPosition - length)
+  const { dictionaries, batches } = readFooter(footer)
+  for (const [kind, positions] of [
+    ['schema', [8]],
+    ['dictionary', dictionaries],
+    ['batch', batches],
+  ] as const) {
+    for (const position of positions) {
+      const message = await messageAt(bytes, position)
+      if (message?.kind !== kind) throw new Error(`no ${kind} where the footer says`)
+      yield message
+    }
+  }
+}
+
+/** The message there, or undefined for the end mark. Before Arrow 0.15 there was no mark of continuation. */
+async function messageAt(bytes: Bytes, position: number, start?: Buffer): Promise<Message | undefined> {
+  const first = start ?? Buffer.alloc(4)
+  if (start === undefined) await bytes.fill(first, position)
+  const isContinued = first.readUInt32LE(0) === continuation
+  const second = isContinued ? Buffer.alloc(4) : first
+  if (isContinued) await bytes.fill(second, position + 4)
+  const length = second.readUInt32LE(0)
+  if (length === 0) return undefined
+  const headPosition = position + (isContinued ? 8 : 4)
+  const head = new Uint8Array(4 + length)
+  head.set(second)
+  const metadata = head.subarray(4)
+  await bytes.fill(metadata, headPosition)
+  const bodyPosition = headPosition + length
+  const message = { ...readMetadata(metadata), head, bodyPosition }
+  if (bytes instanceof FileBytes && bodyPosition + message.bodyLength > bytes.size) {
+    throw new Error('unexpected end of file')
+  }
+  return message
+}

@@ -1,0 +1,91 @@
+import { classes } from '../../dtypes.ts'
+import type { InputData, LabelData } from '../../index.ts'
+import type { Column, Stretch } from './rows.ts'
+
+/** Some rows of a stretch in memory, until the next are asked for. What a null row has is anything. */
+export interface Piece {
+  readonly stretch: Stretch
+  readonly begin: number
+  readonly input: InputData
+  readonly label: LabelData
+  /** of each row, where there is a null at all */
+  readonly nulls?: Uint8Array
+}
+
+export const NullIn = { neither: 0, input: 1, label: 2 } as const
+
+/** So many rows that a read is worth its call, so few that they stay in the cache; a multiple of 8, for bits. */
+const pieceRows = 2 ** 18
+
+/** Memory that is used again. */
+export class Scratch {
+  readonly #buffers = new Map<string, ArrayBuffer>()
+
+  of(role: string, length: number): ArrayBuffer {
+    const buffer = this.#buffers.get(role)
+    if (buffer !== undefined && buffer.byteLength >= length) return buffer
+    const larger = new ArrayBuffer(length)
+    this.#buffers.set(role, larger)
+    return larger
+  }
+}
+
+export async function* pieces(stretch: Stretch, scratch: Scratch): AsyncGenerator<Piece> {
+  for (let begin = 0; begin < stretch.rows; begin += pieceRows) {
+    const range = { begin, count: Math.min(pieceRows, stretch.rows - begin) }
+    const input = asFloats(await read(stretch.input, range, 'input', scratch), scratch)
+    const label = await read(stretch.label, range, 'label', scratch)
+    const nulls = await readNulls(stretch, range, scratch)
+    yield { stretch, begin, input, label, ...(nulls && { nulls }) }
+  }
+}
+
+interface Range {
+  readonly begin: number
+  readonly count: number
+}
+
+async function read(column: Column, { begin, count }: Range, role: string, scratch: Scratch): Promise<LabelData> {
+  const { bytes, position, dtype, isBigEndian } = column
+  if (dtype === 'bit') return readBits(column, { begin, count }, role, scratch)
+  const size = classes[dtype].BYTES_PER_ELEMENT
+  const memory = Buffer.from(scratch.of(role, count * size), 0, count * size)
+  await bytes.fill(memory, position + begin * size)
+  if (isBigEndian && size > 1) memory[`swap${(8 * size) as 16 | 32 | 64}`]()
+  return new classes[dtype](memory.buffer, 0, count)
+}
+
+/** One uint8 a bit. */
+async function readBits(
+  { bytes, position }: Pick<Column, 'bytes' | 'position'>,
+  { begin, count }: Range,
+  role: string,
+  scratch: Scratch,
+): Promise<Uint8Array> {
+  const packed = new Uint8Array(scratch.of(`${role} packed`, Math.ceil(count / 8)), 0, Math.ceil(count / 8))
+  await bytes.fill(packed, position + begin / 8)
+  const unpacked = new Uint8Array(scratch.of(role, count), 0, count)
+  for (let i = 0; i < count; i++) unpacked[i] = ((packed[i >> 3] as number) >> (i & 7)) & 1
+  return unpacked
+}
+
+/** Numbers of other types are scored as float64. */
+function asFloats(values: LabelData, scratch: Scratch): InputData {
+  if (values instanceof Float32Array || values instanceof Float64Array) return values
+  const doubles = new Float64Array(scratch.of('doubles', values.length * 8), 0, values.length)
+  for (let i = 0; i < values.length; i++) doubles[i] = Number(values[i])
+  return doubles
+}
+
+/** An input that is null goes before its label. */
+async function readNulls(stretch: Stretch, range: Range, scratch: Scratch): Promise<Uint8Array | undefined> {
+  let nulls: Uint8Array | undefined
+  for (const role of ['label', 'input'] as const) {
+    const { validity } = stretch[role]
+    const valid = validity && (await readBits(validity, range, `${role} validity`, scratch))
+    if (!valid?.includes(0)) continue
+    nulls ??= new Uint8Array(scratch.of('nulls', range.count), 0, range.count).fill(NullIn.neither)
+    for (let i = 0; i < range.count; i++) if (valid[i] === 0) nulls[i] = NullIn[role]
+  }
+  return nulls
+}

@@ -1,0 +1,53 @@
+import { addAbortSignal } from 'node:stream'
+import type { Io } from '../opened.ts'
+import { readArrow } from './arrow.ts'
+import { FileBytes, PipeBytes } from './bytes.ts'
+import { readNpy } from './npy.ts'
+import type { Rows } from './rows.ts'
+
+/** What columns to read: of Arrow their names, of .npy the files that they are. */
+export interface Names {
+  readonly input: string
+  readonly label: string
+  readonly by?: string
+  readonly keep?: readonly string[]
+}
+
+/** A source that DuckDB does not read. */
+export interface Stream {
+  readonly kind: 'Arrow' | 'npy'
+  /** paths; `-` is standard input */
+  readonly files: readonly string[]
+}
+
+/** To read one more format takes a function here, that finds its rows, and its kind above. */
+const readers = {
+  Arrow: ([bytes], names) => readArrow(bytes as FileBytes | PipeBytes, names),
+  npy: ([input, label], names) => readNpy(input as FileBytes, label as FileBytes, names),
+} satisfies Record<Stream['kind'], (bytes: readonly (FileBytes | PipeBytes)[], names: Names) => Rows | Promise<Rows>>
+
+/** Opens a source, for as long as `stretches` is read. */
+export async function open({ kind, files }: Stream, names: Names, { signal, streams }: Io): Promise<Rows> {
+  const bytes: (FileBytes | PipeBytes)[] = []
+  const close = () => {
+    for (const each of bytes) each.close()
+  }
+  try {
+    for (const file of files) {
+      bytes.push(file === '-' ? new PipeBytes(addAbortSignal(signal, streams.stdin)) : new FileBytes(file))
+    }
+    const rows = await readers[kind](bytes, names)
+    return { ...rows, stretches: closing(rows.stretches, close) }
+  } catch (error) {
+    close()
+    throw error
+  }
+}
+
+async function* closing<T>(iterable: AsyncIterable<T>, close: () => void): AsyncGenerator<T> {
+  try {
+    yield* iterable
+  } finally {
+    close()
+  }
+}

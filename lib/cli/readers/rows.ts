@@ -1,0 +1,38 @@
+import type { Field, Vector } from 'apache-arrow'
+import type { DType, TensorDType } from '../../index.ts'
+import type { Bytes } from './bytes.ts'
+import type { Key } from './keys.ts'
+
+/** What a reader gives: the rows of a source that DuckDB does not read, in their order, once. */
+export interface Rows {
+  /** what the input is scored in */
+  readonly dtype: DType
+  /** of the columns to keep beside the losses */
+  readonly kept: readonly Field[]
+  /** of an array: its shape, and which axis is contiguous */
+  readonly array?: { readonly shape: readonly number[]; readonly isFortranOrder: boolean }
+  readonly stretches: AsyncIterable<Stretch>
+}
+
+/** Rows whose columns lie together. */
+export interface Stretch {
+  readonly rows: number
+  readonly input: Column
+  readonly label: Column
+  /** of a row, counted within the stretch; valid until the next stretch is asked for */
+  readonly keyOf?: (row: number) => Key
+  readonly kept?: readonly Vector[]
+  /** how much of the source is read at its end, of 1, where that is known */
+  readonly share?: number
+}
+
+/** Values of one type, one after the other; valid until the next stretch is asked for. */
+export interface Column {
+  readonly bytes: Bytes
+  readonly position: number
+  /** bits: of the least significant one first */
+  readonly dtype: TensorDType | 'bit'
+  readonly isBigEndian?: boolean
+  /** bits that are 0 where the value is null */
+  readonly validity?: { readonly bytes: Bytes; readonly position: number }
+}
