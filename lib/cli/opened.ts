@@ -9,6 +9,8 @@ import { type Progress, quoted, Session } from './session.ts'
 import { emptyTotal, type Options } from './totals.ts'
 
 export interface RunOptions extends Options {
+  /** where to write what depends on the order of the rows */
+  output?: string
   threads?: number
   progress: boolean
 }
@@ -21,6 +23,8 @@ export interface Io {
 
 /** Where the rows are: in what DuckDB reads, and in what we read ourselves. */
 export interface Opened {
+  /** of both; `-` is standard input */
+  readonly files: readonly string[]
   readonly scans?: { readonly session: Session; readonly list: readonly Scan[] }
   readonly streams: readonly Stream[]
   /** of the streams, to be kept up to date */
@@ -53,9 +57,10 @@ export async function opened<T>(
     const sources = await sourcesOf(paths, openSession)
     const streams = paths.length === 0 ? [arraysOf(options)] : streamsOf(sources)
     const scanned = sources.filter(isScanned)
-    if (scanned.length === 0) return await work({ streams, progress })
+    const files = [...scanned.map(({ file }) => file), ...streams.flatMap((stream) => stream.files)]
+    if (scanned.length === 0) return await work({ files, streams, progress })
     const list = await scansIn(await openSession(), scanned, options, signal)
-    return await work({ scans: { session: await openSession(), list }, streams, progress })
+    return await work({ files, scans: { session: await openSession(), list }, streams, progress })
   } finally {
     endProgress()
     signal.removeEventListener('abort', interrupt)
@@ -74,14 +79,13 @@ async function sourcesOf(paths: readonly string[], openSession: () => Promise<Se
 async function scansIn(
   session: Session,
   sources: readonly ScanSource[],
-  options: Options,
+  { input, label, by, keep, output }: RunOptions,
   signal: AbortSignal,
 ): Promise<Scan[]> {
-  for (const option of ['input', 'label', 'by'] as const) {
-    const text = options[option]
-    if (text !== undefined) await session.assertExpression(`--${option}`, text)
+  for (const [option, texts] of Object.entries({ input, label, by, keep })) {
+    for (const text of [texts ?? []].flat()) await session.assertExpression(`--${option}`, text)
   }
-  return scansOf(session, sources, signal)
+  return scansOf(session, sources, signal, output !== undefined)
 }
 
 function isScanned(source: Source): source is ScanSource {

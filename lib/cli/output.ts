@@ -12,7 +12,7 @@ export async function outputPath(path: string, inputs: readonly string[]): Promi
     return join(folder, basename(path))
   }
   if (!there.isFile()) throw new UsageError(`--output ${path}: there is something other than a file`)
-  for (const input of inputs) {
+  for (const input of inputs.filter((file) => file !== '-')) {
     const { dev, ino } = await stat(input)
     if (dev === there.dev && ino === there.ino) throw new UsageError(`--output ${path} is an input, ${input}`)
   }

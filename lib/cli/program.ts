@@ -81,6 +81,12 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
       'Prints count, mean and sum of the loss over files, of both classes, and the negatives inside the margin.',
     )
     .option('--by <expr>', 'a line of totals for each value of a column or SQL expression')
+    .option('--output <file>', 'write the loss of each row, in their order: .parquet, .csv, .arrow or .npy')
+    .option(
+      '--keep <expr>',
+      'a column to write beside the losses; several times for several',
+      (text, others: string[] = []) => [...others, text],
+    )
     .option(...json)
     .action(async (files: string[], options: ScoreOptions) => {
       const { score } = await import('./score.ts')

@@ -38,13 +38,20 @@ export function oneByOne(scans: readonly Scan[]): { file: string; scan: Scan }[]
   return scans.flatMap((scan) => scan.files.map((file) => ({ file, scan: { ...scan, files: [file] } })))
 }
 
-/** As few scans as there are kinds of files; files that cannot be read stay for DuckDB to complain of. */
-export async function scansOf(session: Session, sources: readonly ScanSource[], signal: AbortSignal): Promise<Scan[]> {
+/** As few scans as there are kinds of files or, with `isInOrder`, as leave the files in their order; files that cannot be read stay for DuckDB to complain of. */
+export async function scansOf(
+  session: Session,
+  sources: readonly ScanSource[],
+  signal: AbortSignal,
+  isInOrder = false,
+): Promise<Scan[]> {
   const schemas = new Map([
     ...(await parquetSchemas(session, sources)),
     ...(await textSchemas(session, sources, signal)),
   ])
-  const scans = new Map<string, Scan & { files: string[] }>()
+  const scans: Scan[] = []
+  /** the files of scans that may have more, by what is alike in them */
+  const open = new Map<string, string[]>()
   for (const { file, kind, compression } of sources) {
     signal.throwIfAborted()
     await assertWhole(file, compression, signal)
@@ -55,11 +62,13 @@ export async function scansOf(session: Session, sources: readonly ScanSource[], 
     // A file whose schema is not known by its name is a scan of its own.
     const schema = kind === 'NDJSON' ? '' : (schemas.get(file) ?? file)
     const key = [kind, compression, schema].join()
-    const scan = scans.get(key) ?? { kind, compression, files: [], isPartitioned: false }
-    scan.files.push(file)
-    scans.set(key, scan)
+    if (isInOrder && !open.has(key)) open.clear()
+    const files = open.get(key) ?? []
+    if (files.length === 0) scans.push({ kind, compression, files, isPartitioned: false })
+    files.push(file)
+    open.set(key, files)
   }
-  const partitionedScans = await Promise.all([...scans.values()].map((scan) => partitioned(session, scan)))
+  const partitionedScans = await Promise.all(scans.map((scan) => partitioned(session, scan)))
   signal.throwIfAborted()
   return partitionedScans
 }

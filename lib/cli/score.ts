@@ -1,6 +1,8 @@
 import type { LossAccumulator } from '../index.ts'
 import { UsageError } from './failures.ts'
-import { type Io, type Opened, opened, type RunOptions } from './opened.ts'
+import { formatOf, writeScanned, writeStreamed } from './losses.ts'
+import { type Io, opened, type RunOptions } from './opened.ts'
+import { outputPath } from './output.ts'
 import { toJSON, toTable } from './report.ts'
 import { StreamTotals, scored } from './streams.ts'
 import { emptyTotal, type Group, type Options, totalsOf } from './totals.ts'
@@ -11,7 +13,7 @@ export interface ScoreOptions extends RunOptions {
 
 /** The totals over all files, as the text for standard output. */
 export async function score(paths: readonly string[], options: ScoreOptions, io: Io): Promise<string> {
-  const found = await opened(paths, options, io, (files) => groupsOf(files, options, io))
+  const found = await run(paths, options, io)
   const total = sum(found, options)
   const byGroups = options.by === undefined ? undefined : found
   return options.json ? toJSON(total, byGroups) : toTable(total, byGroups, options.by)
@@ -19,8 +21,7 @@ export async function score(paths: readonly string[], options: ScoreOptions, io:
 
 /** The totals over all files as one line that `merge`, and `LossAccumulator.fromJSON`, take up again. */
 export async function partial(paths: readonly string[], options: ScoreOptions, io: Io): Promise<string> {
-  const found = await opened(paths, options, io, (files) => groupsOf(files, options, io))
-  return `${JSON.stringify(sum(found, options))}\n`
+  return `${JSON.stringify(sum(await run(paths, options, io), options))}\n`
 }
 
 function sum(found: readonly Group[], options: Options): LossAccumulator {
@@ -28,12 +29,25 @@ function sum(found: readonly Group[], options: Options): LossAccumulator {
 }
 
 /** The totals by the values of `by`, in their order; without `by` a group from each side that has rows. */
-async function groupsOf({ scans, streams, progress }: Opened, options: Options, io: Io): Promise<Group[]> {
-  if (options.by !== undefined && scans !== undefined && streams.length > 0) {
-    throw new UsageError('--by takes Arrow and other files apart: score each by itself')
-  }
-  const found = scans ? await totalsOf(scans.session, scans.list, options, io.signal) : []
-  const totals = new StreamTotals(options)
-  for await (const _ of scored({ streams, names: options, io, progress }, totals));
-  return [...found, ...totals.groups]
+function run(paths: readonly string[], options: ScoreOptions, io: Io): Promise<Group[]> {
+  const { by, keep, output } = options
+  if (keep !== undefined && output === undefined) throw new UsageError('--keep takes an --output to write to')
+  const format = output === undefined ? undefined : formatOf(output, options)
+  return opened(paths, options, io, async ({ files, scans, streams, progress }) => {
+    const option = by === undefined ? '--output' : '--by'
+    if (scans && streams.length > 0 && (by ?? output) !== undefined) {
+      throw new UsageError(`${option} takes Arrow and other files apart: score each by itself`)
+    }
+    const path = output === undefined ? undefined : await outputPath(output, files)
+    const totals = new StreamTotals(options)
+    const reading = { streams, names: options, io, progress }
+    if (streams.length > 0 && path !== undefined && format !== undefined) {
+      await writeStreamed(path, format, reading, totals)
+    } else for await (const _ of scored(reading, totals));
+    if (scans === undefined) return totals.groups
+    const { session, list } = scans
+    const { groups, rows } = await totalsOf(session, list, options, io.signal)
+    if (path !== undefined && format !== undefined) await writeScanned(path, format, session, list, options, rows)
+    return [...groups, ...totals.groups]
+  })
 }

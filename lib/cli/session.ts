@@ -1,4 +1,4 @@
-import type { DuckDBConnection } from '@duckdb/node-api'
+import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
 import { load } from '../duckdb.ts'
 import { peer, UsageError } from './failures.ts'
 
@@ -6,6 +6,14 @@ export interface Progress {
   /** of 1, where it is known */
   share?: number
   rows: number
+}
+
+/** What a chunk of DuckDB's holds. */
+export const rowsPerChunk = 2048
+
+export interface Appender {
+  append(columns: readonly DuckDBValue[][]): void
+  close(): void
 }
 
 /** A DuckDB of our own, in memory, with our functions. */
@@ -44,8 +52,32 @@ export class Session {
     return percentage < 0 ? undefined : { share: percentage / 100, rows: Number(rows_processed) }
   }
 
+  async run(sql: string): Promise<void> {
+    await this.#connection.run(sql)
+  }
+
   async rows(sql: string): Promise<unknown[][]> {
     return (await this.#connection.runAndReadAll(sql)).getRows()
+  }
+
+  /** The columns of chunk after chunk of rows, which are not kept. */
+  async *chunks(sql: string): AsyncGenerator<DuckDBValue[][]> {
+    for await (const chunk of await this.#connection.stream(sql)) yield chunk.getColumns()
+  }
+
+  /** Appends columns, `rowsPerChunk` at most in each, to a table, until `close`. */
+  async appender(table: string, schema: string, catalog: string): Promise<Appender> {
+    const { DuckDBDataChunk } = await peer(import('@duckdb/node-api'))
+    const appender = await this.#connection.createAppender(table, schema, catalog)
+    const types = Array.from({ length: appender.columnCount }, (_, column) => appender.columnType(column))
+    return {
+      append(columns) {
+        const chunk = DuckDBDataChunk.create(types)
+        chunk.setColumns(columns)
+        appender.appendDataChunk(chunk)
+      },
+      close: () => appender.closeSync(),
+    }
   }
 
   /** The first column. */
@@ -53,11 +85,13 @@ export class Session {
     return (await this.rows(sql)).map(([value]) => String(value))
   }
 
-  /** Of the columns of a query, which is not run. */
-  async types(sql: string): Promise<string[]> {
+  /** The columns of a query, which is not run. */
+  async columns(sql: string): Promise<{ name: string; type: string }[]> {
     const statement = await this.#connection.prepare(sql)
     try {
-      return Array.from({ length: statement.columnCount }, (_, column) => String(statement.columnType(column)))
+      return Array.from({ length: statement.columnCount }, (_, column) => {
+        return { name: statement.columnName(column), type: String(statement.columnType(column)) }
+      })
     } finally {
       statement.destroySync()
     }
@@ -75,6 +109,10 @@ export class Session {
 
 export function quoted(text: string): string {
   return `'${text.replaceAll("'", "''")}'`
+}
+
+export function identifier(text: string): string {
+  return `"${text.replaceAll('"', '""')}"`
 }
 
 /** A parsed query but for what it selects. */

@@ -4,11 +4,11 @@ import { codeOf, named, UsageError } from './failures.ts'
 import { describeFault, type Fault, type FaultKind } from './faults.ts'
 import type { Io } from './opened.ts'
 import { compareKeys, type Key, keyOf } from './readers/keys.ts'
-import { type Piece, pieces, Scratch } from './readers/pieces.ts'
+import { completeRows, type Piece, piecesOf, Scratch, take } from './readers/pieces.ts'
 import { type Names, open, type Stream } from './readers/readers.ts'
-import type { Rows } from './readers/rows.ts'
 import type { Progress } from './session.ts'
 import { emptyTotal, type Group, type Options } from './totals.ts'
+import type { Table } from './writers/losses.ts'
 
 export interface Reading {
   readonly streams: readonly Stream[]
@@ -18,51 +18,57 @@ export interface Reading {
   readonly progress: Progress
 }
 
-/** Milliseconds after which timers and signals have their turn. */
-const turnEvery = 20
-
-/** Reads all rows in their order into `totals`, and gives them on; whoever takes a piece is done with it before the next. */
-export async function* scored(reading: Reading, totals: StreamTotals): AsyncGenerator<Piece & { rows: Rows }> {
+/**
+ * Reads all rows in their order into `totals`, and gives them on, of each stream one piece at least; whoever takes a piece is
+ * done with it before the next.
+ */
+export async function* scored(reading: Reading, totals: StreamTotals): AsyncGenerator<Piece & { table: Table }> {
   const { streams, names, io, progress } = reading
   const scratch = new Scratch()
-  const first: { name?: string; dtype?: DType } = {}
-  let turn = performance.now()
+  const turn = turns(io.signal)
+  let first: { name: string; table: Table } | undefined
   for (const [index, stream] of streams.entries()) {
     const name = nameOf(stream)
     const faults = new Faults(totals.options)
     try {
       const rows = await open(stream, names, io)
       totals.assertMargin(rows.dtype)
-      first.dtype ??= rows.dtype
-      first.name ??= name
-      if (rows.dtype !== first.dtype) {
-        throw new Error(`--input ${names.input} is scored in ${rows.dtype}, but in ${first.dtype} in ${first.name}`)
-      }
-      let before = 0
-      let shareBefore = 0
-      for await (const stretch of rows.stretches) {
-        for await (const piece of pieces(stretch, scratch)) {
-          totals.add(piece, before + piece.begin, faults)
-          if (faults.isNone) yield { ...piece, rows }
-          const end = piece.begin + piece.input.length
-          progress.rows += piece.input.length
-          if (stretch.share !== undefined) {
-            const share = shareBefore + ((stretch.share - shareBefore) * end) / stretch.rows
-            progress.share = (index + share) / streams.length
-          }
-          if (performance.now() - turn < turnEvery) continue
-          await nextTurn()
-          io.signal.throwIfAborted()
-          turn = performance.now()
-        }
-        before += stretch.rows
-        shareBefore = stretch.share ?? 0
+      first ??= { name, table: rows }
+      assertAlike(rows, first)
+      for await (const piece of piecesOf(rows, scratch)) {
+        totals.add(piece, faults)
+        if (faults.isNone) yield { ...piece, table: first.table }
+        progress.rows += piece.input.length
+        if (piece.share !== undefined) progress.share = (index + piece.share) / streams.length
+        await turn()
       }
     } catch (cause) {
       throw codeOf(cause) === 'ERR_USAGE' ? cause : named(name, cause)
     }
     const fault = faults.first
     if (fault !== undefined) throw new Error(`${name}, ${describeFault(fault, totals.options)}`)
+  }
+}
+
+/** Gives timers and signals their turn every 20 ms. */
+function turns(signal: AbortSignal): () => Promise<void> {
+  let last = performance.now()
+  return async () => {
+    if (performance.now() - last < 20) return
+    await nextTurn()
+    signal.throwIfAborted()
+    last = performance.now()
+  }
+}
+
+function assertAlike(table: Table, first: { name: string; table: Table }): void {
+  const columns = ({ dtype, kept }: Table) => [
+    `--input is scored in ${dtype}`,
+    ...kept.map(({ name, type }) => `--keep ${name} is ${type}`),
+  ]
+  const others = columns(first.table)
+  for (const [index, column] of columns(table).entries()) {
+    if (column !== others[index]) throw new Error(`${column}, but in ${first.name} ${others[index]}`)
   }
 }
 
@@ -125,18 +131,17 @@ export class StreamTotals {
     throw new UsageError(`--margin must be finite in float32, as --input is, got ${margin}`)
   }
 
-  /** Adds the rows without nulls; `before` rows came earlier. */
-  add(piece: Piece, before: number, faults: Faults): void {
-    const { input, label, nulls, stretch, begin } = piece
+  /** Adds the rows without nulls. */
+  add({ input, label, nulls, keyOf: keyOfRow, row: before }: Piece, faults: Faults): void {
     if (nulls !== undefined) faults.addNulls(nulls, before)
-    if (stretch.keyOf === undefined) {
+    if (keyOfRow === undefined) {
       const { total } = this.#group(keyOf(null))
       const rows = nulls && completeRows(nulls)
       addRows(total, rows ? take(input, rows) : input, rows ? take(label, rows) : label, before, rows, faults)
       return
     }
     for (let i = 0; i < input.length; i++) {
-      const { rows } = this.#group(stretch.keyOf(begin + i))
+      const { rows } = this.#group(keyOfRow(i))
       if (nulls === undefined || nulls[i] === 0) rows.push(i)
     }
     for (const { total, rows } of this.#groups.values()) {
@@ -170,17 +175,4 @@ function addRows(
     const { index, value, count } = error as InvalidLabelError
     faults.add({ kind: 'other', row: before + (rows?.[index] ?? index) + 1, label: String(value), count })
   }
-}
-
-/** Indices of the rows without nulls. */
-export function completeRows(nulls: Uint8Array): number[] {
-  const rows = []
-  for (let i = 0; i < nulls.length; i++) if (nulls[i] === 0) rows.push(i)
-  return rows
-}
-
-export function take<T extends InputData | LabelData>(values: T, rows: readonly number[]): T {
-  const taken = new (values.constructor as new (length: number) => T)(rows.length)
-  for (let i = 0; i < rows.length; i++) taken[i] = values[rows[i] as number] as number
-  return taken
 }

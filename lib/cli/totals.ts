@@ -9,6 +9,8 @@ export interface Columns {
   input: string
   label: string
   by?: string
+  /** what to write beside the losses */
+  keep?: readonly string[]
   nulls: 'error' | 'ignore'
 }
 
@@ -22,7 +24,8 @@ export interface Group {
   readonly total: LossAccumulator
 }
 
-interface Found {
+/** What the rows of all files have. */
+export interface Found {
   readonly groups: Group[]
   /** with those that have nulls */
   readonly rows: number
@@ -42,7 +45,7 @@ const readAs: Readonly<Record<'input' | 'label', Readonly<Record<string, string>
 }
 
 /** Scans with what their columns are scored as. */
-interface Typed {
+export interface Typed {
   readonly scan: Scan
   readonly x: string
   readonly y: string
@@ -54,7 +57,7 @@ export async function totalsOf(
   scans: readonly Scan[],
   options: Options,
   signal: AbortSignal,
-): Promise<Group[]> {
+): Promise<Found> {
   let found: Found
   try {
     found = await find(session, scans, options)
@@ -68,7 +71,7 @@ export async function totalsOf(
     await assertFaultless(session, scans, options, signal)
     throw new Error('a file changed while it was read')
   }
-  return found.groups
+  return found
 }
 
 function sizeOf({ positives, negatives, others }: LossAccumulator): number {
@@ -120,12 +123,13 @@ function jsonOf(value: unknown): string {
   return /^-?(NaN|Infinity|inf)$/i.test(text) ? JSON.stringify(text) : text
 }
 
-async function typedOf(session: Session, scans: readonly Scan[], options: Options): Promise<Typed[]> {
+export async function typedOf(session: Session, scans: readonly Scan[], options: Options): Promise<Typed[]> {
   const typed: Typed[] = []
   const first = new Map<string, { file: string; types: Readonly<Record<'input' | 'by', string>> }>()
   for (const scan of scans) {
     const [file = ''] = scan.files
-    const [x = '', y = '', by = ''] = await session.types(`SELECT x, y, key FROM ${pairs(scan, options)}`)
+    const columns = await session.columns(`SELECT x, y, key FROM ${pairs(scan, options)}`)
+    const [x = '', y = '', by = ''] = columns.map(({ type }) => type)
     const isVarchar = x === 'VARCHAR' || y === 'VARCHAR'
     if (isVarchar && (await isHeaderOnly(session, scan))) continue
     if (x === 'FLOAT' && !Number.isFinite(Math.fround(options.margin))) {
@@ -150,12 +154,15 @@ async function isHeaderOnly(session: Session, scan: Scan): Promise<boolean> {
 }
 
 /**
+ * A table of x, y, key and, of what is to be kept, kept0, kept1, ….
  * WHERE refuses aggregates, window functions and unnest, all of which would change which rows there are. The columns have
  * no names of their own that an expression could refer to by mistake.
  */
-function pairs(scan: Scan, { input, label, by = 'NULL' }: Columns): string {
-  return `(SELECT (${input}), (${label}), (${by}) FROM ${table(scan)}
-    WHERE (${input}) IS NULL OR (${label}) IS NULL OR (${by}) IS NULL OR TRUE) AS pairs(x, y, key)`
+export function pairs(scan: Scan, { input, label, by = 'NULL', keep = [] }: Columns): string {
+  const expressions = [input, label, by, ...keep].map((text) => `(${text})`)
+  const names = ['x', 'y', 'key', ...keep.map((_, index) => `kept${index}`)]
+  return `(SELECT ${expressions.join(', ')} FROM ${table(scan)}
+    WHERE ${expressions.map((text) => `${text} IS NULL OR `).join('')} TRUE) AS pairs(${names.join(', ')})`
 }
 
 function cast(option: 'input' | 'label', text: string, column: string, type: string): string {
@@ -181,7 +188,7 @@ function query(typed: readonly Typed[], options: Options): string {
 }
 
 /** As few arguments as say it: each one that is constant costs as much as a column. */
-function settings({ margin, positiveLabel, negativeLabel, otherLabels }: Options): string {
+export function settings({ margin, positiveLabel, negativeLabel, otherLabels }: Options): string {
   const isPlain = positiveLabel === 1 && negativeLabel === -1 && otherLabels === 'error'
   if (isPlain && margin === 1) return ''
   const labels = `, ${positiveLabel}, ${negativeLabel}, '${otherLabels}'`

@@ -1,15 +1,22 @@
+import type { Field, Vector } from 'apache-arrow'
 import { classes } from '../../dtypes.ts'
 import type { InputData, LabelData } from '../../index.ts'
-import type { Column, Stretch } from './rows.ts'
+import type { Key } from './keys.ts'
+import type { Column, Rows, Stretch } from './rows.ts'
 
-/** Some rows of a stretch in memory, until the next are asked for. What a null row has is anything. */
+/** Some rows in memory, until the next are asked for. What a null row has is anything. */
 export interface Piece {
-  readonly stretch: Stretch
-  readonly begin: number
+  /** of the source, the first of these, from 0 on */
+  readonly row: number
   readonly input: InputData
   readonly label: LabelData
   /** of each row, where there is a null at all */
   readonly nulls?: Uint8Array
+  /** of a row, counted within the piece */
+  readonly keyOf?: (row: number) => Key
+  readonly kept: readonly Vector[]
+  /** how much of the source has been read, of 1, where that is known */
+  readonly share?: number
 }
 
 export const NullIn = { neither: 0, input: 1, label: 2 } as const
@@ -30,14 +37,40 @@ export class Scratch {
   }
 }
 
-export async function* pieces(stretch: Stretch, scratch: Scratch): AsyncGenerator<Piece> {
-  for (let begin = 0; begin < stretch.rows; begin += pieceRows) {
-    const range = { begin, count: Math.min(pieceRows, stretch.rows - begin) }
-    const input = asFloats(await read(stretch.input, range, 'input', scratch), scratch)
-    const label = await read(stretch.label, range, 'label', scratch)
-    const nulls = await readNulls(stretch, range, scratch)
-    yield { stretch, begin, input, label, ...(nulls && { nulls }) }
+/** The rows of a source piece by piece; of none one piece of no rows. */
+export async function* piecesOf({ dtype, kept, stretches }: Rows, scratch: Scratch): AsyncGenerator<Piece> {
+  let row = 0
+  let shareBefore = 0
+  for await (const stretch of stretches) {
+    const { share, rows, keyOf } = stretch
+    for (let begin = 0; begin < rows; begin += pieceRows) {
+      const range = { begin, count: Math.min(pieceRows, rows - begin) }
+      const end = begin + range.count
+      const input = asFloats(await read(stretch.input, range, 'input', scratch), scratch)
+      const label = await read(stretch.label, range, 'label', scratch)
+      const nulls = await readNulls(stretch, range, scratch)
+      yield {
+        row: row + begin,
+        input,
+        label,
+        kept: (stretch.kept ?? []).map((vector) => vector.slice(begin, end)),
+        ...(nulls && { nulls }),
+        ...(keyOf && { keyOf: (index) => keyOf(begin + index) }),
+        ...(share !== undefined && { share: shareBefore + ((share - shareBefore) * end) / rows }),
+      }
+    }
+    row += rows
+    shareBefore = share ?? 0
   }
+  if (row > 0) return
+  const input = new classes[dtype](0)
+  const empty = kept.length > 0 ? await emptyVectors(kept) : []
+  yield { row, input, label: input, kept: empty }
+}
+
+async function emptyVectors(kept: readonly Field[]): Promise<Vector[]> {
+  const { vectorFromArray } = await import('apache-arrow')
+  return kept.map(({ type }) => vectorFromArray([], type))
 }
 
 interface Range {
@@ -88,4 +121,17 @@ async function readNulls(stretch: Stretch, range: Range, scratch: Scratch): Prom
     for (let i = 0; i < range.count; i++) if (valid[i] === 0) nulls[i] = NullIn[role]
   }
   return nulls
+}
+
+/** Indices of the rows without nulls. */
+export function completeRows(nulls: Uint8Array): number[] {
+  const rows = []
+  for (let i = 0; i < nulls.length; i++) if (nulls[i] === 0) rows.push(i)
+  return rows
+}
+
+export function take<T extends InputData | LabelData>(values: T, rows: readonly number[]): T {
+  const taken = new (values.constructor as new (length: number) => T)(rows.length)
+  for (let i = 0; i < rows.length; i++) taken[i] = values[rows[i] as number] as number
+  return taken
 }

@@ -1,16 +1,11 @@
-import type { Field, Vector } from 'apache-arrow'
-import type { DType, TensorDType } from '../../index.ts'
+import type { Vector } from 'apache-arrow'
+import type { TensorDType } from '../../index.ts'
+import type { Table } from '../writers/losses.ts'
 import type { Bytes } from './bytes.ts'
 import type { Key } from './keys.ts'
 
 /** What a reader gives: the rows of a source that DuckDB does not read, in their order, once. */
-export interface Rows {
-  /** what the input is scored in */
-  readonly dtype: DType
-  /** of the columns to keep beside the losses */
-  readonly kept: readonly Field[]
-  /** of an array: its shape, and which axis is contiguous */
-  readonly array?: { readonly shape: readonly number[]; readonly isFortranOrder: boolean }
+export interface Rows extends Table {
   readonly stretches: AsyncIterable<Stretch>
 }
 

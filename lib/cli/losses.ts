@@ -1,0 +1,168 @@
+import { getNumThreads, HingeEmbeddingLoss, type InputData } from '../index.ts'
+import { peer, UsageError } from './failures.ts'
+import { writeWhole } from './output.ts'
+import { completeRows, take } from './readers/pieces.ts'
+import { type Scan, table } from './scans.ts'
+import { identifier, quoted, type Session } from './session.ts'
+import { type Reading, type StreamTotals, scored } from './streams.ts'
+import { type Options, pairs, settings, typedOf } from './totals.ts'
+import { writeArrow } from './writers/arrow.ts'
+import { throughDuckDB } from './writers/duckdb.ts'
+import { type Losses, lossColumn, type Table, type Writer } from './writers/losses.ts'
+import { writeNpy } from './writers/npy.ts'
+import { arrowType, exchangeable } from './writers/types.ts'
+
+/** By the end of the file's name: DuckDB's options to write it, or our own writer. */
+const formats: Readonly<Record<string, string | Writer>> = {
+  parquet: '(FORMAT parquet)',
+  csv: '(FORMAT csv)',
+  arrow: writeArrow,
+  npy: writeNpy,
+}
+
+/** How to write such a file; refuses what it cannot hold. */
+export function formatOf(output: string, { keep = [] }: Options): string | Writer {
+  const [, end = ''] = /\.(\w+)$/.exec(output.toLowerCase()) ?? []
+  const format = formats[end]
+  if (format === undefined) {
+    const ends = Object.keys(formats).map((each) => `.${each}`)
+    throw new UsageError(`--output must end in one of ${ends.join(', ')}, got ${output}`)
+  }
+  if (format === writeNpy && keep.length > 0) throw new UsageError('--keep takes another --output: .npy is one array')
+  return format
+}
+
+/** Refuses names of columns that a file of losses cannot have side by side. */
+function assertDistinct(kept: readonly string[]): void {
+  const names = [lossColumn, ...kept].map((name) => name.toLowerCase())
+  const twice = kept.find((_, index) => names.indexOf(names[index + 1] as string) <= index)
+  if (twice !== undefined) throw new UsageError(`--keep ${twice}: there is a column of that name already`)
+}
+
+/** Writes the loss of each row of streams, while their totals are gathered. */
+export function writeStreamed(
+  output: string,
+  format: string | Writer,
+  reading: Reading,
+  totals: StreamTotals,
+): Promise<void> {
+  const write = typeof format === 'string' ? throughDuckDB(format, getNumThreads()) : format
+  return writeWhole(output, (path) => write(path, streamedLosses(reading, totals)))
+}
+
+async function* streamedLosses(reading: Reading, totals: StreamTotals): AsyncGenerator<Losses> {
+  const { margin, positiveLabel, negativeLabel, otherLabels } = totals.options
+  assertDistinct(totals.options.keep ?? [])
+  const criterion = new HingeEmbeddingLoss({ margin, positiveLabel, negativeLabel, otherLabels, reduction: 'none' })
+  for await (const { input, label, nulls, kept, table } of scored(reading, totals)) {
+    if (nulls === undefined) {
+      yield { table, values: criterion(input, label).data as InputData, kept }
+      continue
+    }
+    const rows = completeRows(nulls)
+    const losses = criterion(take(input, rows), take(label, rows)).data as InputData
+    const values = input.slice().fill(Number.NaN)
+    for (const [i, row] of rows.entries()) values[row] = losses[i] as number
+    yield { table, values, nulls: nulls.slice(), kept }
+  }
+}
+
+/** Writes the loss of each of the `rows` rows of scans. */
+export async function writeScanned(
+  output: string,
+  format: string | Writer,
+  session: Session,
+  scans: readonly Scan[],
+  options: Options,
+  rows: number,
+): Promise<void> {
+  const sql = await lossesQuery(session, scans, options)
+  await writeWhole(output, async (path) => {
+    let written = 0
+    if (typeof format === 'string') {
+      const [count] = await session.texts(`COPY (${sql}) TO ${quoted(path)} ${format}`)
+      written = Number(count)
+    } else {
+      await format(
+        path,
+        counted(scannedLosses(session, sql), (count) => (written += count)),
+      )
+    }
+    if (written !== rows) throw new Error('a file changed while it was read')
+  })
+}
+
+async function lossesQuery(session: Session, scans: readonly Scan[], options: Options): Promise<string> {
+  const { keep = [] } = options
+  const typed = await typedOf(session, scans, options)
+  const [first] = scans
+  const names = first && keep.length > 0 ? await namesOf(session, first, keep) : []
+  const selects = typed.map(({ scan, x, y }) => {
+    const kept = names.map((name, index) => `, kept${index} AS ${identifier(name)}`)
+    return `SELECT hinge_embedding_loss_each(${x}, ${y}${settings(options)}) AS ${lossColumn}${kept.join('')}
+      FROM ${pairs(scan, options)}`
+  })
+  const nothing = names.map((name) => `, NULL AS ${identifier(name)}`).join('')
+  return selects.length > 0 ? selects.join(' UNION ALL ') : `SELECT NULL::DOUBLE AS ${lossColumn}${nothing} LIMIT 0`
+}
+
+/** What the columns to keep are called. */
+async function namesOf(session: Session, scan: Scan, keep: readonly string[]): Promise<string[]> {
+  const columns = await session.columns(`SELECT ${keep.map((text) => `(${text})`).join(', ')} FROM ${table(scan)}`)
+  const names = columns.map(({ name }) => name)
+  assertDistinct(names)
+  return names
+}
+
+/** How many losses are written at once, at most. */
+const rowsPerBatch = 2 ** 16
+
+async function* scannedLosses(session: Session, sql: string): AsyncGenerator<Losses> {
+  const table = await tableOf(session, sql)
+  const { makeBuilder, Vector } = table.kept.length > 0 ? await importArrow() : ({} as Arrow)
+  const builders = table.kept.map(({ type }) => makeBuilder({ type, nullValues: [null] }))
+  const memory = new (table.dtype === 'float32' ? Float32Array : Float64Array)(rowsPerBatch)
+  const nulls = new Uint8Array(rowsPerBatch)
+  let rows = 0
+  const flush = (): Losses => {
+    const [values, isNull] = [memory.slice(0, rows), nulls.slice(0, rows)]
+    rows = 0
+    return { table, values, nulls: isNull, kept: builders.map((builder) => new Vector([builder.flush()])) }
+  }
+  for await (const [losses = [], ...kept] of session.chunks(sql)) {
+    if (rows + losses.length > rowsPerBatch) yield flush()
+    for (const loss of losses) {
+      memory[rows] = loss === null ? Number.NaN : (loss as number)
+      nulls[rows++] = Number(loss === null)
+    }
+    for (const [index, builder] of builders.entries()) for (const value of kept[index] ?? []) builder.append(value)
+  }
+  yield flush()
+}
+
+type Arrow = typeof import('apache-arrow')
+
+function importArrow(): Promise<Arrow> {
+  return peer(import('apache-arrow'))
+}
+
+async function tableOf(session: Session, sql: string): Promise<Table> {
+  const [loss, ...keep] = await session.columns(sql)
+  const dtype = loss?.type === 'FLOAT' ? 'float32' : 'float64'
+  if (keep.length === 0) return { dtype, kept: [] }
+  const arrow = await importArrow()
+  const kept = keep.map(({ name, type }) => {
+    const found = arrowType(arrow, type)
+    if (found !== undefined) return new arrow.Field(name, found, true)
+    const advice = `CAST(${name} AS VARCHAR) makes it text`
+    throw new Error(`--keep ${name} is ${type}, which .arrow does not take (${exchangeable.join(', ')}; ${advice})`)
+  })
+  return { dtype, kept }
+}
+
+async function* counted(batches: AsyncIterable<Losses>, add: (rows: number) => void): AsyncGenerator<Losses> {
+  for await (const losses of batches) {
+    add(losses.values.length)
+    yield losses
+  }
+}

@@ -1,0 +1,48 @@
+import { rm } from 'node:fs/promises'
+import type { DuckDBValue } from '@duckdb/node-api'
+import { type Appender, identifier, quoted, rowsPerChunk, Session } from '../session.ts'
+import { type Losses, lossColumn, type Table, type Writer } from './losses.ts'
+import { duckdbType, exchangeable } from './types.ts'
+
+/** A file that DuckDB writes, by way of a table on the disk beside it. */
+export function throughDuckDB(copyOptions: string, threads: number): Writer {
+  return async (path, batches) => {
+    const database = `${path}.db`
+    const session = await Session.open(threads)
+    let appender: Appender | undefined
+    try {
+      await session.run(`ATTACH ${quoted(database)} AS beside`)
+      for await (const losses of batches) {
+        appender ??= await createTable(session, losses.table)
+        append(appender, losses)
+      }
+      appender?.close()
+      await session.run(`COPY beside.losses TO ${quoted(path)} ${copyOptions}`)
+    } finally {
+      session.close()
+      for (const end of ['', '.wal']) await rm(`${database}${end}`, { force: true })
+    }
+  }
+}
+
+async function createTable(session: Session, { dtype, kept }: Table): Promise<Appender> {
+  const columns = kept.map(({ name, type }) => {
+    const found = duckdbType(type)
+    if (found !== undefined) return `${identifier(name)} ${found}`
+    throw new Error(`--keep ${name} is ${type}, of which this --output takes none; it takes ${exchangeable.join(', ')}`)
+  })
+  const loss = `${lossColumn} ${{ float32: 'FLOAT', float64: 'DOUBLE' }[dtype]}`
+  await session.run(`CREATE TABLE beside.losses (${[loss, ...columns].join(', ')})`)
+  return session.appender('losses', 'main', 'beside')
+}
+
+function append(appender: Appender, { values, nulls, kept }: Losses): void {
+  for (let begin = 0; begin < values.length; begin += rowsPerChunk) {
+    const end = Math.min(begin + rowsPerChunk, values.length)
+    const loss: DuckDBValue[] = Array.from(values.subarray(begin, end))
+    nulls?.subarray(begin, end).forEach((isNull, i) => {
+      if (isNull !== 0) loss[i] = null
+    })
+    appender.append([loss, ...kept.map((vector) => Array.from(vector.slice(begin, end)) as DuckDBValue[])])
+  }
+}

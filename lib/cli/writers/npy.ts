@@ -1,0 +1,38 @@
+import { open } from 'node:fs/promises'
+import type { Losses, Table } from './losses.ts'
+
+/** The header is written last, when the number of losses is known. */
+export async function writeNpy(path: string, batches: AsyncIterable<Losses>): Promise<void> {
+  const file = await open(path, 'wx')
+  try {
+    let table: Table | undefined
+    let begin = 0
+    let rows = 0
+    for await (const losses of batches) {
+      table ??= losses.table
+      begin ||= header(table, Number.MAX_SAFE_INTEGER).length
+      const { buffer, byteOffset, byteLength, BYTES_PER_ELEMENT: size } = losses.values
+      const bytes = new Uint8Array(buffer, byteOffset, byteLength)
+      for (let done = 0; done < bytes.length; ) {
+        const { bytesWritten } = await file.write(bytes, done, bytes.length - done, begin + rows * size + done)
+        done += bytesWritten
+      }
+      rows += losses.values.length
+    }
+    await file.write(header(table as Table, rows, begin), 0, begin, 0)
+  } finally {
+    await file.close()
+  }
+}
+
+/** Version 1 of the format, of `length` bytes or, without it, of as few as hold it. */
+function header({ dtype, array }: Table, rows: number, length?: number): Buffer {
+  const { shape, isFortranOrder } = array ?? { shape: [rows], isFortranOrder: false }
+  const tuple = `(${shape.map((extent) => `${extent},`).join(' ')})`
+  const descr = { float32: '<f4', float64: '<f8' }[dtype]
+  const text = `{'descr': '${descr}', 'fortran_order': ${isFortranOrder ? 'True' : 'False'}, 'shape': ${tuple}, }`
+  const size = length ?? 64 * Math.ceil((10 + text.length + 1) / 64)
+  const start = Buffer.from('\x93NUMPY\x01\x00\x00\x00', 'latin1')
+  start.writeUInt16LE(size - start.length, 8)
+  return Buffer.concat([start, Buffer.from(`${text.padEnd(size - start.length - 1)}\n`)])
+}
