@@ -54,8 +54,8 @@ describe('files that others have written', () => {
   async function score(files: readonly string[], options: Partial<Options>): Promise<LossAccumulator | undefined> {
     const sources = await Promise.all(files.map((file) => findSources(file, async () => [])))
     const scans = await scansOf(session, sources.flat() as ScanSource[], new AbortController().signal)
-    const [group] = await totalsOf(session, scans, { ...defaults, ...options }, new AbortController().signal)
-    return group?.total
+    const { groups } = await totalsOf(session, scans, { ...defaults, ...options }, new AbortController().signal)
+    return groups[0]?.total
   }
 
   async function scores(files: string | readonly string[], options: Partial<Options>, expected: LossAccumulator) {
