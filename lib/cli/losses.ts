@@ -5,23 +5,31 @@ import { completeRows, take } from './readers/pieces.ts'
 import { type Scan, table } from './scans.ts'
 import { identifier, quoted, type Session } from './session.ts'
 import { type Reading, type StreamTotals, scored } from './streams.ts'
-import { type Options, pairs, settings, typedOf } from './totals.ts'
+import { fileChanged, type Options, pairs, settings, typedOf } from './totals.ts'
 import { writeArrow } from './writers/arrow.ts'
 import { throughDuckDB } from './writers/duckdb.ts'
 import { type Losses, lossColumn, type Table, type Writer } from './writers/losses.ts'
 import { writeNpy } from './writers/npy.ts'
-import { arrowType, exchangeable } from './writers/types.ts'
+import { arrowType, duckdbTypes } from './writers/types.ts'
+
+type Format = string | Writer
 
 /** By the end of the file's name: DuckDB's options to write it, or our own writer. */
-const formats: Readonly<Record<string, string | Writer>> = {
+const formats: Readonly<Record<string, Format>> = {
   parquet: '(FORMAT parquet)',
   csv: '(FORMAT csv)',
   arrow: writeArrow,
   npy: writeNpy,
 }
 
+/** Where to write losses, and how. */
+export interface Target {
+  readonly path: string
+  readonly format: Format
+}
+
 /** How to write such a file; refuses what it cannot hold. */
-export function formatOf(output: string, { keep = [] }: Options): string | Writer {
+export function formatOf(output: string, { keep = [] }: Options): Format {
   const [, end = ''] = /\.(\w+)$/.exec(output.toLowerCase()) ?? []
   const format = formats[end]
   if (format === undefined) {
@@ -40,14 +48,9 @@ function assertDistinct(kept: readonly string[]): void {
 }
 
 /** Writes the loss of each row of streams, while their totals are gathered. */
-export function writeStreamed(
-  output: string,
-  format: string | Writer,
-  reading: Reading,
-  totals: StreamTotals,
-): Promise<void> {
+export function writeStreamed({ path, format }: Target, reading: Reading, totals: StreamTotals): Promise<void> {
   const write = typeof format === 'string' ? throughDuckDB(format, getNumThreads()) : format
-  return writeWhole(output, (path) => write(path, streamedLosses(reading, totals)))
+  return writeWhole(path, (beside) => write(beside, streamedLosses(reading, totals)))
 }
 
 async function* streamedLosses(reading: Reading, totals: StreamTotals): AsyncGenerator<Losses> {
@@ -69,26 +72,17 @@ async function* streamedLosses(reading: Reading, totals: StreamTotals): AsyncGen
 
 /** Writes the loss of each of the `rows` rows of scans. */
 export async function writeScanned(
-  output: string,
-  format: string | Writer,
+  { path, format }: Target,
   session: Session,
   scans: readonly Scan[],
   options: Options,
   rows: number,
 ): Promise<void> {
   const sql = await lossesQuery(session, scans, options)
-  await writeWhole(output, async (path) => {
-    let written = 0
-    if (typeof format === 'string') {
-      const [count] = await session.texts(`COPY (${sql}) TO ${quoted(path)} ${format}`)
-      written = Number(count)
-    } else {
-      await format(
-        path,
-        counted(scannedLosses(session, sql), (count) => (written += count)),
-      )
-    }
-    if (written !== rows) throw new Error('a file changed while it was read')
+  await writeWhole(path, async (beside) => {
+    if (typeof format !== 'string') return format(beside, assertRows(scannedLosses(session, sql), rows))
+    const [written] = await session.texts(`COPY (${sql}) TO ${quoted(beside)} ${format}`)
+    if (Number(written) !== rows) throw fileChanged()
   })
 }
 
@@ -155,14 +149,17 @@ async function tableOf(session: Session, sql: string): Promise<Table> {
     const found = arrowType(arrow, type)
     if (found !== undefined) return new arrow.Field(name, found, true)
     const advice = `CAST(${name} AS VARCHAR) makes it text`
-    throw new Error(`--keep ${name} is ${type}, which .arrow does not take (${exchangeable.join(', ')}; ${advice})`)
+    throw new Error(`--keep ${name} is ${type}, which .arrow does not take (but ${duckdbTypes}; ${advice})`)
   })
   return { dtype, kept }
 }
 
-async function* counted(batches: AsyncIterable<Losses>, add: (rows: number) => void): AsyncGenerator<Losses> {
+/** All batches, if they have so many rows together. */
+async function* assertRows(batches: AsyncIterable<Losses>, rows: number): AsyncGenerator<Losses> {
+  let written = 0
   for await (const losses of batches) {
-    add(losses.values.length)
+    written += losses.values.length
     yield losses
   }
+  if (written !== rows) throw fileChanged()
 }

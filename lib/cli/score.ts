@@ -30,24 +30,24 @@ function sum(found: readonly Group[], options: Options): LossAccumulator {
 
 /** The totals by the values of `by`, in their order; without `by` a group from each side that has rows. */
 function run(paths: readonly string[], options: ScoreOptions, io: Io): Promise<Group[]> {
-  const { by, keep, output } = options
+  const { keep, output } = options
   if (keep !== undefined && output === undefined) throw new UsageError('--keep takes an --output to write to')
   const format = output === undefined ? undefined : formatOf(output, options)
   return opened(paths, options, io, async ({ files, scans, streams, progress }) => {
-    const option = by === undefined ? '--output' : '--by'
-    if (scans && streams.length > 0 && (by ?? output) !== undefined) {
-      throw new UsageError(`${option} takes Arrow and other files apart: score each by itself`)
-    }
-    const path = output === undefined ? undefined : await outputPath(output, files)
+    if (scans && streams.length > 0) assertEitherSide(options)
+    const target = output && format && { path: await outputPath(output, files), format }
     const totals = new StreamTotals(options)
     const reading = { streams, names: options, io, progress }
-    if (streams.length > 0 && path !== undefined && format !== undefined) {
-      await writeStreamed(path, format, reading, totals)
-    } else for await (const _ of scored(reading, totals));
+    if (streams.length > 0 && target) await writeStreamed(target, reading, totals)
+    else for await (const _ of scored(reading, totals));
     if (scans === undefined) return totals.groups
-    const { session, list } = scans
-    const { groups, rows } = await totalsOf(session, list, options, io.signal)
-    if (path !== undefined && format !== undefined) await writeScanned(path, format, session, list, options, rows)
+    const { groups, rows } = await totalsOf(scans.session, scans.list, options, io.signal)
+    if (target) await writeScanned(target, scans.session, scans.list, options, rows)
     return [...groups, ...totals.groups]
   })
+}
+
+function assertEitherSide(options: ScoreOptions): void {
+  const option = (['by', 'output'] as const).find((each) => options[each] !== undefined)
+  if (option !== undefined) throw new UsageError(`--${option} takes Arrow and other files apart: score each by itself`)
 }

@@ -69,9 +69,14 @@ export async function totalsOf(
   const scored = found.groups.reduce((sum, { total }) => sum + sizeOf(total), 0)
   if (found.rows > scored && options.nulls === 'error') {
     await assertFaultless(session, scans, options, signal)
-    throw new Error('a file changed while it was read')
+    throw fileChanged()
   }
   return found
+}
+
+/** What DuckDB read once is not what it reads now. */
+export function fileChanged(): Error {
+  return new Error('a file changed while it was read')
 }
 
 function sizeOf({ positives, negatives, others }: LossAccumulator): number {

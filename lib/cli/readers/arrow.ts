@@ -1,5 +1,5 @@
 import type { Data, DataType, Field, RecordBatch, Schema, Vector } from 'apache-arrow'
-import { classes } from '../../dtypes.ts'
+import { classes, dtypes } from '../../dtypes.ts'
 import type { DType, TensorDType } from '../../index.ts'
 import { peer } from '../failures.ts'
 import { type Bytes, type FileBytes, MemoryBytes, PipeBytes } from './bytes.ts'
@@ -88,7 +88,10 @@ class Batches {
   }
 
   get kept(): Field[] {
-    return this.#keep.map((index) => this.#schema.fields[index] as Field)
+    return this.#keep.map((index) => {
+      const { name, type, metadata } = this.#schema.fields[index] as Field
+      return new this.#arrow.Field(name, valueType(this.#arrow, type), true, metadata)
+    })
   }
 
   async addDictionary({ dictionaryId, isDelta, head, bodyLength, bodyPosition }: Message): Promise<void> {
@@ -102,14 +105,18 @@ class Batches {
     const { batch, bodyPosition, bodyLength } = message
     const body = await this.#body(message)
     const places = placesOf(this.#arrow, this.#schema, batch.variadicCounts)
+    let assembled: RecordBatch | undefined
+    const vector = (index: number) => {
+      assembled ??= this.#assemble(message, body)
+      return vectorOf(this.#arrow, assembled, index, body)
+    }
     const column = async (index: number): Promise<Column> => {
       const type = this.#type(index)
       if (this.#arrow.DataType.isDictionary(type)) return decoded(this.#arrow, await vector(index))
       return plainColumn(batch, places[index] as Place, dtypeOf(this.#arrow, type) as TensorDType | 'bit', body)
     }
-    const vector = (index: number) => this.#vector(message, body, index)
     const kept = []
-    for (const index of this.#keep) kept.push(await vector(index))
+    for (const index of this.#keep) kept.push(plain(this.#arrow, await vector(index)))
     return {
       rows: batch.rows,
       input: await column(this.#input),
@@ -124,9 +131,8 @@ class Batches {
     return (this.#schema.fields[index] as Field).type
   }
 
-  /** What is kept outlives the record batch and has memory of its own. */
   async #body({ bodyLength, bodyPosition }: Message): Promise<Body> {
-    if (this.#memory.length < bodyLength || this.#keep.length > 0) this.#memory = new Uint8Array(bodyLength)
+    if (this.#memory.length < bodyLength) this.#memory = new Uint8Array(bodyLength)
     const memory = this.#memory.subarray(0, bodyLength)
     if (!(this.#bytes instanceof PipeBytes)) {
       return { memory, isFilled: false, bytes: this.#bytes, position: bodyPosition }
@@ -135,16 +141,9 @@ class Batches {
     return { memory, isFilled: true, bytes: new MemoryBytes(memory), position: 0 }
   }
 
-  /** A whole column, with offsets and indices that lie within what they point into. */
-  async #vector({ head, batch }: Message, body: Body, index: number): Promise<Vector> {
-    const { RecordBatchReader, Vector } = this.#arrow
+  #assemble({ head }: Message, body: Body): RecordBatch {
     const parts = [this.#head, ...[...this.#dictionaries.values()].flat(), head, body.memory]
-    const { value } = RecordBatchReader.from(parts).next() as { value: RecordBatch }
-    const data = value.data.children[index] as Data
-    if (data.length !== batch.rows) throw outside('a column')
-    await fill(data, body)
-    assertWithin(data)
-    return new Vector([data])
+    return this.#arrow.RecordBatchReader.from(parts).next().value as RecordBatch
   }
 }
 
@@ -205,7 +204,7 @@ function indexOf({ fields }: Schema, option: string, name: string): number {
 /** What a number is read as; undefined for all else. */
 function dtypeOf({ DataType, Precision }: Arrow, type: DataType): TensorDType | 'bit' | undefined {
   if (DataType.isBool(type)) return 'bit'
-  if (DataType.isInt(type)) return `${type.isSigned ? '' : 'u'}int${type.bitWidth}`
+  if (DataType.isInt(type)) return dtypes.find((each) => each === `${type.isSigned ? '' : 'u'}int${type.bitWidth}`)
   if (!DataType.isFloat(type)) return undefined
   return ({ [Precision.SINGLE]: 'float32', [Precision.DOUBLE]: 'float64' } as const)[type.precision as 1 | 2]
 }
@@ -234,6 +233,21 @@ function assertKeyType(arrow: Arrow, name: string, type: DataType): void {
   const isText = DataType.isUtf8(value) || DataType.isLargeUtf8(value) || DataType.isUtf8View(value)
   if (isText || DataType.isDate(value) || dtypeOf(arrow, value) !== undefined) return
   throw new Error(`--by ${name} is ${type}, must be text, a number, Bool or a date`)
+}
+
+/** A whole column, with offsets and indices that lie within what they point into. */
+async function vectorOf({ Vector }: Arrow, batch: RecordBatch, index: number, body: Body): Promise<Vector> {
+  const data = batch.data.children[index] as Data
+  if (data.length !== batch.numRows) throw outside('a column')
+  await fill(data, body)
+  assertWithin(data)
+  return new Vector([data])
+}
+
+/** The column without a dictionary, of which a file can have but one for all record batches. */
+function plain(arrow: Arrow, vector: Vector): Vector {
+  if (!arrow.DataType.isDictionary(vector.type)) return vector
+  return arrow.vectorFromArray([...vector], valueType(arrow, vector.type))
 }
 
 /** The values of a dictionary's column. */

@@ -9,19 +9,19 @@ export interface Rows extends Table {
   readonly stretches: AsyncIterable<Stretch>
 }
 
-/** Rows whose columns lie together. */
+/** Rows whose columns lie together; valid until the next are asked for. */
 export interface Stretch {
   readonly rows: number
   readonly input: Column
   readonly label: Column
-  /** of a row, counted within the stretch; valid until the next stretch is asked for */
+  /** of a row, counted within the stretch */
   readonly keyOf?: (row: number) => Key
   readonly kept?: readonly Vector[]
   /** how much of the source is read at its end, of 1, where that is known */
   readonly share?: number
 }
 
-/** Values of one type, one after the other; valid until the next stretch is asked for. */
+/** Values of one type, one after the other. */
 export interface Column {
   readonly bytes: Bytes
   readonly position: number

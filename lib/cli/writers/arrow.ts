@@ -1,29 +1,34 @@
-import { createWriteStream } from 'node:fs'
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import type { Data, RecordBatch } from 'apache-arrow'
+import { open } from 'node:fs/promises'
 import { peer } from '../failures.ts'
 import { type Losses, lossColumn } from './losses.ts'
 
-type Arrow = typeof import('apache-arrow')
-
 /** An Arrow IPC file, of a record batch for each batch of losses. */
 export async function writeArrow(path: string, batches: AsyncIterable<Losses>): Promise<void> {
-  const arrow = await peer(import('apache-arrow'))
-  const writer = arrow.RecordBatchFileWriter.throughNode()
-  await pipeline(Readable.from(recordBatches(arrow, batches)), writer, createWriteStream(path, { flags: 'wx' }))
-}
-
-async function* recordBatches(arrow: Arrow, batches: AsyncIterable<Losses>): AsyncGenerator<RecordBatch> {
-  const { Field, Float32, Float64, makeData, RecordBatch, Schema, Struct } = arrow
-  let schema: InstanceType<Arrow['Schema']> | undefined
-  for await (const { table, values, nulls, kept } of batches) {
-    const type = table.dtype === 'float32' ? new Float32() : new Float64()
-    schema ??= new Schema([new Field(lossColumn, type, true), ...table.kept])
-    const loss = makeData({ type, length: values.length, data: values as never, ...(nulls && validity(nulls)) })
-    const columns = kept.map((vector) => vector.data[0] as Data)
-    const data = { length: values.length, children: [loss, ...columns] }
-    yield new RecordBatch(schema, makeData({ type: new Struct(schema.fields), ...data }))
+  const { AsyncByteQueue, Field, Float32, Float64, makeData, RecordBatch, RecordBatchFileWriter, Schema, Struct } =
+    await peer(import('apache-arrow'))
+  const file = await open(path, 'wx')
+  try {
+    const chunks: Uint8Array[] = []
+    const queue = new AsyncByteQueue()
+    queue.write = (chunk) => chunks.push(chunk as Uint8Array)
+    const writer = new RecordBatchFileWriter()
+    let schema: InstanceType<typeof Schema> | undefined
+    for await (const { table, values, nulls, kept } of batches) {
+      const type = table.dtype === 'float32' ? new Float32() : new Float64()
+      if (schema === undefined) {
+        schema = new Schema([new Field(lossColumn, type, true), ...table.kept])
+        writer.reset(queue, schema)
+      }
+      const length = values.length
+      const loss = makeData({ type, length, data: values as never, ...(nulls && validity(nulls)) })
+      const children = [loss, ...kept.flatMap((vector) => vector.data)]
+      writer.write(new RecordBatch(schema, makeData({ type: new Struct(schema.fields), length, children })))
+      await file.writeFile(Buffer.concat(chunks.splice(0)))
+    }
+    writer.finish()
+    await file.writeFile(Buffer.concat(chunks))
+  } finally {
+    await file.close()
   }
 }
 

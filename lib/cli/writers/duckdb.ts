@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises'
 import type { DuckDBValue } from '@duckdb/node-api'
 import { type Appender, identifier, quoted, rowsPerChunk, Session } from '../session.ts'
 import { type Losses, lossColumn, type Table, type Writer } from './losses.ts'
-import { duckdbType, exchangeable } from './types.ts'
+import { arrowTypes, duckdbType } from './types.ts'
 
 /** A file that DuckDB writes, by way of a table on the disk beside it. */
 export function throughDuckDB(copyOptions: string, threads: number): Writer {
@@ -29,7 +29,7 @@ async function createTable(session: Session, { dtype, kept }: Table): Promise<Ap
   const columns = kept.map(({ name, type }) => {
     const found = duckdbType(type)
     if (found !== undefined) return `${identifier(name)} ${found}`
-    throw new Error(`--keep ${name} is ${type}, of which this --output takes none; it takes ${exchangeable.join(', ')}`)
+    throw new Error(`--keep ${name} is ${type}, of which this --output takes none; it takes ${arrowTypes}`)
   })
   const loss = `${lossColumn} ${{ float32: 'FLOAT', float64: 'DOUBLE' }[dtype]}`
   await session.run(`CREATE TABLE beside.losses (${[loss, ...columns].join(', ')})`)

@@ -6,20 +6,19 @@ export async function writeNpy(path: string, batches: AsyncIterable<Losses>): Pr
   const file = await open(path, 'wx')
   try {
     let table: Table | undefined
-    let begin = 0
+    let headerBytes = 0
     let rows = 0
     for await (const losses of batches) {
-      table ??= losses.table
-      begin ||= header(table, Number.MAX_SAFE_INTEGER).length
-      const { buffer, byteOffset, byteLength, BYTES_PER_ELEMENT: size } = losses.values
-      const bytes = new Uint8Array(buffer, byteOffset, byteLength)
-      for (let done = 0; done < bytes.length; ) {
-        const { bytesWritten } = await file.write(bytes, done, bytes.length - done, begin + rows * size + done)
-        done += bytesWritten
+      if (table === undefined) {
+        table = losses.table
+        headerBytes = header(table, Number.MAX_SAFE_INTEGER).length
+        await file.writeFile(Buffer.alloc(headerBytes))
       }
+      const { buffer, byteOffset, byteLength } = losses.values
+      await file.writeFile(new Uint8Array(buffer, byteOffset, byteLength))
       rows += losses.values.length
     }
-    await file.write(header(table as Table, rows, begin), 0, begin, 0)
+    await file.write(header(table as Table, rows, headerBytes), 0, headerBytes, 0)
   } finally {
     await file.close()
   }

@@ -18,7 +18,8 @@ const names = {
   VARCHAR: 'Utf8',
 } as const
 
-export const exchangeable = Object.keys(names)
+export const duckdbTypes = Object.keys(names).join(', ')
+export const arrowTypes = Object.values(names).join(', ')
 
 export function arrowType(arrow: Arrow, duckdbType: string): DataType | undefined {
   const name = names[duckdbType as keyof typeof names] as (typeof names)[keyof typeof names] | undefined
