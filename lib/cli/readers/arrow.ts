@@ -31,9 +31,8 @@ async function* stretchesOf(messages: AsyncIterable<Message>, batches: Batches):
   }
 }
 
-function assertReadable({ version, isBigEndian, isCompressed }: Message): void {
+function assertReadable({ version, isCompressed }: Message): void {
   if (version < 3) throw new Error('written before Arrow 0.8')
-  if (isBigEndian) throw new Error('big-endian, must be little-endian')
   if (isCompressed) throw new Error(`its buffers are compressed, must be uncompressed (compression='uncompressed')`)
 }
 

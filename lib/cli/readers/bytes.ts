@@ -7,8 +7,8 @@ export interface Bytes {
   fill(target: Uint8Array, position: number): void | Promise<void>
 }
 
-/** What small reads take, as others nearby follow. */
-const windowBytes = 2 ** 18
+/** What a small read takes, as others follow close to it. */
+const windowBytes = 2 ** 14
 
 /** A file is read synchronously: to hand a read of what the system has in memory to another thread takes as long as the read. */
 export class FileBytes implements Bytes {

@@ -95,7 +95,6 @@ export interface Metadata {
   readonly version: number
   readonly kind: 'schema' | 'dictionary' | 'batch' | 'other'
   readonly bodyLength: number
-  readonly isBigEndian: boolean
   readonly isCompressed: boolean
   readonly dictionaryId: number
   readonly isDelta: boolean
@@ -125,14 +124,13 @@ export function readMetadata(bytes: Uint8Array): Metadata {
   const header = message.table(2)
   const bodyLength = message.int64(3)
   assertKeyValues(message, 4)
-  const plain = { isBigEndian: false, isCompressed: false, dictionaryId: 0, isDelta: false, batch: noBatch }
+  const plain = { isCompressed: false, dictionaryId: 0, isDelta: false, batch: noBatch }
   const fields = { version: message.int16(0), kind, bodyLength, ...plain }
   if (kind === 'other') return fields
   if (header === undefined) throw new RangeError('a message without a header')
   if (kind === 'schema') {
-    assertKeyValues(header, 2)
-    for (const field of header.tables(1)) assertField(field)
-    return { ...fields, isBigEndian: header.int16(0) !== 0 }
+    assertSchema(header)
+    return fields
   }
   if (kind === 'batch') return { ...fields, ...readBatch(header, bodyLength) }
   const values = header.table(1)
@@ -141,11 +139,20 @@ export function readMetadata(bytes: Uint8Array): Metadata {
   return { ...fields, ...readBatch(values, bodyLength), dictionaryId, isDelta }
 }
 
-/** Where the messages of a file begin: File.fbs. */
-export function readFooter(bytes: Uint8Array): { dictionaries: number[]; batches: number[] } {
+/** Where the messages of a file begin: File.fbs. Its schema is checked as that of a message is. */
+export function readFooter(bytes: Uint8Array): Record<'dictionary' | 'batch', number[]> {
   const footer = Table.root(bytes)
+  const schema = footer.table(1)
+  if (schema === undefined) throw new RangeError('a footer without a schema')
+  assertSchema(schema)
   const begins = (field: number) => footer.structures(field, 24, [0]).map(([begin = 0]) => begin)
-  return { dictionaries: begins(2), batches: begins(3) }
+  return { dictionary: begins(2), batch: begins(3) }
+}
+
+function assertSchema(schema: Table): void {
+  if (schema.int16(0) !== 0) throw new Error('big-endian, must be little-endian')
+  assertKeyValues(schema, 2)
+  for (const field of schema.tables(1)) assertField(field)
 }
 
 function readBatch(table: Table, bodyLength: number): { isCompressed: boolean; batch: BatchMetadata } {

@@ -42,18 +42,26 @@ async function* fileOf(bytes: FileBytes): AsyncGenerator<Message> {
   if (tail.toString('latin1', 4) !== magic || length > tailPosition) throw new Error('unexpected end of file')
   const footer = new Uint8Array(length)
   bytes.fill(footer, tailPosition - length)
-  const { dictionaries, batches } = readFooter(footer)
-  for (const [kind, positions] of [
-    ['schema', [8]],
-    ['dictionary', dictionaries],
-    ['batch', batches],
-  ] as const) {
+  const { dictionary, batch } = readFooter(footer)
+  yield await schemaOf(footer)
+  for (const [kind, positions] of Object.entries({ dictionary, batch })) {
     for (const position of positions) {
       const message = await messageAt(bytes, position)
       if (message?.kind !== kind) throw new Error(`no ${kind} where the footer says`)
       yield message
     }
   }
+}
+
+/** The schema that a footer has, as the message that a stream has; not all writers of files begin with it. */
+async function schemaOf(footer: Uint8Array): Promise<Message> {
+  const { Footer } = await import('apache-arrow/ipc/metadata/file')
+  const { Message } = await import('apache-arrow')
+  const metadata = Message.encode(Message.from(Footer.decode(footer).schema))
+  const head = new Uint8Array(4 + metadata.length)
+  new DataView(head.buffer).setUint32(0, metadata.length, true)
+  head.set(metadata, 4)
+  return { ...readMetadata(metadata), head, bodyPosition: 0 }
 }
 
 /** The message there, or undefined for the end mark. Before Arrow 0.15 there was no mark of continuation. */

@@ -1,18 +1,19 @@
 import { open } from 'node:fs/promises'
+import type { Schema as ArrowSchema } from 'apache-arrow'
 import { peer } from '../failures.ts'
 import { type Losses, lossColumn } from './losses.ts'
 
 /** An Arrow IPC file, of a record batch for each batch of losses. */
 export async function writeArrow(path: string, batches: AsyncIterable<Losses>): Promise<void> {
-  const { AsyncByteQueue, Field, Float32, Float64, makeData, RecordBatch, RecordBatchFileWriter, Schema, Struct } =
-    await peer(import('apache-arrow'))
+  const arrow = await peer(import('apache-arrow'))
+  const { Field, Float32, Float64, makeData, RecordBatch, Schema, Struct } = arrow
   const file = await open(path, 'wx')
   try {
     const chunks: Uint8Array[] = []
-    const queue = new AsyncByteQueue()
+    const queue = new arrow.AsyncByteQueue()
     queue.write = (chunk) => chunks.push(chunk as Uint8Array)
-    const writer = new RecordBatchFileWriter()
-    let schema: InstanceType<typeof Schema> | undefined
+    const writer = new (fileWriter(arrow))()
+    let schema: ArrowSchema | undefined
     for await (const { table, values, nulls, kept } of batches) {
       const type = table.dtype === 'float32' ? new Float32() : new Float64()
       if (schema === undefined) {
@@ -29,6 +30,16 @@ export async function writeArrow(path: string, batches: AsyncIterable<Losses>): 
     await file.writeFile(Buffer.concat(chunks))
   } finally {
     await file.close()
+  }
+}
+
+/** With the schema also at the beginning, which apache-arrow leaves out: so the file can be read as a stream as well. */
+function fileWriter({ Message, RecordBatchFileWriter }: typeof import('apache-arrow')) {
+  return class extends RecordBatchFileWriter {
+    protected override _writeSchema(schema: ArrowSchema) {
+      super._writeSchema(schema)
+      return this._writeMessage(Message.from(schema))
+    }
   }
 }
 
