@@ -3,6 +3,7 @@ import { classes, dtypes } from '../../dtypes.ts'
 import type { DType, TensorDType } from '../../index.ts'
 import { peer } from '../failures.ts'
 import { type Bytes, type FileBytes, MemoryBytes, PipeBytes } from './bytes.ts'
+import { provideCodec } from './codecs.ts'
 import type { BatchMetadata } from './flatbuffer.ts'
 import { type Key, type KeyValue, keyOf } from './keys.ts'
 import { type Message, messagesOf } from './messages.ts'
@@ -31,9 +32,8 @@ async function* stretchesOf(messages: AsyncIterable<Message>, batches: Batches):
   }
 }
 
-function assertReadable({ version, isCompressed }: Message): void {
+function assertReadable({ version }: Message): void {
   if (version < 3) throw new Error('written before Arrow 0.8')
-  if (isCompressed) throw new Error(`its buffers are compressed, must be uncompressed (compression='uncompressed')`)
 }
 
 /** What of a column a record batch has, in the place of its fields and buffers. */
@@ -93,7 +93,8 @@ class Batches {
     })
   }
 
-  async addDictionary({ dictionaryId, isDelta, head, bodyLength, bodyPosition }: Message): Promise<void> {
+  async addDictionary({ batch, dictionaryId, isDelta, head, bodyLength, bodyPosition }: Message): Promise<void> {
+    await provideCodec(this.#arrow, batch.codec)
     const body = new Uint8Array(bodyLength)
     await this.#bytes.fill(body, bodyPosition)
     const earlier = isDelta ? (this.#dictionaries.get(dictionaryId) ?? []) : []
@@ -102,6 +103,7 @@ class Batches {
 
   async stretch(message: Message): Promise<Stretch> {
     const { batch, bodyPosition, bodyLength } = message
+    await provideCodec(this.#arrow, batch.codec)
     const body = await this.#body(message)
     const places = placesOf(this.#arrow, this.#schema, batch.variadicCounts)
     let assembled: RecordBatch | undefined
@@ -112,7 +114,10 @@ class Batches {
     const column = async (index: number): Promise<Column> => {
       const type = this.#type(index)
       if (this.#arrow.DataType.isDictionary(type)) return decoded(this.#arrow, await vector(index))
-      return plainColumn(batch, places[index] as Place, dtypeOf(this.#arrow, type) as TensorDType | 'bit', body)
+      const dtype = dtypeOf(this.#arrow, type) as TensorDType | 'bit'
+      return batch.codec === undefined
+        ? plainColumn(batch, places[index] as Place, dtype, body)
+        : decompressed(await vector(index), dtype)
     }
     const kept = []
     for (const index of this.#keep) kept.push(plain(this.#arrow, await vector(index)))
@@ -122,7 +127,7 @@ class Batches {
       label: await column(this.#label),
       ...(this.#by !== undefined && { keyOf: keysOf(this.#arrow, await vector(this.#by)) }),
       ...(kept.length > 0 && { kept }),
-      ...(!body.isFilled && { share: (bodyPosition + bodyLength) / (this.#bytes as FileBytes).size }),
+      ...(!(this.#bytes instanceof PipeBytes) && { share: (bodyPosition + bodyLength) / this.#bytes.size }),
     }
   }
 
@@ -130,10 +135,10 @@ class Batches {
     return (this.#schema.fields[index] as Field).type
   }
 
-  async #body({ bodyLength, bodyPosition }: Message): Promise<Body> {
+  async #body({ batch, bodyLength, bodyPosition }: Message): Promise<Body> {
     if (this.#memory.length < bodyLength) this.#memory = new Uint8Array(bodyLength)
     const memory = this.#memory.subarray(0, bodyLength)
-    if (!(this.#bytes instanceof PipeBytes)) {
+    if (!(this.#bytes instanceof PipeBytes) && batch.codec === undefined) {
       return { memory, isFilled: false, bytes: this.#bytes, position: bodyPosition }
     }
     await this.#bytes.fill(memory, bodyPosition)
@@ -185,6 +190,13 @@ function plainColumn(
   if (node.nullCount === 0) return column
   if (validity === undefined || validity.length < bitmapBytes) throw outside('a column')
   return { ...column, validity: { bytes: body.bytes, position: body.position + validity.offset } }
+}
+
+/** A column whose buffers apache-arrow has decompressed. */
+function decompressed({ data: [data] }: Vector, dtype: TensorDType | 'bit'): Column {
+  const { values, nullBitmap, nullCount } = data as Data
+  const column = { bytes: new MemoryBytes(values), position: 0, dtype }
+  return nullCount === 0 ? column : { ...column, validity: { bytes: new MemoryBytes(nullBitmap), position: 0 } }
 }
 
 function indexOf({ fields }: Schema, option: string, name: string): number {

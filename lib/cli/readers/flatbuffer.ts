@@ -51,10 +51,6 @@ class Table {
     return this.#vector(field, elementSize).length
   }
 
-  has(field: number): boolean {
-    return this.#fieldAt(field) !== undefined
-  }
-
   #tableAt(at: number): Table {
     return new Table(this.#view, at + this.#view.getUint32(at, true), this.#budget)
   }
@@ -95,7 +91,6 @@ export interface Metadata {
   readonly version: number
   readonly kind: 'schema' | 'dictionary' | 'batch' | 'other'
   readonly bodyLength: number
-  readonly isCompressed: boolean
   readonly dictionaryId: number
   readonly isDelta: boolean
   readonly batch: BatchMetadata
@@ -110,6 +105,8 @@ export interface BatchMetadata {
   readonly buffers: readonly { readonly offset: number; readonly length: number }[]
   /** of each column of views how many buffers of data it has */
   readonly variadicCounts: readonly number[]
+  /** of CompressionType, where the buffers are compressed */
+  readonly codec?: number
 }
 
 const noBatch: BatchMetadata = { rows: 0, nodes: [], buffers: [], variadicCounts: [] }
@@ -124,7 +121,7 @@ export function readMetadata(bytes: Uint8Array): Metadata {
   const header = message.table(2)
   const bodyLength = message.int64(3)
   assertKeyValues(message, 4)
-  const plain = { isCompressed: false, dictionaryId: 0, isDelta: false, batch: noBatch }
+  const plain = { dictionaryId: 0, isDelta: false, batch: noBatch }
   const fields = { version: message.int16(0), kind, bodyLength, ...plain }
   if (kind === 'other') return fields
   if (header === undefined) throw new RangeError('a message without a header')
@@ -132,11 +129,11 @@ export function readMetadata(bytes: Uint8Array): Metadata {
     assertSchema(header)
     return fields
   }
-  if (kind === 'batch') return { ...fields, ...readBatch(header, bodyLength) }
+  if (kind === 'batch') return { ...fields, batch: readBatch(header, bodyLength) }
   const values = header.table(1)
   if (values === undefined) throw new RangeError('a dictionary without values')
   const [dictionaryId, isDelta] = [header.int64(0), header.uint8(2) !== 0]
-  return { ...fields, ...readBatch(values, bodyLength), dictionaryId, isDelta }
+  return { ...fields, batch: readBatch(values, bodyLength), dictionaryId, isDelta }
 }
 
 /** Where the messages of a file begin: File.fbs. Its schema is checked as that of a message is. */
@@ -155,14 +152,16 @@ function assertSchema(schema: Table): void {
   for (const field of schema.tables(1)) assertField(field)
 }
 
-function readBatch(table: Table, bodyLength: number): { isCompressed: boolean; batch: BatchMetadata } {
-  const [rows, isCompressed] = [table.int64(0), table.has(3)]
+function readBatch(table: Table, bodyLength: number): BatchMetadata {
+  const compression = table.table(3)
+  if (compression !== undefined && compression.uint8(1) !== 0) throw new Error('compressed otherwise than by buffers')
   const nodes = table.structures(1, 16, [0, 8]).map(([length = 0, nullCount = 0]) => ({ length, nullCount }))
   const buffers = table.structures(2, 16, [0, 8]).map(([offset = 0, length = 0]) => ({ offset, length }))
   const variadicCounts = table.structures(4, 8, [0]).map(([count = 0]) => count)
   if (buffers.some(({ offset, length }) => offset + length > bodyLength))
     throw new RangeError('a buffer beyond the end')
-  return { isCompressed, batch: { rows, nodes, buffers, variadicCounts } }
+  const codec = compression && { codec: compression.uint8(0) }
+  return { rows: table.int64(0), nodes, buffers, variadicCounts, ...codec }
 }
 
 function assertField(field: Table): void {
