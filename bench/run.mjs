@@ -3,33 +3,12 @@ import { cpus, freemem } from 'node:os'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { HingeEmbeddingLoss, LossAccumulator, runtimeInfo, setNumThreads, Tensor } from '../dist/index.js'
 import { fileBenchmarks } from './files.mjs'
-import { least, markdown, row } from './measure.mjs'
+import { least, markdown, pairs, row } from './measure.mjs'
+import { readerBenchmarks } from './readers.mjs'
 
 const million = 2 ** 20
 const mean = new HingeEmbeddingLoss()
 const none = new HingeEmbeddingLoss({ reduction: 'none' })
-
-const bytesOf = (array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength)
-
-/**
- * Distances in [0, 2) and labels ±1, both without pattern, and `read`: memcmp, which reads as many bytes as a loss of them
- * at the speed of memory. Where two streams lie to each other matters to caches: what is compared lies to the input as
- * the labels do, one allocation away.
- */
-function pairs(size, Values = Float32Array) {
-  const label = new Values(size)
-  const input = new Values(size)
-  const copy = new Values(size)
-  let state = 1
-  for (let i = 0; i < size; i++) {
-    state = (Math.imul(state, 1664525) + 1013904223) | 0
-    input[i] = (state >>> 8) / 2 ** 23
-    label[i] = state & 0x40 ? 1 : -1
-  }
-  copy.set(input)
-  const [inputBytes, copyBytes] = [bytesOf(input), bytesOf(copy)]
-  return { input, label, read: () => inputBytes.equals(copyBytes) }
-}
 
 function loopMean(input, label) {
   let sum = 0
@@ -162,7 +141,7 @@ const { instructionSet, version } = runtimeInfo()
 console.log(`hinge-embedding-loss ${version}, ${instructionSet}, ${cpus()[0]?.model}, Node ${process.version}\n`)
 const chosen = process.argv.slice(2)
 const rows = []
-for (const [name, run] of Object.entries({ ...benchmarks, ...fileBenchmarks })) {
+for (const [name, run] of Object.entries({ ...benchmarks, ...fileBenchmarks, ...readerBenchmarks })) {
   if (chosen.length === 0 || chosen.includes(name)) rows.push(...(await run()))
 }
 console.log(markdown(rows))

@@ -99,8 +99,13 @@ export class MemoryBytes implements Bytes {
   }
 
   fill(target: Uint8Array, position: number): void {
-    if (position + target.length > this.#memory.length) throw endOfFile()
-    target.set(this.#memory.subarray(position, position + target.length))
+    target.set(this.view(position, target.length))
+  }
+
+  /** The bytes themselves. */
+  view(position: number, length: number): Uint8Array {
+    if (position + length > this.#memory.length) throw endOfFile()
+    return this.#memory.subarray(position, position + length)
   }
 }
 

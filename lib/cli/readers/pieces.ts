@@ -1,6 +1,7 @@
 import type { Field, Vector } from 'apache-arrow'
 import { classes } from '../../dtypes.ts'
 import type { InputData, LabelData } from '../../index.ts'
+import { MemoryBytes } from './bytes.ts'
 import type { Key } from './keys.ts'
 import type { Column, Rows, Stretch } from './rows.ts'
 
@@ -82,8 +83,13 @@ async function read(column: Column, { begin, count }: Range, role: string, scrat
   const { bytes, position, dtype, isBigEndian } = column
   if (dtype === 'bit') return readBits(column, { begin, count }, role, scratch)
   const size = classes[dtype].BYTES_PER_ELEMENT
+  const start = position + begin * size
+  if (bytes instanceof MemoryBytes) {
+    const { buffer, byteOffset } = bytes.view(start, count * size)
+    if (byteOffset % size === 0) return new classes[dtype](buffer, byteOffset, count)
+  }
   const memory = Buffer.from(scratch.of(role, count * size), 0, count * size)
-  await bytes.fill(memory, position + begin * size)
+  await bytes.fill(memory, start)
   if (isBigEndian && size > 1) memory[`swap${(8 * size) as 16 | 32 | 64}`]()
   return new classes[dtype](memory.buffer, 0, count)
 }
