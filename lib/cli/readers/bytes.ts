@@ -92,10 +92,10 @@ export class PipeBytes implements Bytes {
 }
 
 export class MemoryBytes implements Bytes {
-  readonly #memory: Uint8Array
+  readonly #memory: Uint8Array<ArrayBuffer>
 
-  constructor(memory: ArrayBufferView) {
-    this.#memory = new Uint8Array(memory.buffer, memory.byteOffset, memory.byteLength)
+  constructor({ buffer, byteOffset, byteLength }: ArrayBufferView) {
+    this.#memory = new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength)
   }
 
   fill(target: Uint8Array, position: number): void {
@@ -103,7 +103,7 @@ export class MemoryBytes implements Bytes {
   }
 
   /** The bytes themselves. */
-  view(position: number, length: number): Uint8Array {
+  view(position: number, length: number): Uint8Array<ArrayBuffer> {
     if (position + length > this.#memory.length) throw endOfFile()
     return this.#memory.subarray(position, position + length)
   }
