@@ -16,6 +16,13 @@ export interface NegativeTotals extends ClassTotals {
   readonly active: number
 }
 
+interface Totals {
+  readonly all: ClassTotals
+  readonly positives: ClassTotals
+  readonly negatives: NegativeTotals
+  readonly others: number
+}
+
 /** A `LossAccumulator` as JSON: equal totals give equal JSON. The sums are exact: `-0x1ap-4` is −26 · 2⁻⁴. */
 export interface LossAccumulatorJSON extends Required<MarginOptions> {
   version: 1
@@ -38,6 +45,8 @@ export class LossAccumulator {
   readonly #state = new Uint8Array(native.stateBytes)
   /** Elements seen, which stay countable. */
   #size = 0
+  /** Of the state as it is, once somebody has asked. */
+  #known: Totals | undefined
 
   /**
    * @throws {TypeError} ERR_INVALID_ARG_TYPE: an option is not of its kind
@@ -65,6 +74,7 @@ export class LossAccumulator {
     const others = native.accumulate(x.data, y.values, y.dtypes, margin, positiveLabel, negativeLabel, policy, state)
     if (others !== undefined) throw invalidLabel(others, y, settings)
     this.#size = size
+    this.#known = undefined
     return this
   }
 
@@ -89,6 +99,7 @@ export class LossAccumulator {
     const state = await accumulateInSlices(x, y, settings, signal, true)
     this.#size = this.#sizeWith('input', x.size)
     native.merge(this.#state, state)
+    this.#known = undefined
     return this
   }
 
@@ -149,6 +160,7 @@ export class LossAccumulator {
     }
     this.#size = this.#sizeWith('other', other.#size)
     native.merge(this.#state, other.#state)
+    this.#known = undefined
     return this
   }
 
@@ -229,14 +241,19 @@ export class LossAccumulator {
     throw invalidArgument('ERR_INVALID_ARG_VALUE', name, 'below 2^53 elements in all', String(size))
   }
 
-  #totals(): { all: ClassTotals; positives: ClassTotals; negatives: NegativeTotals; others: number } {
+  #totals(): Totals {
+    this.#known ??= this.#round()
+    return this.#known
+  }
+
+  #round(): Totals {
     const figures = native.totals(this.#state, this.#settings.policy)
     const [all, positives, negatives] = [0, 3, 6].map((at) => {
       const [count, sum, mean] = figures.slice(at, at + 3) as [number, number, number]
-      return { count, sum, mean }
+      return Object.freeze({ count, sum, mean })
     }) as [ClassTotals, ClassTotals, ClassTotals]
     const [active, others] = figures.slice(9) as [number, number]
-    return { all, positives, negatives: { ...negatives, active }, others }
+    return { all, positives, negatives: Object.freeze({ ...negatives, active }), others }
   }
 }
 
