@@ -23,14 +23,21 @@ export function explain(error: unknown): { message: string; exitCode: 1 | 2 } {
   return { message: message.replace(/\w+/g, (word) => optionNames[word] ?? word), exitCode: 2 }
 }
 
-/** An optional peer dependency, or the advice to install it. */
-export async function peer<T>(module: Promise<T>): Promise<T> {
+/** Who needs which optional peer dependencies. */
+export interface Need {
+  readonly user: string
+  readonly packages: readonly string[]
+}
+
+export const commandLine: Need = { user: 'the command line', packages: ['commander', '@duckdb/node-api'] }
+
+/** One of them, or the advice to install all. */
+export async function peer<T>(module: Promise<T>, { user, packages }: Need): Promise<T> {
   try {
     return await module
   } catch (cause) {
     if (!codeOf(cause).endsWith('MODULE_NOT_FOUND')) throw cause
-    const message = 'the command line needs two more packages: npm install commander @duckdb/node-api'
-    throw new Error(message, { cause })
+    throw new Error(`${user} needs more packages: npm install ${packages.join(' ')}`, { cause })
   }
 }
 

@@ -1,6 +1,7 @@
 import { Readable, type Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { codeOf, explain, peer } from './failures.ts'
+import { codeOf, commandLine, explain, peer } from './failures.ts'
+import type { PlotOptions } from './plot.ts'
 import type { Terminal } from './progress.ts'
 import type { ScoreOptions } from './score.ts'
 
@@ -97,6 +98,25 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
     .action(async (files: string[], options: ScoreOptions) => {
       const { partial } = await import('./score.ts')
       await print(await partial(files, options, io))
+    })
+  overFiles('plot', 'draw the distances of both classes and the losses over them')
+    .description('Draws the distances of both classes and the losses over them, and prints the totals as score does.')
+    .requiredOption('--output <file>', 'the picture: .svg, or .png with twice as many pixels each way')
+    .option('--by <expr>', 'a panel for each value of a column or SQL expression, at most 12')
+    .addOption(new Option('--theme <theme>', 'the background').choices(['light', 'dark']).default('light'))
+    .addOption(
+      new Option('--size <size>', 'readme: 880 wide; slide: 1600 by 900')
+        .choices(['readme', 'slide'])
+        .default('readme'),
+    )
+    .option(...json)
+    .addHelpText(
+      'after',
+      `\nExample, in a clone:\n  ${name} plot examples/digit-pairs.parquet --input learned_distance --label label --output digits.svg`,
+    )
+    .action(async (files: string[], options: PlotOptions) => {
+      const { plot } = await import('./plot.ts')
+      await print(await plot(files, options, signal, stderr))
     })
   program
     .command('merge')

@@ -13,7 +13,11 @@ export interface ScoreOptions extends RunOptions {
 
 /** The totals over all files, as the text for standard output. */
 export async function score(paths: readonly string[], options: ScoreOptions, io: Io): Promise<string> {
-  const found = await run(paths, options, io)
+  return told(await run(paths, options, io), options)
+}
+
+/** Totals as the text for standard output. */
+export function told(found: readonly Group[], options: ScoreOptions): string {
   const total = sum(found, options)
   const byGroups = options.by === undefined ? undefined : found
   return options.json ? toJSON(total, byGroups) : toTable(total, byGroups, options.by)
@@ -24,7 +28,7 @@ export async function partial(paths: readonly string[], options: ScoreOptions, i
   return `${JSON.stringify(sum(await run(paths, options, io), options))}\n`
 }
 
-function sum(found: readonly Group[], options: Options): LossAccumulator {
+export function sum(found: readonly Group[], options: Options): LossAccumulator {
   return found.reduce((all, { total }) => all.merge(total), emptyTotal(options))
 }
 
@@ -47,7 +51,7 @@ function run(paths: readonly string[], options: ScoreOptions, io: Io): Promise<G
   })
 }
 
-function assertEitherSide(options: ScoreOptions): void {
+export function assertEitherSide(options: ScoreOptions): void {
   const option = (['by', 'output'] as const).find((each) => options[each] !== undefined)
   if (option !== undefined) throw new UsageError(`--${option} takes Arrow and other files apart: score each by itself`)
 }

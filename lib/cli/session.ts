@@ -1,6 +1,6 @@
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
 import { load } from '../duckdb.ts'
-import { peer, UsageError } from './failures.ts'
+import { commandLine, peer, UsageError } from './failures.ts'
 
 export interface Progress {
   /** of 1, where it is known */
@@ -25,7 +25,7 @@ export class Session {
   }
 
   static async open(threads: number): Promise<Session> {
-    const { DuckDBInstance } = await peer(import('@duckdb/node-api'))
+    const { DuckDBInstance } = await peer(import('@duckdb/node-api'), commandLine)
     const instance = await DuckDBInstance.create(':memory:', {
       threads: String(threads),
       allow_unsigned_extensions: 'true',

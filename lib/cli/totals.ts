@@ -49,6 +49,8 @@ export interface Typed {
   readonly scan: Scan
   readonly x: string
   readonly y: string
+  /** scored in float32 */
+  readonly isFloat: boolean
 }
 
 /** The totals of all files by the values of `by`, in their order; without `by` one group at most. */
@@ -123,7 +125,7 @@ function read(partial: unknown, options: Options): LossAccumulator {
 }
 
 /** DuckDB writes numbers that JSON has not. */
-function jsonOf(value: unknown): string {
+export function jsonOf(value: unknown): string {
   const text = String(value)
   return /^-?(NaN|Infinity|inf)$/i.test(text) ? JSON.stringify(text) : text
 }
@@ -140,7 +142,8 @@ export async function typedOf(session: Session, scans: readonly Scan[], options:
     if (x === 'FLOAT' && !Number.isFinite(Math.fround(options.margin))) {
       throw new UsageError(`--margin must be finite in float32, as --input is, got ${options.margin}`)
     }
-    typed.push({ scan, x: cast('input', options.input, 'x', x), y: cast('label', options.label, 'y', y) })
+    const columns = { x: cast('input', options.input, 'x', x), y: cast('label', options.label, 'y', y) }
+    typed.push({ scan, ...columns, isFloat: x === 'FLOAT' })
     const types = { input: x, by }
     const other = first.get(scan.kind) ?? { file, types }
     first.set(scan.kind, other)
