@@ -24,20 +24,24 @@ export function explain(error: unknown): { message: string; exitCode: 1 | 2 } {
 }
 
 /** Who needs which optional peer dependencies. */
-export interface Need {
-  readonly user: string
-  readonly packages: readonly string[]
-}
+const needs = {
+  'the command line': ['commander', '@duckdb/node-api'],
+  Arrow: ['apache-arrow'],
+  'Arrow compressed with LZ4': ['lz4-napi'],
+  'Arrow compressed with ZSTD': ['fzstd'],
+  'a picture': ['vega'],
+  'a picture in PNG': ['vega', '@resvg/resvg-js', 'dejavu-fonts-ttf'],
+} as const
 
-export const commandLine: Need = { user: 'the command line', packages: ['commander', '@duckdb/node-api'] }
+export type User = keyof typeof needs
 
-/** One of them, or the advice to install all. */
-export async function peer<T>(module: Promise<T>, { user, packages }: Need): Promise<T> {
+/** An optional peer dependency, or the advice to install all that `user` needs. */
+export async function peer<T>(module: Promise<T>, user: User): Promise<T> {
   try {
     return await module
   } catch (cause) {
     if (!codeOf(cause).endsWith('MODULE_NOT_FOUND')) throw cause
-    throw new Error(`${user} needs more packages: npm install ${packages.join(' ')}`, { cause })
+    throw new Error(`${user} needs more packages: npm install ${needs[user].join(' ')}`, { cause })
   }
 }
 

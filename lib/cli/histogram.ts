@@ -28,8 +28,8 @@ export const octaveBits = 10
 export const leastExponent = -1000
 
 const mostBins = 96
-/** A view as wide as 2^1023 can still be computed with. */
-const furthest = 2 ** 1022
+/** Numbers beyond it are too large to draw: to compute with them would overflow. */
+const furthest = 2 ** 1000
 const drawn = ['positive', 'active', 'inactive'] as const
 const classes = [['positive'], ['active', 'inactive']] as const
 
@@ -79,6 +79,13 @@ export class Histogram {
   }
 }
 
+/** The lower edge of the fine bin of a distance. */
+export function edgeOf(x: number): number {
+  if (!Number.isFinite(x)) return x
+  const width = fineWidth(x)
+  return Math.floor(x / width) * width
+}
+
 /** One view for all, which has the margin in it, and all distances but those so far out that the others would be squashed. */
 export function viewOf(histograms: readonly Histogram[], margin: number): View {
   const within = (parts: readonly Range[]) => extent([...parts, [margin, margin]])
@@ -125,15 +132,18 @@ function spanOf([low, high]: Range): number {
   return high - low
 }
 
-/** With room around a margin at its end or a single value, and from 0 on where that is near. */
+/** With room around a margin at its end, and from 0 on where that is near. */
 function roomy([low, high]: Range, margin: number): Range {
   const span = high - low || Math.abs(low) || 1
-  const around: Range = [margin === low ? low - 0.05 * span : low, margin === high ? high + 0.05 * span : high]
-  const isNearZero = (end: number) => Math.abs(end) <= span
-  return [low >= 0 && isNearZero(low) ? 0 : around[0], high <= 0 && isNearZero(high) ? 0 : around[1]]
+  const room = high === low ? span : span / 20
+  const isNearZero = (end: number) => Math.abs(end) <= 3 * span
+  return [
+    low >= 0 && isNearZero(low) ? 0 : low - (margin === low ? room : 0),
+    high <= 0 && isNearZero(high) ? 0 : high + (margin === high ? room : 0),
+  ]
 }
 
 function fineWidth(x: number): number {
-  const exponent = x === 0 ? leastExponent : Math.max(leastExponent, Math.floor(Math.log2(Math.abs(x))))
+  const exponent = Math.max(leastExponent, Math.floor(Math.log2(Math.abs(x))))
   return 2 ** (exponent - octaveBits)
 }

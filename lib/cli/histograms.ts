@@ -1,32 +1,63 @@
-import { Histogram, leastExponent, octaveBits, strata } from './histogram.ts'
+import type { LossAccumulator } from '../index.ts'
+import { UsageError } from './failures.ts'
+import { edgeOf, Histogram, leastExponent, octaveBits, type Stratum, strata } from './histogram.ts'
+import type { Piece } from './readers/pieces.ts'
 import type { Scan } from './scans.ts'
 import type { Session } from './session.ts'
 import { type Group, jsonOf, type Options, pairs, type Typed, typedOf } from './totals.ts'
 
-/** The histogram of each group, in one pass over the files. */
-export async function histogramsOf(
-  session: Session,
-  scans: readonly Scan[],
-  options: Options,
-  groups: readonly Group[],
-): Promise<Histogram[]> {
-  const typed = await typedOf(session, scans, options)
-  const rows = typed.length === 0 ? [] : await session.rows(query(typed, options))
-  const histograms = new Map<string, Histogram>()
-  for (const [key, stratum, edge, count] of rows) {
-    const by = jsonOf(key)
-    const histogram = histograms.get(by) ?? new Histogram()
-    histograms.set(by, histogram)
-    histogram.add(strata[Number(stratum)] ?? 'other', Number(edge), Number(count))
+/** A histogram for each value of `by`, as JSON. */
+export class Histograms {
+  readonly #options: Options
+  readonly #most: number
+  readonly #found = new Map<string, Histogram>()
+
+  constructor(options: Options, most: number) {
+    this.#options = options
+    this.#most = most
   }
-  const found = groups.map(({ by }) => histograms.get(by) ?? new Histogram())
-  if (!groups.every((group, i) => agree(group, found[i] as Histogram))) {
-    throw new Error('a file changed while it was read')
+
+  of(by: string): Histogram {
+    const found = this.#found.get(by)
+    if (found !== undefined) return found
+    if (this.#found.size === this.#most) {
+      throw new UsageError(`--by ${this.#options.by} must have at most ${this.#most} values, to fit in one picture`)
+    }
+    const histogram = new Histogram()
+    this.#found.set(by, histogram)
+    return histogram
   }
-  return found
+
+  /** Rows that we read ourselves. */
+  add({ input, label, nulls, keyOf }: Piece): void {
+    const { positiveLabel, negativeLabel, margin } = this.#options
+    const limit = input instanceof Float32Array ? Math.fround(margin) : margin
+    const stratumOf = (x: number, y: number): Stratum => {
+      if (y === positiveLabel) return 'positive'
+      if (y !== negativeLabel) return 'other'
+      return x < limit ? 'active' : 'inactive'
+    }
+    const all = keyOf ? undefined : this.of('null')
+    for (const [i, x] of input.entries()) {
+      const stratum = nulls?.[i] ? 'null' : stratumOf(x, Number(label[i]))
+      const histogram = all ?? this.of((keyOf as (row: number) => { json: string })(i).json)
+      histogram.add(stratum, edgeOf(x), 1)
+    }
+  }
+
+  /** Rows that DuckDB reads, in one pass; `groups` are their totals. */
+  async addScans(session: Session, scans: readonly Scan[], groups: readonly Group[]): Promise<void> {
+    for (const { by } of groups) this.of(by)
+    const typed = await typedOf(session, scans, this.#options)
+    const bins = typed.length === 0 ? [] : await session.rows(query(typed, this.#options))
+    for (const [key, stratum, edge, rows] of bins) {
+      this.of(jsonOf(key)).add(strata[Number(stratum)] as Stratum, Number(edge), Number(rows))
+    }
+  }
 }
 
-function agree({ total: { positives, negatives, others } }: Group, histogram: Histogram): boolean {
+/** Whether both are of the same rows. */
+export function agree({ positives, negatives, others }: LossAccumulator, histogram: Histogram): boolean {
   return (
     histogram.count('positive') === positives.count &&
     histogram.count('active') === negatives.active &&
@@ -38,7 +69,7 @@ function agree({ total: { positives, negatives, others } }: Group, histogram: Hi
 /** Rows of [by as JSON, place of the stratum, lower edge of the fine bin, number of rows]. */
 function query(typed: readonly Typed[], options: Options): string {
   const counts = typed.map(
-    ({ scan, x, y, isFloat }) => `SELECT key, ${stratum(options, isFloat)} AS stratum,
+    ({ scan, x, y, isFloat }) => `SELECT key, ${stratumIn(options, isFloat)} AS stratum,
       CASE WHEN isfinite(x) THEN floor(x / width) * width ELSE x END AS edge, count(*) AS rows
       FROM (SELECT *, 2::DOUBLE ** (floor(log2(greatest(abs(x), 2::DOUBLE ** ${leastExponent}))) - ${octaveBits}) AS width
         FROM (SELECT key, CAST(${x} AS DOUBLE) AS x, ${y} AS y FROM ${pairs(scan, options)}))
@@ -48,16 +79,16 @@ function query(typed: readonly Typed[], options: Options): string {
     FROM (${counts.join(' UNION ALL ')}) GROUP BY key, stratum, edge`
 }
 
-function stratum({ margin, positiveLabel, negativeLabel }: Options, isFloat: boolean): string {
-  const conditions = {
+/** The first condition that holds says which it is. */
+function stratumIn({ margin, positiveLabel, negativeLabel }: Options, isFloat: boolean): string {
+  const conditions: Readonly<Partial<Record<Stratum, string>>> = {
     null: 'x IS NULL OR y IS NULL',
     positive: `y = ${positiveLabel}`,
     other: `y <> ${negativeLabel}`,
     active: `x < '${isFloat ? Math.fround(margin) : margin}'::DOUBLE`,
-    inactive: 'TRUE',
   }
   const whens = Object.entries(conditions).map(
-    ([name, condition]) => `WHEN ${condition} THEN ${strata.indexOf(name as never)}`,
+    ([stratum, condition]) => `WHEN ${condition} THEN ${strata.indexOf(stratum as Stratum)}`,
   )
-  return `CASE ${whens.join(' ')} END`
+  return `CASE ${whens.join(' ')} ELSE ${strata.indexOf('inactive')} END`
 }

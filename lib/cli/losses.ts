@@ -137,7 +137,7 @@ async function* scannedLosses(session: Session, sql: string): AsyncGenerator<Los
 type Arrow = typeof import('apache-arrow')
 
 function importArrow(): Promise<Arrow> {
-  return peer(import('apache-arrow'))
+  return peer(import('apache-arrow'), 'Arrow')
 }
 
 async function tableOf(session: Session, sql: string): Promise<Table> {

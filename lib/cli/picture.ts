@@ -41,14 +41,16 @@ export const themes = {
   },
 } as const
 
-/** In pixels; fonts by the number of columns. What gives strips a height needs none of the whole. */
+/** In pixels; columns by the number of panels, fonts by that of columns. What gives strips a height needs none of the whole. */
 export const sizes = {
-  readme: { width: 880, fonts: [14, 13, 12], stripHeight: 100 },
-  slide: { width: 1600, height: 900, fonts: [26, 22, 19, 16] },
+  readme: { width: 880, stripHeight: 110, columns: [1, 2, 3, 2, 3, 3, 4, 4, 3, 4, 4, 4], fonts: [14, 13, 12, 12] },
+  slide: {
+    ...{ width: 1600, height: 900 },
+    ...{ columns: [1, 2, 3, 4, 3, 3, 4, 4, 5, 5, 6, 6], fonts: [26, 22, 19, 18, 16, 15] },
+  },
 } as const
 
-/** Four columns of three: more could not be read on a slide. */
-export const mostPanels = 12
+export const mostPanels = sizes.readme.columns.length
 
 type Range = readonly [low: number, high: number]
 
@@ -138,16 +140,17 @@ function headOf(panels: readonly Panel[], { by, total }: Subject): string[] {
 
 function captionOf({ width }: View): string[] {
   return [
-    `bars: share of its class in bins of ${short(width)}`,
-    'filled: rows with a loss',
-    'outlined: negatives beyond the margin, without one',
-    'dashed: the loss at x',
+    `bars: share of the class in each bin of ${short(width)}`,
+    'filled: positives, and negatives inside the margin (active)',
+    'outlined: negatives beyond it, whose loss is 0',
+    'dashed: the loss of a row at x, which is x for positives and max(0, Δ − x) for negatives',
   ]
 }
 
 interface Size {
   readonly width: number
   readonly height?: number
+  readonly columns: readonly number[]
   readonly fonts: readonly number[]
   readonly stripHeight?: number
 }
@@ -157,20 +160,22 @@ type Drawing = ReturnType<typeof layoutOf> &
 
 /** Where everything is, in pixels: by the numbers of panels and of lines of words. */
 function layoutOf(panels: readonly Panel[], subject: Subject, view: View, size: Size) {
-  const columns = columnsOf(panels.length, size.fonts.length)
+  const columns = size.columns[panels.length - 1] as number
   const rows = Math.ceil(panels.length / columns)
   const font = size.fonts[columns - 1] as number
   const [pad, gap, line] = [1.2 * font, 1.6 * font, 1.4 * font]
-  const [left, right] = [pad + 5 * font, pad + 5 * font]
+  const [left, right] = [pad + 5.2 * font, pad + 5.8 * font]
   const plotWidth = (size.width - left - right - (columns - 1) * gap) / columns
   const head = wrapped(headOf(panels, subject), size.width - 2 * pad, font)
-  const caption = wrapped(captionOf(view), size.width - 2 * pad, 0.9 * font)
-  const words = panels.map((panel) => classes.map((of) => wrapped(of.words(panel, view), plotWidth, font)))
+  const caption = wrapped(captionOf(view), size.width - 2 * pad, 0.9 * font, '; ')
+  const parts = panels.map((panel) => classes.map((of) => of.words(panel, view)))
+  const isWide = panels.length === 1 || parts.flat().every((part) => widthOf(part.join(', '), font) <= plotWidth)
+  const words = isWide ? parts.map((ofPanel) => ofPanel.map((part) => wrapped(part, plotWidth, font))) : parts
   const lines = classes.map((_, k) => Math.max(...words.map((ofPanel) => (ofPanel[k] as string[]).length)))
   const nameHeight = panels.some(({ name }) => name !== undefined) ? line : 0
   const wordHeights = lines.map((count) => (count + 0.6) * line)
   const panelWords = nameHeight + wordHeights.reduce((sum, height) => sum + height)
-  const gridTop = pad + (2.2 + 1.4 * head.length) * font
+  const gridTop = pad + (2.4 + 1.4 * head.length) * font
   const foot = pad + (4 + 1.3 * caption.length) * font
   const besidesStrips = gridTop + foot + rows * panelWords + (rows - 1) * gap
   const stripHeight = size.stripHeight ?? ((size.height ?? 0) - besidesStrips) / (2 * rows)
@@ -180,12 +185,6 @@ function layoutOf(panels: readonly Panel[], subject: Subject, view: View, size: 
     ...{ panelHeight: panelWords + 2 * stripHeight, nameHeight, wordHeights, gridTop, gridBottom: height - foot },
     ...{ head, caption, words },
   }
-}
-
-/** Few enough, and such that the last row is well filled. */
-function columnsOf(panels: number, most: number): number {
-  const columns = [1, 2, 3, 2, 3, 3, 4, 4, 3, 4, 4, 4][panels - 1] ?? most
-  return Math.min(columns, most)
 }
 
 function topShare(of: Class, histograms: readonly Histogram[], view: View): number {
@@ -237,7 +236,7 @@ function strip(
   drawing: Drawing,
   { isFirst, isLast, isLowest }: Edges,
 ): GroupMark {
-  const { view, margin, tops, font, plotWidth, stripHeight, paper, ink, pale, grid } = drawing
+  const { view, margin, tops, columns, font, plotWidth, stripHeight, paper, ink, pale, grid } = drawing
   const { low, high, width } = view
   const color = drawing[of.color]
   const headroom = 1.5 * font
@@ -254,10 +253,20 @@ function strip(
     isLabelled: boolean,
     more: Partial<Axis>,
   ): Axis => ({
-    ...{ orient, scale, aria: false, labels: isLabelled, ticks: isLabelled, domain: orient === 'bottom', format: '~g' },
-    ...{ labelFont: 'sans-serif', labelFontSize: 0.9 * font, labelColor: pale, tickColor: pale, domainColor: pale },
+    ...{
+      orient,
+      scale,
+      aria: false,
+      labels: isLabelled,
+      ticks: isLabelled,
+      domain: false,
+      encode: label(numeral),
+    },
+    ...{ labelFont: 'sans-serif', labelFontSize: 0.9 * font, labelColor: pale, tickColor: pale },
     ...more,
   })
+  const numeral = `format(datum.value, abs(datum.value) < 1e4 || abs(datum.value) >= 1e15 ? '~g' : '~s')`
+  const label = (signal: string) => ({ labels: { update: { text: { signal } } } })
   const grids = { grid: true, gridColor: grid }
   const area = (name: string, more: Record<string, unknown>): Mark => ({
     ...{ type: 'area', aria: false, from: { data: name } },
@@ -274,6 +283,7 @@ function strip(
       enter: { x: { scale: 'x', field: '0' }, y: { scale: 'loss', field: '1' }, ...values(more) },
     },
   })
+  const line = (from: Record<string, unknown>): Mark => ({ type: 'rule', aria: false, encode: enter(from) })
   const at = (plotWidth * (margin - low)) / (high - low)
   const name = `margin ${short(margin)}`
   const isRight = at + widthOf(name, font) + font < plotWidth
@@ -287,23 +297,31 @@ function strip(
     ],
     scales: [
       scale('x', [low, high], [0, plotWidth]),
+      scale('box', [0, 1], [stripHeight, 0]),
       scale('share', [0, tops[k] as number], [stripHeight, headroom]),
       scale('loss', [Math.min(...losses), Math.max(...losses)], [stripHeight, headroom]),
     ],
     axes: [
-      axis('bottom', 'x', isLowest, { ...grids, tickCount: Math.floor(plotWidth / (5 * font)), labelFlush: true }),
-      axis('left', 'share', isFirst, { ...grids, tickCount: 3, format: '~%' }),
+      axis('bottom', 'x', isLowest, {
+        ...grids,
+        gridScale: 'box',
+        tickCount: Math.floor(plotWidth / (5 * font)),
+        labelFlush: columns > 1,
+      }),
+      axis('left', 'share', isFirst, {
+        ...grids,
+        gridScale: 'x',
+        tickCount: 3,
+        encode: label(`format(100 * datum.value, '~g') + ' %'`),
+      }),
       axis('right', 'loss', isLast, { tickCount: 3 }),
     ],
     marks: [
       area('all', { fill: color, fillOpacity: 0.15, stroke: color, strokeWidth: font / 10 }),
       area('filled', { fill: color }),
-      {
-        type: 'rule',
-        aria: false,
-        encode: enter({ x: at, x2: at, y: 0, y2: stripHeight, stroke: ink, strokeWidth: font / 8 }),
-      },
-      loss({ stroke: paper, strokeWidth: font / 3, strokeOpacity: 0.8 }),
+      line({ x: 0, x2: plotWidth, y: stripHeight, y2: stripHeight, stroke: pale, strokeWidth: font / 8 }),
+      line({ x: at, x2: at, y: 0, y2: stripHeight, stroke: ink, strokeWidth: font / 8 }),
+      loss({ stroke: paper, strokeWidth: font / 3, strokeOpacity: 0.6 }),
       loss({ stroke: ink, strokeWidth: font / 7, strokeDash: [font / 2, font / 3] }),
       text([name], isRight ? at + 0.4 * font : at - 0.4 * font, font, {
         size: 0.9 * font,

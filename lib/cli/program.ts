@@ -1,6 +1,6 @@
 import { Readable, type Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { codeOf, commandLine, explain, peer } from './failures.ts'
+import { codeOf, explain, peer } from './failures.ts'
 import type { PlotOptions } from './plot.ts'
 import type { Terminal } from './progress.ts'
 import type { ScoreOptions } from './score.ts'
@@ -28,7 +28,7 @@ export async function main(args: readonly string[], signal: AbortSignal, streams
 
 /** Everything is imported here and not above, so that what cannot be loaded is told as every other failure is. */
 async function run(args: readonly string[], signal: AbortSignal, streams: Streams): Promise<number> {
-  const { Command, CommanderError, InvalidArgumentError, Option } = await peer(import('commander'))
+  const { Command, CommanderError, InvalidArgumentError, Option } = await peer(import('commander'), 'the command line')
   const { runtimeInfo } = await import('../index.ts')
 
   const number = (text: string): number => {
@@ -116,7 +116,7 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
     )
     .action(async (files: string[], options: PlotOptions) => {
       const { plot } = await import('./plot.ts')
-      await print(await plot(files, options, signal, stderr))
+      await print(await plot(files, options, io))
     })
   program
     .command('merge')

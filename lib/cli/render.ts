@@ -1,14 +1,14 @@
 import { createRequire } from 'node:module'
 import { extname } from 'node:path'
 import type { Spec } from 'vega'
-import { type Need, peer, UsageError } from './failures.ts'
+import { peer, UsageError, type User } from './failures.ts'
 
 /** A specification, and words in place of the picture, as the bytes of a file. */
 export type Render = (spec: Spec, title: string, description: string) => Promise<string | Uint8Array>
 
 const loaders: Readonly<Record<string, () => Promise<Render>>> = {
-  '.svg': () => svg({ user: 'a picture', packages: ['vega'] }),
-  '.png': () => png({ user: 'a picture in PNG', packages: ['vega', '@resvg/resvg-js', 'dejavu-fonts-ttf'] }),
+  '.svg': () => svg('a picture'),
+  '.png': png,
 }
 
 /** Pixels of a PNG for one of the specification, as many as sharp screens have. */
@@ -21,8 +21,8 @@ export async function renderFor(file: string): Promise<Render> {
   return load()
 }
 
-async function svg(need: Need): Promise<(...args: Parameters<Render>) => Promise<string>> {
-  const { parse, View } = await peer(import('vega'), need)
+async function svg(user: User): Promise<(...args: Parameters<Render>) => Promise<string>> {
+  const { parse, View } = await peer(import('vega'), user)
   return async (spec, title, description) => {
     const view = new View(parse(spec))
     const drawn = await view.toSVG()
@@ -33,10 +33,11 @@ async function svg(need: Need): Promise<(...args: Parameters<Render>) => Promise
 }
 
 /** Letters look the same on a machine with other fonts or none, which are asked only for those that DejaVu lacks. */
-async function png(need: Need): Promise<Render> {
-  const draw = await svg(need)
-  const { Resvg } = await peer(import('@resvg/resvg-js'), need)
-  const fontFiles = await peer(fonts(['DejaVuSans.ttf', 'DejaVuSans-Bold.ttf']), need)
+async function png(): Promise<Render> {
+  const user = 'a picture in PNG'
+  const draw = await svg(user)
+  const { Resvg } = await peer(import('@resvg/resvg-js'), user)
+  const fontFiles = await peer(fonts(['DejaVuSans.ttf', 'DejaVuSans-Bold.ttf']), user)
   const font = { fontFiles, defaultFontFamily: 'DejaVu Sans', sansSerifFamily: 'DejaVu Sans' }
   return async (...picture) =>
     new Resvg(await draw(...picture), { font, fitTo: { mode: 'zoom', value: zoom } }).render().asPng()

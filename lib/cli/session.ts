@@ -1,6 +1,6 @@
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
 import { load } from '../duckdb.ts'
-import { commandLine, peer, UsageError } from './failures.ts'
+import { peer, UsageError } from './failures.ts'
 
 export interface Progress {
   /** of 1, where it is known */
@@ -25,7 +25,7 @@ export class Session {
   }
 
   static async open(threads: number): Promise<Session> {
-    const { DuckDBInstance } = await peer(import('@duckdb/node-api'), commandLine)
+    const { DuckDBInstance } = await peer(import('@duckdb/node-api'), 'the command line')
     const instance = await DuckDBInstance.create(':memory:', {
       threads: String(threads),
       allow_unsigned_extensions: 'true',
@@ -67,7 +67,7 @@ export class Session {
 
   /** Appends columns, `rowsPerChunk` at most in each, to a table, until `close`. */
   async appender(table: string, schema: string, catalog: string): Promise<Appender> {
-    const { DuckDBDataChunk } = await peer(import('@duckdb/node-api'))
+    const { DuckDBDataChunk } = await peer(import('@duckdb/node-api'), 'the command line')
     const appender = await this.#connection.createAppender(table, schema, catalog)
     const types = Array.from({ length: appender.columnCount }, (_, column) => appender.columnType(column))
     return {

@@ -142,8 +142,8 @@ export async function typedOf(session: Session, scans: readonly Scan[], options:
     if (x === 'FLOAT' && !Number.isFinite(Math.fround(options.margin))) {
       throw new UsageError(`--margin must be finite in float32, as --input is, got ${options.margin}`)
     }
-    const columns = { x: cast('input', options.input, 'x', x), y: cast('label', options.label, 'y', y) }
-    typed.push({ scan, ...columns, isFloat: x === 'FLOAT' })
+    const scored = { x: cast('input', options.input, 'x', x), y: cast('label', options.label, 'y', y) }
+    typed.push({ scan, ...scored, isFloat: x === 'FLOAT' })
     const types = { input: x, by }
     const other = first.get(scan.kind) ?? { file, types }
     first.set(scan.kind, other)

@@ -8,35 +8,40 @@ export interface Told {
   readonly histogram: Histogram
 }
 
-/** A number short enough for a picture. */
+/** A number in four digits, or as many as it has before the point. */
 export function short(value: number): string {
-  return Number.isFinite(value) ? String(Number(value.toPrecision(4))).replace('-', '−') : String(value)
+  const isLong = Math.abs(value) >= 1e3 && Math.abs(value) < 1e15
+  return (isLong ? groups(Math.round(value)) : String(Number(value.toPrecision(4)))).replace('-', '−')
+}
+
+function counted(count: number, noun: string): string {
+  return `${groups(count)} ${noun}${count === 1 ? '' : 's'}`
 }
 
 export function totalWords(total: LossAccumulator, nulls: number): string[] {
   const { count, mean, margin, negatives, others, otherLabels } = total
   const fate = otherLabels === 'zero' ? 'counted with a loss of 0' : 'not counted'
   return [
-    `${groups(count)} rows`,
+    counted(count, 'row'),
     `mean loss ${short(mean)}`,
     `margin Δ = ${short(margin)}`,
     `${groups(negatives.active)} of ${groups(negatives.count)} negatives active${shareOf(negatives)}`,
-    ...(others > 0 ? [`${groups(others)} labels that are neither, ${fate}`] : []),
-    ...(nulls > 0 ? [`${groups(nulls)} rows with a null left out`] : []),
+    ...(others > 0 ? [`${counted(others, 'label')} that ${others === 1 ? 'is' : 'are'} neither, ${fate}`] : []),
+    ...(nulls > 0 ? [`${counted(nulls, 'row')} with a null left out`] : []),
   ]
 }
 
 export function positiveWords({ total: { positives }, histogram }: Told, view: View): string[] {
-  return [...classWords('positives', positives), ...unseenWords(histogram, ['positive'], view)]
+  return [...classWords('positive', positives), ...unseenWords(histogram, ['positive'], view)]
 }
 
 export function negativeWords({ total: { negatives }, histogram }: Told, view: View): string[] {
   const active = negatives.count === 0 ? [] : [`${groups(negatives.active)} active${shareOf(negatives)}`]
-  return [...classWords('negatives', negatives), ...active, ...unseenWords(histogram, ['active', 'inactive'], view)]
+  return [...classWords('negative', negatives), ...active, ...unseenWords(histogram, ['active', 'inactive'], view)]
 }
 
 function classWords(name: string, { count, mean }: { count: number; mean: number }): string[] {
-  return [`${groups(count)} ${name}`, ...(count === 0 ? [] : [`mean loss ${short(mean)}`])]
+  return [counted(count, name), ...(count === 0 ? [] : [`mean loss ${short(mean)}`])]
 }
 
 function shareOf({ count, active }: { count: number; active: number }): string {
@@ -61,22 +66,26 @@ export function widthOf(text: string, font: number): number {
   return font * widths.reduce((sum, width) => sum + width, 0)
 }
 
-/** On one line, without what does not fit in the width. */
+/** On one line, and without what XML has no letters for. */
+export function plain(text: string): string {
+  return text.replace(/[\s\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]+/gu, ' ').trim()
+}
+
+/** Without what does not fit in the width. */
 export function fitted(text: string, width: number, font: number): string {
-  const plain = text.replace(/[\p{C}\p{Z}]+/gu, ' ').trim()
-  if (widthOf(plain, font) <= width) return plain
-  const letters = Array.from(new Intl.Segmenter().segment(plain), ({ segment }) => segment)
+  if (widthOf(text, font) <= width) return text
+  const letters = Array.from(new Intl.Segmenter().segment(text), ({ segment }) => segment)
   while (letters.length > 0 && widthOf(`${letters.join('')}…`, font) > width) letters.pop()
   return `${letters.join('').trimEnd()}…`
 }
 
 /** Parts on as few lines as have room for them, none broken. */
-export function wrapped(parts: readonly string[], width: number, font: number): string[] {
+export function wrapped(parts: readonly string[], width: number, font: number, between = ', '): string[] {
   const lines: string[] = []
   for (const part of parts) {
-    const longer = lines.length === 0 ? part : `${lines.at(-1)}, ${part}`
+    const longer = lines.length === 0 ? part : `${lines.at(-1)}${between}${part}`
     if (widthOf(longer, font) <= width) lines.splice(-1, 1, longer)
-    else lines.push(fitted(part, width, font))
+    else lines.push(part)
   }
   return lines
 }

@@ -14,7 +14,7 @@ type Arrow = typeof import('apache-arrow')
 
 /** The record batches of an Arrow IPC file or stream. */
 export async function readArrow(bytes: FileBytes | PipeBytes, names: Names): Promise<Rows> {
-  const arrow = await peer(import('apache-arrow'))
+  const arrow = await peer(import('apache-arrow'), 'Arrow')
   const messages = messagesOf(bytes)
   const { value: schema } = await messages.next()
   if (schema?.kind !== 'schema') throw new Error('not Arrow IPC: it does not begin with a schema')

@@ -5,11 +5,11 @@ type Arrow = typeof import('apache-arrow')
 /** By the number of Arrow's CompressionType. */
 const decoders = [
   async () => {
-    const { decompressFrameSync } = await peer(import('lz4-napi'))
+    const { decompressFrameSync } = await peer(import('lz4-napi'), 'Arrow compressed with LZ4')
     return (bytes: Uint8Array) => decompressFrameSync(Buffer.from(bytes))
   },
   async () => {
-    const { decompress } = await peer(import('fzstd'))
+    const { decompress } = await peer(import('fzstd'), 'Arrow compressed with ZSTD')
     return (bytes: Uint8Array) => decompress(bytes)
   },
 ]

@@ -5,7 +5,7 @@ import { type Losses, lossColumn } from './losses.ts'
 
 /** An Arrow IPC file, of a record batch for each batch of losses. */
 export async function writeArrow(path: string, batches: AsyncIterable<Losses>): Promise<void> {
-  const arrow = await peer(import('apache-arrow'))
+  const arrow = await peer(import('apache-arrow'), 'Arrow')
   const { Field, Float32, Float64, makeData, RecordBatch, Schema, Struct } = arrow
   const file = await open(path, 'wx')
   try {
