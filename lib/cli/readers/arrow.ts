@@ -105,7 +105,7 @@ class Batches {
     const { batch, bodyPosition, bodyLength } = message
     await provideCodec(this.#arrow, batch.codec)
     const body = await this.#body(message)
-    const places = placesOf(this.#arrow, this.#schema, batch.variadicCounts)
+    const places = placesOf(this.#arrow, this.#schema, message)
     let assembled: RecordBatch | undefined
     const vector = (index: number) => {
       assembled ??= this.#assemble(message, body)
@@ -145,20 +145,32 @@ class Batches {
     return { memory, isFilled: true, bytes: new MemoryBytes(memory), position: 0 }
   }
 
-  #assemble({ head }: Message, body: Body): RecordBatch {
+  #assemble({ head, version }: Message, body: Body): RecordBatch {
     const parts = [this.#head, ...[...this.#dictionaries.values()].flat(), head, body.memory]
+    if (version < firstWithPlainUnions && this.#schema.fields.some(({ type }) => hasUnion(this.#arrow, type))) {
+      throw new Error('has unions as written before Arrow 1.0, beside which only plain columns of numbers can be read')
+    }
     return this.#arrow.RecordBatchReader.from(parts).next().value as RecordBatch
   }
 }
 
+/** Before V5 of the metadata unions had bitmaps, which apache-arrow takes no account of. */
+const firstWithPlainUnions = 4
+
+function hasUnion(arrow: Arrow, type: DataType): boolean {
+  const children = (type.children as Field[] | null) ?? []
+  return arrow.DataType.isUnion(type) || children.some((child) => hasUnion(arrow, child.type))
+}
+
 /** Of each column, in the order of the format: those before it have so many fields and buffers. */
-function placesOf({ DataType, UnionMode }: Arrow, { fields }: Schema, variadicCounts: readonly number[]): Place[] {
+function placesOf({ DataType, UnionMode }: Arrow, { fields }: Schema, { batch, version }: Message): Place[] {
   const place = { node: 0, buffer: 0 }
-  const views = variadicCounts[Symbol.iterator]()
+  const views = batch.variadicCounts[Symbol.iterator]()
+  const bitmapsOfUnions = version < firstWithPlainUnions ? 1 : 0
   const ownBuffers = (type: DataType): number => {
     if (DataType.isNull(type)) return 0
     if (DataType.isStruct(type) || DataType.isFixedSizeList(type)) return 1
-    if (DataType.isUnion(type)) return type.mode === UnionMode.Dense ? 2 : 1
+    if (DataType.isUnion(type)) return bitmapsOfUnions + (type.mode === UnionMode.Dense ? 2 : 1)
     if (DataType.isUtf8View(type) || DataType.isBinaryView(type)) return 2 + (views.next().value ?? 0)
     const isOfBytes = [DataType.isUtf8, DataType.isLargeUtf8, DataType.isBinary, DataType.isLargeBinary]
     return isOfBytes.some((is) => is(type)) ? 3 : 2

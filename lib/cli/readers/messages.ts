@@ -79,9 +79,18 @@ async function messageAt(bytes: Bytes, position: number, start?: Buffer): Promis
   const metadata = head.subarray(4)
   await bytes.fill(metadata, headPosition)
   const bodyPosition = headPosition + length
-  const message = { ...readMetadata(metadata), head, bodyPosition }
+  const message = { ...checked(metadata), head, bodyPosition }
   if (bytes instanceof FileBytes && bodyPosition + message.bodyLength > bytes.size) {
     throw new Error('unexpected end of file')
   }
   return message
+}
+
+function checked(metadata: Uint8Array): Metadata {
+  try {
+    return readMetadata(metadata)
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
+    throw new Error('no message of Arrow IPC where one should be', { cause })
+  }
 }
