@@ -1,6 +1,7 @@
 """The tables and arrays that the readers' tests score, and how they are written by those whose files people have."""
 
 import datetime
+import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -20,6 +21,7 @@ FLOATS = [0.1, -0.0, float("nan"), 0.0, None, 1e300, float("-inf"), -2.5, 3.0]
 INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 
 BYTES = ["utf8", "large_utf8", "string_view", "binary", "large_binary", "binary_view"]
+UNIONS = ["sparse_union", "dense_union"]
 
 
 def gaps(values, every):
@@ -118,9 +120,9 @@ def unknown():
     }
 
 
-def between(columns):
+def between(columns, omitted=()):
     """The columns with one or more of another type before each."""
-    strange = list(others().items())
+    strange = [(name, array) for name, array in others().items() if name not in omitted]
     pairs = []
     for i, column in enumerate(columns.items()):
         pairs += [(f"other {name}", array) for name, array in strange[i :: len(columns)]]
@@ -158,11 +160,18 @@ VARIANTS = {"plain": {}, "v4": V4, "legacy": {**V4, "use_legacy_format": True}}
 
 
 def of_all_types(folder, sizes, names=None):
-    table = between(plain() | texts()).slice(0, sum(sizes))
-    write_parquet(f"{folder}/all.parquet", table.select([*plain(), *texts()]))
-    for name in names or [f"{variant}.{end}" for variant in VARIANTS for end in ["arrow", "arrows"]]:
-        variant, end = name.split(".")
-        write(f"{folder}/all/{name}", table, sizes, unify_dictionaries=end == "arrow", **VARIANTS[variant])
+    """Beside unions as they were before V5 only plain columns of numbers can be read."""
+    numbers = {name: plain()[name] for name in ["distance", "label", "gap", "mark"]}
+    unions = {name: others()[name] for name in UNIONS}
+    columns = plain() | texts()
+    tables = {"unions": pa.table(unions | numbers), "all": between(columns, UNIONS)}
+    names = names or [f"{variant}.{end}" for variant in VARIANTS for end in ["arrow", "arrows"]]
+    for place, table in tables.items():
+        table = table.slice(0, sum(sizes))
+        write_parquet(f"{folder}/{place}.parquet", table.select([name for name in table.column_names if name in columns]))
+        for name in names:
+            variant, end = name.split(".")
+            write(f"{folder}/{place}/{name}", table, sizes, unify_dictionaries=end == "arrow", **VARIANTS[variant])
 
 
 def of_all_writers(folder, sizes):
@@ -175,6 +184,9 @@ def of_all_writers(folder, sizes):
         compat = getattr(pl.CompatLevel, level)()
         frame.write_ipc(f"{folder}/plain/polars-{level}.arrow", compression="uncompressed", compat_level=compat)
         frame.write_ipc_stream(f"{folder}/plain/polars-{level}.arrows", compression="uncompressed", compat_level=compat)
+    for codec in ["lz4", "zstd"]:
+        write(f"{folder}/plain/pyarrow-{codec}.arrow", table, sizes, compression=codec)
+        frame.write_ipc_stream(f"{folder}/plain/polars-{codec}.arrows", compression=codec)
     chunks = pl.concat([frame.slice(0, 3), frame.slice(3, 10), frame.slice(13)], rechunk=False)
     chunks.write_ipc(f"{folder}/plain/polars-chunks.arrow", compression="uncompressed")
     pandas = table.to_pandas(types_mapper=pd.ArrowDtype)
@@ -227,9 +239,6 @@ def refused(folder):
     write(f"{folder}/twice.arrow", table.append_column("distance", table["distance"]), [9])
     for name, values in unknown().items():
         write(f"{folder}/{name}.arrow", table.append_column("other", values.slice(0, 9)), [9])
-    for codec in ["lz4", "zstd"]:
-        write(f"{folder}/{codec}.arrow", table, [9], compression=codec)
-        write(f"{folder}/{codec}.arrows", table, [9], compression=codec)
     feather.write_feather(table, f"{folder}/version-1.feather", version=1)
     big_endian(f"{folder}/big-endian.arrows")
 
@@ -301,10 +310,14 @@ def arrays(folder):
 
 
 def write_all(folder, sizes, names=None):
-    for place in ["all", "plain", "refused", *DICTIONARIES]:
+    for place in ["all", "unions", "plain", "refused", *DICTIONARIES]:
         Path(f"{folder}/arrow/{place}").mkdir(parents=True, exist_ok=True)
     of_all_types(f"{folder}/arrow", sizes, names)
     of_all_writers(f"{folder}/arrow", sizes)
     of_changing_dictionaries(f"{folder}/arrow")
     refused(f"{folder}/arrow/refused")
     arrays(f"{folder}/npy")
+
+
+if __name__ == "__main__":
+    write_all(sys.argv[1], SIZES)
