@@ -249,7 +249,7 @@ def big_endian(path):
     content = Path(path).read_bytes()
     fields = bytes.fromhex("0800 0800 0000 0400 08000000 04000000 01000000")
     assert content.count(fields) == 1
-    Path(path).write_bytes(content.replace(fields, fields[:4] + b"\x08" + fields[5:]))
+    Path(path).write_bytes(content.replace(fields, fields[:2] + bytes.fromhex("0c00 08") + fields[5:]))
 
 
 SHAPES = [(24,), (4, 6), (2, 3, 4), (1, 7), (7, 1), (3, 1, 2, 1), (0, 3), (3, 0), (0,), (), (1, 1, 1)]
