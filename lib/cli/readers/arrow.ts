@@ -360,7 +360,7 @@ function assertWithin(data: Data): void {
   for (const child of children) assertWithin(child)
 }
 
-/** Of 16 bytes each: the length and either the text, of 12 bytes at most, or its first 4 bytes, its buffer and its place there. */
+/** Of 16 bytes each: the length and either the text, of 12 bytes at most and zeros after it, or its first 4 bytes, its buffer and its place there. */
 function assertViews(data: Data): void {
   const { buffer, byteOffset, byteLength } = data.values as Uint8Array
   const views = new DataView(buffer, byteOffset, byteLength)
@@ -368,7 +368,12 @@ function assertViews(data: Data): void {
     if (!data.getValid(at / 16)) continue
     const length = views.getUint32(at, true)
     if (length <= 12) {
-      assertText(data.values.subarray(at + 4, at + 4 + length))
+      const [text, padding] = [
+        data.values.subarray(at + 4, at + 4 + length),
+        data.values.subarray(at + 4 + length, at + 16),
+      ]
+      if (padding.some((byte: number) => byte !== 0)) throw outside('a view')
+      assertText(text)
       continue
     }
     const text = data.variadicBuffers[views.getUint32(at + 8, true)]?.subarray(views.getUint32(at + 12, true))

@@ -100,7 +100,8 @@ export function readable<T>(what: string, read: () => T): T {
   try {
     return read()
   } catch (cause) {
-    const isForPeople = cause instanceof Error && !(cause instanceof TypeError || cause instanceof RangeError)
+    const isOfCode = cause instanceof TypeError || cause instanceof RangeError || /undefined/.test(String(cause))
+    const isForPeople = cause instanceof Error && !isOfCode
     throw new Error(`${what} cannot be read${isForPeople ? ` (${cause.message})` : ': damaged, or not Arrow IPC'}`, {
       cause,
     })
