@@ -84,9 +84,7 @@ export const npyBases = [
 
 /** One line that says what is wrong with a file, and nothing of how it was found out. */
 export function isClear(message: string): boolean {
-  return !/\n|undefined(?!")|is not a function|Cannot (read|destr)|DataView|typed array|allocation|\[object/.test(
-    message,
-  )
+  return !/\n|undefined|is not a function|Cannot (read|destr)|DataView|typed array|allocation|\[object/.test(message)
 }
 
 export const lenient: Options = {

@@ -13,6 +13,19 @@ const folder = fileURLToPath(new URL('fixtures', import.meta.url))
 describe('files of Arrow IPC and arrays that others have written', () => {
   describeReaders(() => folder, 4)
 
+  it('have no groups where they have no rows', async () => {
+    const file = join(folder, 'arrow/plain/pyarrow.arrows')
+    const bytes = readFileSync(file)
+    const schema = bytes.subarray(0, 8 + bytes.readUInt32LE(4))
+    const place = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
+    const path = join(place, 'empty.arrows')
+    writeFileSync(path, Buffer.concat([schema, bytes.subarray(-8)]))
+    const options = { ...lenient, input: 'distance', label: 'label', by: 'text' }
+    const { groups, total } = JSON.parse(await scoreStream({ kind: 'Arrow', files: [path] }, options))
+    expect({ groups, count: total.count }).to.deep.equal({ groups: [], count: 0 })
+    rmSync(place, { recursive: true })
+  })
+
   describe('damaged', () => {
     let place: string
     before(() => {

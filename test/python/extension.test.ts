@@ -1,12 +1,11 @@
 import { execFileSync } from 'node:child_process'
-import { rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
 import { extensionPath } from '../../lib/duckdb.ts'
 import { hingeEmbeddingLoss, type MarginOptions } from '../../lib/index.ts'
 import { accumulated, figures } from '../accumulated.ts'
-import { type Environment, makeEnvironment } from './venv.ts'
+import { type Environment, environmentOf } from './venv.ts'
 
 const program = fileURLToPath(new URL('answers.py', import.meta.url))
 const file = fileURLToPath(new URL('../../examples/digit-pairs.parquet', import.meta.url))
@@ -74,13 +73,12 @@ for (const { requirement, config } of releases) {
     let pairs: Pair[]
 
     before('install', async () => {
-      environment = makeEnvironment([requirement])
+      environment = environmentOf(requirement)
       const connection = await (await DuckDBInstance.create(':memory:')).connect()
       const result = await connection.runAndReadAll(`FROM ${table}`)
       pairs = result.getRowObjects() as unknown as Pair[]
       connection.closeSync()
     })
-    after(() => rmSync(environment.folder, { recursive: true }))
 
     /** The rows, or the error, of each. */
     function answers(queries: readonly string[]): unknown[] {

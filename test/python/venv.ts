@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -8,11 +8,25 @@ export interface Environment {
   readonly python: string
 }
 
-/** A Python that has these packages, in a folder that is the caller's to remove. */
-export function makeEnvironment(packages: readonly string[]): Environment {
+const environments = new Map<string, Environment>()
+
+after(() => {
+  for (const { folder } of environments.values()) rmSync(folder, { recursive: true })
+})
+
+/** A Python that has these packages, in a folder that lasts until the end of all tests. */
+export function environmentOf(...packages: readonly string[]): Environment {
+  const known = environments.get(packages.join())
+  if (known !== undefined) return known
   const folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
   const python = join(folder, 'bin/python')
   execFileSync('python3', ['-m', 'venv', folder])
   execFileSync(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...packages])
+  environments.set(packages.join(), { folder, python })
   return { folder, python }
+}
+
+/** With what people write and read columns. */
+export function environmentOfColumns(): Environment {
+  return environmentOf('pyarrow', 'polars', 'pandas', 'numpy', 'duckdb')
 }
