@@ -19,6 +19,7 @@ export interface Appender {
 /** A DuckDB of our own, in memory, with our functions. */
 export class Session {
   readonly #connection: DuckDBConnection
+  #isInterrupted = false
 
   private constructor(connection: DuckDBConnection) {
     this.#connection = connection
@@ -39,6 +40,7 @@ export class Session {
   }
 
   interrupt(): void {
+    this.#isInterrupted = true
     this.#connection.interrupt()
   }
 
@@ -62,7 +64,11 @@ export class Session {
 
   /** The columns of chunk after chunk of rows, which are not kept. */
   async *chunks(sql: string): AsyncGenerator<DuckDBValue[][]> {
-    for await (const chunk of await this.#connection.stream(sql)) yield chunk.getColumns()
+    for await (const chunk of await this.#connection.stream(sql)) {
+      // DuckDB interrupts a query that runs, which this one does not while its chunks are used.
+      if (this.#isInterrupted) throw new Error('interrupted')
+      yield chunk.getColumns()
+    }
   }
 
   /** Appends columns, `rowsPerChunk` at most in each, to a table, until `close`. */

@@ -133,6 +133,7 @@ export class StreamTotals {
 
   /** Adds the rows without nulls. */
   add({ input, label, nulls, keyOf: keyOfRow, row: before }: Piece, faults: Faults): void {
+    if (input.length === 0) return
     if (nulls !== undefined) faults.addNulls(nulls, before)
     if (keyOfRow === undefined) {
       const { total } = this.#group(keyOf(null))

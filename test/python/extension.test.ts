@@ -1,13 +1,11 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
 import { extensionPath } from '../../lib/duckdb.ts'
 import { hingeEmbeddingLoss, type MarginOptions } from '../../lib/index.ts'
 import { accumulated, figures } from '../accumulated.ts'
+import { type Environment, environmentOf } from './venv.ts'
 
 const program = fileURLToPath(new URL('answers.py', import.meta.url))
 const file = fileURLToPath(new URL('../../examples/digit-pairs.parquet', import.meta.url))
@@ -71,27 +69,22 @@ function lossesOf(pairs: readonly Pair[], call: Call): number[] {
 for (const { requirement, config } of releases) {
   describe(`the extension in Python's ${requirement}`, function () {
     this.timeout(300_000)
-    let place: string
-    let python: string
+    let environment: Environment
     let pairs: Pair[]
 
     before('install', async () => {
-      place = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
-      python = join(place, 'bin/python')
-      execFileSync('python3', ['-m', 'venv', place])
-      execFileSync(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', requirement])
+      environment = environmentOf(requirement)
       const connection = await (await DuckDBInstance.create(':memory:')).connect()
       const result = await connection.runAndReadAll(`FROM ${table}`)
       pairs = result.getRowObjects() as unknown as Pair[]
       connection.closeSync()
     })
-    after(() => rmSync(place, { recursive: true }))
 
     /** The rows, or the error, of each. */
     function answers(queries: readonly string[]): unknown[] {
       const request = { extension: extensionPath, config: { allow_unsigned_extensions: 'true', ...config }, queries }
       const options = { input: JSON.stringify(request), maxBuffer: Infinity, encoding: 'utf8' } as const
-      return JSON.parse(execFileSync(python, [program], options))
+      return JSON.parse(execFileSync(environment.python, [program], options))
     }
 
     it('answers as the library does, with any arguments', () => {

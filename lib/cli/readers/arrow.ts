@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { Data, DataType, Field, RecordBatch, Schema, Vector } from 'apache-arrow'
 import { classes, dtypes } from '../../dtypes.ts'
 import type { DType, TensorDType } from '../../index.ts'
@@ -6,9 +7,9 @@ import { type Bytes, type FileBytes, MemoryBytes, PipeBytes } from './bytes.ts'
 import { provideCodec } from './codecs.ts'
 import type { BatchMetadata } from './flatbuffer.ts'
 import { type Key, type KeyValue, keyOf } from './keys.ts'
-import { type Message, messagesOf } from './messages.ts'
+import { type Message, messagesOf, readable } from './messages.ts'
 import type { Names } from './readers.ts'
-import type { Column, Rows, Stretch } from './rows.ts'
+import { assertNulls, type Column, type Rows, type Stretch } from './rows.ts'
 
 type Arrow = typeof import('apache-arrow')
 
@@ -72,7 +73,7 @@ class Batches {
     this.#arrow = arrow
     this.#bytes = bytes
     this.#head = head
-    this.#schema = arrow.RecordBatchReader.from([head]).open().schema
+    this.#schema = readable('the schema', () => arrow.RecordBatchReader.from([head]).open().schema)
     this.#input = indexOf(this.#schema, '--input', names.input)
     this.#label = indexOf(this.#schema, '--label', names.label)
     this.#by = names.by === undefined ? undefined : indexOf(this.#schema, '--by', names.by)
@@ -95,7 +96,7 @@ class Batches {
 
   async addDictionary({ batch, dictionaryId, isDelta, head, bodyLength, bodyPosition }: Message): Promise<void> {
     await provideCodec(this.#arrow, batch.codec)
-    const body = new Uint8Array(bodyLength)
+    const body = readable('a dictionary', () => new Uint8Array(bodyLength))
     await this.#bytes.fill(body, bodyPosition)
     const earlier = isDelta ? (this.#dictionaries.get(dictionaryId) ?? []) : []
     this.#dictionaries.set(dictionaryId, [...earlier, head, body])
@@ -105,11 +106,12 @@ class Batches {
     const { batch, bodyPosition, bodyLength } = message
     await provideCodec(this.#arrow, batch.codec)
     const body = await this.#body(message)
-    const places = placesOf(this.#arrow, this.#schema, batch.variadicCounts)
+    const places = placesOf(this.#arrow, this.#schema, message)
+    if (places.some(({ node }) => batch.nodes[node]?.length !== batch.rows)) throw outside('a column')
     let assembled: RecordBatch | undefined
     const vector = (index: number) => {
       assembled ??= this.#assemble(message, body)
-      return vectorOf(this.#arrow, assembled, index, body)
+      return vectorOf(this.#arrow, assembled, index, body, batch.nodes[(places[index] as Place).node]?.nullCount)
     }
     const column = async (index: number): Promise<Column> => {
       const type = this.#type(index)
@@ -136,7 +138,7 @@ class Batches {
   }
 
   async #body({ batch, bodyLength, bodyPosition }: Message): Promise<Body> {
-    if (this.#memory.length < bodyLength) this.#memory = new Uint8Array(bodyLength)
+    if (this.#memory.length < bodyLength) this.#memory = readable('a record batch', () => new Uint8Array(bodyLength))
     const memory = this.#memory.subarray(0, bodyLength)
     if (!(this.#bytes instanceof PipeBytes) && batch.codec === undefined) {
       return { memory, isFilled: false, bytes: this.#bytes, position: bodyPosition }
@@ -145,20 +147,32 @@ class Batches {
     return { memory, isFilled: true, bytes: new MemoryBytes(memory), position: 0 }
   }
 
-  #assemble({ head }: Message, body: Body): RecordBatch {
+  #assemble({ head, version }: Message, body: Body): RecordBatch {
     const parts = [this.#head, ...[...this.#dictionaries.values()].flat(), head, body.memory]
-    return this.#arrow.RecordBatchReader.from(parts).next().value as RecordBatch
+    if (version < firstWithPlainUnions && this.#schema.fields.some(({ type }) => hasUnion(this.#arrow, type))) {
+      throw new Error('has unions as written before Arrow 1.0, beside which only plain columns of numbers can be read')
+    }
+    return readable('a record batch', () => this.#arrow.RecordBatchReader.from(parts).next().value as RecordBatch)
   }
 }
 
+/** Before V5 of the metadata unions had bitmaps, which apache-arrow takes no account of. */
+const firstWithPlainUnions = 4
+
+function hasUnion(arrow: Arrow, type: DataType): boolean {
+  const children = (type.children as Field[] | null) ?? []
+  return arrow.DataType.isUnion(type) || children.some((child) => hasUnion(arrow, child.type))
+}
+
 /** Of each column, in the order of the format: those before it have so many fields and buffers. */
-function placesOf({ DataType, UnionMode }: Arrow, { fields }: Schema, variadicCounts: readonly number[]): Place[] {
+function placesOf({ DataType, UnionMode }: Arrow, { fields }: Schema, { batch, version }: Message): Place[] {
   const place = { node: 0, buffer: 0 }
-  const views = variadicCounts[Symbol.iterator]()
+  const views = batch.variadicCounts[Symbol.iterator]()
+  const bitmapsOfUnions = version < firstWithPlainUnions ? 1 : 0
   const ownBuffers = (type: DataType): number => {
     if (DataType.isNull(type)) return 0
     if (DataType.isStruct(type) || DataType.isFixedSizeList(type)) return 1
-    if (DataType.isUnion(type)) return type.mode === UnionMode.Dense ? 2 : 1
+    if (DataType.isUnion(type)) return bitmapsOfUnions + (type.mode === UnionMode.Dense ? 2 : 1)
     if (DataType.isUtf8View(type) || DataType.isBinaryView(type)) return 2 + (views.next().value ?? 0)
     const isOfBytes = [DataType.isUtf8, DataType.isLargeUtf8, DataType.isBinary, DataType.isLargeBinary]
     return isOfBytes.some((is) => is(type)) ? 3 : 2
@@ -185,18 +199,23 @@ function plainColumn(
   const [validity, values] = buffers.slice(place.buffer)
   const bitmapBytes = Math.ceil(rows / 8)
   const valueBytes = dtype === 'bit' ? bitmapBytes : rows * classes[dtype].BYTES_PER_ELEMENT
-  if (node?.length !== rows || values === undefined || values.length < valueBytes) throw outside('a column')
+  if (node === undefined || values === undefined || values.length < valueBytes) throw outside('a column')
   const column = { bytes: body.bytes, position: body.position + values.offset, dtype }
   if (node.nullCount === 0) return column
   if (validity === undefined || validity.length < bitmapBytes) throw outside('a column')
-  return { ...column, validity: { bytes: body.bytes, position: body.position + validity.offset } }
+  return {
+    ...column,
+    validity: { bytes: body.bytes, position: body.position + validity.offset, nulls: node.nullCount },
+  }
 }
 
 /** A column whose buffers apache-arrow has decompressed. */
 function decompressed({ data: [data] }: Vector, dtype: TensorDType | 'bit'): Column {
   const { values, nullBitmap, nullCount } = data as Data
   const column = { bytes: new MemoryBytes(values), position: 0, dtype }
-  return nullCount === 0 ? column : { ...column, validity: { bytes: new MemoryBytes(nullBitmap), position: 0 } }
+  return nullCount === 0
+    ? column
+    : { ...column, validity: { bytes: new MemoryBytes(nullBitmap), position: 0, nulls: nullCount } }
 }
 
 function indexOf({ fields }: Schema, option: string, name: string): number {
@@ -247,11 +266,12 @@ function assertKeyType(arrow: Arrow, name: string, type: DataType): void {
 }
 
 /** A whole column, with offsets and indices that lie within what they point into. */
-async function vectorOf({ Vector }: Arrow, batch: RecordBatch, index: number, body: Body): Promise<Vector> {
+async function vectorOf({ Vector }: Arrow, batch: RecordBatch, index: number, body: Body, nulls = 0): Promise<Vector> {
   const data = batch.data.children[index] as Data
   if (data.length !== batch.numRows) throw outside('a column')
   await fill(data, body)
   assertWithin(data)
+  assertNulls(data.nullCount, nulls)
   return new Vector([data])
 }
 
@@ -267,17 +287,19 @@ function decoded(arrow: Arrow, vector: Vector): Column {
   const dtype = dtypeOf(arrow, valueType(arrow, type)) as TensorDType | 'bit'
   const values = new classes[dtype === 'bit' ? 'uint8' : dtype](length)
   const valid = new Uint8Array(Math.ceil(length / 8))
+  let nulls = length
   for (let row = 0; row < length; row++) {
     const value = vector.get(row)
     if (value === null) continue
     values[row] = dtype === 'bit' ? Number(value) : value
     valid[row >> 3] = (valid[row >> 3] as number) | (1 << (row & 7))
+    nulls--
   }
   return {
     bytes: new MemoryBytes(values),
     position: 0,
     dtype: dtype === 'bit' ? 'uint8' : dtype,
-    validity: { bytes: new MemoryBytes(valid), position: 0 },
+    validity: { bytes: new MemoryBytes(valid), position: 0, nulls },
   }
 }
 
@@ -307,25 +329,73 @@ async function fill(data: Data, body: Body): Promise<void> {
 }
 
 function assertWithin(data: Data): void {
-  const { values, valueOffsets, nullBitmap, nullCount, length, children, dictionary } = data
-  if (nullCount > 0) assertLong(nullBitmap, Math.ceil(length / 8))
-  const { bitWidth } = data.type as { bitWidth?: number }
-  if (bitWidth !== undefined) assertLong(values, (length * bitWidth) / 8)
+  const { values, valueOffsets, nullBitmap, nullCount, length, stride, children, dictionary } = data
+  const type = String(data.type)
+  if (nullCount > 0) {
+    assertLong(nullBitmap, Math.ceil(length / 8))
+    assertNulls(nullsIn(nullBitmap, length), nullCount)
+  }
+  if (values !== undefined && valueOffsets === undefined) {
+    assertLong(values, type === 'Bool' ? Math.ceil(length / 8) : length * stride * values.BYTES_PER_ELEMENT)
+  }
   if (dictionary !== undefined) {
+    for (const part of dictionary.data) assertWithin(part)
     for (let i = 0; i < length; i++) {
       if (!(values[i] >= 0 && values[i] < dictionary.length) && data.getValid(i)) throw outside('an index')
     }
   }
   if (valueOffsets !== undefined && length > 0) {
     const end = children[0]?.length ?? values.length
+    const isText = /^(Large)?Utf8$/.test(type)
     let last = 0
     for (let i = 0; i <= length; i++) {
       const offset = Number(valueOffsets[i])
       if (!(offset >= last && offset <= end)) throw outside('an offset')
+      if (isText && isWithinCharacter(values, offset)) throw outside('text')
       last = offset
     }
+    if (isText) assertText(values.subarray(0, last))
   }
+  if (type === 'Utf8View') assertViews(data)
   for (const child of children) assertWithin(child)
+}
+
+/** Of 16 bytes each: the length and either the text, of 12 bytes at most and zeros after it, or its first 4 bytes, its buffer and its place there. */
+function assertViews(data: Data): void {
+  const { buffer, byteOffset, byteLength } = data.values as Uint8Array
+  const views = new DataView(buffer, byteOffset, byteLength)
+  for (let at = 0; at < 16 * data.length; at += 16) {
+    if (!data.getValid(at / 16)) continue
+    const length = views.getUint32(at, true)
+    if (length <= 12) {
+      const [text, padding] = [
+        data.values.subarray(at + 4, at + 4 + length),
+        data.values.subarray(at + 4 + length, at + 16),
+      ]
+      if (padding.some((byte: number) => byte !== 0)) throw outside('a view')
+      assertText(text)
+      continue
+    }
+    const text = data.variadicBuffers[views.getUint32(at + 8, true)]?.subarray(views.getUint32(at + 12, true))
+    const prefix = data.values.subarray(at + 4, at + 8)
+    if (text === undefined || text.length < length || Buffer.compare(prefix, text.subarray(0, 4)) !== 0)
+      throw outside('a view')
+    assertText(text.subarray(0, length))
+  }
+}
+
+function isWithinCharacter(utf8: Uint8Array, offset: number): boolean {
+  return ((utf8[offset] ?? 0) & 0xc0) === 0x80
+}
+
+function assertText(bytes: Uint8Array): void {
+  if (!isUtf8(bytes)) throw new Error('has text that is not UTF-8')
+}
+
+function nullsIn(bitmap: Uint8Array, length: number): number {
+  let nulls = 0
+  for (let i = 0; i < length; i++) nulls += 1 - (((bitmap[i >> 3] as number) >> (i & 7)) & 1)
+  return nulls
 }
 
 function assertLong(view: ArrayBufferView | undefined, bytes: number): void {

@@ -75,9 +75,15 @@ export class PipeBytes implements Bytes {
     this.#position += target.length
   }
 
-  /** Reads what is left, so that whoever writes it can end. */
-  async drain(): Promise<void> {
-    while (await this.#next());
+  /** Reads what is left, so that whoever writes it can end, and gives its length and its last bytes. */
+  async drain(): Promise<{ length: number; last: Buffer }> {
+    let length = 0
+    let last = Buffer.alloc(0)
+    do {
+      length += this.#chunk.length
+      last = Buffer.concat([last, this.#chunk.subarray(-10)]).subarray(-10)
+    } while (await this.#next())
+    return { length, last }
   }
 
   close(): void {

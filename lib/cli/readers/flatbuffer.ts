@@ -2,6 +2,10 @@
 class Table {
   readonly #view: DataView
   readonly #at: number
+  /** where it says which fields it has, in how many bytes, and how many it has itself */
+  readonly #fields: number
+  readonly #fieldsSize: number
+  readonly #size: number
   /** Tables that may still be read: no more than fit, were they not shared. */
   readonly #budget: { left: number }
 
@@ -9,6 +13,11 @@ class Table {
     if (budget.left-- <= 0) throw new RangeError('tables in each other')
     this.#view = view
     this.#at = at
+    this.#fields = at - view.getInt32(at, true)
+    this.#fieldsSize = view.getUint16(this.#fields, true)
+    this.#size = view.getUint16(this.#fields + 2, true)
+    const isWithin = this.#fields + this.#fieldsSize <= view.byteLength && at + this.#size <= view.byteLength
+    if (!isWithin || at % 4 !== 0 || this.#fieldsSize % 2 !== 0) throw new RangeError('a table beyond the end')
     this.#budget = budget
   }
 
@@ -52,7 +61,7 @@ class Table {
   }
 
   #tableAt(at: number): Table {
-    return new Table(this.#view, at + this.#view.getUint32(at, true), this.#budget)
+    return new Table(this.#view, this.#follow(at), this.#budget)
   }
 
   #elements(field: number, size: number): number[] {
@@ -63,18 +72,25 @@ class Table {
   #vector(field: number, elementSize: number): { begin: number; length: number } {
     const at = this.#fieldAt(field)
     if (at === undefined) return { begin: 0, length: 0 }
-    const start = at + this.#view.getUint32(at, true)
+    const start = this.#follow(at)
     const length = this.#view.getUint32(start, true)
     const begin = start + 4
     if (begin + length * elementSize > this.#view.byteLength) throw new RangeError('a vector beyond the end')
     return { begin, length }
   }
 
+  /** Where the offset at a place leads, which is never back to itself. */
+  #follow(at: number): number {
+    const offset = this.#view.getUint32(at, true)
+    if (offset === 0) throw new RangeError('an offset of 0')
+    return at + offset
+  }
+
   #fieldAt(field: number): number | undefined {
-    const fields = this.#at - this.#view.getInt32(this.#at, true)
     const place = 4 + 2 * field
-    if (place >= this.#view.getUint16(fields, true)) return undefined
-    const offset = this.#view.getUint16(fields + place, true)
+    if (place >= this.#fieldsSize) return undefined
+    const offset = this.#view.getUint16(this.#fields + place, true)
+    if (offset >= this.#size) throw new RangeError('a field beyond its table')
     return offset === 0 ? undefined : this.#at + offset
   }
 }
@@ -136,14 +152,21 @@ export function readMetadata(bytes: Uint8Array): Metadata {
   return { ...fields, batch: readBatch(values, bodyLength), dictionaryId, isDelta }
 }
 
-/** Where the messages of a file begin: File.fbs. Its schema is checked as that of a message is. */
-export function readFooter(bytes: Uint8Array): Record<'dictionary' | 'batch', number[]> {
+/** Where a message of a file begins, and where its body. */
+export interface Block {
+  readonly begin: number
+  readonly body: number
+}
+
+/** Where the messages of a file are: File.fbs. Its schema is checked as that of a message is. */
+export function readFooter(bytes: Uint8Array): Record<'dictionary' | 'batch', Block[]> {
   const footer = Table.root(bytes)
   const schema = footer.table(1)
   if (schema === undefined) throw new RangeError('a footer without a schema')
   assertSchema(schema)
-  const begins = (field: number) => footer.structures(field, 24, [0]).map(([begin = 0]) => begin)
-  return { dictionary: begins(2), batch: begins(3) }
+  const blocks = (field: number) =>
+    footer.structures(field, 24, [0, 8]).map(([begin = 0, length = 0]) => ({ begin, body: begin + (length % 2 ** 32) }))
+  return { dictionary: blocks(2), batch: blocks(3) }
 }
 
 function assertSchema(schema: Table): void {
@@ -158,7 +181,7 @@ function readBatch(table: Table, bodyLength: number): BatchMetadata {
   const nodes = table.structures(1, 16, [0, 8]).map(([length = 0, nullCount = 0]) => ({ length, nullCount }))
   const buffers = table.structures(2, 16, [0, 8]).map(([offset = 0, length = 0]) => ({ offset, length }))
   const variadicCounts = table.structures(4, 8, [0]).map(([count = 0]) => count)
-  if (buffers.some(({ offset, length }) => offset + length > bodyLength))
+  if (buffers.some(({ offset, length }) => offset % 8 !== 0 || offset + length > bodyLength))
     throw new RangeError('a buffer beyond the end')
   const codec = compression && { codec: compression.uint8(0) }
   return { rows: table.int64(0), nodes, buffers, variadicCounts, ...codec }

@@ -31,7 +31,14 @@ async function* streamOf(bytes: FileBytes | PipeBytes, begin: number, first?: Bu
     yield message
     position = message.bodyPosition + message.bodyLength
   }
-  if (bytes instanceof PipeBytes) await bytes.drain()
+  await assertEnd(bytes, position, begin > 0)
+}
+
+/** The mark is of 4 or 8 bytes, and nothing follows but the footer of a file. What a damaged length has for a mark is none. */
+async function assertEnd(bytes: FileBytes | PipeBytes, position: number, isFile: boolean): Promise<void> {
+  const left = bytes instanceof PipeBytes ? await bytes.drain() : { length: bytes.size - position - 8, last: [] }
+  const footer = isFile && left.last.length === 10 ? Buffer.from(left.last).readUInt32LE(0) + 10 : 0
+  if (left.length > footer + 4) throw new Error('goes on after its end: damaged, or more than one stream')
 }
 
 async function* fileOf(bytes: FileBytes): AsyncGenerator<Message> {
@@ -42,12 +49,12 @@ async function* fileOf(bytes: FileBytes): AsyncGenerator<Message> {
   if (tail.toString('latin1', 4) !== magic || length > tailPosition) throw new Error('unexpected end of file')
   const footer = new Uint8Array(length)
   bytes.fill(footer, tailPosition - length)
-  const { dictionary, batch } = readFooter(footer)
+  const { dictionary, batch } = readable('the footer', () => readFooter(footer))
   yield await schemaOf(footer)
-  for (const [kind, positions] of Object.entries({ dictionary, batch })) {
-    for (const position of positions) {
-      const message = await messageAt(bytes, position)
-      if (message?.kind !== kind) throw new Error(`no ${kind} where the footer says`)
+  for (const [kind, blocks] of Object.entries({ dictionary, batch })) {
+    for (const { begin, body } of blocks) {
+      const message = await messageAt(bytes, begin)
+      if (message?.kind !== kind || message.bodyPosition !== body) throw new Error(`no ${kind} where the footer says`)
       yield message
     }
   }
@@ -57,7 +64,7 @@ async function* fileOf(bytes: FileBytes): AsyncGenerator<Message> {
 async function schemaOf(footer: Uint8Array): Promise<Message> {
   const { Footer } = await import('apache-arrow/ipc/metadata/file')
   const { Message } = await import('apache-arrow')
-  const metadata = Message.encode(Message.from(Footer.decode(footer).schema))
+  const metadata = readable('the schema', () => Message.encode(Message.from(Footer.decode(footer).schema)))
   const head = new Uint8Array(4 + metadata.length)
   new DataView(head.buffer).setUint32(0, metadata.length, true)
   head.set(metadata, 4)
@@ -74,14 +81,29 @@ async function messageAt(bytes: Bytes, position: number, start?: Buffer): Promis
   const length = second.readUInt32LE(0)
   if (length === 0) return undefined
   const headPosition = position + (isContinued ? 8 : 4)
+  const isBeyond = bytes instanceof FileBytes && headPosition + length > bytes.size
+  if (isBeyond || length > 0x7fffffff) throw new Error('unexpected end of file')
   const head = new Uint8Array(4 + length)
   head.set(second)
   const metadata = head.subarray(4)
   await bytes.fill(metadata, headPosition)
   const bodyPosition = headPosition + length
-  const message = { ...readMetadata(metadata), head, bodyPosition }
+  const message = { ...readable('a message', () => readMetadata(metadata)), head, bodyPosition }
   if (bytes instanceof FileBytes && bodyPosition + message.bodyLength > bytes.size) {
     throw new Error('unexpected end of file')
   }
   return message
+}
+
+/** Says what cannot be read where its reader stumbles, and why where that is in words for people. */
+export function readable<T>(what: string, read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    const isOfCode = cause instanceof TypeError || cause instanceof RangeError || /undefined/.test(String(cause))
+    const isForPeople = cause instanceof Error && !isOfCode
+    throw new Error(`${what} cannot be read${isForPeople ? ` (${cause.message})` : ': damaged, or not Arrow IPC'}`, {
+      cause,
+    })
+  }
 }

@@ -3,7 +3,7 @@ import { classes } from '../../dtypes.ts'
 import type { InputData, LabelData } from '../../index.ts'
 import { MemoryBytes } from './bytes.ts'
 import type { Key } from './keys.ts'
-import type { Column, Rows, Stretch } from './rows.ts'
+import { assertNulls, type Column, type Rows, type Stretch } from './rows.ts'
 
 /** Some rows in memory, until the next are asked for. What a null row has is anything. */
 export interface Piece {
@@ -44,12 +44,13 @@ export async function* piecesOf({ dtype, kept, stretches }: Rows, scratch: Scrat
   let shareBefore = 0
   for await (const stretch of stretches) {
     const { share, rows, keyOf } = stretch
+    const found = { input: 0, label: 0 }
     for (let begin = 0; begin < rows; begin += pieceRows) {
       const range = { begin, count: Math.min(pieceRows, rows - begin) }
       const end = begin + range.count
       const input = asFloats(await read(stretch.input, range, 'input', scratch), scratch)
       const label = await read(stretch.label, range, 'label', scratch)
-      const nulls = await readNulls(stretch, range, scratch)
+      const nulls = await readNulls(stretch, range, scratch, found)
       yield {
         row: row + begin,
         input,
@@ -60,6 +61,7 @@ export async function* piecesOf({ dtype, kept, stretches }: Rows, scratch: Scrat
         ...(share !== undefined && { share: shareBefore + ((share - shareBefore) * end) / rows }),
       }
     }
+    for (const role of roles) if (stretch[role].validity) assertNulls(found[role], stretch[role].validity.nulls)
     row += rows
     shareBefore = share ?? 0
   }
@@ -117,14 +119,25 @@ function asFloats(values: LabelData, scratch: Scratch): InputData {
 }
 
 /** An input that is null goes before its label. */
-async function readNulls(stretch: Stretch, range: Range, scratch: Scratch): Promise<Uint8Array | undefined> {
+const roles = ['label', 'input'] as const
+
+async function readNulls(
+  stretch: Stretch,
+  range: Range,
+  scratch: Scratch,
+  found: Record<(typeof roles)[number], number>,
+): Promise<Uint8Array | undefined> {
   let nulls: Uint8Array | undefined
-  for (const role of ['label', 'input'] as const) {
+  for (const role of roles) {
     const { validity } = stretch[role]
     const valid = validity && (await readBits(validity, range, `${role} validity`, scratch))
     if (!valid?.includes(0)) continue
     nulls ??= new Uint8Array(scratch.of('nulls', range.count), 0, range.count).fill(NullIn.neither)
-    for (let i = 0; i < range.count; i++) if (valid[i] === 0) nulls[i] = NullIn[role]
+    for (let i = 0; i < range.count; i++) {
+      if (valid[i] !== 0) continue
+      nulls[i] = NullIn[role]
+      found[role]++
+    }
   }
   return nulls
 }

@@ -28,6 +28,10 @@ export interface Column {
   /** bits: of the least significant one first */
   readonly dtype: TensorDType | 'bit'
   readonly isBigEndian?: boolean
-  /** bits that are 0 where the value is null */
-  readonly validity?: { readonly bytes: Bytes; readonly position: number }
+  /** bits that are 0 where the value is null, and how many are said to be */
+  readonly validity?: { readonly bytes: Bytes; readonly position: number; readonly nulls: number }
+}
+
+export function assertNulls(found: number, said: number): void {
+  if (found !== said) throw new Error(`damaged: a column is said to have ${said} nulls, but has ${found}`)
 }

@@ -1,0 +1,126 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { extname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect } from 'chai'
+import { explain } from '../../lib/cli/failures.ts'
+import type { Stream } from '../../lib/cli/readers/readers.ts'
+import { arrowBases, isClear, lenient, mutantsOf, npyBases, scoreStream } from '../mutants.ts'
+import { type Environment, environmentOfColumns } from './venv.ts'
+
+const judge = fileURLToPath(new URL('judge.py', import.meta.url))
+const fixtures = fileURLToPath(new URL('../fixtures', import.meta.url))
+const count = Number(process.env.MUTANTS ?? 400)
+
+interface Figures {
+  count: number
+  sum: number | string
+  positives: { count: number; sum: number | string }
+  negatives: { count: number; sum: number | string; active: number }
+  others: number
+}
+
+interface Judgement extends Figures {
+  refused?: string
+  groups?: Record<string, [count: number, sum: number | string]>
+}
+
+/** What both sides answer, in one order and with one zero. */
+function comparable({ count, sum, positives, negatives, others }: Figures, groups?: Judgement['groups']): unknown {
+  const plain = (value: number | string) => (value === 0 ? 0 : value)
+  const sorted =
+    groups &&
+    Object.entries(groups)
+      .map(([key, [rows, total]]) => [key, rows, plain(total)])
+      .sort()
+  const { active } = negatives
+  return [
+    [count, plain(sum), others],
+    [positives.count, plain(positives.sum), negatives.count, plain(negatives.sum), active],
+    sorted,
+  ]
+}
+
+function comparableOf(json: string): unknown {
+  const answer = JSON.parse(json) as Figures & { total?: Figures; groups?: (Figures & { by: unknown })[] }
+  const groups = answer.groups?.map((group) => [JSON.stringify(group.by), [group.count, group.sum]])
+  return comparable(answer.total ?? answer, groups && Object.fromEntries(groups))
+}
+
+describe('damaged files of Arrow IPC and .npy', function () {
+  this.timeout(300_000)
+  let environment: Environment
+  let place: string
+  const found = { errors: 0, right: 0, asBefore: 0 }
+
+  before('install', () => {
+    environment = environmentOfColumns()
+    place = join(environment.folder, 'mutants')
+    mkdirSync(place)
+  })
+  after(() => console.log(`      ${JSON.stringify(found)}`))
+
+  function judgements(questions: readonly object[]): Judgement[] {
+    const options = { input: JSON.stringify(questions), maxBuffer: Infinity, encoding: 'utf8' } as const
+    return JSON.parse(execFileSync(environment.python, [judge], options))
+  }
+
+  /** An error that names the file, or the answer of pyarrow and numpy; where they refuse, as if nothing had changed. */
+  async function assertRight(stream: Stream, columns: typeof lenient, judged: Judgement, unchanged: unknown) {
+    const what = stream.files.join(' ')
+    let json: string
+    try {
+      json = await scoreStream(stream, columns)
+    } catch (error) {
+      const { message, exitCode } = explain(error)
+      expect(exitCode, what).to.equal(1)
+      expect(message, what).to.satisfy(isClear)
+      expect(message, what).to.include(stream.files[0])
+      found.errors++
+      return
+    }
+    if (judged.refused === undefined) {
+      expect(comparableOf(json), what).to.deep.equal(comparable(judged, judged.groups))
+      found.right++
+    } else {
+      expect(comparableOf(json), `${what}, of which Python says: ${judged.refused}`).to.deep.equal(unchanged)
+      found.asBefore++
+    }
+  }
+
+  for (const [index, { file, columns }] of arrowBases.entries()) {
+    it(`give an error or what pyarrow gives: ${file}`, async () => {
+      const original = join(fixtures, 'arrow', file)
+      const mutants = [...mutantsOf(readFileSync(original), count, index)].map((bytes, i) => {
+        const path = join(place, `${index}-${i}${extname(file)}`)
+        writeFileSync(path, bytes)
+        return path
+      })
+      const judged = judgements(mutants.map((path) => ({ kind: 'arrow', path, ...columns })))
+      const options = { ...lenient, ...columns }
+      const unchanged = comparableOf(await scoreStream({ kind: 'Arrow', files: [original] }, options))
+      for (const [i, path] of mutants.entries()) {
+        await assertRight({ kind: 'Arrow', files: [path] }, options, judged[i] as Judgement, unchanged)
+      }
+    })
+  }
+
+  for (const [index, { input, label }] of npyBases.entries()) {
+    it(`give an error or what numpy gives: ${input}`, async () => {
+      const [original, other] = [input, label].map((name) => join(fixtures, 'npy', name)) as [string, string]
+      const mutants = [...mutantsOf(readFileSync(original), count, index, 128)].map((bytes, i) => {
+        const path = join(place, `${index}-${i}.npy`)
+        writeFileSync(path, bytes)
+        return path
+      })
+      const judged = judgements(mutants.map((path) => ({ kind: 'npy', input: path, label: other })))
+      const unchanged = comparableOf(
+        await scoreStream({ kind: 'npy', files: [original, other] }, { ...lenient, input: original, label: other }),
+      )
+      for (const [i, path] of mutants.entries()) {
+        const options = { ...lenient, input: path, label: other }
+        await assertRight({ kind: 'npy', files: [path, other] }, options, judged[i] as Judgement, unchanged)
+      }
+    })
+  }
+})
