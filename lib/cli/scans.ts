@@ -10,6 +10,14 @@ export interface Scan {
   readonly files: readonly string[]
   /** false where a folder of a partition has the name of a column of the files', which DuckDB would put it in place of */
   readonly isPartitioned: boolean
+  /** of the one Parquet file that there is; without them all */
+  readonly rows?: RowRange
+}
+
+/** From `start` on, up to but not with `end`. */
+export interface RowRange {
+  readonly start: number
+  readonly end: number
 }
 
 /**
@@ -31,8 +39,14 @@ export function table({ kind, compression, files, isPartitioned }: Scan): string
   return `${readers[kind](list(files), quoted(compression))}${isPartitioned ? '' : ', hive_partitioning = false'})`
 }
 
+/** What WHERE has for the rows of a scan; of row groups that have none of them DuckDB reads nothing. */
+export function within({ rows }: Scan): string {
+  return rows === undefined ? 'TRUE' : `file_row_number >= ${rows.start} AND file_row_number < ${rows.end}`
+}
+
+/** Whole files, each by itself. */
 export function oneByOne(scans: readonly Scan[]): { file: string; scan: Scan }[] {
-  return scans.flatMap((scan) => scan.files.map((file) => ({ file, scan: { ...scan, files: [file] } })))
+  return scans.flatMap(({ rows: _, ...scan }) => scan.files.map((file) => ({ file, scan: { ...scan, files: [file] } })))
 }
 
 /** As few scans as there are kinds of files; files that cannot be read stay for DuckDB to complain of. */
