@@ -23,9 +23,7 @@ export async function opened<T>(
   const session = await Session.open(getNumThreads())
   const interrupt = () => session.interrupt()
   signal.addEventListener('abort', interrupt)
-  const { CI, NO_COLOR } = process.env
-  const isShown = options.progress && stderr.isTTY && !CI && !NO_COLOR
-  const endProgress = isShown ? showProgress(stderr, () => session.progress) : () => {}
+  const endProgress = showProgress(stderr, options.progress, 'rows', () => session.progress)
   try {
     signal.throwIfAborted()
     for (const option of ['input', 'label', 'by'] as const) {

@@ -113,7 +113,8 @@ async function textSchemas(
   return schemas
 }
 
-function list(files: readonly string[]): string {
+/** Of file names that stand for themselves. */
+export function list(files: readonly string[]): string {
   return `[${files.map((file) => quoted(literally(file))).join(', ')}]`
 }
 

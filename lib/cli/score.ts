@@ -1,10 +1,11 @@
-import type { LossAccumulator } from '../index.ts'
+import type { Totals } from '../bullmq/index.ts'
+import { assertDistributed, distributed, type RedisOptions } from './distributed.ts'
 import { opened, type RunOptions } from './opened.ts'
 import type { Terminal } from './progress.ts'
 import { toJSON, toTable } from './report.ts'
-import { emptyTotal, type Group, type Options, totalsOf } from './totals.ts'
+import { emptyTotal, totalsOf } from './totals.ts'
 
-export interface ScoreOptions extends RunOptions {
+export interface ScoreOptions extends RunOptions, RedisOptions {
   json?: true
 }
 
@@ -15,9 +16,8 @@ export async function score(
   signal: AbortSignal,
   stderr: Terminal,
 ): Promise<string> {
-  const found = await run(paths, options, signal, stderr)
-  const total = sum(found, options)
-  const byGroups = options.by === undefined ? undefined : found
+  const { total, groups } = await run(paths, options, signal, stderr)
+  const byGroups = options.by === undefined ? undefined : groups
   return options.json ? toJSON(total, byGroups) : toTable(total, byGroups, options.by)
 }
 
@@ -28,13 +28,19 @@ export async function partial(
   signal: AbortSignal,
   stderr: Terminal,
 ): Promise<string> {
-  return `${JSON.stringify(sum(await run(paths, options, signal, stderr), options))}\n`
+  return `${JSON.stringify((await run(paths, options, signal, stderr)).total)}\n`
 }
 
-function sum(found: readonly Group[], options: Options): LossAccumulator {
-  return found.reduce((all, { total }) => all.merge(total), emptyTotal(options))
-}
-
-function run(paths: readonly string[], options: ScoreOptions, signal: AbortSignal, stderr: Terminal): Promise<Group[]> {
-  return opened(paths, options, signal, stderr, (session, scans) => totalsOf(session, scans, options, signal))
+async function run(
+  paths: readonly string[],
+  options: ScoreOptions,
+  signal: AbortSignal,
+  stderr: Terminal,
+): Promise<Totals> {
+  assertDistributed(options)
+  if (options.redis !== undefined) return distributed(paths, options, signal, stderr)
+  const groups = await opened(paths, options, signal, stderr, (session, scans) =>
+    totalsOf(session, scans, options, signal),
+  )
+  return { total: groups.reduce((all, { total }) => all.merge(total), emptyTotal(options)), groups }
 }
