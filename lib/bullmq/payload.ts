@@ -15,6 +15,8 @@ export interface Shard {
   /** nanoseconds since 1970 */
   readonly modified: string
   readonly rows?: RowRange
+  /** the types of the columns that its folders are named for, which suit all files of the plan; none: they are no columns */
+  readonly partitions?: Readonly<Record<string, string>>
 }
 
 /** The data of a shard's job. */
@@ -39,7 +41,7 @@ export interface ShardResult {
 }
 
 /** A plan has no more shards, and a shard no more groups; expressions and paths are no longer. */
-export const limits = { shards: 1_000_000, groups: 50_000, text: 10_000, path: 4096 } as const
+export const limits = { shards: 1_000_000, groups: 50_000, text: 10_000, path: 4096, partitions: 100 } as const
 export const leastRetention = 5
 
 /** Says what is wrong with `value`, or takes it. */
@@ -85,6 +87,12 @@ function record<T extends object>(fields: { readonly [K in keyof T]-?: Check<T[K
   }
 }
 
+/** Types that SQL has a name for which says all of them. */
+export const plainType = /^"?[A-Z][A-Z_0-9 ]*"?(\(\d+(,\s?\d+)?\))?$/
+
+const plain: Check<string> = (name, value) =>
+  plainType.test(String(value)) ? text(64)(name, value) : refuse(name, 'a type of SQL')
+
 const absolute: Check<string> = (name, value) => {
   const path = text(limits.path)(name, value)
   return isAbsolute(path) && normalize(path) === path ? path : refuse(name, 'an absolute path without . and ..')
@@ -93,6 +101,13 @@ const absolute: Check<string> = (name, value) => {
 const range: Check<RowRange> = (name, value) => {
   const { start, end } = record<RowRange>({ start: integer(0), end: integer(1) })(name, value)
   return start < end ? { start, end } : refuse(name, 'a range from start to a later end')
+}
+
+const partitions: Check<Record<string, string>> = (name, value) => {
+  const isRecord = typeof value === 'object' && value !== null && !Array.isArray(value)
+  const entries = Object.entries(isRecord ? value : refuse(name, 'an object of types'))
+  if (entries.length > limits.partitions) refuse(name, `of at most ${limits.partitions} columns`)
+  return Object.fromEntries(entries.map(([key, type]) => [text(limits.path)(name, key), plain(`${name}.${key}`, type)]))
 }
 
 const shard: Check<Shard> = (name, value) => {
@@ -104,6 +119,7 @@ const shard: Check<Shard> = (name, value) => {
     modified: (at, modified) =>
       /^-?\d{1,20}$/.test(String(modified)) ? text(21)(at, modified) : refuse(at, 'nanoseconds as text'),
     rows: optional(range) as Check<RowRange>,
+    partitions: optional(partitions) as Check<Record<string, string>>,
   })(name, value)
   return taken.rows === undefined || taken.kind === 'Parquet' ? taken : refuse(`${name}.rows`, 'absent but for Parquet')
 }
@@ -142,12 +158,9 @@ export function parseShardData(value: unknown): ShardData {
   })('data', value)
 }
 
-/** Types that SQL has a name for which says all of them. */
-export const plainType = /^"?[A-Z][A-Z_0-9 ]*"?(\(\d+(,\s?\d+)?\))?$/
-
 const types: Check<NonNullable<ShardResult['types']>> = record({
   input: text(limits.text),
-  by: (name, value) => (plainType.test(String(value)) ? text(64)(name, value) : refuse(name, 'a type of SQL')),
+  by: plain,
   columns: (name, value) => (typeof value === 'string' ? value : refuse(name, 'text')),
 })
 

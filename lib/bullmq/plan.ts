@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { UsageError } from '../cli/failures.ts'
 import { findSources, type Source } from '../cli/files.ts'
-import { list, type RowRange } from '../cli/scans.ts'
+import { list, partitionKeys, type RowRange, scansOf, table } from '../cli/scans.ts'
 import { quoted, Session } from '../cli/session.ts'
 import { emptyTotal, type Options } from '../cli/totals.ts'
 import { getNumThreads, runtimeInfo } from '../index.ts'
@@ -78,10 +78,12 @@ function assertInteger(name: string, value: number, least: number): void {
 
 async function shardsOf(session: Session, sources: readonly Source[], shardRows: number): Promise<Shard[]> {
   const ranges = await rangesOf(session, sources, shardRows)
+  const partitions = await partitionsOf(session, sources)
   const shards: Shard[] = []
   for (const source of sources) {
     const { size, mtimeNs } = await stat(source.file, { bigint: true })
-    const whole = { ...source, size: Number(size), modified: String(mtimeNs) }
+    const types = partitions.get(source.file)
+    const whole = { ...source, size: Number(size), modified: String(mtimeNs), ...(types && { partitions: types }) }
     for (const rows of ranges.get(source.file) ?? [undefined])
       shards.push(rows === undefined ? whole : { ...whole, rows })
   }
@@ -109,6 +111,24 @@ async function rangesOf(
     ranges.set(file, cut(counts.map(Number), shardRows))
   }
   return ranges
+}
+
+/** A folder's name may be a number in one file and a word in another: the type is one that suits the files of a scan. */
+async function partitionsOf(
+  session: Session,
+  sources: readonly Source[],
+): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>> {
+  const found = new Map<string, Record<string, string>>()
+  if (sources.every(({ file }) => partitionKeys(file).length === 0)) return found
+  for (const scan of await scansOf(session, sources, new AbortController().signal)) {
+    const keys = new Set(scan.files.flatMap(partitionKeys))
+    if (keys.size === 0 || !scan.isPartitioned) continue
+    const columns = await session.rows(`SELECT column_name, column_type FROM (DESCRIBE FROM ${table(scan)})`)
+    const types = columns.map((column) => column.map(String) as [string, string])
+    const own = types.filter(([name]) => keys.has(name.toLowerCase()))
+    if (own.length > 0) for (const file of scan.files) found.set(file, Object.fromEntries(own))
+  }
+  return found
 }
 
 /** One query for all is fastest; where a file spoils it, one for each tells which. */

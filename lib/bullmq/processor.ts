@@ -78,9 +78,10 @@ async function score(
   { index, options, shard }: ShardData,
   signal: AbortSignal,
 ): Promise<ShardResult> {
-  const { file, kind, compression, rows } = shard
-  const [scan] = await scansOf(session, [{ file, kind, compression }], signal)
-  if (scan === undefined) return { index, types: null, groups: [] }
+  const { file, kind, compression, rows, partitions } = shard
+  const [found] = await scansOf(session, [{ file, kind, compression }], signal)
+  if (found === undefined) return { index, types: null, groups: [] }
+  const scan = { ...found, isPartitioned: partitions !== undefined, ...(partitions && { partitions }) }
   const { types, groups } = await scored(session, [rows === undefined ? scan : { ...scan, rows }], options, signal)
   if (types === undefined) return { index, types: null, groups: [] }
   assertTransferable(shard, options.by, types.by, groups)

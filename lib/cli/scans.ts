@@ -10,6 +10,8 @@ export interface Scan {
   readonly files: readonly string[]
   /** false where a folder of a partition has the name of a column of the files', which DuckDB would put it in place of */
   readonly isPartitioned: boolean
+  /** the types of the columns that folders are named for; without them DuckDB finds types that suit the files of the scan */
+  readonly partitions?: Readonly<Record<string, string>>
   /** of the one Parquet file that there is; without them all */
   readonly rows?: RowRange
 }
@@ -35,8 +37,10 @@ const readers: Readonly<Record<Source['kind'], (files: string, compression: stri
 }
 
 /** The table that a scan is in FROM. */
-export function table({ kind, compression, files, isPartitioned }: Scan): string {
-  return `${readers[kind](list(files), quoted(compression))}${isPartitioned ? '' : ', hive_partitioning = false'})`
+export function table({ kind, compression, files, isPartitioned, partitions }: Scan): string {
+  const types = Object.entries(partitions ?? {}).map(([key, type]) => `${quoted(key)}: ${type}`)
+  const typed = types.length === 0 ? '' : `, hive_partitioning = true, hive_types = {${types.join(', ')}}`
+  return `${readers[kind](list(files), quoted(compression))}${isPartitioned ? typed : ', hive_partitioning = false'})`
 }
 
 /** What WHERE has for the rows of a scan; of row groups that have none of them DuckDB reads nothing. */
@@ -75,10 +79,13 @@ export async function scansOf(session: Session, sources: readonly Source[], sign
   return partitionedScans
 }
 
+/** What the folders of a file are named for, in hive's way. */
+export function partitionKeys(file: string): string[] {
+  return [...file.matchAll(/([^/=]+)=[^/]*\//g)].map(([, key = '']) => key.toLowerCase())
+}
+
 async function partitioned(session: Session, scan: Scan): Promise<Scan> {
-  const keys = scan.files.flatMap((file) =>
-    [...file.matchAll(/([^/=]+)=[^/]*\//g)].map(([, key = '']) => key.toLowerCase()),
-  )
+  const keys = scan.files.flatMap(partitionKeys)
   if (keys.length === 0) return scan
   const columns = await session
     .texts(`SELECT lower(column_name) FROM (DESCRIBE FROM ${table(scan)})`)
