@@ -1,11 +1,21 @@
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DuckDBInstance } from '@duckdb/node-api'
-import { Queue, type Worker } from 'bullmq'
 import { expect } from 'chai'
 import fc from 'fast-check'
 import type { Redis } from 'ioredis'
@@ -16,6 +26,7 @@ import {
   parseShardResult,
   planOf,
   resultsOf,
+  type Service,
   serve,
   shardProcessor,
 } from '../lib/bullmq/index.ts'
@@ -35,7 +46,7 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
   let server: RedisServer
   let redis: Redis
   let workerRedis: Redis
-  let worker: Worker
+  let service: Service
 
   const path = (name: string) => join(folder, name)
 
@@ -51,7 +62,7 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
   }
 
   const score = (files: string[], ...more: string[]) => ['score', ...files.map(path), '--label', 'y', ...more]
-  const many = (...more: string[]) => ['--redis', server.url, '--shard-rows', '1000', ...more]
+  const many = (...more: string[]) => ['--redis', server.url, '--shard-rows', '8000', ...more]
 
   /** What one machine prints, many do. */
   async function agree(files: string[], ...more: string[]): Promise<Outcome> {
@@ -73,7 +84,7 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
     server = await RedisServer.start()
     redis = server.connect()
     workerRedis = server.connect()
-    worker = await serve(workerRedis, { concurrency: 2, threads: 1, roots: [folder], lease: 2 })
+    service = await serve(workerRedis, { concurrency: 2, threads: 1, roots: [folder], lease: 2 })
     const connection = await (await DuckDBInstance.create(':memory:')).connect()
     await connection.run(`CREATE TABLE pairs AS SELECT i AS id, (sin(i) + 1)::FLOAT AS d, sin(i) + 1 AS w,
       CASE WHEN i % 10 = 3 THEN 1 ELSE -1 END AS y, CASE WHEN i % 3 = 0 THEN NULL ELSE i % 3 END AS g,
@@ -88,7 +99,7 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
       connection.run(`COPY (${sql}) TO '${path(name)}' ${options}`)
     await copy('FROM pairs', 'pairs.parquet', '(ROW_GROUP_SIZE 2048)')
     mkdirSync(path('parts'))
-    for (let i = 0; i < 8; i++) await copy(`FROM pairs WHERE id % 8 = ${i}`, `parts/${i}.parquet`)
+    for (let i = 0; i < 3; i++) await copy(`FROM pairs WHERE id % 3 = ${i}`, `parts/${i}.parquet`)
     for (const end of ['csv', 'tsv', 'ndjson', 'csv.gz', 'ndjson.gz']) {
       await copy('SELECT w, y, id FROM pairs', `text.${end}`, end === 'tsv' ? `(FORMAT csv, DELIMITER '\t')` : '')
     }
@@ -106,7 +117,7 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
 
   after(async () => {
     if (!hasRedis) return
-    await worker.close()
+    await service.close()
     workerRedis.disconnect()
     redis.disconnect()
     await server.stop()
@@ -256,7 +267,7 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
       const count = () => {
         done += 1
       }
-      worker.on('completed', count)
+      service.worker.on('completed', count)
       cpSync(path('pairs.parquet'), path('moved.parquet'))
       const files = [path('parts/0.parquet'), path('moved.parquet')]
       const plan = await planOf(files, { ...options, margin: 7 })
@@ -268,10 +279,10 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
       renameSync(path('away.parquet'), path('moved.parquet'))
       for (let i = 0; i < 2; i++) {
         await addFlow(redis, plan)
-        expect((await foldResults(plan, await resultsOf(redis, plan))).total.count).to.equal(22_500)
+        expect((await foldResults(plan, await resultsOf(redis, plan))).total.count).to.equal(26_667)
         expect(done).to.equal(plan.shards.length)
       }
-      worker.off('completed', count)
+      service.worker.off('completed', count)
     })
 
     it('runs beside another, and is joined by a second client', async () => {
@@ -282,13 +293,321 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
       expect(await Promise.all(args.map((each) => run([...each, ...many()])))).to.deep.equal(wanted)
     })
 
-    it('of 500 small shards is done', async () => {
+    it('of hundreds of small shards is done', async () => {
       mkdirSync(path('small'))
-      for (let i = 0; i < 500; i++) writeFileSync(path(`small/${i}.csv`), `w,y\n${i},1\n`)
-      const begin = performance.now()
+      for (let i = 0; i < 200; i++) writeFileSync(path(`small/${i}.csv`), `w,y\n${i},1\n`)
       const { stdout } = await run([...score(['small'], '--input', 'w', '--json'), ...many()])
-      expect(JSON.parse(stdout)).to.include({ count: 500, sum: (499 * 500) / 2 })
-      console.log('5000', performance.now() - begin)
+      expect(JSON.parse(stdout)).to.include({ count: 200, sum: (199 * 200) / 2 })
+    })
+
+    it('leaves nothing in Redis for longer than its retention, also without its client', async () => {
+      const own = await RedisServer.start()
+      const [client, helperRedis] = [own.connect(), own.connect()]
+      try {
+        const finished = await planOf([path('parts')], { ...options, retention: 5 })
+        const left = await planOf([path('parts')], { ...options, retention: 5, margin: 2 })
+        await addFlow(client, left)
+        await client.set('of-another', 'kept')
+        const helper = await serve(helperRedis, { threads: 1 })
+        await addFlow(client, finished)
+        await foldResults(finished, await resultsOf(client, finished))
+        await untilEmpty(client, 15)
+        // What is taken from a list whose job has expired is nothing to be scored.
+        await client.lpush(`bull:${queue}:wait`, 'expired')
+        await client.zadd(`bull:${queue}:marker`, 0, '0')
+        await sleep(200)
+        await helper.close()
+        const keys = await client.keys('bull:*')
+        for (const key of keys) expect(await client.ttl(key), key).to.be.greaterThan(-1)
+      } finally {
+        client.disconnect()
+        helperRedis.disconnect()
+        await own.stop()
+      }
+    })
+
+    async function untilEmpty(client: Redis, seconds: number): Promise<void> {
+      const isOurs = (key: string) => key !== 'of-another' && !key.endsWith(':stalled-check')
+      const keys = async () => (await client.keys('*')).filter(isOurs)
+      for (let i = 0; i < 10 * seconds && (await keys()).length > 0; i++) await sleep(100)
+      expect(await keys()).to.deep.equal([])
+    }
+  })
+
+  describe('on the command line', () => {
+    let application: string
+    let program: string
+
+    before(async () => {
+      application = await makeApplication()
+      program = join(application, 'node_modules/hinge-embedding-loss/dist/cli/main.js')
+    })
+    after(() => rmSync(application, { recursive: true }))
+
+    const pairs = (...more: string[]) => score(['parts'], '--input', 'd', '--json', ...more)
+
+    it('a worker serves until SIGTERM, with a password and over TLS, which nothing ever shows', async () => {
+      const key = path('key.pem')
+      const cert = path('cert.pem')
+      const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
+      execFileSync(
+        'openssl',
+        ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', cert, ...subject],
+        {
+          stdio: 'ignore',
+        },
+      )
+      const [secret, tls] = [
+        'correct horse',
+        ['--tls-cert-file', cert, '--tls-key-file', key, '--tls-ca-cert-file', cert],
+      ]
+      const secured = await RedisServer.start('--requirepass', secret)
+      const port = String(secured.port + 1)
+      const encrypted = await RedisServer.start(
+        ...['--port', '0', '--tls-port', port, '--tls-auth-clients', 'no', '--requirepass', secret, ...tls],
+      )
+      const wanted = (await run(pairs())).stdout
+      try {
+        for (const [url, password] of [
+          [`redis://:${encodeURIComponent(secret)}@127.0.0.1:${secured.port}`, ''],
+          [`redis://127.0.0.1:${secured.port}`, secret],
+          [`rediss://localhost:${port}`, secret],
+        ] as const) {
+          const env = { HINGE_EMBEDDING_LOSS_REDIS_PASSWORD: password, NODE_EXTRA_CA_CERTS: cert }
+          const helper = new Program(program, ['worker', '--redis', url, '--root', folder, '--threads', '1'], { env })
+          await helper.says(/serves/)
+          const client = new Program(program, pairs('--redis', url), { env })
+          expect(await client.outcome).to.deep.equal({ code: 0, stdout: wanted, stderr: '' })
+          const drained = await helper.end('SIGTERM')
+          expect(drained).to.include({ code: 0, stdout: '' })
+          expect(drained.stderr).to.equal(`hinge-embedding-loss: version ${version} serves ${queue}\n`)
+        }
+        const redis = secured.connect({ password: secret })
+        for (const name of await redis.keys('bull:*')) {
+          const dump = await redis.dumpBuffer(name)
+          expect(dump?.includes(secret), name).to.equal(false)
+        }
+        redis.disconnect()
+        const { stderr } = await run(pairs('--redis', `redis://:wrong%20horse@127.0.0.1:${secured.port}`))
+        expect(stderr).to.match(/Redis at 127\.0\.0\.1:\d+ cannot be reached: WRONGPASS/)
+        expect(stderr).not.to.match(/horse/)
+      } finally {
+        await secured.stop()
+        await encrypted.stop()
+      }
+    })
+
+    it('says what is missing: Redis, workers, their version, packages', async () => {
+      const own = await RedisServer.start()
+      const redis = own.connect()
+      const to = (...more: string[]) => ['--redis', own.url, ...more]
+      try {
+        await redis.client('SETNAME', `bull:${Buffer.from('hinge-embedding-loss-0.0.9').toString('base64')}`)
+        const begin = performance.now()
+        await fails(
+          pairs(...to('--timeout', '1')),
+          1,
+          /no worker of version \S+ is connected .* for 1 s; there are workers of version 0\.0\.9\n/,
+        )
+        expect(performance.now() - begin).to.be.lessThan(10_000)
+      } finally {
+        redis.disconnect()
+        await own.stop()
+      }
+      await fails(pairs(...to()), 1, /Redis at 127\.0\.0\.1:\d+ cannot be reached: .*ECONNREFUSED/)
+      await fails(['worker', ...to()], 1, /cannot be reached/)
+      await fails(
+        pairs('--redis', 'http://user:secret@host'),
+        2,
+        /^hinge-embedding-loss: --redis must be a URL such as [^@]+\n$/,
+      )
+      await fails(pairs('--timeout', '1'), 2, /--timeout goes with --redis/)
+      await fails(pairs(...many('--retention', '1')), 2, /--retention must be an integer from 5, got 1/)
+      await fails(pairs(...many('--shard-rows', '0')), 2, /--shard-rows must be an integer from 1, got 0/)
+      await fails(['worker', ...to(), '--lease', '0.5'], 2, /--lease must be an integer from 1, got 0\.5/)
+      for (const name of ['bullmq', 'ioredis']) rmSync(join(application, 'node_modules', name))
+      const bare = await new Program(program, pairs(...many())).outcome
+      expect(bare).to.deep.equal({
+        code: 1,
+        stdout: '',
+        stderr: 'hinge-embedding-loss: --redis needs two more packages: npm install bullmq ioredis\n',
+      })
+    })
+  })
+
+  describe('what strangers put in Redis', () => {
+    const attacks = [
+      `(SELECT max(x) FROM '/etc/passwd')`,
+      `(SELECT length(content) FROM read_text('/etc/passwd'))`,
+      `(SELECT count(*) FROM read_csv('/etc/passwd'))`,
+      `(SELECT count(*) FROM glob('/*'))`,
+      `(SELECT count(*) FROM duckdb_settings())`,
+      `(SELECT count(*) FROM query('SELECT 1'))`,
+      `(SELECT count(*) FROM json_execute_serialized_sql(json_serialize_sql('SELECT 1')))`,
+      `(WITH a AS (FROM '/etc/passwd') SELECT count(*) FROM a)`,
+      `d IN (FROM parquet_metadata('/etc/passwd'))`,
+      `(SELECT 1 FROM (SUMMARIZE '/etc/passwd'))`,
+      `(SELECT 1 FROM (SHOW TABLES))`,
+      `(SELECT count(*) FROM (VALUES (1)) AS v(a) JOIN '/etc/passwd' ON TRUE)`,
+      `(SELECT 1 UNION ALL SELECT count(*) FROM read_blob('/etc/passwd'))`,
+      `length(current_setting('home_directory'))`,
+      `length(Current_Setting('threads'))`,
+      `list_transform([1], lambda z: sleep_ms(1000))`,
+      `write_log('x')`,
+      `getenv('HOME')`,
+      `1); COPY (SELECT 1) TO '/tmp/x.csv'; SELECT (1`,
+      `1) FROM read_text('/etc/passwd') --`,
+      `1); ATTACH '/tmp/x.db'; SELECT (1`,
+      `$1`,
+      `COLUMNS(*)`,
+    ]
+
+    async function jobOf(changes: object = {}, shardChanges: object = {}): Promise<{ data: Record<string, unknown> }> {
+      const { id: _, options, shards, retention } = await planOf([path('pairs.parquet')], { input: 'd', label: 'y' })
+      return {
+        data: {
+          version,
+          index: 0,
+          options: { ...options, ...changes },
+          shard: { ...shards[0], ...shardChanges },
+          retention,
+        },
+      }
+    }
+
+    it('reads nothing but the file, by whatever expression', async () => {
+      const processor = await shardProcessor({ threads: 1, roots: [folder] })
+      for (const attack of attacks) {
+        for (const option of ['input', 'label', 'by']) {
+          const error = await processor.process(await jobOf({ [option]: attack })).catch((error: Error) => error)
+          expect(error, attack).to.be.instanceOf(Error)
+          expect(String(error), attack).to.match(/must be (one SQL expression|over the columns)|getenv|current_setting/)
+          expect(String(error)).not.to.match(/root:/)
+        }
+        await fails([...score(['pairs.parquet'], '--input', attack), ...many()], 2, /must be/)
+      }
+      processor.close()
+    })
+
+    it('nor is there a way through DuckDB, were an expression to pass', async () => {
+      const session = await Session.open(1)
+      await session.lock([`${folder}/`])
+      expect(await session.texts(`SELECT count(*) FROM '${path('pairs.parquet')}'`)).to.deep.equal(['20000'])
+      for (const sql of [
+        `SELECT content FROM read_text('/etc/passwd')`,
+        `SELECT content FROM read_text('${folder}/../../etc/passwd')`,
+        `FROM read_csv('/proc/self/environ')`,
+        `FROM glob('/etc/*')`,
+        `FROM parquet_metadata('${process.cwd()}/examples/digit-pairs.parquet')`,
+        `FROM read_text('http://127.0.0.1:1/')`,
+        `ATTACH '/tmp/x.db'`,
+        `COPY (SELECT 1) TO '/tmp/x.csv'`,
+        `EXPORT DATABASE '/tmp/x'`,
+        'LOAD httpfs',
+        'INSTALL httpfs',
+        'SET threads = 2',
+        `SET allowed_directories = ['/']`,
+        'SET enable_external_access = true',
+        'RESET lock_configuration',
+      ]) {
+        const error = await session.rows(sql).catch((error: Error) => error)
+        expect(error, sql).to.be.instanceOf(Error)
+      }
+      session.close()
+    })
+
+    it('reads no file outside of the roots, by no link', async () => {
+      const processor = await shardProcessor({ threads: 1, roots: [path('parts')] })
+      symlinkSync(path('pairs.parquet'), path('parts/link.parquet'))
+      const refused = async (file: string, reason: RegExp) => {
+        const error = await processor.process(await jobOf({}, { file })).catch(String)
+        expect(error, file).to.match(reason)
+      }
+      await refused(path('pairs.parquet'), /outside of the worker's roots/)
+      await refused(path('parts/link.parquet'), /leads out of the worker's roots/)
+      await refused(path('parts-of-others.parquet'), /outside of/)
+      await refused(`${path('parts')}/../pairs.parquet`, /absolute path without \. and \.\./)
+      await refused('pairs.parquet', /absolute path/)
+      await refused('s3://bucket/pairs.parquet', /absolute path/)
+      rmSync(path('parts/link.parquet'))
+      processor.close()
+    })
+
+    it('takes no payload but one of a plan of this version, of 3,000 mutated ones', async () => {
+      const { data } = await jobOf({ by: 'g' }, { rows: { start: 0, end: 5 }, partitions: { g: 'BIGINT' } })
+      expect(parseShardData(data)).to.deep.equal(data)
+      const paths: string[][] = []
+      const walk = (value: unknown, at: string[]) => {
+        paths.push(at)
+        if (typeof value === 'object' && value !== null)
+          for (const key of Object.keys(value)) walk(Reflect.get(value, key), [...at, key])
+      }
+      walk(data, [])
+      let refused = 0
+      const mutated = (at: readonly string[], change: (parent: object, key: string) => void): unknown => {
+        const copy = { root: structuredClone(data) } as object
+        const whole = ['root', ...at]
+        change(
+          whole.slice(0, -1).reduce((value, key) => Reflect.get(value, key), copy),
+          whole.at(-1) ?? '',
+        )
+        return Reflect.get(copy, 'root')
+      }
+      const junk = fc.oneof(
+        fc.anything(),
+        fc.constantFrom(
+          null,
+          -1,
+          0.5,
+          1e300,
+          Number.NaN,
+          '',
+          '../x',
+          '/etc/\0passwd',
+          'x'.repeat(20_000),
+          [],
+          {},
+          true,
+        ),
+      )
+      fc.assert(
+        fc.property(fc.constantFrom(...paths), junk, fc.constantFrom('set', 'delete', 'add'), (at, value, kind) => {
+          const payload = mutated(at, (parent, key) => {
+            if (kind === 'set') Reflect.set(parent, key, value)
+            else if (kind === 'delete') Reflect.deleteProperty(parent, key)
+            else Reflect.set(Object(Reflect.get(parent, key)), 'more', value)
+          })
+          let taken: unknown
+          try {
+            taken = parseShardData(payload)
+          } catch (error) {
+            expect(error).to.have.property('name', 'UnrecoverableError')
+            refused += 1
+            return
+          }
+          const { options, shard, retention, ...rest } = taken as ReturnType<typeof parseShardData>
+          expect(rest).to.deep.equal({ version, index: rest.index })
+          expect(shard.file).to.match(/^\/[^\0]+$/)
+          expect([options.input, options.label].every((each) => each.length > 0 && each.length <= 10_000)).to.equal(
+            true,
+          )
+          expect(Number.isFinite(options.margin) && retention >= 5).to.equal(true)
+        }),
+        { numRuns: 3000 },
+      )
+      expect(refused).to.be.greaterThan(1500)
+      expect(() => parseShardData({ ...data, version: '0.0.9' })).to.throw(
+        /the job is of version 0\.0\.9, this worker of/,
+      )
+      for (const junk of [
+        null,
+        1,
+        {},
+        { index: 0, types: null, groups: [[1, {}]] },
+        { index: 0, types: null, groups: [['a', {}]] },
+      ]) {
+        expect(() => parseShardResult(junk)).to.throw()
+      }
     })
   })
 })

@@ -53,7 +53,14 @@ export class RedisServer {
     const place = ['--bind', '127.0.0.1', '--dir', this.folder, '--save', '']
     const port = this.#args.includes('--port') ? [] : ['--port', String(this.port)]
     this.#process = spawn('redis-server', [...place, ...port, ...this.#args], { stdio: ['ignore', 'pipe', 'ignore'] })
-    for await (const chunk of this.#process.stdout ?? []) if (/Ready to accept/.test(String(chunk))) break
+    let said = ''
+    this.#process.stdout?.on('data', (chunk) => {
+      said += chunk
+    })
+    while (!/Ready to accept/.test(said)) {
+      if (this.#process.exitCode !== null) throw new Error(said)
+      await sleep(10)
+    }
   }
 
   async kill(signal: NodeJS.Signals): Promise<void> {

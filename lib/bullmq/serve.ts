@@ -12,21 +12,26 @@ export interface ServeOptions extends ProcessorOptions {
   readonly lease?: number
 }
 
+export interface Service {
+  readonly worker: Worker
+  /** Takes no more shards, and finishes those under way. */
+  close(): Promise<void>
+}
+
 /** Seconds that what was left without a retention stays. */
 const crumbs = 86_400
 
 /**
- * A BullMQ worker that serves the shards of plans that were added to the same Redis; its `close()` lets those under way
- * finish.
+ * A BullMQ worker that serves the shards of plans that were added to the same Redis.
  *
  * @example
- * const worker = await serve(new Redis(url, { maxRetriesPerRequest: null }), { concurrency: 2, roots: ['/data'] })
- * process.once('SIGTERM', () => worker.close())
+ * const service = await serve(new Redis(url, { maxRetriesPerRequest: null }), { concurrency: 2, roots: ['/data'] })
+ * process.once('SIGTERM', () => service.close())
  */
 export async function serve(
   redis: Redis,
   { concurrency = 1, lease = 15, ...options }: ServeOptions = {},
-): Promise<Worker> {
+): Promise<Service> {
   const processor = await shardProcessor(options)
   await tidy(redis, crumbs)
   const worker = new Worker(queues.shards, processor.process, {
@@ -37,16 +42,19 @@ export async function serve(
     maxStalledCount: maxStalls,
     name: `${hostname()}-${process.pid}`,
   })
-  const stop = keepWhatRuns(worker, redis)
-  worker.once('closed', () => {
-    stop()
-    processor.close()
-  })
-  return worker
+  const stopKeeping = keepWhatRuns(worker, redis)
+  return {
+    worker,
+    async close() {
+      await worker.close()
+      await stopKeeping()
+      processor.close()
+    },
+  }
 }
 
 /** While shards of a plan run or end it stays in Redis, and for its retention after that: also when its client is gone. */
-function keepWhatRuns(worker: Worker, redis: Redis): () => void {
+function keepWhatRuns(worker: Worker, redis: Redis): () => Promise<void> {
   const running = new Map<string, Job>()
   const recent = new Map<string, Job>()
   const keepAll = async () => {
@@ -61,13 +69,15 @@ function keepWhatRuns(worker: Worker, redis: Redis): () => void {
     if (job?.id === undefined) return
     running.delete(job.id)
     recent.set(job.id, job)
+    const isExpired = job.name === undefined
+    if (isExpired) void job.remove().catch(() => {})
   }
   worker.on('active', (job) => job.id !== undefined && running.set(job.id, job))
   worker.on('completed', end)
   worker.on('failed', end)
   return () => {
     clearInterval(timer)
-    void keepAll().catch(() => {})
+    return keepAll()
   }
 }
 

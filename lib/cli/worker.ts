@@ -25,13 +25,13 @@ export async function work(options: WorkerOptions, signal: AbortSignal, stderr: 
   const tell = (message: string) => stderr.write(`hinge-embedding-loss: ${message}\n`)
   const redis = await connect(options.redis, tell)
   try {
-    const worker = await serve(redis, { concurrency, lease, threads, ...(roots && { roots }) })
+    const { worker, close } = await serve(redis, { concurrency, lease, threads, ...(roots && { roots }) })
     worker.on('failed', (job, error) => tell(`shard ${job?.id}: ${error.message}`))
     worker.on('error', () => {})
     await worker.waitUntilReady()
     tell(`version ${runtimeInfo().version} serves ${worker.name}`)
     if (!signal.aborted) await once(signal, 'abort')
-    await worker.close()
+    await close()
   } finally {
     redis.disconnect()
   }
