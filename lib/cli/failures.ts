@@ -11,6 +11,8 @@ const optionNames: Readonly<Record<string, string>> = {
   count: '--threads',
 }
 
+const commandPackages = ['commander', '@duckdb/node-api']
+
 export function codeOf(error: unknown): string {
   return String((error as { code?: unknown } | null)?.code)
 }
@@ -23,14 +25,14 @@ export function explain(error: unknown): { message: string; exitCode: 1 | 2 } {
   return { message: message.replace(/\w+/g, (word) => optionNames[word] ?? word), exitCode: 2 }
 }
 
-/** An optional peer dependency, or the advice to install it. */
-export async function peer<T>(module: Promise<T>): Promise<T> {
+/** An optional peer dependency, or the advice to install it and what goes with it. */
+export async function peer<T>(module: Promise<T>, packages: readonly string[] = commandPackages): Promise<T> {
   try {
     return await module
   } catch (cause) {
     if (!codeOf(cause).endsWith('MODULE_NOT_FOUND')) throw cause
-    const message = 'the command line needs two more packages: npm install commander @duckdb/node-api'
-    throw new Error(message, { cause })
+    const [what, names] = [packages === commandPackages ? 'the command line' : '--redis', packages.join(' ')]
+    throw new Error(`${what} needs two more packages: npm install ${names}`, { cause })
   }
 }
 
