@@ -8,7 +8,7 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import { load } from '../dist/duckdb.js'
 import { leastLater, row } from './measure.mjs'
 
-const program = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
+export const program = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
 const peers = fileURLToPath(new URL('peers.py', import.meta.url))
 const million = 1e6
 
@@ -16,7 +16,7 @@ const loss = 'CASE WHEN y = 1 THEN x ELSE greatest(0, 1 - x) END'
 const statistics = `avg(${loss}), sum(x) FILTER (y = 1), count(*) FILTER (y = 1), sum(greatest(0, 1 - x)) FILTER (y = -1),
   count(*) FILTER (y = -1), count(*) FILTER (y = -1 AND x < 1)`
 
-async function withFiles(run) {
+export async function withFiles(run) {
   const folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-bench-'))
   try {
     return await run(folder)
@@ -25,7 +25,7 @@ async function withFiles(run) {
   }
 }
 
-async function connect(threads) {
+export async function connect(threads) {
   const instance = await DuckDBInstance.create(':memory:', {
     allow_unsigned_extensions: 'true',
     threads: String(threads),
@@ -35,14 +35,14 @@ async function connect(threads) {
   return connection
 }
 
-async function writePairs(connection, rows, file) {
+export async function writePairs(connection, rows, file) {
   const label = 'CASE WHEN hash(i) % 2 = 0 THEN 1 ELSE -1 END'
   await connection.run(`COPY (SELECT ((hash(i + 1) % 16777216) / 8388608)::FLOAT AS x, (${label})::FLOAT AS y,
     (i % 2)::INTEGER AS g2, (hash(i + 2) % 1000)::INTEGER AS g1000 FROM range(${rows}) AS r(i)) TO '${file}'`)
 }
 
 /** Seconds of a process, and the most memory it had, in MiB. */
-function processOf(args) {
+export function processOf(args) {
   const report = `data:text/javascript,process.on('exit',()=>process.stderr.write(String(process.resourceUsage().maxRSS)))`
   const begin = performance.now()
   const { status, stderr } = spawnSync(process.execPath, ['--import', report, program, ...args], { encoding: 'utf8' })
