@@ -1,8 +1,9 @@
 import { hostname } from 'node:os'
-import { type Job, Worker } from 'bullmq'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Job, UnrecoverableError, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { maxStalls } from './flow.ts'
-import { type ProcessorOptions, shardProcessor } from './processor.ts'
+import { type ProcessorOptions, type ShardProcessor, shardProcessor } from './processor.ts'
 import { keep, keyOf, planKeys, queueKeys, queues, tidy } from './queues.ts'
 
 export interface ServeOptions extends ProcessorOptions {
@@ -20,6 +21,8 @@ export interface Service {
 
 /** Seconds that what was left without a retention stays. */
 const crumbs = 86_400
+/** in milliseconds */
+const longestRest = 10_000
 
 /**
  * A BullMQ worker that serves the shards of plans that were added to the same Redis.
@@ -34,7 +37,7 @@ export async function serve(
 ): Promise<Service> {
   const processor = await shardProcessor(options)
   await tidy(redis, crumbs)
-  const worker = new Worker(queues.shards, processor.process, {
+  const worker = new Worker(queues.shards, resting(processor.process), {
     connection: redis,
     concurrency,
     lockDuration: 1000 * lease,
@@ -50,6 +53,21 @@ export async function serve(
       await stopKeeping()
       processor.close()
     },
+  }
+}
+
+/** Where shards fail that might not elsewhere, others get the time to take them. */
+function resting(process: ShardProcessor['process']): ShardProcessor['process'] {
+  let failures = 0
+  return async (job) => {
+    try {
+      const result = await process(job)
+      failures = 0
+      return result
+    } catch (error) {
+      if (!(error instanceof UnrecoverableError)) await sleep(Math.min(500 * 2 ** failures++, longestRest))
+      throw error
+    }
   }
 }
 
