@@ -1,9 +1,9 @@
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Job, UnrecoverableError, Worker } from 'bullmq'
+import { type Job, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { maxStalls } from './flow.ts'
-import { type ProcessorOptions, type ShardProcessor, shardProcessor } from './processor.ts'
+import { isStarved, type ProcessorOptions, type ShardProcessor, shardProcessor } from './processor.ts'
 import { keep, keyOf, planKeys, queueKeys, queues, tidy } from './queues.ts'
 
 export interface ServeOptions extends ProcessorOptions {
@@ -56,7 +56,7 @@ export async function serve(
   }
 }
 
-/** Where shards fail that might not elsewhere, others get the time to take them. */
+/** Where there is no memory for shards, other workers get the time to take them. */
 function resting(process: ShardProcessor['process']): ShardProcessor['process'] {
   let failures = 0
   return async (job) => {
@@ -65,7 +65,7 @@ function resting(process: ShardProcessor['process']): ShardProcessor['process'] 
       failures = 0
       return result
     } catch (error) {
-      if (!(error instanceof UnrecoverableError)) await sleep(Math.min(500 * 2 ** failures++, longestRest))
+      if (isStarved(error)) await sleep(Math.min(500 * 2 ** failures++, longestRest))
       throw error
     }
   }
@@ -80,7 +80,14 @@ function keepWhatRuns(worker: Worker, redis: Redis): () => Promise<void> {
     recent.clear()
     const plans = new Map(jobs.map((job) => [job.parent?.id ?? '', job]))
     for (const [id, job] of plans) await keep(redis, [...queueKeys, ...planKeys(id)], retentionOf(job))
-    await Promise.all(jobs.map((job) => keep(redis, [keyOf(queues.shards, job.id ?? '')], retentionOf(job))))
+    for (const seconds of new Set(jobs.map(retentionOf))) {
+      const alike = jobs.filter((job) => retentionOf(job) === seconds)
+      await keep(
+        redis,
+        alike.map((job) => keyOf(queues.shards, job.id ?? '')),
+        seconds,
+      )
+    }
   }
   const timer = setInterval(() => void keepAll().catch(() => {}), 1000)
   const end = (job: Job | undefined) => {
