@@ -107,9 +107,13 @@ export class Program {
   /** Until standard error says it, or it has ended. */
   async says(pattern: RegExp): Promise<void> {
     while (!pattern.test(this.stderr)) {
-      if (this.process.exitCode !== null || this.process.signalCode !== null) throw new Error(this.stderr)
+      if (this.isOver) throw new Error(this.stderr)
       await sleep(10)
     }
+  }
+
+  get isOver(): boolean {
+    return this.process.exitCode !== null || this.process.signalCode !== null
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -133,8 +133,12 @@ function withSeparator(folder: string): string {
 
 /** Another worker, or this one later, may fare better: it had no memory, no disk, or did not see the file. */
 function isPassing(error: unknown): boolean {
-  const message = String(error)
-  return /Out of Memory Error|IO Error|bad_alloc|E[A-Z]+: /.test(message) || / on the worker's host /.test(message)
+  return isStarved(error) || /IO Error|E[A-Z]+: | on the worker's host /.test(String(error))
+}
+
+/** There was no memory for a shard, or for DuckDB itself. */
+export function isStarved(error: unknown): boolean {
+  return /Out of Memory Error|Allocation failure|bad_alloc|failed to map segment|ENOMEM/i.test(String(error))
 }
 
 function final(cause: unknown): Error {

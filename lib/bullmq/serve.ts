@@ -1,8 +1,9 @@
 import { hostname } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Job, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { maxStalls } from './flow.ts'
-import { type ProcessorOptions, shardProcessor } from './processor.ts'
+import { isStarved, type ProcessorOptions, type ShardProcessor, shardProcessor } from './processor.ts'
 import { keep, keyOf, planKeys, queueKeys, queues, tidy } from './queues.ts'
 
 export interface ServeOptions extends ProcessorOptions {
@@ -20,6 +21,8 @@ export interface Service {
 
 /** Seconds that what was left without a retention stays. */
 const crumbs = 86_400
+/** in milliseconds */
+const longestRest = 10_000
 
 /**
  * A BullMQ worker that serves the shards of plans that were added to the same Redis.
@@ -34,7 +37,7 @@ export async function serve(
 ): Promise<Service> {
   const processor = await shardProcessor(options)
   await tidy(redis, crumbs)
-  const worker = new Worker(queues.shards, processor.process, {
+  const worker = new Worker(queues.shards, resting(processor.process), {
     connection: redis,
     concurrency,
     lockDuration: 1000 * lease,
@@ -53,6 +56,21 @@ export async function serve(
   }
 }
 
+/** Where there is no memory for shards, other workers get the time to take them. */
+function resting(process: ShardProcessor['process']): ShardProcessor['process'] {
+  let failures = 0
+  return async (job) => {
+    try {
+      const result = await process(job)
+      failures = 0
+      return result
+    } catch (error) {
+      if (isStarved(error)) await sleep(Math.min(500 * 2 ** failures++, longestRest))
+      throw error
+    }
+  }
+}
+
 /** While shards of a plan run or end it stays in Redis, and for its retention after that: also when its client is gone. */
 function keepWhatRuns(worker: Worker, redis: Redis): () => Promise<void> {
   const running = new Map<string, Job>()
@@ -62,7 +80,14 @@ function keepWhatRuns(worker: Worker, redis: Redis): () => Promise<void> {
     recent.clear()
     const plans = new Map(jobs.map((job) => [job.parent?.id ?? '', job]))
     for (const [id, job] of plans) await keep(redis, [...queueKeys, ...planKeys(id)], retentionOf(job))
-    await Promise.all(jobs.map((job) => keep(redis, [keyOf(queues.shards, job.id ?? '')], retentionOf(job))))
+    for (const seconds of new Set(jobs.map(retentionOf))) {
+      const alike = jobs.filter((job) => retentionOf(job) === seconds)
+      await keep(
+        redis,
+        alike.map((job) => keyOf(queues.shards, job.id ?? '')),
+        seconds,
+      )
+    }
   }
   const timer = setInterval(() => void keepAll().catch(() => {}), 1000)
   const end = (job: Job | undefined) => {
