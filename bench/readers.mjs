@@ -23,7 +23,7 @@ async function* batches(column, size, kept) {
 function score(stream, names) {
   const io = { signal: new AbortController().signal, streams: {} }
   return async () => {
-    const reading = { streams: [stream], names, io, progress: { rows: 0 } }
+    const reading = { streams: [stream], names, io, progress: { count: 0 } }
     for await (const _ of scored(reading, new StreamTotals(options)));
   }
 }

@@ -2,6 +2,7 @@
 import { cpus, freemem } from 'node:os'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { HingeEmbeddingLoss, LossAccumulator, runtimeInfo, setNumThreads, Tensor } from '../dist/index.js'
+import { distributedBenchmarks } from './distributed.mjs'
 import { fileBenchmarks } from './files.mjs'
 import { least, markdown, pairs, row } from './measure.mjs'
 import { readerBenchmarks } from './readers.mjs'
@@ -141,7 +142,8 @@ const { instructionSet, version } = runtimeInfo()
 console.log(`hinge-embedding-loss ${version}, ${instructionSet}, ${cpus()[0]?.model}, Node ${process.version}\n`)
 const chosen = process.argv.slice(2)
 const rows = []
-for (const [name, run] of Object.entries({ ...benchmarks, ...fileBenchmarks, ...readerBenchmarks })) {
+const all = { ...benchmarks, ...fileBenchmarks, ...readerBenchmarks, ...distributedBenchmarks }
+for (const [name, run] of Object.entries(all)) {
   if (chosen.length === 0 || chosen.includes(name)) rows.push(...(await run()))
 }
 console.log(markdown(rows))

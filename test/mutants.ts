@@ -106,7 +106,7 @@ export async function scoreStream(
   const totals = new StreamTotals(options)
   const { signal } = new AbortController()
   const streams = { stdin: stdin as never, stderr: process.stderr }
-  const reading = { streams: [stream], names: options, io: { signal, streams }, progress: { rows: 0 } }
+  const reading = { streams: [stream], names: options, io: { signal, streams }, progress: { count: 0 } }
   for await (const _ of scored(reading, totals));
   const { groups } = totals
   const { margin, positiveLabel, negativeLabel, otherLabels } = options

@@ -26,6 +26,7 @@ export function explain(error: unknown): { message: string; exitCode: 1 | 2 } {
 /** Who needs which optional peer dependencies. */
 const needs = {
   'the command line': ['commander', '@duckdb/node-api'],
+  '--redis': ['bullmq', 'ioredis'],
   Arrow: ['apache-arrow'],
   'Arrow compressed with LZ4': ['lz4-napi'],
   'Arrow compressed with ZSTD': ['fzstd'],

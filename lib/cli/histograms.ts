@@ -69,7 +69,7 @@ export function agree({ positives, negatives, others }: LossAccumulator, histogr
 /** Rows of [by as JSON, place of the stratum, lower edge of the fine bin, number of rows]. */
 function query(typed: readonly Typed[], options: Options): string {
   const counts = typed.map(
-    ({ scan, x, y, isFloat }) => `SELECT key, ${stratumIn(options, isFloat)} AS stratum,
+    ({ scan, x, y, types }) => `SELECT key, ${stratumIn(options, types.input === 'FLOAT')} AS stratum,
       CASE WHEN isfinite(x) THEN floor(x / width) * width ELSE x END AS edge, count(*) AS rows
       FROM (SELECT *, 2::DOUBLE ** (floor(log2(greatest(abs(x), 2::DOUBLE ** ${leastExponent}))) - ${octaveBits}) AS width
         FROM (SELECT key, CAST(${x} AS DOUBLE) AS x, ${y} AS y FROM ${pairs(scan, options)}))

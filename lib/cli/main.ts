@@ -2,5 +2,5 @@
 import { main } from './program.ts'
 
 const interruption = new AbortController()
-process.once('SIGINT', () => interruption.abort())
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interruption.abort())
 process.exitCode = await main(process.argv.slice(2), interruption.signal, process)

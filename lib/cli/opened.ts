@@ -46,13 +46,11 @@ export async function opened<T>(
     signal.throwIfAborted()
     return session
   }
-  const progress: Progress = { rows: 0 }
+  const progress: Progress = { count: 0 }
   const interrupt = () => session?.interrupt()
   signal.addEventListener('abort', interrupt)
-  const { CI, NO_COLOR } = process.env
-  const isShown = options.progress && stderr.isTTY && !CI && !NO_COLOR
-  const read = () => (progress.rows > 0 ? progress : session?.progress)
-  const endProgress = isShown ? showProgress(stderr, read) : () => {}
+  const read = () => (progress.count > 0 ? progress : session?.progress)
+  const endProgress = showProgress(stderr, options.progress, 'rows', read)
   try {
     const sources = await sourcesOf(paths, openSession)
     const streams = paths.length === 0 ? [arraysOf(options)] : streamsOf(sources)

@@ -1,12 +1,13 @@
 import { writeFile } from 'node:fs/promises'
+import type { Totals } from '../bullmq/index.ts'
 import { agree, Histograms } from './histograms.ts'
 import { type Io, opened } from './opened.ts'
 import { outputPath, writeWhole } from './output.ts'
 import { described, type Look, mostPanels, type Panel, pictureOf, titleOf } from './picture.ts'
 import { renderFor } from './render.ts'
-import { assertEitherSide, type ScoreOptions, sum, told } from './score.ts'
+import { assertEitherSide, type ScoreOptions, told, totalled } from './score.ts'
 import { StreamTotals, scored } from './streams.ts'
-import { fileChanged, type Group, totalsOf } from './totals.ts'
+import { fileChanged, totalsOf } from './totals.ts'
 import { plain } from './words.ts'
 
 export interface PlotOptions extends ScoreOptions, Look {
@@ -19,31 +20,36 @@ export async function plot(paths: readonly string[], { output, ...options }: Plo
   return opened(paths, options, io, async ({ files, scans, streams, progress }) => {
     if (scans && streams.length > 0) assertEitherSide(options)
     const path = await outputPath(output, files)
-    const totals = new StreamTotals(options)
+    const streamed = new StreamTotals(options)
     const histograms = new Histograms(options, mostPanels)
-    for await (const piece of scored({ streams, names: options, io, progress }, totals)) histograms.add(piece)
-    const groups = [...totals.groups]
+    for await (const piece of scored({ streams, names: options, io, progress }, streamed)) histograms.add(piece)
+    const groups = [...streamed.groups]
     if (scans) {
       const scanned = await totalsOf(scans.session, scans.list, options, io.signal)
       await histograms.addScans(scans.session, scans.list, scanned.groups)
       groups.unshift(...scanned.groups)
     }
-    const panels = panelsOf(groups, histograms, options)
+    const totals = totalled(groups, options)
+    const panels = panelsOf(totals, histograms, options)
     const { input, by } = options
-    const subject = { input: plain(input), ...(by !== undefined && { by: plain(by) }), total: sum(groups, options) }
+    const subject = { input: plain(input), ...(by !== undefined && { by: plain(by) }), total: totals.total }
     const picture = await render(pictureOf(panels, subject, options), titleOf(subject), described(panels, subject))
     io.signal.throwIfAborted()
     await writeWhole(path, (beside) => writeFile(beside, picture))
-    return told(groups, options)
+    return told(totals, options)
   })
 }
 
 /** One for each group; without `by`, or without groups, one for all. */
-function panelsOf(groups: readonly Group[], histograms: Histograms, options: ScoreOptions): Panel[] {
+function panelsOf({ groups, total }: Totals, histograms: Histograms, options: ScoreOptions): Panel[] {
   const isBy = options.by !== undefined && groups.length > 0
   const panels = isBy
-    ? groups.map(({ by, name, total }) => ({ name: plain(name) || "''", total, histogram: histograms.of(by) }))
-    : [{ total: sum(groups, options), histogram: histograms.of('null') }]
+    ? groups.map(({ by, key, total }) => ({
+        name: plain(key ?? 'NULL') || "''",
+        total,
+        histogram: histograms.of(by),
+      }))
+    : [{ total, histogram: histograms.of('null') }]
   if (!panels.every(({ total, histogram }) => agree(total, histogram))) throw fileChanged()
   return panels
 }

@@ -4,8 +4,14 @@ import { codeOf, explain, peer } from './failures.ts'
 import type { PlotOptions } from './plot.ts'
 import type { Terminal } from './progress.ts'
 import type { ScoreOptions } from './score.ts'
+import type { WorkerOptions } from './worker.ts'
 
 const name = 'hinge-embedding-loss'
+
+const workerExample = `
+Example, on every machine that sees the files, and then on one:
+  ${name} worker --redis redis://queue.internal:6379 --root /data
+  ${name} score '/data/pairs/*.parquet' --input distance --label label --redis redis://queue.internal:6379`
 
 /** What the program reads and writes: results go to `stdout`, all else to `stderr`. */
 export interface Streams {
@@ -76,6 +82,14 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
       )
       .option('--threads <n>', 'threads to use (default: the processors there are)', number)
       .option('--no-progress', 'show no progress on a terminal')
+      .option('--redis <url>', 'have it scored by the workers that serve this Redis, see worker')
+      .option(
+        '--shard-rows <n>',
+        'with --redis: rows of Parquet that a worker takes at once (default: 10 million)',
+        number,
+      )
+      .option('--timeout <seconds>', 'with --redis: how long to wait where there is no worker (default: 60)', number)
+      .option('--retention <seconds>', 'with --redis: how long results stay in it (default: 86400)', number)
   const json = ['--json', 'print one line of JSON'] as const
   overFiles('score', 'print the totals of files')
     .description(
@@ -127,6 +141,25 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
     .action(async (parts: string[], options: { json?: true }) => {
       const { merge } = await import('./merge.ts')
       await print(await merge(parts, options, signal))
+    })
+  program
+    .command('worker')
+    .summary('score shards for score --redis')
+    .description(
+      'Serves the shards that score --redis and partial --redis hand out, until SIGTERM or SIGINT; then finishes those under way.',
+    )
+    .requiredOption(
+      '--redis <url>',
+      'redis:// or rediss://; its password may be in HINGE_EMBEDDING_LOSS_REDIS_PASSWORD',
+    )
+    .option('--concurrency <n>', 'shards at once', number, 1)
+    .option('--threads <n>', 'threads for each shard (default: the processors there are, shared out)', number)
+    .option('--root <folder...>', 'read no files but those in these folders (default: all)')
+    .option('--lease <seconds>', 'how long it may be silent until its shards are given to another', number, 15)
+    .addHelpText('after', workerExample)
+    .action(async (options: WorkerOptions) => {
+      const { work } = await import('./worker.ts')
+      await work(options, signal, stderr)
     })
   program
     .command('duckdb-extension')

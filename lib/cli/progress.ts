@@ -5,13 +5,23 @@ import type { Progress } from './session.ts'
 /** What may be one. */
 export type Terminal = Writable & { readonly isTTY?: boolean }
 
-/** A line on a terminal that replaces itself, five times a second, until the returned function ends it. */
-export function showProgress(terminal: Terminal, read: () => Progress | undefined): () => void {
+/**
+ * A line on a terminal that replaces itself, five times a second, until the returned function ends it; nothing where it is
+ * not wanted or cannot be seen.
+ */
+export function showProgress(
+  terminal: Terminal,
+  isWanted: boolean,
+  unit: string,
+  read: () => Progress | undefined,
+): () => void {
+  const { CI, NO_COLOR } = process.env
+  if (!isWanted || !terminal.isTTY || CI || NO_COLOR) return () => {}
   const started = performance.now()
   const replace = (text: string) => terminal.write(`\r\x1b[K${text}`)
   const timer = setInterval(() => {
     const progress = read()
-    if (progress !== undefined) replace(line(progress, (performance.now() - started) / 1000))
+    if (progress !== undefined) replace(line(progress, unit, (performance.now() - started) / 1000))
   }, 200)
   return () => {
     clearInterval(timer)
@@ -19,8 +29,8 @@ export function showProgress(terminal: Terminal, read: () => Progress | undefine
   }
 }
 
-function line({ share, rows }: Progress, seconds: number): string {
-  const parts = [`${groups(rows)} rows`, `${groups(Math.round(rows / seconds))} rows/s`]
+function line({ share, count }: Progress, unit: string, seconds: number): string {
+  const parts = [`${groups(count)} ${unit}`, `${groups(Math.round(count / seconds))} ${unit}/s`]
   if (share !== undefined) parts.unshift(`${Math.floor(100 * share)} %`)
   if (share) parts.push(`${Math.ceil((seconds * (1 - share)) / share)} s left`)
   return parts.join(', ')

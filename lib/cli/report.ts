@@ -28,7 +28,7 @@ export function toTable(total: LossAccumulator, byGroups?: readonly Group[], by 
   const lines =
     byGroups === undefined
       ? classLines({ all: total, positives, negatives })
-      : groupLines(by, [...byGroups, { name: 'all', total }])
+      : groupLines(by, [...byGroups, { key: 'all', total }])
   return `${aligned(lines)}\n\n${notes.join('\n')}\n`
 }
 
@@ -39,10 +39,10 @@ function classLines(classes: Readonly<Record<string, { count: number; mean: numb
   return [['', 'count', 'mean', 'sum'], ...lines]
 }
 
-function groupLines(by: string, list: readonly Pick<Group, 'name' | 'total'>[]): string[][] {
-  const lines = list.map(({ name, total: { count, mean, sum, positives, negatives } }) => {
+function groupLines(by: string, list: readonly Pick<Group, 'key' | 'total'>[]): string[][] {
+  const lines = list.map(({ key, total: { count, mean, sum, positives, negatives } }) => {
     const counts = [positives.count, negatives.count, negatives.active].map(groups)
-    return [name, groups(count), digits(mean), digits(sum), ...counts]
+    return [key ?? 'NULL', groups(count), digits(mean), digits(sum), ...counts]
   })
   return [[by, 'count', 'mean', 'sum', 'positives', 'negatives', 'active'], ...lines]
 }

@@ -13,6 +13,16 @@ export interface Scan {
   readonly files: readonly string[]
   /** false where a folder of a partition has the name of a column of the files', which DuckDB would put it in place of */
   readonly isPartitioned: boolean
+  /** the types of the columns that folders are named for; without them DuckDB finds types that suit the files of the scan */
+  readonly partitions?: Readonly<Record<string, string>>
+  /** of the one Parquet file that there is; without them all */
+  readonly rows?: RowRange
+}
+
+/** From `start` on, up to but not with `end`. */
+export interface RowRange {
+  readonly start: number
+  readonly end: number
 }
 
 /**
@@ -30,12 +40,20 @@ const readers: Readonly<Record<ScanSource['kind'], (files: string, compression: 
 }
 
 /** The table that a scan is in FROM. */
-export function table({ kind, compression, files, isPartitioned }: Scan): string {
-  return `${readers[kind](list(files), quoted(compression))}${isPartitioned ? '' : ', hive_partitioning = false'})`
+export function table({ kind, compression, files, isPartitioned, partitions }: Scan): string {
+  const types = Object.entries(partitions ?? {}).map(([key, type]) => `${quoted(key)}: ${type}`)
+  const typed = types.length === 0 ? '' : `, hive_partitioning = true, hive_types = {${types.join(', ')}}`
+  return `${readers[kind](list(files), quoted(compression))}${isPartitioned ? typed : ', hive_partitioning = false'})`
 }
 
+/** What WHERE has for the rows of a scan; of row groups that have none of them DuckDB reads nothing. */
+export function within({ rows }: Scan): string {
+  return rows === undefined ? 'TRUE' : `file_row_number >= ${rows.start} AND file_row_number < ${rows.end}`
+}
+
+/** Whole files, each by itself. */
 export function oneByOne(scans: readonly Scan[]): { file: string; scan: Scan }[] {
-  return scans.flatMap((scan) => scan.files.map((file) => ({ file, scan: { ...scan, files: [file] } })))
+  return scans.flatMap(({ rows: _, ...scan }) => scan.files.map((file) => ({ file, scan: { ...scan, files: [file] } })))
 }
 
 /** As few scans as there are kinds of files or, with `isInOrder`, as leave the files in their order; files that cannot be read stay for DuckDB to complain of. */
@@ -73,10 +91,13 @@ export async function scansOf(
   return partitionedScans
 }
 
+/** What the folders of a file are named for, in hive's way. */
+export function partitionKeys(file: string): string[] {
+  return [...file.matchAll(/([^/=]+)=[^/]*\//g)].map(([, key = '']) => key.toLowerCase())
+}
+
 async function partitioned(session: Session, scan: Scan): Promise<Scan> {
-  const keys = scan.files.flatMap((file) =>
-    [...file.matchAll(/([^/=]+)=[^/]*\//g)].map(([, key = '']) => key.toLowerCase()),
-  )
+  const keys = scan.files.flatMap(partitionKeys)
   if (keys.length === 0) return scan
   const columns = await session
     .texts(`SELECT lower(column_name) FROM (DESCRIBE FROM ${table(scan)})`)
@@ -111,7 +132,8 @@ async function textSchemas(
   return schemas
 }
 
-function list(files: readonly string[]): string {
+/** Of file names that stand for themselves. */
+export function list(files: readonly string[]): string {
   return `[${files.map((file) => quoted(literally(file))).join(', ')}]`
 }
 

@@ -1,4 +1,5 @@
-import type { LossAccumulator } from '../index.ts'
+import type { Totals } from '../bullmq/index.ts'
+import { assertDistributed, distributed, type RedisOptions } from './distributed.ts'
 import { UsageError } from './failures.ts'
 import { formatOf, writeScanned, writeStreamed } from './losses.ts'
 import { type Io, opened, type RunOptions } from './opened.ts'
@@ -7,7 +8,7 @@ import { toJSON, toTable } from './report.ts'
 import { StreamTotals, scored } from './streams.ts'
 import { emptyTotal, type Group, type Options, totalsOf } from './totals.ts'
 
-export interface ScoreOptions extends RunOptions {
+export interface ScoreOptions extends RunOptions, RedisOptions {
   json?: true
 }
 
@@ -17,23 +18,29 @@ export async function score(paths: readonly string[], options: ScoreOptions, io:
 }
 
 /** Totals as the text for standard output. */
-export function told(found: readonly Group[], options: ScoreOptions): string {
-  const total = sum(found, options)
-  const byGroups = options.by === undefined ? undefined : found
+export function told({ total, groups }: Totals, options: ScoreOptions): string {
+  const byGroups = options.by === undefined ? undefined : groups
   return options.json ? toJSON(total, byGroups) : toTable(total, byGroups, options.by)
 }
 
 /** The totals over all files as one line that `merge`, and `LossAccumulator.fromJSON`, take up again. */
 export async function partial(paths: readonly string[], options: ScoreOptions, io: Io): Promise<string> {
-  return `${JSON.stringify(sum(await run(paths, options, io), options))}\n`
+  return `${JSON.stringify((await run(paths, options, io)).total)}\n`
 }
 
-export function sum(found: readonly Group[], options: Options): LossAccumulator {
-  return found.reduce((all, { total }) => all.merge(total), emptyTotal(options))
+async function run(paths: readonly string[], options: ScoreOptions, io: Io): Promise<Totals> {
+  assertDistributed(options)
+  if (options.redis !== undefined) return distributed(paths, options, io.signal, io.streams.stderr)
+  return totalled(await found(paths, options, io), options)
+}
+
+/** Groups with the total of all. */
+export function totalled(groups: readonly Group[], options: Options): Totals {
+  return { total: groups.reduce((all, { total }) => all.merge(total), emptyTotal(options)), groups }
 }
 
 /** The totals by the values of `by`, in their order; without `by` a group from each side that has rows. */
-function run(paths: readonly string[], options: ScoreOptions, io: Io): Promise<Group[]> {
+function found(paths: readonly string[], options: ScoreOptions, io: Io): Promise<Group[]> {
   const { keep, output } = options
   if (keep !== undefined && output === undefined) throw new UsageError('--keep takes an --output to write to')
   const format = output === undefined ? undefined : formatOf(output, options)

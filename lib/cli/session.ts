@@ -5,7 +5,7 @@ import { peer, UsageError } from './failures.ts'
 export interface Progress {
   /** of 1, where it is known */
   share?: number
-  rows: number
+  count: number
 }
 
 /** What a chunk of DuckDB's holds. */
@@ -39,6 +39,12 @@ export class Session {
     return new Session(connection)
   }
 
+  /** From now on reads files of these folders only, loads no extension, and no setting changes. */
+  async lock(folders: readonly string[]): Promise<void> {
+    await this.#connection.run(`SET allowed_directories = [${folders.map(quoted)}];
+      SET enable_external_access = false; SET lock_configuration = true`)
+  }
+
   interrupt(): void {
     this.#isInterrupted = true
     this.#connection.interrupt()
@@ -51,7 +57,7 @@ export class Session {
   /** Of the query that runs; undefined while DuckDB does not know. */
   get progress(): Progress | undefined {
     const { percentage, rows_processed } = this.#connection.progress
-    return percentage < 0 ? undefined : { share: percentage / 100, rows: Number(rows_processed) }
+    return percentage < 0 ? undefined : { share: percentage / 100, count: Number(rows_processed) }
   }
 
   async run(sql: string): Promise<void> {

@@ -38,7 +38,7 @@ export async function* scored(reading: Reading, totals: StreamTotals): AsyncGene
       for await (const piece of piecesOf(rows, scratch)) {
         totals.add(piece, faults)
         if (faults.isNone) yield { ...piece, table: first.table }
-        progress.rows += piece.input.length
+        progress.count += piece.input.length
         if (piece.share !== undefined) progress.share = (index + piece.share) / streams.length
         await turn()
       }
@@ -122,7 +122,7 @@ export class StreamTotals {
   get groups(): Group[] {
     return [...this.#groups.values()]
       .sort((a, b) => compareKeys(a.key, b.key))
-      .map(({ key, total }) => ({ by: key.json, name: key.name, total }))
+      .map(({ key, total }) => ({ by: key.json, key: key.value === null ? null : key.name, total }))
   }
 
   assertMargin(dtype: DType): void {

@@ -1,7 +1,7 @@
 import { LossAccumulator, type MarginOptions } from '../index.ts'
 import { codeOf, UsageError } from './failures.ts'
 import { describeFault, type FaultKind } from './faults.ts'
-import { oneByOne, type Scan, table } from './scans.ts'
+import { oneByOne, type Scan, table, within } from './scans.ts'
 import { quoted, type Session } from './session.ts'
 
 export interface Columns {
@@ -18,10 +18,16 @@ export type Options = Columns & Required<MarginOptions>
 
 /** The totals of the rows with one value of `by`. */
 export interface Group {
-  /** the value as JSON, and as text */
+  /** the value as JSON, and as text: null where it is NULL */
   readonly by: string
-  readonly name: string
+  readonly key: string | null
   readonly total: LossAccumulator
+}
+
+/** The types of what is scored; files whose types differ cannot be totalled as one. */
+export interface Types {
+  readonly input: string
+  readonly by: string
 }
 
 /** What the rows of all files have. */
@@ -29,6 +35,8 @@ export interface Found {
   readonly groups: Group[]
   /** with those that have nulls */
   readonly rows: number
+  /** none where there are no rows, of kinds of files that then have no types */
+  readonly types?: Types
 }
 
 const integers = ['TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'UTINYINT', 'USMALLINT', 'UINTEGER', 'UBIGINT']
@@ -49,8 +57,7 @@ export interface Typed {
   readonly scan: Scan
   readonly x: string
   readonly y: string
-  /** scored in float32 */
-  readonly isFloat: boolean
+  readonly types: Types
 }
 
 /** The totals of all files by the values of `by`, in their order; without `by` one group at most. */
@@ -96,20 +103,31 @@ async function find(session: Session, scans: readonly Scan[], options: Options):
       `--by ${options.by}: numbers in CSV are read as DOUBLE, which does not tell ${vague[0]} from its neighbours`,
     )
   }
-  const groups = answers.map(([by, name, , partial]) => ({
+  const textRows = answers.reduce((sum, [, , rows]) => sum + Number(rows), 0)
+  const [first] = typed
+  const rows = textRows + (await parquetRows(session, typed))
+  return { groups: groupsOf(answers, options), rows, ...(first && { types: first.types }) }
+}
+
+function groupsOf(answers: readonly unknown[][], options: Options): Group[] {
+  return answers.map(([by, key, , partial]) => ({
     by: jsonOf(by),
-    name: String(name ?? 'NULL'),
+    key: key === null ? null : String(key),
     total: read(partial, options),
   }))
-  const textRows = answers.reduce((sum, [, , rows]) => sum + Number(rows), 0)
-  return { groups, rows: textRows + (await parquetRows(session, typed)) }
+}
+
+/** The totals of a table of the session's of keys, as text, and partials, as `totalsOf` gives those of files. */
+export async function mergedTotals(session: Session, table: string, type: string, options: Options): Promise<Group[]> {
+  const parts = `SELECT CAST(key AS ${type}) AS key, 0 AS rows, partial FROM ${table}`
+  return groupsOf(await session.rows(merged(parts)), options)
 }
 
 /** Parquet says how many rows it has; to count them beside the losses would take a fifth of the time. */
 async function parquetRows(session: Session, typed: readonly Typed[]): Promise<number> {
   const counts = typed
     .filter(({ scan }) => scan.kind === 'Parquet')
-    .map(({ scan }) => `SELECT count(*) AS rows FROM ${table(scan)}`)
+    .map(({ scan }) => `SELECT count(*) AS rows FROM ${table(scan)} WHERE ${within(scan)}`)
   if (counts.length === 0) return 0
   const [sum] = await session.texts(`SELECT sum(rows) FROM (${counts.join(' UNION ALL ')})`)
   return Number(sum)
@@ -132,7 +150,7 @@ export function jsonOf(value: unknown): string {
 
 export async function typedOf(session: Session, scans: readonly Scan[], options: Options): Promise<Typed[]> {
   const typed: Typed[] = []
-  const first = new Map<string, { file: string; types: Readonly<Record<'input' | 'by', string>> }>()
+  const first = new Map<string, TypedFile>()
   for (const scan of scans) {
     const [file = ''] = scan.files
     const columns = await session.columns(`SELECT x, y, key FROM ${pairs(scan, options)}`)
@@ -142,18 +160,26 @@ export async function typedOf(session: Session, scans: readonly Scan[], options:
     if (x === 'FLOAT' && !Number.isFinite(Math.fround(options.margin))) {
       throw new UsageError(`--margin must be finite in float32, as --input is, got ${options.margin}`)
     }
-    const scored = { x: cast('input', options.input, 'x', x), y: cast('label', options.label, 'y', y) }
-    typed.push({ scan, ...scored, isFloat: x === 'FLOAT' })
     const types = { input: x, by }
+    typed.push({ scan, x: cast('input', options.input, 'x', x), y: cast('label', options.label, 'y', y), types })
     const other = first.get(scan.kind) ?? { file, types }
     first.set(scan.kind, other)
     for (const option of ['input', 'by'] as const) {
-      if (types[option] === other.types[option]) continue
-      const found = `is ${types[option]}, but ${other.types[option]} in ${other.file}`
-      throw new Error(`${file}: --${option} ${options[option]} ${found}`)
+      if (types[option] !== other.types[option]) throw mismatch(option, options, { file, types }, other)
     }
   }
   return typed
+}
+
+export interface TypedFile {
+  readonly file: string
+  readonly types: Types
+}
+
+/** What is wrong where two files have different types. */
+export function mismatch(option: 'input' | 'by', options: Options, one: TypedFile, other: TypedFile): Error {
+  const found = `is ${one.types[option]}, but ${other.types[option]} in ${other.file}`
+  return new Error(`${one.file}: --${option} ${options[option]} ${found}`)
 }
 
 /** Text of no rows, whose columns DuckDB calls VARCHAR. */
@@ -170,7 +196,7 @@ export function pairs(scan: Scan, { input, label, by = 'NULL', keep = [] }: Colu
   const expressions = [input, label, by, ...keep].map((text) => `(${text})`)
   const names = ['x', 'y', 'key', ...keep.map((_, index) => `kept${index}`)]
   return `(SELECT ${expressions.join(', ')} FROM ${table(scan)}
-    WHERE ${expressions.map((text) => `${text} IS NULL OR `).join('')} TRUE) AS pairs(${names.join(', ')})`
+    WHERE ${within(scan)} AND (${expressions.map((text) => `${text} IS NULL OR `).join('')} TRUE)) AS pairs(${names.join(', ')})`
 }
 
 function cast(option: 'input' | 'label', text: string, column: string, type: string): string {
@@ -189,9 +215,13 @@ function query(typed: readonly Typed[], options: Options): string {
       ${scan.kind === 'Parquet' ? 0 : 'count(*)'} AS rows,
       hinge_embedding_loss_partial(${x}, ${y}${settings(options)}) AS partial FROM ${pairs(scan, options)} ${grouping}`,
   )
+  return merged(partials.join(' UNION ALL '))
+}
+
+/** The same rows, one a key, of a query for rows of [key, number of rows of text, partial]. */
+function merged(parts: string): string {
   return `SELECT to_json(key), CAST(key AS VARCHAR), rows, partial FROM (
-    SELECT key, sum(rows) AS rows, hinge_embedding_loss_merge(partial) AS partial
-    FROM (${partials.join(' UNION ALL ')}) GROUP BY key
+    SELECT key, sum(rows) AS rows, hinge_embedding_loss_merge(partial) AS partial FROM (${parts}) GROUP BY key
   ) ORDER BY key`
 }
 

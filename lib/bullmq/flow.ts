@@ -1,0 +1,214 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { FlowProducer, Job, type JobsOptions, Queue } from 'bullmq'
+import type { Redis } from 'ioredis'
+import { runtimeInfo } from '../index.ts'
+import { parseShardResult, type ShardData, type ShardResult } from './payload.ts'
+import type { Plan } from './plan.ts'
+import { keep, keyOf, planKeys, queueKeys, queues, tidy, workerVersions } from './queues.ts'
+
+/** A shard fails for good after so many workers have failed at it, or died or frozen on it. */
+const attempts = 3
+export const maxStalls = 10
+
+const batch = 1000
+
+/** How far a plan is. */
+export interface FlowProgress {
+  readonly shards: number
+  readonly done: number
+  readonly failed: number
+}
+
+export interface WaitOptions {
+  /** seconds without a worker before it is given up. Default 60 */
+  readonly timeout?: number
+  readonly signal?: AbortSignal
+  readonly onProgress?: (progress: FlowProgress) => void
+}
+
+interface FlowNames {
+  readonly shards: string
+  readonly plans: string
+}
+
+/**
+ * The shards of a plan, from the one up to but not with the other, as children of a job that stands for all of it: for a
+ * `FlowProducer` of one's own. A shard that fails does not keep the others from being done.
+ *
+ * @example
+ * await new FlowProducer({ connection }).add(flowOf(plan, { queues: { shards: 'scoring', plans: 'totals' } }))
+ */
+export function flowOf(
+  plan: Plan,
+  {
+    from = 0,
+    to = plan.shards.length,
+    queues: names = queues,
+  }: { from?: number; to?: number; queues?: FlowNames } = {},
+) {
+  const { id, options, retention } = plan
+  const age = { age: retention }
+  const kept: JobsOptions = { removeOnComplete: age, removeOnFail: age }
+  const { version } = runtimeInfo()
+  const children = plan.shards.slice(from, to).map((shard, i) => {
+    const data: ShardData = { version, index: from + i, options, shard, retention }
+    const jobId = shardId(id, data.index)
+    const backoff = { type: 'exponential', delay: 1000 }
+    const opts = { ...kept, jobId, attempts, backoff, ignoreDependencyOnFailure: true, stackTraceLimit: 1 }
+    return { name: 'shard', queueName: names.shards, data, opts }
+  })
+  const data = { version, options, shards: plan.shards.length, retention }
+  return { name: 'plan', queueName: names.plans, data, opts: { ...kept, jobId: id }, children }
+}
+
+function shardId(planId: string, index: number): string {
+  return `${planId}-${index}`
+}
+
+/**
+ * Adds what Redis has not of a plan, and tries again what has failed. What is done stays done, what is under way goes on.
+ *
+ * @example
+ * await addFlow(redis, plan)
+ * const { total } = await foldResults(plan, await resultsOf(redis, plan))
+ */
+export async function addFlow(redis: Redis, plan: Plan): Promise<void> {
+  const flows = new FlowProducer({ connection: redis })
+  const [shards, plans] = queuesOf(redis)
+  try {
+    await tidy(redis, plan.retention)
+    const { known } = await countsOf(plans, plan)
+    for (let from = 0; known < plan.shards.length && from < plan.shards.length; from += batch) {
+      await flows.add(flowOf(plan, { from, to: from + batch }))
+      await keepPlan(redis, plan, from, from + batch)
+    }
+    for (const job of await shards.getFailed(0, -1)) {
+      if (job.id?.startsWith(`${plan.id}-`)) await job.retry('failed', { resetAttemptsMade: true }).catch(ifGone)
+    }
+    await keepPlan(redis, plan)
+  } finally {
+    await Promise.all([flows.close(), shards.close(), plans.close()])
+  }
+}
+
+/** Another client has tried it again, or its time was up. */
+function ifGone(error: unknown): void {
+  if (!/not in the failed state|Missing key/.test(String(error))) throw error
+}
+
+function queuesOf(redis: Redis): [shards: Queue, plans: Queue] {
+  const options = { connection: redis, streams: { events: { maxLen: 100 } } }
+  return [new Queue(queues.shards, options), new Queue(queues.plans, options)]
+}
+
+async function countsOf(plans: Queue, plan: Plan): Promise<FlowProgress & { known: number }> {
+  const job = await Job.fromId(plans, plan.id)
+  const { processed = 0, ignored = 0, unprocessed = 0 } = (await job?.getDependenciesCount()) ?? {}
+  return { shards: plan.shards.length, done: processed, failed: ignored, known: processed + ignored + unprocessed }
+}
+
+async function keepPlan(redis: Redis, { id, shards, retention }: Plan, from = 0, to = shards.length): Promise<void> {
+  const jobs = shards.slice(from, to).map((_, i) => keyOf(queues.shards, shardId(id, from + i)))
+  await keep(redis, [...queueKeys, ...planKeys(id), ...jobs], retention)
+}
+
+/**
+ * Waits for all shards of a plan that was added; what they return, in any order.
+ *
+ * @throws {Error} the first shard that failed for good, once all others are done; no worker came within the timeout
+ */
+export async function resultsOf(
+  redis: Redis,
+  plan: Plan,
+  options: WaitOptions = {},
+): Promise<AsyncIterable<ShardResult>> {
+  const [shards, plans] = queuesOf(redis)
+  try {
+    await untilDone(redis, plan, [shards, plans], options)
+    const job = await Job.fromId(plans, plan.id)
+    const failures = Object.entries((await job?.getIgnoredChildrenFailures()) ?? {})
+    if (failures.length > 0) throw failureOf(plan, failures)
+    return results(redis, plan)
+  } finally {
+    await Promise.all([shards.close(), plans.close()])
+  }
+}
+
+async function untilDone(
+  redis: Redis,
+  plan: Plan,
+  [shards, plans]: [Queue, Queue],
+  options: WaitOptions,
+): Promise<void> {
+  const { timeout = 60, signal, onProgress } = options
+  let [lastSign, lastKept, before] = [performance.now(), performance.now(), -1]
+  for (let pause = 10; ; pause = Math.min(250, pause * 1.5)) {
+    signal?.throwIfAborted()
+    const { known, ...progress } = await answered(countsOf(plans, plan), timeout)
+    onProgress?.(progress)
+    const finished = progress.done + progress.failed
+    if (known < plan.shards.length) throw new Error(`${plan.id}: the job is gone from Redis`)
+    if (finished === plan.shards.length) return
+    const now = performance.now()
+    if (now - lastKept > (1000 * plan.retention) / 3) {
+      await answered(keepPlan(redis, plan), timeout)
+      lastKept = now
+    }
+    if (finished !== before) [before, lastSign] = [finished, now]
+    else if (now - lastSign > 1000 && (await answered(isServed(shards), timeout))) lastSign = now
+    if (now - lastSign > 1000 * timeout) throw await noWorkers(redis, timeout)
+    await sleep(pause, undefined, signal && { signal })
+  }
+}
+
+async function isServed(shards: Queue): Promise<boolean> {
+  return (await shards.getWorkersCount()) > 0 || (await shards.getActiveCount()) > 0
+}
+
+async function noWorkers(redis: Redis, timeout: number): Promise<Error> {
+  const { version } = runtimeInfo()
+  const others = (await workerVersions(redis)).filter((other) => other !== version)
+  const found = others.length > 0 ? `; there are workers of version ${others.join(', ')}` : ''
+  return new Error(
+    `no worker of version ${version} is connected to the queue ${queues.shards} for ${timeout} s${found}`,
+  )
+}
+
+/** Redis may be away for a while. */
+async function answered<T>(answer: Promise<T>, timeout: number): Promise<T> {
+  const waiting = new AbortController()
+  const silence = sleep(1000 * timeout, undefined, { signal: waiting.signal }).then(() => {
+    throw new Error(`Redis does not answer for ${timeout} s`)
+  })
+  silence.catch(() => {})
+  try {
+    return await Promise.race([answer, silence])
+  } finally {
+    waiting.abort()
+  }
+}
+
+function failureOf(plan: Plan, failures: readonly [key: string, reason: string][]): Error {
+  const byIndex = failures.map(([key, reason]) => [Number(key.slice(key.lastIndexOf('-') + 1)), reason] as const)
+  const [index, reason] = byIndex.reduce((first, each) => (each[0] < first[0] ? each : first))
+  const isStalled = reason === 'job stalled more than allowable limit'
+  const file = plan.shards[index]?.file
+  return new Error(
+    isStalled ? `${file}: more than ${maxStalls} workers have died or frozen while they scored it` : reason,
+  )
+}
+
+/** A scan of Redis may give a shard twice. */
+async function* results(redis: Redis, plan: Plan): AsyncGenerator<ShardResult> {
+  const seen = new Set<string>()
+  const processed = keyOf(queues.plans, `${plan.id}:processed`)
+  for (let cursor = '0', isLast = false; !isLast; isLast = cursor === '0') {
+    const [next, fields] = await redis.hscan(processed, cursor, 'COUNT', 100)
+    cursor = next
+    for (let i = 0; i < fields.length; i += 2) {
+      const [key, result] = fields.slice(i, i + 2) as [string, string]
+      if (!seen.has(key)) yield parseShardResult(JSON.parse(result))
+      seen.add(key)
+    }
+  }
+}

@@ -1,0 +1,7 @@
+export { addFlow, type FlowProgress, flowOf, resultsOf, type WaitOptions } from './flow.ts'
+export { foldResults, type Totals } from './fold.ts'
+export type { Shard, ShardData, ShardResult } from './payload.ts'
+export { parseShardData, parseShardResult } from './payload.ts'
+export { type Plan, type PlanOptions, planOf } from './plan.ts'
+export { type ProcessorOptions, type ShardProcessor, shardProcessor } from './processor.ts'
+export { type ServeOptions, type Service, serve } from './serve.ts'

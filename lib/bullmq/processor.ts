@@ -1,0 +1,146 @@
+import { realpath, stat } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { resolve, sep } from 'node:path'
+import { type Job, UnrecoverableError } from 'bullmq'
+import { codeOf } from '../cli/failures.ts'
+import { type Scan, scansOf, table } from '../cli/scans.ts'
+import { Session } from '../cli/session.ts'
+import { type Found, totalsOf } from '../cli/totals.ts'
+import { getNumThreads } from '../index.ts'
+import { assertHarmless } from './expressions.ts'
+import { limits, parseShardData, plainType, type Shard, type ShardData, type ShardResult } from './payload.ts'
+
+export interface ProcessorOptions {
+  /** of DuckDB's for each shard. Default: all that the process may use */
+  readonly threads?: number
+  /** folders outside of which no file is read. Default: none, all files may be */
+  readonly roots?: readonly string[]
+}
+
+export interface ShardProcessor {
+  /** Scores the shard of a job: what a `Worker` of BullMQ calls. */
+  readonly process: (job: Pick<Job, 'data'>) => Promise<ShardResult>
+  /** Frees what is kept between shards. */
+  close(): void
+}
+
+/**
+ * Scores shards, as many at once as the worker hands over, each inside a DuckDB that can read no file but those of the roots.
+ *
+ * @example
+ * const { process } = await shardProcessor({ roots: ['/data'] })
+ * new Worker(queueName, process, { connection })
+ */
+export async function shardProcessor({
+  threads = getNumThreads(),
+  roots = ['/'],
+}: ProcessorOptions = {}): Promise<ShardProcessor> {
+  const never = new AbortController().signal
+  const given = roots.map((root) => resolve(root))
+  const folders = [...new Set([...given, ...(await Promise.all(given.map((root) => realpath(root))))])]
+  const idle: Session[] = []
+  /** of the last shard: those of a plan are the same */
+  let harmless = ''
+
+  async function open(): Promise<Session> {
+    const session = await Session.open(threads)
+    await session.lock(folders.map(withSeparator))
+    return session
+  }
+
+  return {
+    async process({ data }) {
+      const job = parseShardData(data)
+      await assertSame(job.shard, folders)
+      const session = idle.pop() ?? (await open())
+      try {
+        const options = JSON.stringify(job.options)
+        if (options !== harmless) await assertHarmless(session, job.options)
+        harmless = options
+        const result = await score(session, job, never)
+        await assertSame(job.shard, folders)
+        idle.push(session)
+        return result
+      } catch (error) {
+        session.close()
+        await assertSame(job.shard, folders)
+        throw isPassing(error) ? error : final(error)
+      }
+    },
+    close() {
+      for (const session of idle.splice(0)) session.close()
+    },
+  }
+}
+
+async function score(
+  session: Session,
+  { index, options, shard }: ShardData,
+  signal: AbortSignal,
+): Promise<ShardResult> {
+  const { file, kind, compression, rows, partitions } = shard
+  const [found] = await scansOf(session, [{ file, kind, compression }], signal)
+  if (found === undefined) return { index, types: null, groups: [] }
+  const scan = { ...found, isPartitioned: partitions !== undefined, ...(partitions && { partitions }) }
+  const { types, groups } = await totalsOf(session, [rows === undefined ? scan : { ...scan, rows }], options, signal)
+  if (types === undefined) return { index, types: null, groups: [] }
+  assertTransferable(shard, options.by, types.by, groups)
+  const columns = kind === 'NDJSON' ? await columnsOf(session, scan) : ''
+  return { index, types: { ...types, columns }, groups: groups.map(({ key, total }) => [key, total.toJSON()]) }
+}
+
+/** Files of NDJSON are one table on one machine, whose columns have types that suit all of them. */
+async function columnsOf(session: Session, scan: Scan): Promise<string> {
+  const columns = await session.rows(`SELECT column_name, column_type FROM (DESCRIBE FROM ${table(scan)})`)
+  return columns.map((column) => column.join(' ')).join(', ')
+}
+
+function assertTransferable({ file }: Shard, by: string | undefined, type: string, groups: Found['groups']): void {
+  if (!plainType.test(type)) {
+    throw new Error(`${file}: --by ${by} is ${type}, which does not go through Redis; CAST(${by} AS VARCHAR) does`)
+  }
+  if (groups.length > limits.groups) {
+    const found = `${groups.length} values, workers take at most ${limits.groups} a shard`
+    throw new Error(`${file}: --by ${by} has ${found}`)
+  }
+}
+
+/** What the client has seen is here, too, where the roots allow it, and did not change. */
+async function assertSame({ file, size, modified }: Shard, folders: readonly string[]): Promise<void> {
+  const isInside = (path: string) => folders.some((folder) => path.startsWith(withSeparator(folder)))
+  if (!isInside(file)) throw new UnrecoverableError(`${file}: outside of the worker's roots on ${hostname()}`)
+  const there = await stat(file, { bigint: true }).catch((cause) => {
+    const reason = codeOf(cause) === 'ENOENT' ? 'no such file' : `cannot be read, ${codeOf(cause)},`
+    throw new Error(`${file}: ${reason} on the worker's host ${hostname()}`, { cause })
+  })
+  if (!isInside(await realpath(file))) {
+    throw new UnrecoverableError(`${file}: leads out of the worker's roots on ${hostname()}`)
+  }
+  if (!there.isFile()) throw new UnrecoverableError(`${file}: not a file on the worker's host ${hostname()}`)
+  if (Number(there.size) === size && String(there.mtimeNs) === modified) return
+  const other = `${there.size} bytes of ${timeOf(there.mtimeNs)}, not ${size} bytes of ${timeOf(modified)}`
+  throw new Error(`${file}: another file than the client has seen on the worker's host ${hostname()}: ${other}`)
+}
+
+function timeOf(nanoseconds: bigint | string): string {
+  const [seconds, fraction] = [BigInt(nanoseconds) / 1_000_000_000n, String(nanoseconds).slice(-9)]
+  return new Date(1000 * Number(seconds)).toISOString().replace('000Z', `${fraction}Z`)
+}
+
+function withSeparator(folder: string): string {
+  return folder.endsWith(sep) ? folder : folder + sep
+}
+
+/** Another worker, or this one later, may fare better: it had no memory, no disk, or did not see the file. */
+function isPassing(error: unknown): boolean {
+  return isStarved(error) || /IO Error|E[A-Z]+: | on the worker's host /.test(String(error))
+}
+
+/** There was no memory for a shard, or for DuckDB itself. */
+export function isStarved(error: unknown): boolean {
+  return /Out of Memory Error|Allocation failure|bad_alloc|failed to map segment|ENOMEM/i.test(String(error))
+}
+
+function final(cause: unknown): Error {
+  return new UnrecoverableError(cause instanceof Error ? cause.message : String(cause))
+}

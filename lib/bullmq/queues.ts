@@ -1,0 +1,84 @@
+import type { Redis } from 'ioredis'
+import { runtimeInfo } from '../index.ts'
+
+const family = 'hinge-embedding-loss-'
+const prefix = 'bull'
+
+/** Shards wait in the one for workers, plans in the other for their shards. Other versions have others: they do not mix. */
+export const queues = {
+  shards: `${family}${runtimeInfo().version}`,
+  plans: `${family}${runtimeInfo().version}-plans`,
+} as const
+
+export const keyOf = (queue: string, name: string) => `${prefix}:${queue}:${name}`
+
+/** What BullMQ keeps for a queue as a whole. */
+const ofQueue = [
+  'wait',
+  'paused',
+  'active',
+  'delayed',
+  'prioritized',
+  'pc',
+  'completed',
+  'failed',
+  'waiting-children',
+  'stalled',
+  'marker',
+  'meta',
+  'id',
+  'events',
+]
+/** What it keeps for a plan: its job, and which shards have which result. */
+const ofPlan = ['', ':dependencies', ':processed', ':failed', ':unsuccessful']
+
+export const queueKeys = Object.values(queues).flatMap((queue) => ofQueue.map((name) => keyOf(queue, name)))
+export const planKeys = (id: string) => ofPlan.map((name) => keyOf(queues.plans, id + name))
+
+/** Keys stay in Redis for so many seconds from now at least, and not for ever. */
+export async function keep(redis: Redis, keys: readonly string[], seconds: number): Promise<void> {
+  for (let from = 0; from < keys.length; from += 1000) {
+    const pipeline = redis.pipeline()
+    for (const key of keys.slice(from, from + 1000)) pipeline.expire(key, seconds, 'NX').expire(key, seconds, 'GT')
+    await pipeline.exec()
+  }
+}
+
+/**
+ * Nor does what a process has left that died before it could say how long to keep it; and jobs that are gone are listed
+ * no longer.
+ */
+export async function tidy(redis: Redis, seconds: number): Promise<void> {
+  for await (const keys of redis.scanStream({ match: `${prefix}:${family}*`, count: 1000 })) {
+    const pipeline = redis.pipeline()
+    for (const key of keys as string[]) pipeline.expire(key, seconds, 'NX')
+    await pipeline.exec()
+  }
+  for (const [queue, name] of [
+    [queues.plans, 'wait'],
+    [queues.shards, 'wait'],
+    [queues.plans, 'waiting-children'],
+    [queues.shards, 'completed'],
+    [queues.shards, 'failed'],
+  ] as const) {
+    const [key, isList] = [keyOf(queue, name), name === 'wait']
+    const ids: unknown[] = await (isList ? redis.lrange(key, 0, -1) : redis.zrange(key, '0', '-1'))
+    const exist = redis.pipeline()
+    for (const id of ids) exist.exists(keyOf(queue, String(id)))
+    const found = (await exist.exec()) ?? []
+    const remove = redis.pipeline()
+    for (const [i, id] of ids.entries()) {
+      if (found[i]?.[1] === 0) isList ? remove.lrem(key, 0, String(id)) : remove.zrem(key, String(id))
+    }
+    await remove.exec()
+  }
+}
+
+/** The versions of this package of which workers are connected. */
+export async function workerVersions(redis: Redis): Promise<string[]> {
+  const list = String(await redis.client('LIST'))
+  const names = [...list.matchAll(/\bname=bull:([A-Za-z0-9+/=]+)(?::w:\S*)? /g)]
+  const found = names.map(([, name = '']) => Buffer.from(name, 'base64').toString())
+  const versions = found.filter((queue) => queue.startsWith(family)).map((queue) => queue.slice(family.length))
+  return [...new Set(versions)]
+}

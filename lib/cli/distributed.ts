@@ -1,0 +1,52 @@
+import type { Totals } from '../bullmq/index.ts'
+import { peer, UsageError } from './failures.ts'
+import type { RunOptions } from './opened.ts'
+import { showProgress, type Terminal } from './progress.ts'
+import { connect } from './redis.ts'
+
+export interface RedisOptions {
+  redis?: string
+  shardRows?: number
+  timeout?: number
+  retention?: number
+}
+
+/** The totals over all files, of shards that workers score. */
+export async function distributed(
+  paths: readonly string[],
+  { redis: url = '', timeout = 60, ...options }: RunOptions & RedisOptions,
+  signal: AbortSignal,
+  stderr: Terminal,
+): Promise<Totals> {
+  const { addFlow, foldResults, planOf, resultsOf } = await peer(import('../bullmq/index.ts'), '--redis')
+  if (paths.length === 0) throw new UsageError('--redis takes a FILE')
+  if (!(timeout > 0)) throw new UsageError(`--timeout must be a number of seconds, got ${timeout}`)
+  const plan = await planOf(paths, options)
+  const redis = await connect(url, (message) => stderr.write(`hinge-embedding-loss: ${message}\n`))
+  let progress = { share: 0, count: 0 }
+  const endProgress = showProgress(stderr, options.progress, 'shards', () => progress)
+  try {
+    signal.throwIfAborted()
+    await addFlow(redis, plan)
+    const onProgress = ({ done, failed, shards }: { done: number; failed: number; shards: number }) => {
+      progress = { share: (done + failed) / shards, count: done + failed }
+    }
+    return await foldResults(plan, await resultsOf(redis, plan, { timeout, signal, onProgress }))
+  } finally {
+    endProgress()
+    redis.disconnect()
+  }
+}
+
+/** What goes with --redis alone, and what not. */
+export function assertDistributed({ redis, ...options }: RunOptions & RedisOptions): void {
+  if (redis !== undefined && options.output !== undefined) throw new UsageError('--output does not go with --redis')
+  const needless = Object.entries({
+    'shard-rows': options.shardRows,
+    timeout: options.timeout,
+    retention: options.retention,
+  })
+  for (const [name, value] of needless) {
+    if (redis === undefined && value !== undefined) throw new UsageError(`--${name} goes with --redis`)
+  }
+}

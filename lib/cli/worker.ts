@@ -1,0 +1,38 @@
+import { once } from 'node:events'
+import type { Writable } from 'node:stream'
+import { getNumThreads, runtimeInfo, setNumThreads } from '../index.ts'
+import { peer, UsageError } from './failures.ts'
+import { connect } from './redis.ts'
+
+export interface WorkerOptions {
+  redis: string
+  concurrency: number
+  threads?: number
+  root?: string[]
+  lease: number
+}
+
+/** Serves shards until the signal, and then finishes those under way. */
+export async function work(options: WorkerOptions, signal: AbortSignal, stderr: Writable): Promise<void> {
+  const { concurrency, lease, root: roots } = options
+  for (const [name, value] of Object.entries({ concurrency, lease })) {
+    if (!Number.isSafeInteger(value) || value < 1)
+      throw new UsageError(`--${name} must be an integer from 1, got ${value}`)
+  }
+  if (options.threads !== undefined) setNumThreads(options.threads)
+  const threads = options.threads ?? Math.max(1, Math.floor(getNumThreads() / concurrency))
+  const { serve } = await peer(import('../bullmq/index.ts'), '--redis')
+  const tell = (message: string) => stderr.write(`hinge-embedding-loss: ${message}\n`)
+  const redis = await connect(options.redis, tell)
+  try {
+    const { worker, close } = await serve(redis, { concurrency, lease, threads, ...(roots && { roots }) })
+    worker.on('failed', (job, error) => tell(`shard ${job?.id}: ${error.message}`))
+    worker.on('error', () => {})
+    await worker.waitUntilReady()
+    tell(`version ${runtimeInfo().version} serves ${worker.name}`)
+    if (!signal.aborted) await once(signal, 'abort')
+    await close()
+  } finally {
+    redis.disconnect()
+  }
+}

@@ -1,0 +1,252 @@
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { hostname, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { DuckDBInstance } from '@duckdb/node-api'
+import { expect } from 'chai'
+import { makeApplication } from '../application.ts'
+import { hasRedis, type Outcome, Program, RedisServer } from '../redis.ts'
+
+const shards = 12
+const rows = 30_000
+
+/** How often each fault is tried, at random moments. */
+const tries = {
+  killed: 5,
+  frozen: 4,
+  exhausted: 3,
+  restarted: 4,
+  client: 5,
+  drained: 4,
+  poison: 2,
+  unseen: 2,
+  alone: 2,
+}
+
+describe('scoring on many machines', function () {
+  this.timeout(180_000)
+
+  let folder: string
+  let application: string
+  let program: string
+  let server: RedisServer
+  const running = new Set<Program>()
+  /** of each trial another one, so that none finds what another has done */
+  let margin = 1
+
+  before('start Redis, write files', async () => {
+    if (!hasRedis) throw new Error('redis-server is not installed')
+    folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-faults-'))
+    application = await makeApplication()
+    program = join(application, 'node_modules/hinge-embedding-loss/dist/cli/main.js')
+    server = await RedisServer.start('--appendonly', 'yes', '--appendfsync', 'always')
+    const connection = await (await DuckDBInstance.create(':memory:')).connect()
+    mkdirSync(join(folder, 'pairs'))
+    for (let i = 0; i < shards; i++) {
+      await connection.run(`COPY (SELECT (hash(i + ${i}) % 16777216 / 8388608)::FLOAT AS d, i % 3 AS g,
+        CASE WHEN hash(i) % 2 = 0 THEN 1 ELSE -1 END AS y FROM range(${rows}) AS r(i)) TO '${folder}/pairs/${i}.parquet'`)
+    }
+    await connection.run(`COPY (SELECT 0.5 AS d, 0 AS g, CASE WHEN i = 21000 THEN 7 ELSE 1 END AS y FROM range(${rows}) AS r(i))
+      TO '${folder}/poison.parquet'`)
+    connection.closeSync()
+  })
+
+  afterEach(async () => {
+    for (const each of running) await each.end('SIGKILL')
+    running.clear()
+  })
+
+  after(async () => {
+    await server.stop()
+    for (const each of [folder, application]) rmSync(each, { recursive: true })
+  })
+
+  function start(args: readonly string[], options: { env?: NodeJS.ProcessEnv; memory?: number } = {}): Program {
+    const started = new Program(program, args, options)
+    running.add(started)
+    return started
+  }
+
+  async function startWorkers(count: number, options: { memory?: number } = {}): Promise<Program[]> {
+    const args = ['worker', '--redis', server.url, '--threads', '1', '--lease', '1', '--root', folder]
+    const started = Array.from({ length: count }, () => start(args, options))
+    await Promise.all(started.map((each) => each.says(/serves/)))
+    return started
+  }
+
+  /** Takes some 200 ms a shard. */
+  function scoreArgs(files: string[], ...more: string[]): string[] {
+    margin += 1 / 64
+    const input = `(d + 0 * list_sum(list_transform(range(0, 40), lambda z: z * d)))::FLOAT`
+    const paths = files.map((each) => join(folder, each))
+    return [
+      'score',
+      ...paths,
+      '--input',
+      input,
+      '--label',
+      'y',
+      '--by',
+      'g',
+      '--json',
+      '--margin',
+      `${margin}`,
+      ...more,
+    ]
+  }
+
+  const many = (...more: string[]) => ['--redis', server.url, '--timeout', '30', ...more]
+
+  /** What one machine says, and the client, around which `fault` happens. */
+  async function trial(fault: (client: Program) => Promise<unknown>): Promise<void> {
+    const args = scoreArgs(['pairs'])
+    const client = start([...args, ...many()])
+    await fault(client)
+    await same(args, await client.outcome)
+  }
+
+  async function same(args: readonly string[], outcome: Outcome): Promise<void> {
+    const one = await start(args).outcome
+    expect(one.code, one.stderr).to.equal(0)
+    expect({ code: outcome.code, stdout: outcome.stdout }, outcome.stderr).to.deep.equal({
+      code: 0,
+      stdout: one.stdout,
+    })
+  }
+
+  const someTime = () => sleep(400 + Math.random() * 1500)
+
+  async function times(count: number, run: (i: number) => Promise<void>): Promise<void> {
+    for (let i = 0; i < count; i++) await run(i)
+  }
+
+  it(`prints the same bits when a worker is killed, ${tries.killed} times`, async () => {
+    await startWorkers(1)
+    await times(tries.killed, async () => {
+      const [victim] = await startWorkers(1)
+      await trial(async () => {
+        await someTime()
+        await victim?.end('SIGKILL')
+      })
+    })
+  })
+
+  it(`when one is frozen, and wakes up later, ${tries.frozen} times`, async () => {
+    const [, victim] = await startWorkers(2)
+    await times(tries.frozen, async (i) => {
+      await trial(async () => {
+        await someTime()
+        victim?.signal('SIGSTOP')
+        if (i % 2 === 0) await sleep(2500)
+        if (i % 2 === 0) victim?.signal('SIGCONT')
+      })
+      victim?.signal('SIGCONT')
+    })
+    expect(victim?.process.exitCode).to.equal(null)
+    expect((await victim?.end('SIGTERM'))?.code).to.equal(0)
+  })
+
+  it(`when one has no memory left, ${tries.exhausted} times`, async () => {
+    await times(tries.exhausted, async (i) => {
+      const starved = start(['worker', '--redis', server.url, '--threads', '1', '--lease', '1'], {
+        memory: 1_150_000 + 40_000 * i,
+      })
+      const isHungry = () => starved.isOver || /Out of Memory|Allocation failure|map segment/.test(starved.stderr)
+      await trial(async (client) => {
+        while (!isHungry() && !client.isOver) await sleep(10)
+        await startWorkers(1)
+      })
+      expect(isHungry(), starved.stderr).to.equal(true)
+      await starved.end('SIGKILL')
+    })
+  })
+
+  it(`when Redis ends, or is killed, and starts again, ${tries.restarted} times`, async () => {
+    await startWorkers(2)
+    await times(tries.restarted, async (i) => {
+      await trial(async () => {
+        const redis = server.connect()
+        while ((await redis.keys('bull:*-plans:*:dependencies')).length === 0) await sleep(10)
+        redis.disconnect()
+        await someTime()
+        await server.kill(i % 2 === 0 ? 'SIGKILL' : 'SIGTERM')
+        await sleep(500 * i)
+        await server.start()
+      })
+    })
+  })
+
+  it(`when the client is killed and started again, ${tries.client} times`, async () => {
+    await startWorkers(2)
+    await times(tries.client, async () => {
+      const args = scoreArgs(['pairs'])
+      const client = start([...args, ...many()])
+      await sleep(Math.random() * 2500)
+      await client.end('SIGKILL')
+      await same(args, await start([...args, ...many()]).outcome)
+    })
+  })
+
+  it(`when workers are drained, which finish what they have, ${tries.drained} times`, async () => {
+    await startWorkers(1)
+    await times(tries.drained, async () => {
+      const [leaving] = await startWorkers(1)
+      await trial(async () => {
+        await someTime()
+        const drained = await leaving?.end('SIGTERM')
+        expect(drained?.code, drained?.stderr).to.equal(0)
+        expect(drained?.stderr).to.match(/^.* serves .*\n$/)
+      })
+    })
+  })
+
+  it(`names file, row and reason of a poison file, once all others are done, ${tries.poison} times`, async () => {
+    await startWorkers(2)
+    await times(tries.poison, async () => {
+      const args = scoreArgs(['poison.parquet', 'pairs'])
+      const [one, other] = await Promise.all([start(args).outcome, start([...args, ...many()]).outcome])
+      expect(other).to.deep.equal(one)
+      expect(one.stderr).to.match(/poison\.parquet, row 21,001: label is 7, neither 1 nor -1 \(1 such row/)
+      const redis = server.connect()
+      for (const key of await redis.keys('bull:*-plans:*:failed')) {
+        if (!/poison/.test(String(await redis.hvals(key)))) continue
+        expect(await redis.hlen(key.replace(/failed$/, 'processed'))).to.equal(shards)
+      }
+      redis.disconnect()
+    })
+  })
+
+  it(`names path and host where a worker does not see the file, ${tries.unseen} times`, async () => {
+    await startWorkers(1)
+    await times(tries.unseen, async (i) => {
+      const [there, away] = [join(folder, `unseen-${i}.csv`), join(folder, 'away')]
+      writeFileSync(there, 'd,y,g\n1,1,1\n')
+      const paused = [...running]
+      for (const each of paused) each.signal('SIGSTOP')
+      const client = start([...scoreArgs([`unseen-${i}.csv`]), ...many()])
+      await sleep(1500)
+      renameSync(there, away)
+      for (const each of paused) each.signal('SIGCONT')
+      const { code, stderr } = await client.outcome
+      expect(stderr).to.equal(`hinge-embedding-loss: ${there}: no such file on the worker's host ${hostname()}\n`)
+      expect(code).to.equal(1)
+    })
+  })
+
+  it(`says so when no worker comes, ${tries.alone} times`, () =>
+    times(tries.alone, async () => {
+      const { code, stderr } = await start([...scoreArgs(['pairs']), '--redis', server.url, '--timeout', '2']).outcome
+      expect(stderr).to.match(/no worker of version \S+ is connected to the queue \S+ for 2 s\n$/)
+      expect(code).to.equal(1)
+    }))
+
+  it('does 5,000 small shards', async () => {
+    const workers = await startWorkers(2)
+    expect(workers).to.have.lengthOf(2)
+    mkdirSync(join(folder, 'small'))
+    for (let i = 0; i < 5000; i++) writeFileSync(join(folder, `small/${i}.csv`), `w,y\n${i},1\n`)
+    const args = ['score', join(folder, 'small'), '--input', 'w', '--label', 'y', '--json', ...many()]
+    const { stdout, stderr } = await start(args).outcome
+    expect(JSON.parse(stdout || 'null'), stderr).to.include({ count: 5000, sum: (4999 * 5000) / 2 })
+  })
+})
