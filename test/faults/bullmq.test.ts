@@ -118,6 +118,13 @@ describe('scoring on many machines', function () {
     })
   }
 
+  /** The shards of a plan wait in Redis, those of others are done. */
+  async function untilAdded(): Promise<void> {
+    const redis = server.connect()
+    while ((await redis.keys('bull:*-plans:*:dependencies')).length === 0) await sleep(10)
+    redis.disconnect()
+  }
+
   const someTime = () => sleep(400 + Math.random() * 1500)
 
   async function times(count: number, run: (i: number) => Promise<void>): Promise<void> {
@@ -169,9 +176,7 @@ describe('scoring on many machines', function () {
     await startWorkers(2)
     await times(tries.restarted, async (i) => {
       await trial(async () => {
-        const redis = server.connect()
-        while ((await redis.keys('bull:*-plans:*:dependencies')).length === 0) await sleep(10)
-        redis.disconnect()
+        await untilAdded()
         await someTime()
         await server.kill(i % 2 === 0 ? 'SIGKILL' : 'SIGTERM')
         await sleep(500 * i)
@@ -228,7 +233,7 @@ describe('scoring on many machines', function () {
       const paused = [...running]
       for (const each of paused) each.signal('SIGSTOP')
       const client = start([...scoreArgs([`unseen-${i}.csv`]), ...many()])
-      await sleep(1500)
+      await untilAdded()
       renameSync(there, away)
       for (const each of paused) each.signal('SIGCONT')
       const { code, stderr } = await client.outcome
