@@ -386,7 +386,7 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
       expect(bare).to.deep.equal({
         code: 1,
         stdout: '',
-        stderr: 'hinge-embedding-loss: --redis needs two more packages: npm install bullmq ioredis\n',
+        stderr: 'hinge-embedding-loss: --redis needs more packages: npm install bullmq ioredis\n',
       })
     })
   })
