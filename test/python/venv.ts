@@ -10,7 +10,8 @@ export interface Environment {
 
 const environments = new Map<string, Environment>()
 
-after(() => {
+after(function () {
+  this.timeout(300_000)
   for (const { folder } of environments.values()) rmSync(folder, { recursive: true })
 })
 
