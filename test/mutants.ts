@@ -71,6 +71,7 @@ export const arrowBases: readonly { file: string; columns: Pick<Options, 'input'
   { file: 'unions/plain.arrows', columns: { input: 'gap', label: 'mark' } },
   { file: 'plain/pyarrow.arrows', columns: { input: 'gap', label: 'alike', by: 'text' } },
   { file: 'plain/polars-newest.arrows', columns: { input: 'gap', label: 'mark', by: 'text' } },
+  { file: 'plain/polars-zstd.arrows', columns: { input: 'gap', label: 'mark', by: 'text' } },
 ]
 
 /** Below fixtures/npy. */

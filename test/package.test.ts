@@ -289,6 +289,17 @@ describe('the package', () => {
     })
   }
 
+  for (const command of ['score', 'partial', 'merge', 'plot', 'duckdb-extension']) {
+    it(`has an example in the help of ${command}, which works`, async () => {
+      const bin = join(application, 'node_modules/.bin')
+      const shell = (code: string) =>
+        succeeds(run('sh', ['-e', '-c', code], application, { PATH: `${bin}:${process.env.PATH}` }))
+      const [, example = ''] = (await shell(`hinge-embedding-loss ${command} --help`)).split('\nExample:\n')
+      expect(example).to.include(`hinge-embedding-loss ${command}`)
+      await shell(example)
+    })
+  }
+
   it('has a README that links only to what there is', () => {
     const links = [...readText('README.md').matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, path = '']) => path)
     expect(links.filter((path) => !existsSync(join(root, path)))).to.deep.equal([])

@@ -29,7 +29,7 @@ const needs = {
   '--redis': ['bullmq', 'ioredis'],
   Arrow: ['apache-arrow'],
   'Arrow compressed with LZ4': ['lz4-napi'],
-  'Arrow compressed with ZSTD': ['fzstd'],
+  'Arrow compressed with ZSTD': ['zstddec'],
   'a picture': ['vega'],
   'a picture in PNG': ['vega', '@resvg/resvg-js', 'dejavu-fonts-ttf'],
 } as const

@@ -82,6 +82,8 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
       )
       .option('--threads <n>', 'threads to use (default: the processors there are)', number)
       .option('--no-progress', 'show no progress on a terminal')
+  const overWorkers = (command: string, summary: string) =>
+    overFiles(command, summary)
       .option('--redis <url>', 'have it scored by the workers that serve this Redis, see worker')
       .option(
         '--shard-rows <n>',
@@ -90,8 +92,10 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
       )
       .option('--timeout <seconds>', 'with --redis: how long to wait where there is no worker (default: 60)', number)
       .option('--retention <seconds>', 'with --redis: how long results stay in it (default: 86400)', number)
+  const example = (...lines: string[]) => ['', 'Example:', ...lines.map((line) => `  ${name} ${line}`)].join('\n')
+  const digits = 'examples/digit-pairs.parquet --input learned_distance --label label'
   const json = ['--json', 'print one line of JSON'] as const
-  overFiles('score', 'print the totals of files')
+  overWorkers('score', 'print the totals of files')
     .description(
       'Prints count, mean and sum of the loss over files, of both classes, and the negatives inside the margin.',
     )
@@ -103,12 +107,14 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
       (text, others: string[] = []) => [...others, text],
     )
     .option(...json)
+    .addHelpText('after', example(`score ${digits}`))
     .action(async (files: string[], options: ScoreOptions) => {
       const { score } = await import('./score.ts')
       await print(await score(files, options, io))
     })
-  overFiles('partial', 'print the totals of files as one line of JSON for merge')
+  overWorkers('partial', 'print the totals of files as one line of JSON for merge')
     .description('Prints a LossAccumulator: exact totals, which merge folds without losing a bit.')
+    .addHelpText('after', example(`partial ${digits} > monday.json`))
     .action(async (files: string[], options: ScoreOptions) => {
       const { partial } = await import('./score.ts')
       await print(await partial(files, options, io))
@@ -124,10 +130,7 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
         .default('readme'),
     )
     .option(...json)
-    .addHelpText(
-      'after',
-      `\nExample, in a clone:\n  ${name} plot examples/digit-pairs.parquet --input learned_distance --label label --output digits.svg`,
-    )
+    .addHelpText('after', example(`plot ${digits} --output digits.svg`))
     .action(async (files: string[], options: PlotOptions) => {
       const { plot } = await import('./plot.ts')
       await print(await plot(files, options, io))
@@ -138,6 +141,7 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
     .description('Prints what score would have printed over all the files that the partials are of, bit for bit.')
     .argument('<part...>', 'files of lines that partial has printed')
     .option(...json)
+    .addHelpText('after', example(`partial ${digits} > monday.json`, 'merge monday.json monday.json'))
     .action(async (parts: string[], options: { json?: true }) => {
       const { merge } = await import('./merge.ts')
       await print(await merge(parts, options, signal))
@@ -165,6 +169,7 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
     .command('duckdb-extension')
     .summary('print the path of the DuckDB extension')
     .description('Prints the path of the extension, for LOAD in any other DuckDB.')
+    .addHelpText('after', example('duckdb-extension'))
     .action(async () => {
       const { extensionPath } = await import('../duckdb.ts')
       await print(`${extensionPath}\n`)

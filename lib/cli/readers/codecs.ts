@@ -1,16 +1,19 @@
 import { peer } from '../failures.ts'
 
 type Arrow = typeof import('apache-arrow')
+type Decode = (bytes: Uint8Array, length: number) => Uint8Array
 
 /** By the number of Arrow's CompressionType. */
-const decoders = [
+const decoders: readonly (() => Promise<Decode>)[] = [
   async () => {
     const { decompressFrameSync } = await peer(import('lz4-napi'), 'Arrow compressed with LZ4')
-    return (bytes: Uint8Array) => decompressFrameSync(Buffer.from(bytes))
+    return (bytes) => decompressFrameSync(Buffer.from(bytes))
   },
   async () => {
-    const { decompress } = await peer(import('fzstd'), 'Arrow compressed with ZSTD')
-    return (bytes: Uint8Array) => decompress(bytes)
+    const { ZSTDDecoder } = await peer(import('zstddec'), 'Arrow compressed with ZSTD')
+    const decoder = new ZSTDDecoder()
+    await decoder.init()
+    return (bytes, length) => decoder.decode(bytes, length)
   },
 ]
 
@@ -20,5 +23,19 @@ export async function provideCodec({ compressionRegistry }: Arrow, codec: number
   const load = decoders[codec]
   if (load === undefined) throw new Error(`compressed with codec ${codec}, must be LZ4 or ZSTD`)
   const decode = await load()
-  compressionRegistry.set(codec, { decode: (bytes) => new Uint8Array(decode(bytes)) })
+  compressionRegistry.set(codec, {
+    decode(bytes) {
+      const length = declaredLength(bytes)
+      const decoded = new Uint8Array(decode(bytes, length))
+      if (decoded.length !== length) throw new Error('a compressed buffer is damaged')
+      return decoded
+    },
+  })
+}
+
+/** The format has it as an int64 before the compressed bytes. */
+function declaredLength({ buffer, byteOffset }: Uint8Array): number {
+  const length = Number(new DataView(buffer, byteOffset - 8, 8).getBigInt64(0, true))
+  if (length >= 0 && length < 2 ** 31) return length
+  throw new Error('a compressed buffer is of more than 2 GiB, or damaged')
 }
