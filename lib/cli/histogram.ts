@@ -55,7 +55,8 @@ export class Histogram {
   shown(stratum: Stratum, { low, high, width }: View): number[] {
     const shown = new Array<number>((high - low) / width).fill(0)
     for (const [edge, rows] of this.#bins([stratum])) {
-      const bin = Math.floor(edge / width) - low / width
+      const place = edge < 0 ? Math.min(edge / width, -Number.MIN_VALUE) : edge / width
+      const bin = Math.floor(place) - low / width
       if (bin in shown) shown[bin] = (shown[bin] ?? 0) + rows
     }
     return shown
