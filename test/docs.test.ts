@@ -61,9 +61,8 @@ describe('docs/sql.md', function () {
 })
 
 describe('the pages of docs', () => {
-  for (const name of readdirSync(join(root, 'docs'))
-    .filter((file) => file.endsWith('.md'))
-    .map((file) => `docs/${file}`)) {
+  const pages = readdirSync(join(root, 'docs')).filter((file) => file.endsWith('.md'))
+  for (const name of pages.map((file) => `docs/${file}`)) {
     it(`${name} links only to what there is`, () => {
       const links = [...read(name).matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, path = '']) => path)
       expect(links.filter((path) => !existsSync(join(root, dirname(name), path)))).to.deep.equal([])

@@ -20,12 +20,11 @@ export interface Unseen {
 
 /**
  * Fine bins, whose range need not be known beforehand: x with 2^e ≤ |x| < 2^(e + 1) is in that one of width 2^(e − octaveBits)
- * whose edge, floor(x / width) · width, is exact. Should e come out one off beside a power of two, the bin is at most
- * twice as wide.
+ * whose lower edge, floor(x / width) · width, is exact. It is as many doubles as have the upper bits in common, and the number
+ * that these bits are is the bin's.
  */
 export const octaveBits = 10
-/** Below it, e stays as it is, so that no width is a subnormal number. */
-export const leastExponent = -1000
+const binsPerOctave = 2 ** octaveBits
 
 const mostBins = 96
 /** Numbers beyond it are too large to draw: to compute with them would overflow. */
@@ -33,25 +32,31 @@ const furthest = 2 ** 1000
 const drawn = ['positive', 'active', 'inactive'] as const
 const classes = [['positive'], ['active', 'inactive']] as const
 
-/** How many rows have which distance: exact, up to the width of its fine bins. */
+/** How many rows have which distance: exact, up to the width of its fine bins. NaN and infinities have bins of their own. */
 export class Histogram {
-  readonly #rows = new Map(strata.map((stratum) => [stratum, new Map<number, number>()]))
+  /** By the stratum and the octave: rows of its bins. */
+  readonly #rows = strata.map((): (Float64Array | undefined)[] => [])
 
-  /** Rows of a bin with this lower edge; NaN and infinities have bins of their own. */
-  add(stratum: Stratum, edge: number, rows: number): void {
-    const bins = this.#bins(stratum)
-    bins.set(edge, (bins.get(edge) ?? 0) + rows)
+  /** Rows of the bin that x is in. */
+  add(stratum: Stratum, x: number, rows = 1): void {
+    const octaves = this.#rows[strata.indexOf(stratum)] as (Float64Array | undefined)[]
+    const bin = binOf(x)
+    const octave = Math.floor(bin / binsPerOctave)
+    const bins = octaves[octave] ?? new Float64Array(binsPerOctave)
+    octaves[octave] = bins
+    bins[bin % binsPerOctave] = (bins[bin % binsPerOctave] as number) + rows
   }
 
   count(...of: readonly Stratum[]): number {
-    return of.flatMap((stratum) => [...this.#bins(stratum).values()]).reduce((sum, rows) => sum + rows, 0)
+    return this.#bins(of).reduce((sum, [, rows]) => sum + rows, 0)
   }
 
   /** The rows in each bin of the view: exact too, as no fine bin lies in two of them. */
   shown(stratum: Stratum, { low, high, width }: View): number[] {
     const shown = new Array<number>((high - low) / width).fill(0)
-    for (const [edge, rows] of this.#bins(stratum)) {
-      const bin = Math.floor(edge / width) - low / width
+    for (const [edge, rows] of this.#bins([stratum])) {
+      const place = edge < 0 ? Math.min(edge / width, -Number.MIN_VALUE) : edge / width
+      const bin = Math.floor(place) - low / width
       if (bin in shown) shown[bin] = (shown[bin] ?? 0) + rows
     }
     return shown
@@ -59,7 +64,7 @@ export class Histogram {
 
   unseen(of: readonly Stratum[], { low, high }: View): Unseen {
     const unseen = { below: 0, above: 0, infinite: 0, nan: 0 }
-    for (const [edge, rows] of of.flatMap((stratum) => [...this.#bins(stratum)])) {
+    for (const [edge, rows] of this.#bins(of)) {
       if (Number.isNaN(edge)) unseen.nan += rows
       else if (!Number.isFinite(edge)) unseen.infinite += rows
       else if (edge < low) unseen.below += rows
@@ -69,21 +74,42 @@ export class Histogram {
   }
 
   /** The finite bins of some strata, in their order. */
-  finite(of: readonly Stratum[]): [edge: number, rows: number][] {
-    const bins = of.flatMap((stratum) => [...this.#bins(stratum)])
-    return bins.filter(([edge]) => Number.isFinite(edge)).sort(([a], [b]) => a - b)
+  finite(of: readonly Stratum[]): Bins {
+    return this.#bins(of)
+      .filter(([edge]) => Number.isFinite(edge))
+      .sort(([a], [b]) => a - b)
   }
 
-  #bins(stratum: Stratum): Map<number, number> {
-    return this.#rows.get(stratum) as Map<number, number>
+  #bins(of: readonly Stratum[]): Bins {
+    return of.flatMap((stratum) =>
+      Object.entries(this.#rows[strata.indexOf(stratum)] as object).flatMap(([octave, bins]: [string, Float64Array]) =>
+        Array.from(bins, (rows, i): Bin => [edgeOf(Number(octave) * binsPerOctave + i), rows]).filter(
+          ([, rows]) => rows > 0,
+        ),
+      ),
+    )
   }
 }
 
-/** The lower edge of the fine bin of a distance. */
-export function edgeOf(x: number): number {
-  if (!Number.isFinite(x)) return x
-  const width = fineWidth(x)
-  return Math.floor(x / width) * width
+type Bin = [edge: number, rows: number]
+type Bins = Bin[]
+
+const double = new DataView(new ArrayBuffer(8))
+const lowerBits = 20 - octaveBits
+
+/** A double's upper bits; a negative one that has others too is rounded down, to those of the next. */
+function binOf(x: number): number {
+  double.setFloat64(0, Number.isNaN(x) ? Number.NaN : x + 0)
+  const upper = double.getUint32(0)
+  const isBetween = (upper & (2 ** lowerBits - 1)) !== 0 || double.getUint32(4) !== 0
+  return (upper >>> lowerBits) + Number(x < 0 && isBetween)
+}
+
+/** The lower edge of a bin. */
+function edgeOf(bin: number): number {
+  double.setBigUint64(0, 0n)
+  double.setUint32(0, bin * 2 ** lowerBits)
+  return double.getFloat64(0)
 }
 
 /** One view for all, which has the margin in it, and all distances but those so far out that the others would be squashed. */
@@ -98,7 +124,6 @@ export function viewOf(histograms: readonly Histogram[], margin: number): View {
 }
 
 type Range = readonly [low: number, high: number]
-type Bins = readonly (readonly [edge: number, rows: number])[]
 
 function range(bins: Bins): Range[] {
   const [first, last] = [bins[0], bins.at(-1)]
@@ -143,7 +168,7 @@ function roomy([low, high]: Range, margin: number): Range {
   ]
 }
 
+/** Of the bin that x is in, or as much as those of subnormal numbers are apart. */
 function fineWidth(x: number): number {
-  const exponent = Math.max(leastExponent, Math.floor(Math.log2(Math.abs(x))))
-  return 2 ** (exponent - octaveBits)
+  return 2 ** (Math.max(-1022, Math.floor(Math.log2(Math.abs(x)))) - octaveBits)
 }

@@ -1,6 +1,6 @@
 import type { LossAccumulator } from '../index.ts'
 import { UsageError } from './failures.ts'
-import { edgeOf, Histogram, leastExponent, octaveBits, type Stratum, strata } from './histogram.ts'
+import { Histogram, octaveBits, type Stratum, strata } from './histogram.ts'
 import type { Piece } from './readers/pieces.ts'
 import type { Scan } from './scans.ts'
 import type { Session } from './session.ts'
@@ -38,10 +38,11 @@ export class Histograms {
       return x < limit ? 'active' : 'inactive'
     }
     const all = keyOf ? undefined : this.of('null')
-    for (const [i, x] of input.entries()) {
+    for (let i = 0; i < input.length; i++) {
+      const x = input[i] as number
       const stratum = nulls?.[i] ? 'null' : stratumOf(x, Number(label[i]))
       const histogram = all ?? this.of((keyOf as (row: number) => { json: string })(i).json)
-      histogram.add(stratum, edgeOf(x), 1)
+      histogram.add(stratum, x)
     }
   }
 
@@ -66,12 +67,19 @@ export function agree({ positives, negatives, others }: LossAccumulator, histogr
   )
 }
 
-/** Rows of [by as JSON, place of the stratum, lower edge of the fine bin, number of rows]. */
+/** |x| below it is divided as if it were there, so that no width is a subnormal number. */
+const least = '2::DOUBLE ** -1000'
+
+/**
+ * Rows of [by as JSON, place of the stratum, a lower edge, number of rows]. Where log2 comes out one off beside a power of two,
+ * a bin is twice as wide or two are one: no harm, as bins in a view are at least that wide.
+ */
 function query(typed: readonly Typed[], options: Options): string {
   const counts = typed.map(
-    ({ scan, x, y, types }) => `SELECT key, ${stratumIn(options, types.input === 'FLOAT')} AS stratum,
+    ({ scan, x, y, types }) => `SELECT ${options.by === undefined ? 'NULL AS key' : 'key'},
+      ${stratumIn(options, types.input === 'FLOAT')} AS stratum,
       CASE WHEN isfinite(x) THEN floor(x / width) * width ELSE x END AS edge, count(*) AS rows
-      FROM (SELECT *, 2::DOUBLE ** (floor(log2(greatest(abs(x), 2::DOUBLE ** ${leastExponent}))) - ${octaveBits}) AS width
+      FROM (SELECT *, 2::DOUBLE ** (floor(log2(greatest(abs(x), ${least}))) - ${octaveBits}) AS width
         FROM (SELECT key, CAST(${x} AS DOUBLE) AS x, ${y} AS y FROM ${pairs(scan, options)}))
       GROUP BY ALL`,
   )
