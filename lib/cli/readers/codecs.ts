@@ -33,9 +33,12 @@ export async function provideCodec({ compressionRegistry }: Arrow, codec: number
   })
 }
 
+/** The most that a byte can stand for: a block of ZSTD of 4 bytes, for 128 KiB. */
+const mostOfByte = 2 ** 15
+
 /** The format has it as an int64 before the compressed bytes. */
-function declaredLength({ buffer, byteOffset }: Uint8Array): number {
+function declaredLength({ buffer, byteOffset, length: compressed }: Uint8Array): number {
   const length = Number(new DataView(buffer, byteOffset - 8, 8).getBigInt64(0, true))
-  if (length >= 0 && length < 2 ** 31) return length
-  throw new Error('a compressed buffer is of more than 2 GiB, or damaged')
+  if (length >= 0 && length <= compressed * mostOfByte) return length
+  throw new Error('a compressed buffer is damaged')
 }
