@@ -1,4 +1,4 @@
-import type { DataType, Field, Schema } from 'apache-arrow'
+import type { DataType, Schema } from 'apache-arrow'
 import { dtypes } from '../../dtypes.ts'
 import type { TensorDType } from '../../index.ts'
 
