@@ -179,7 +179,7 @@ function layoutOf(panels: readonly Panel[], subject: Subject, view: View, size: 
   const foot = pad + (4 + 1.3 * caption.length) * font
   const besidesStrips = gridTop + foot + rows * panelWords + (rows - 1) * gap
   const stripHeight = size.stripHeight ?? ((size.height ?? 0) - besidesStrips) / (2 * rows)
-  const height = besidesStrips + 2 * rows * stripHeight
+  const height = Math.ceil(besidesStrips + 2 * rows * stripHeight)
   return {
     ...{ width: size.width, height, columns, font, line, pad, gap, left, right, plotWidth, stripHeight },
     ...{ panelHeight: panelWords + 2 * stripHeight, nameHeight, wordHeights, gridTop, gridBottom: height - foot },
@@ -265,7 +265,7 @@ function strip(
     ...{ labelFont: 'sans-serif', labelFontSize: 0.9 * font, labelColor: pale, tickColor: pale },
     ...more,
   })
-  const numeral = `format(datum.value, abs(datum.value) < 1e4 || abs(datum.value) >= 1e15 ? '~g' : '~s')`
+  const numeral = `format(datum.value, abs(datum.value) < 1e3 || abs(datum.value) >= 1e15 ? '~g' : '~s')`
   const label = (signal: string) => ({ labels: { update: { text: { signal } } } })
   const grids = { grid: true, gridColor: grid }
   const area = (name: string, more: Record<string, unknown>): Mark => ({
