@@ -22,7 +22,7 @@ import { chunksOf, command } from './command.ts'
 import { randomOf } from './mutants.ts'
 
 const main = fileURLToPath(new URL('../lib/cli/main.ts', import.meta.url))
-const kills = Number(process.env.SOAK_TIMES ?? 5)
+const kills = Number(process.env.SOAK_TIMES ?? 2)
 /** More than a chunk of DuckDB's. */
 const rows = Array.from({ length: 2100 }, (_, i) => i)
 const words = ['near', '', null, 'a "quoted", word', 'two\nlines', 'größer 𝔸']
@@ -342,7 +342,7 @@ describe('score --output', function () {
   describe('in a process that ends early', () => {
     const random = randomOf(7)
     const ends = ['parquet', 'npy', 'csv', 'arrow']
-    const some = process.env.SOAK_TIMES ? ends : ends.slice(0, 2)
+    const some = process.env.SOAK_TIMES ? ends : ends.slice(0, 1)
     const isPart = (file: string) => /^\.old\.\w+\.\w+\.part(\.db(\.wal)?)?$/.test(file)
 
     before(async () => {
