@@ -24,7 +24,7 @@ Batches = Iterator[pa.RecordBatch]
 def partial_by_program(command: list[str], input: str, label: str) -> Callable[[Batches], Batches]:
     """A task that hands its batches to `hinge-embedding-loss partial -`, as an Arrow stream on standard input."""
 
-    def partial(batches: Batches) -> Batches:
+    def score(batches: Batches) -> Batches:
         arguments = ['partial', '-', '--input', input, '--label', label, '--threads', '1']
         first = next(batches, None)
         if first is None:
@@ -42,13 +42,13 @@ def partial_by_program(command: list[str], input: str, label: str) -> Callable[[
             raise RuntimeError(said.decode())
         yield pa.record_batch({'partial': [printed.decode()]})
 
-    return partial
+    return score
 
 
 def partial_by_duckdb(extension: str, input: str, label: str) -> Callable[[Batches], Batches]:
     """A task that has the extension in a DuckDB of its own, without another process."""
 
-    def partial(batches: Batches) -> Batches:
+    def score(batches: Batches) -> Batches:
         first = next(batches, None)
         if first is None:
             return
@@ -56,9 +56,10 @@ def partial_by_duckdb(extension: str, input: str, label: str) -> Callable[[Batch
         connection.load_extension(SparkFiles.get(extension))
         connection.register('pairs', pa.RecordBatchReader.from_batches(first.schema, chain([first], batches)))
         query = f'SELECT hinge_embedding_loss_partial({input}, {label}) AS partial FROM pairs'
-        yield pa.record_batch({'partial': [connection.sql(query).fetchone()[0]]})
+        [(partial,)] = connection.sql(query).fetchall()
+        yield pa.record_batch({'partial': [partial]})
 
-    return partial
+    return score
 
 
 def main() -> None:
