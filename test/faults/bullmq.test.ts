@@ -4,9 +4,13 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
+import type { Redis } from 'ioredis'
+import { addFlow, foldResults, planOf, resultsOf, serve } from '../../lib/bullmq/index.ts'
+import { runtimeInfo } from '../../lib/index.ts'
 import { makeApplication } from '../application.ts'
 import { hasRedis, type Outcome, Program, RedisServer } from '../redis.ts'
 
+const queue = `hinge-embedding-loss-${runtimeInfo().version}`
 const shards = 12
 const rows = 30_000
 
@@ -114,6 +118,13 @@ describe('scoring on many machines', function () {
     })
   }
 
+  /** The shards of a plan wait in Redis, those of others are done. */
+  async function untilAdded(): Promise<void> {
+    const redis = server.connect()
+    while ((await redis.keys('bull:*-plans:*:dependencies')).length === 0) await sleep(10)
+    redis.disconnect()
+  }
+
   const someTime = () => sleep(400 + Math.random() * 1500)
 
   async function times(count: number, run: (i: number) => Promise<void>): Promise<void> {
@@ -165,9 +176,7 @@ describe('scoring on many machines', function () {
     await startWorkers(2)
     await times(tries.restarted, async (i) => {
       await trial(async () => {
-        const redis = server.connect()
-        while ((await redis.keys('bull:*-plans:*:dependencies')).length === 0) await sleep(10)
-        redis.disconnect()
+        await untilAdded()
         await someTime()
         await server.kill(i % 2 === 0 ? 'SIGKILL' : 'SIGTERM')
         await sleep(500 * i)
@@ -224,7 +233,7 @@ describe('scoring on many machines', function () {
       const paused = [...running]
       for (const each of paused) each.signal('SIGSTOP')
       const client = start([...scoreArgs([`unseen-${i}.csv`]), ...many()])
-      await sleep(1500)
+      await untilAdded()
       renameSync(there, away)
       for (const each of paused) each.signal('SIGCONT')
       const { code, stderr } = await client.outcome
@@ -249,4 +258,37 @@ describe('scoring on many machines', function () {
     const { stdout, stderr } = await start(args).outcome
     expect(JSON.parse(stdout || 'null'), stderr).to.include({ count: 5000, sum: (4999 * 5000) / 2 })
   })
+
+  it('leaves nothing in Redis for longer than its retention, also without its client', async () => {
+    const own = await RedisServer.start()
+    const [client, helperRedis] = [own.connect(), own.connect()]
+    try {
+      const finished = await planOf([join(folder, 'pairs')], { input: 'd', label: 'y', retention: 5 })
+      const left = await planOf([join(folder, 'pairs')], { input: 'd', label: 'y', retention: 5, margin: 2 })
+      await addFlow(client, left)
+      await client.set('of-another', 'kept')
+      const helper = await serve(helperRedis, { threads: 1 })
+      await addFlow(client, finished)
+      await foldResults(finished, await resultsOf(client, finished))
+      await untilEmpty(client, 15)
+      // What is taken from a list whose job has expired is nothing to be scored.
+      await client.lpush(`bull:${queue}:wait`, 'expired')
+      await client.zadd(`bull:${queue}:marker`, 0, '0')
+      await sleep(200)
+      await helper.close()
+      const keys = await client.keys('bull:*')
+      for (const key of keys) expect(await client.ttl(key), key).to.be.greaterThan(-1)
+    } finally {
+      client.disconnect()
+      helperRedis.disconnect()
+      await own.stop()
+    }
+  })
+
+  async function untilEmpty(client: Redis, seconds: number): Promise<void> {
+    const isOurs = (key: string) => key !== 'of-another' && !key.endsWith(':stalled-check')
+    const keys = async () => (await client.keys('*')).filter(isOurs)
+    for (let i = 0; i < 10 * seconds && (await keys()).length > 0; i++) await sleep(100)
+    expect(await keys()).to.deep.equal([])
+  }
 })
