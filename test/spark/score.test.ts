@@ -1,16 +1,16 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
-import { node, type Outcome, root, run, succeeds } from '../application.ts'
+import { node, type Outcome, readText, root, run, succeeds } from '../application.ts'
 
 const hasJava = spawnSync('java', ['-version']).status === 0
 const program = join(root, 'dist/cli/main.js')
 const sample = join(root, 'examples/digit-pairs.parquet')
 
-describe(`examples/spark/score.py${hasJava ? '' : ', which needs Java'}`, function () {
+describe(`Spark and Dask${hasJava ? '' : ', which needs Java'}`, function () {
   this.timeout(600_000)
   let place: string
   let files: string
@@ -29,7 +29,16 @@ describe(`examples/spark/score.py${hasJava ? '' : ', which needs Java'}`, functi
     connection.closeSync()
     await succeeds(run('python3', ['-m', 'venv', place], root))
     const requirements = join(root, 'examples/spark/requirements.txt')
-    const install = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--requirement', requirements]
+    const install = [
+      '-m',
+      'pip',
+      'install',
+      '--quiet',
+      '--disable-pip-version-check',
+      'dask',
+      '--requirement',
+      requirements,
+    ]
     await succeeds(run(join(place, 'bin/python'), install, root))
   })
   after(() => place && rmSync(place, { recursive: true }))
@@ -50,23 +59,27 @@ describe(`examples/spark/score.py${hasJava ? '' : ', which needs Java'}`, functi
     ['the program', []],
     ['the extension in DuckDB', ['--by-duckdb']],
   ] as const) {
-    it(`prints the bits of one machine, by ${way}`, async () => {
+    it(`Spark prints the bits of one machine, by ${way}`, async () => {
       const args = [files, '--input', 'learned_distance', '--label', 'label']
       const one = await succeeds(node([program, 'score', ...args, '--json'], root))
       expect(await succeeds(spark(...args, ...options))).to.equal(one)
     })
 
-    it(`fails with what is wrong with the data, by ${way}`, async () => {
-      const { status, stdout, stderr } = await spark(
-        files,
-        '--input',
-        'learned_distance',
-        '--label',
-        'left',
-        ...options,
-      )
+    it(`Spark fails with what is wrong with the data, by ${way}`, async () => {
+      const { status, stdout, stderr } = await spark(files, '--input', 'learned_distance', '--label', 'two', ...options)
       expect({ status, stdout }).to.deep.equal({ status: 1, stdout: '' })
       expect(stderr).to.match(/label is 2, neither 1 nor -1|label must be 1 or -1, got 2/)
     })
   }
+
+  it('Dask gives the bits of one machine, as docs/distributed.md has it', async () => {
+    const [, code = ''] = /^```python\n(.*?)^```$/ms.exec(readText('docs/distributed.md')) ?? []
+    const application = join(place, 'application')
+    mkdirSync(application)
+    symlinkSync(files, join(application, 'pairs'))
+    const script = code.replace("['npx', 'hinge-embedding-loss',", `['${process.execPath}', '${program}',`)
+    const total = await succeeds(run(join(place, 'bin/python'), ['-c', script], application))
+    const args = [files, '--input', 'learned_distance', '--label', 'label']
+    expect(total).to.equal(await succeeds(node([program, 'partial', ...args], root)))
+  })
 })
