@@ -3,8 +3,8 @@ import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
-import { makeApplication, node, readText, run, succeeds } from './application.ts'
-import { hasRedis, Program, RedisServer } from './redis.ts'
+import { makeApplication, node, readText, run, succeeds } from '../application.ts'
+import { hasRedis, Program, RedisServer } from '../redis.ts'
 
 const page = readText('docs/distributed.md')
 const hasParallel = spawnSync('parallel', ['--version']).status === 0
