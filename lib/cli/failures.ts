@@ -4,12 +4,12 @@ export class UsageError extends Error {
 }
 
 /** What the command line calls the library's options. */
-const optionNames: Readonly<Record<string, string>> = {
-  margin: '--margin',
-  positiveLabel: '--positive-label',
-  negativeLabel: '--negative-label',
-  count: '--threads',
-}
+const optionNames = new Map([
+  ['margin', '--margin'],
+  ['positiveLabel', '--positive-label'],
+  ['negativeLabel', '--negative-label'],
+  ['count', '--threads'],
+])
 
 export function codeOf(error: unknown): string {
   return String((error as { code?: unknown } | null)?.code)
@@ -20,7 +20,7 @@ export function explain(error: unknown): { message: string; exitCode: 1 | 2 } {
   const message = error instanceof Error ? error.message : String(error)
   if (codeOf(error) === 'ERR_USAGE') return { message, exitCode: 2 }
   if (!codeOf(error).startsWith('ERR_INVALID_ARG')) return { message, exitCode: 1 }
-  return { message: message.replace(/\w+/g, (word) => optionNames[word] ?? word), exitCode: 2 }
+  return { message: message.replace(/\w+/g, (word) => optionNames.get(word) ?? word), exitCode: 2 }
 }
 
 /** Who needs which optional peer dependencies. */

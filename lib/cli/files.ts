@@ -60,8 +60,9 @@ async function sourcesIn(folder: string): Promise<Source[]> {
   const files = entries.filter((entry) => !entry.isDirectory()).map((entry) => join(entry.parentPath, entry.name))
   const links = entries.filter((entry) => entry.isSymbolicLink()).map((entry) => join(entry.parentPath, entry.name))
   for (const link of links) {
-    if ((await stat(link)).isDirectory())
-      throw new Error(`${link}: a link to a folder is not followed; name the folder`)
+    const target = await stat(link).catch(() => undefined)
+    if (target === undefined) throw new Error(`${link}: a link to nothing`)
+    if (target.isDirectory()) throw new Error(`${link}: a link to a folder is not followed; name the folder`)
   }
   const sources = files.sort().flatMap((file) => sourceOf(file) ?? [])
   const [kind, ...others] = new Set(sources.map((source) => source.kind))

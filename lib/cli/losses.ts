@@ -31,7 +31,7 @@ export interface Target {
 /** How to write such a file; refuses what it cannot hold. */
 export function formatOf(output: string, { keep = [] }: Options): Format {
   const [, end = ''] = /\.(\w+)$/.exec(output.toLowerCase()) ?? []
-  const format = formats[end]
+  const format = Object.hasOwn(formats, end) ? formats[end] : undefined
   if (format === undefined) {
     const ends = Object.keys(formats).map((each) => `.${each}`)
     throw new UsageError(`--output must end in one of ${ends.join(', ')}, got ${output}`)
@@ -49,8 +49,9 @@ function assertDistinct(kept: readonly string[]): void {
 
 /** Writes the loss of each row of streams, while their totals are gathered. */
 export function writeStreamed({ path, format }: Target, reading: Reading, totals: StreamTotals): Promise<void> {
-  const write = typeof format === 'string' ? throughDuckDB(format, getNumThreads()) : format
-  return writeWhole(path, (beside) => write(beside, streamedLosses(reading, totals)))
+  const { signal } = reading.io
+  const write = typeof format === 'string' ? throughDuckDB(format, getNumThreads(), signal) : format
+  return writeWhole(path, signal, (beside) => write(beside, streamedLosses(reading, totals)))
 }
 
 async function* streamedLosses(reading: Reading, totals: StreamTotals): AsyncGenerator<Losses> {
@@ -77,9 +78,10 @@ export async function writeScanned(
   scans: readonly Scan[],
   options: Options,
   rows: number,
+  signal: AbortSignal,
 ): Promise<void> {
   const sql = await lossesQuery(session, scans, options)
-  await writeWhole(path, async (beside) => {
+  await writeWhole(path, signal, async (beside) => {
     if (typeof format !== 'string') return format(beside, assertRows(scannedLosses(session, sql), rows))
     const [written] = await session.texts(`COPY (${sql}) TO ${quoted(beside)} ${format}`)
     if (Number(written) !== rows) throw fileChanged()
@@ -90,22 +92,50 @@ async function lossesQuery(session: Session, scans: readonly Scan[], options: Op
   const { keep = [] } = options
   const typed = await typedOf(session, scans, options)
   const [first] = scans
-  const names = first && keep.length > 0 ? await namesOf(session, first, keep) : []
-  const selects = typed.map(({ scan, x, y }) => {
-    const kept = names.map((name, index) => `, kept${index} AS ${identifier(name)}`)
-    return `SELECT hinge_embedding_loss_each(${x}, ${y}${settings(options)}) AS ${lossColumn}${kept.join('')}
+  const names = first ? (await keptOf(session, first, keep)).map(({ name }) => name) : []
+  assertDistinct(names)
+  const kept = await Promise.all(typed.map(({ scan }) => keptOf(session, scan, keep)))
+  for (const columns of kept) assertSameTypes(columns, kept[0] ?? [])
+  const selects = typed.map(({ scan, x, y }, index) => {
+    const columns = (kept[index] ?? []).map(
+      (column, i) => `, ${exactly(`kept${i}`, column)} AS ${identifier(column.name)}`,
+    )
+    return `SELECT hinge_embedding_loss_each(${x}, ${y}${settings(options)}) AS ${lossColumn}${columns.join('')}
       FROM ${pairs(scan, options)}`
   })
   const nothing = names.map((name) => `, NULL AS ${identifier(name)}`).join('')
   return selects.length > 0 ? selects.join(' UNION ALL ') : `SELECT NULL::DOUBLE AS ${lossColumn}${nothing} LIMIT 0`
 }
 
-/** What the columns to keep are called. */
-async function namesOf(session: Session, scan: Scan, keep: readonly string[]): Promise<string[]> {
+/** A column to keep, of one scan. */
+interface Kept {
+  readonly scan: Scan
+  readonly option: string
+  readonly name: string
+  readonly type: string
+}
+
+async function keptOf(session: Session, scan: Scan, keep: readonly string[]): Promise<Kept[]> {
+  if (keep.length === 0) return []
   const columns = await session.columns(`SELECT ${keep.map((text) => `(${text})`).join(', ')} FROM ${table(scan)}`)
-  const names = columns.map(({ name }) => name)
-  assertDistinct(names)
-  return names
+  return columns.map((column, index) => ({ scan, option: `--keep ${keep[index]}`, ...column }))
+}
+
+/** DuckDB would convert what differs. */
+function assertSameTypes(columns: readonly Kept[], others: readonly Kept[]): void {
+  for (const [index, { scan, option, type }] of columns.entries()) {
+    const other = others[index] as Kept
+    if (type === other.type) continue
+    throw new Error(`${scan.files[0]}: ${option} is ${type}, but ${other.type} in ${other.scan.files[0]}`)
+  }
+}
+
+/** Numbers in CSV are read as DOUBLE: those that may have been others are an error. */
+function exactly(column: string, { scan, option, type }: Kept): string {
+  if (type !== 'DOUBLE' || (scan.kind !== 'CSV' && scan.kind !== 'TSV')) return column
+  const message = `${option}: numbers in CSV are read as DOUBLE, which does not tell `
+  return `CASE WHEN isfinite(${column}) AND abs(${column}) >= ${2 ** 53}
+    THEN error(${quoted(message)} || ${column}::BIGNUM || ' from its neighbours') ELSE ${column} END`
 }
 
 /** How many losses are written at once, at most. */

@@ -95,12 +95,14 @@ function streamsOf(sources: readonly Source[]): Stream[] {
 }
 
 /** Arrays are named by the options alone. */
-function arraysOf({ input, label, by }: Options): Stream {
+function arraysOf({ input, label, by, keep }: Options): Stream {
   for (const [option, path] of Object.entries({ input, label })) {
     if (!/\.npy$/i.test(path)) {
       throw new UsageError(`without a FILE --input and --label must name a .npy each, got --${option} ${path}`)
     }
   }
-  if (by !== undefined) throw new UsageError('--by takes a FILE: .npy files have no other columns')
+  for (const [option, columns] of Object.entries({ by, keep })) {
+    if (columns !== undefined) throw new UsageError(`--${option} takes a FILE: .npy files have no other columns`)
+  }
   return { kind: 'npy', files: [input, label] }
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { open, realpath, rename, rm, stat } from 'node:fs/promises'
+import { chmod, lstat, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { codeOf, UsageError } from './failures.ts'
 
@@ -7,8 +7,10 @@ import { codeOf, UsageError } from './failures.ts'
 export async function outputPath(path: string, inputs: readonly string[]): Promise<string> {
   const there = await ifThere(stat(path))
   if (there === undefined) {
+    if (await ifThere(lstat(path))) throw new UsageError(`--output ${path}: there is a link to nothing`)
     const folder = await ifThere(realpath(dirname(path)))
-    if (folder === undefined) throw new UsageError(`--output ${path}: no such folder as ${dirname(path)}`)
+    if (folder === undefined || !(await stat(folder)).isDirectory())
+      throw new UsageError(`--output ${path}: no such folder as ${dirname(path)}`)
     return join(folder, basename(path))
   }
   if (!there.isFile()) throw new UsageError(`--output ${path}: there is something other than a file`)
@@ -20,17 +22,24 @@ export async function outputPath(path: string, inputs: readonly string[]): Promi
 }
 
 /**
- * Writes a file whole or not at all: `write` is given a path beside it, which takes its place once it is complete and on
- * the disk. What is there before stays until then.
+ * Writes a file whole or not at all: `write` is given a path beside it, which takes its place, with the permissions of what
+ * was there, once it is complete and on the disk. What is there before stays until then, and for good after an abort.
  */
-export async function writeWhole<T>(path: string, write: (beside: string) => Promise<T>): Promise<T> {
-  const beside = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.part`)
+export async function writeWhole(
+  path: string,
+  signal: AbortSignal,
+  write: (beside: string) => Promise<void>,
+): Promise<void> {
+  const name = basename(path).slice(0, 50)
+  const beside = join(dirname(path), `.${name}.${randomBytes(6).toString('hex')}.part`)
   try {
-    const result = await write(beside)
+    await write(beside)
+    const old = await ifThere(stat(path))
+    if (old !== undefined) await chmod(beside, old.mode)
     await sync(beside)
+    signal.throwIfAborted()
     await rename(beside, path)
     await sync(dirname(path))
-    return result
   } catch (error) {
     await rm(beside, { force: true })
     throw error
@@ -50,7 +59,7 @@ async function ifThere<T>(found: Promise<T>): Promise<T | undefined> {
   try {
     return await found
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined
+    if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) return undefined
     throw error
   }
 }

@@ -34,8 +34,7 @@ export async function plot(paths: readonly string[], { output, ...options }: Plo
     const { input, by } = options
     const subject = { input: plain(input), ...(by !== undefined && { by: plain(by) }), total: totals.total }
     const picture = await render(pictureOf(panels, subject, options), titleOf(subject), described(panels, subject))
-    io.signal.throwIfAborted()
-    await writeWhole(path, (beside) => writeFile(beside, picture))
+    await writeWhole(path, io.signal, (beside) => writeFile(beside, picture))
     return told(totals, options)
   })
 }

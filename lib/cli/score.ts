@@ -53,7 +53,7 @@ function found(paths: readonly string[], options: ScoreOptions, io: Io): Promise
     else for await (const _ of scored(reading, totals));
     if (scans === undefined) return totals.groups
     const { groups, rows } = await totalsOf(scans.session, scans.list, options, io.signal)
-    if (target) await writeScanned(target, scans.session, scans.list, options, rows)
+    if (target) await writeScanned(target, scans.session, scans.list, options, rows, io.signal)
     return [...groups, ...totals.groups]
   })
 }

@@ -76,13 +76,13 @@ export class PipeBytes implements Bytes {
   }
 
   /** Reads what is left, so that whoever writes it can end, and gives its length and its last bytes. */
-  async drain(): Promise<{ length: number; last: Buffer }> {
+  async drain(most: number): Promise<{ length: number; last: Buffer }> {
     let length = 0
     let last = Buffer.alloc(0)
     do {
       length += this.#chunk.length
       last = Buffer.concat([last, this.#chunk.subarray(-10)]).subarray(-10)
-    } while (await this.#next())
+    } while (length <= most && (await this.#next()))
     return { length, last }
   }
 

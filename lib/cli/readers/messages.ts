@@ -10,6 +10,8 @@ export interface Message extends Metadata {
 
 const magic = 'ARROW1'
 const continuation = 0xffffffff
+/** More of metadata than that is no footer. */
+const mostFooter = 2 ** 28
 
 /** All messages: of a stream until its end mark, of a file those that its footer names, dictionaries before batches. */
 export async function* messagesOf(bytes: FileBytes | PipeBytes): AsyncGenerator<Message> {
@@ -27,6 +29,7 @@ async function* streamOf(bytes: FileBytes | PipeBytes, begin: number, first?: Bu
   let position = begin
   for (let start = first; ; start = undefined) {
     const message = await messageAt(bytes, position, start)
+    if (message === undefined && start !== undefined) throw new Error('not Arrow IPC: it does not begin with a schema')
     if (message === undefined) break
     yield message
     position = message.bodyPosition + message.bodyLength
@@ -36,7 +39,8 @@ async function* streamOf(bytes: FileBytes | PipeBytes, begin: number, first?: Bu
 
 /** The mark is of 4 or 8 bytes, and nothing follows but the footer of a file. What a damaged length has for a mark is none. */
 async function assertEnd(bytes: FileBytes | PipeBytes, position: number, isFile: boolean): Promise<void> {
-  const left = bytes instanceof PipeBytes ? await bytes.drain() : { length: bytes.size - position - 8, last: [] }
+  const most = isFile ? mostFooter : 4
+  const left = bytes instanceof PipeBytes ? await bytes.drain(most) : { length: bytes.size - position - 8, last: [] }
   const footer = isFile && left.last.length === 10 ? Buffer.from(left.last).readUInt32LE(0) + 10 : 0
   if (left.length > footer + 4) throw new Error('goes on after its end: damaged, or more than one stream')
 }

@@ -17,19 +17,19 @@ interface Npy {
 }
 
 /** By numpy's kind and number of bytes. */
-const dtypes: Readonly<Record<string, TensorDType>> = {
-  b1: 'uint8',
-  i1: 'int8',
-  i2: 'int16',
-  i4: 'int32',
-  i8: 'int64',
-  u1: 'uint8',
-  u2: 'uint16',
-  u4: 'uint32',
-  u8: 'uint64',
-  f4: 'float32',
-  f8: 'float64',
-}
+const dtypes = new Map<string, TensorDType>([
+  ['b1', 'uint8'],
+  ['i1', 'int8'],
+  ['i2', 'int16'],
+  ['i4', 'int32'],
+  ['i8', 'int64'],
+  ['u1', 'uint8'],
+  ['u2', 'uint16'],
+  ['u4', 'uint32'],
+  ['u8', 'uint64'],
+  ['f4', 'float32'],
+  ['f8', 'float64'],
+])
 
 /** The elements of two arrays of one shape. */
 export function readNpy(input: FileBytes, label: FileBytes, names: Names): Rows {
@@ -92,7 +92,7 @@ function readHeader(bytes: FileBytes): Npy {
   const header = Buffer.alloc(length)
   bytes.fill(header, begin)
   const { descr, isFortranOrder, shape } = parse(header.toString(version === 3 ? 'utf8' : 'latin1'))
-  const dtype = /^[<>]|^\|.1$/.test(descr) ? dtypes[descr.slice(1)] : undefined
+  const dtype = /^[<>]|^\|.1$/.test(descr) ? dtypes.get(descr.slice(1)) : undefined
   if (dtype === undefined) {
     throw new Error(`of dtype ${descr}, must be bool, int8 to int64, uint8 to uint64, float32 or float64`)
   }

@@ -5,10 +5,12 @@ import { type Losses, lossColumn, type Table, type Writer } from './losses.ts'
 import { arrowTypes, duckdbType } from './types.ts'
 
 /** A file that DuckDB writes, by way of a table on the disk beside it. */
-export function throughDuckDB(copyOptions: string, threads: number): Writer {
+export function throughDuckDB(copyOptions: string, threads: number, signal: AbortSignal): Writer {
   return async (path, batches) => {
     const database = `${path}.db`
     const session = await Session.open(threads)
+    const interrupt = () => session.interrupt()
+    signal.addEventListener('abort', interrupt)
     let appender: Appender | undefined
     try {
       await session.run(`ATTACH ${quoted(database)} AS beside`)
@@ -17,8 +19,10 @@ export function throughDuckDB(copyOptions: string, threads: number): Writer {
         append(appender, losses)
       }
       appender?.close()
+      signal.throwIfAborted()
       await session.run(`COPY beside.losses TO ${quoted(path)} ${copyOptions}`)
     } finally {
+      signal.removeEventListener('abort', interrupt)
       session.close()
       for (const end of ['', '.wal']) await rm(`${database}${end}`, { force: true })
     }
