@@ -282,7 +282,11 @@ describe('score --output', function () {
       [path('missing/out.parquet'), /no such folder/],
       [path('out.feather'), /must end in one of/],
       [path('out'), /must end in one of/],
+      [path('out.constructor'), /must end in one of/],
+      [path('pairs.csv/out.csv'), /no such folder/],
+      [path('dangling.csv'), /a link to nothing/],
     ]
+    symlinkSync(path('nothing'), path('dangling.csv'))
     mkdirSync(path('folder.csv'))
     for (const [output, named] of [...outputs, [path('folder.csv'), /something other than a file/] as const]) {
       await fails(2, [...pairs, '--output', output], named)
@@ -302,6 +306,33 @@ describe('score --output', function () {
       [path('pairs.arrow'), ...score('x', 'y', '--keep', 'missing'), '--output', path('out.csv')],
       /--keep missing: no such column/,
     )
+    await fails(
+      2,
+      [...score(path('x.npy'), path('y.npy'), '--keep', 'a'), '--output', path('out.csv')],
+      /--keep takes a FILE/,
+    )
+  })
+
+  it('converts nothing that it keeps', async () => {
+    writeFileSync(path('large.csv'), 'x,y,large\n0.5,1,9007199254740993\n')
+    await connection.run(`COPY (SELECT x, y, large::DOUBLE AS large FROM pairs) TO '${path('double.parquet')}'`)
+    const keep = [...score('x', 'y', '--keep', 'large'), '--output', path('out.csv')]
+    await fails(
+      1,
+      [path('large.csv'), ...keep],
+      /--keep large: numbers in CSV are read as DOUBLE, which does not tell 9007/,
+    )
+    await fails(
+      1,
+      [path('pairs.parquet'), path('double.parquet'), ...keep],
+      /double\.parquet: --keep large is DOUBLE, but BIGINT in/,
+    )
+  })
+
+  it('has the permissions of what it replaces', async () => {
+    writeFileSync(path('private.csv'), '', { mode: 0o600 })
+    await run([path('pairs.parquet'), ...score('x', 'y'), '--output', path('private.csv')])
+    expect(statSync(path('private.csv')).mode & 0o777).to.equal(0o600)
   })
 
   it('leaves what is there as it is where it fails, and nothing beside it', async () => {

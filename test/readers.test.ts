@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { explain } from '../lib/cli/failures.ts'
 import type { Stream } from '../lib/cli/readers/readers.ts'
+import { command } from './command.ts'
 import { arrowBases, isClear, lenient, mutantsOf, npyBases, scoreStream } from './mutants.ts'
 import { describeReaders } from './readers.ts'
 
@@ -24,6 +25,24 @@ describe('files of Arrow IPC and arrays that others have written', () => {
     const { groups, total } = JSON.parse(await scoreStream({ kind: 'Arrow', files: [path] }, options))
     expect({ groups, count: total.count }).to.deep.equal({ groups: [], count: 0 })
     rmSync(place, { recursive: true })
+  })
+
+  it('are told from what is none at all', async () => {
+    const inputs: [stdin: readonly Uint8Array[], named: RegExp][] = [
+      [[], /^hinge-embedding-loss: standard input: not Arrow IPC: empty/],
+      [[Buffer.from('x,label\n0.5,1\n')], /standard input: not Arrow IPC\n/],
+      [[Buffer.alloc(1000)], /standard input: not Arrow IPC: it does not begin with a schema/],
+    ]
+    for (const [stdin, named] of inputs) {
+      const { code, stderr } = await command(['score', '-', '--input', 'x', '--label', 'label'], stdin)
+      expect(code).to.equal(1)
+      expect(stderr).to.match(named)
+    }
+    const archive = await command(['score', '--input', 'a.npz', '--label', 'b.npy'])
+    expect(archive).to.deep.include({ code: 2 })
+    expect(archive.stderr).to.match(/a\.npz, which is an archive/)
+    const missing = await command(['score', '--input', 'missing.npy', '--label', 'b.npy'])
+    expect(missing.stderr).to.equal('hinge-embedding-loss: missing.npy: no such file\n')
   })
 
   describe('damaged', () => {

@@ -34,7 +34,7 @@ function sourceOf(file: string): Source | undefined {
 function requireSource(file: string): Source {
   const source = sourceOf(file)
   if (source !== undefined) return source
-  const advice = /\.npy$/i.test(file) ? '; arrays are named by --input and --label, without a FILE' : ''
+  const advice = /\.np[yz]$/i.test(file) ? '; arrays are .npy, named by --input and --label without a FILE' : ''
   throw new Error(`${file}: the name of a file must end in one of ${supported}${advice}`)
 }
 

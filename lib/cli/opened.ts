@@ -98,7 +98,8 @@ function streamsOf(sources: readonly Source[]): Stream[] {
 function arraysOf({ input, label, by, keep }: Options): Stream {
   for (const [option, path] of Object.entries({ input, label })) {
     if (!/\.npy$/i.test(path)) {
-      throw new UsageError(`without a FILE --input and --label must name a .npy each, got --${option} ${path}`)
+      const advice = /\.npz$/i.test(path) ? ', which is an archive: save its arrays one by one' : ''
+      throw new UsageError(`without a FILE --input and --label must name a .npy each, got --${option} ${path}${advice}`)
     }
   }
   for (const [option, columns] of Object.entries({ by, keep })) {

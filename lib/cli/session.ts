@@ -115,7 +115,8 @@ export class Session {
     const [[plain = ''], [parsed = '']] = await Promise.all([parse('SELECT (1)'), parse(`SELECT (${text})`)])
     const { error_message: reason = 'more than one, a parameter or a star' } = JSON.parse(parsed)
     if (shape(parsed) === shape(plain) && !parsed.includes('"class":"STAR"')) return
-    throw new UsageError(`${option} must be one SQL expression, got '${text}' (${reason})`)
+    const advice = /^[\w ]+$/.test(text) ? `; as a name: '"${text}"'` : ''
+    throw new UsageError(`${option} must be one SQL expression, got '${text}' (${reason})${advice}`)
   }
 }
 

@@ -43,7 +43,8 @@ export async function* scored(reading: Reading, totals: StreamTotals): AsyncGene
         await turn()
       }
     } catch (cause) {
-      throw codeOf(cause) === 'ERR_USAGE' ? cause : named(name, cause)
+      if (codeOf(cause) === 'ERR_USAGE' || isNamed(stream, cause)) throw cause
+      throw named(name, cause)
     }
     const fault = faults.first
     if (fault !== undefined) throw new Error(`${name}, ${describeFault(fault, totals.options)}`)
@@ -70,6 +71,11 @@ function assertAlike(table: Table, first: { name: string; table: Table }): void 
   for (const [index, column] of columns(table).entries()) {
     if (column !== others[index]) throw new Error(`${column}, but in ${first.name} ${others[index]}`)
   }
+}
+
+/** Of two files an error names the one that it is about. */
+function isNamed({ files }: Stream, cause: unknown): boolean {
+  return cause instanceof Error && files.some((file) => cause.message.startsWith(`${file}: `))
 }
 
 function nameOf({ files }: Stream): string {

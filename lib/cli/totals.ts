@@ -285,5 +285,7 @@ function shortened(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)
   const [first = ''] = message.split(/\n\n|\nPossible |\nCandidate |\nLINE /)
   const line = first.trim().replace(/\s*\n\s*/g, ' ')
-  return line.replace('WHERE clause', '--input, --label and --by')
+  return line
+    .replace('WHERE clause', '--input, --label and --by')
+    .replace(/^Binder Error: Referenced (column ".*" not found).*/, '$1.')
 }

@@ -10,9 +10,9 @@ export function indexOf({ fields }: Schema, option: string, name: string): numbe
   const [index] = indexes
   if (index === undefined) {
     const names = fields.slice(0, 10).map((field) => JSON.stringify(field.name))
-    throw new Error(
-      `${option} ${name}: no such column. Its columns: ${names.join(', ')}${fields.length > 10 ? ', …' : ''}`,
-    )
+    const more = fields.length > 10 ? ', …' : ''
+    const advice = /\W/.test(name) ? ' (of Arrow a name as it is, without quotes or expressions)' : ''
+    throw new Error(`${option} ${name}: no such column. Its columns: ${names.join(', ')}${more}${advice}`)
   }
   if (indexes.length > 1) throw new Error(`${option} ${name}: ${indexes.length} columns have that name`)
   return index

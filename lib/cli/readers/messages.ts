@@ -10,13 +10,19 @@ export interface Message extends Metadata {
 
 const magic = 'ARROW1'
 const continuation = 0xffffffff
+/** Longer metadata without a mark of continuation is text, or anything else. */
+const mostLegacy = 2 ** 24
 /** More of metadata than that is no footer. */
 const mostFooter = 2 ** 28
 
 /** All messages: of a stream until its end mark, of a file those that its footer names, dictionaries before batches. */
 export async function* messagesOf(bytes: FileBytes | PipeBytes): AsyncGenerator<Message> {
   const first = Buffer.alloc(4)
-  await bytes.fill(first, 0)
+  try {
+    await bytes.fill(first, 0)
+  } catch (cause) {
+    throw new Error('not Arrow IPC: empty, or ends before it begins', { cause })
+  }
   if (first.toString('latin1') === 'FEA1')
     throw new Error('version 1 of Feather, must be Arrow IPC (Feather version 2)')
   if (first.toString('latin1') !== magic.slice(0, 4)) return yield* streamOf(bytes, 0, first)
@@ -85,6 +91,7 @@ async function messageAt(bytes: Bytes, position: number, start?: Buffer): Promis
   const length = second.readUInt32LE(0)
   if (length === 0) return undefined
   const headPosition = position + (isContinued ? 8 : 4)
+  if (!isContinued && length > mostLegacy) throw new Error('not Arrow IPC')
   const isBeyond = bytes instanceof FileBytes && headPosition + length > bytes.size
   if (isBeyond || length > 0x7fffffff) throw new Error('unexpected end of file')
   const head = new Uint8Array(4 + length)

@@ -1,4 +1,5 @@
 import { addAbortSignal } from 'node:stream'
+import { codeOf, named } from '../failures.ts'
 import type { Io } from '../opened.ts'
 import { readArrow } from './arrow.ts'
 import { FileBytes, PipeBytes } from './bytes.ts'
@@ -34,13 +35,21 @@ export async function open({ kind, files }: Stream, names: Names, { signal, stre
   }
   try {
     for (const file of files) {
-      bytes.push(file === '-' ? new PipeBytes(addAbortSignal(signal, streams.stdin)) : new FileBytes(file))
+      bytes.push(file === '-' ? new PipeBytes(addAbortSignal(signal, streams.stdin)) : openFile(file))
     }
     const rows = await readers[kind](bytes, names)
     return { ...rows, stretches: closing(rows.stretches, close) }
   } catch (error) {
     close()
     throw error
+  }
+}
+
+function openFile(file: string): FileBytes {
+  try {
+    return new FileBytes(file)
+  } catch (cause) {
+    throw codeOf(cause) === 'ENOENT' ? new Error(`${file}: no such file`, { cause }) : named(file, cause)
   }
 }
 

@@ -33,7 +33,9 @@ async function createTable(session: Session, { dtype, kept }: Table): Promise<Ap
   const columns = kept.map(({ name, type }) => {
     const found = duckdbType(type)
     if (found !== undefined) return `${identifier(name)} ${found}`
-    throw new Error(`--keep ${name} is ${type}, of which this --output takes none; it takes ${arrowTypes}`)
+    throw new Error(
+      `--keep ${name} is ${type}, of which this --output takes none; it takes ${arrowTypes}, and .arrow any`,
+    )
   })
   const loss = `${lossColumn} ${{ float32: 'FLOAT', float64: 'DOUBLE' }[dtype]}`
   await session.run(`CREATE TABLE beside.losses (${[loss, ...columns].join(', ')})`)
