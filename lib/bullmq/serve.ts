@@ -100,13 +100,17 @@ function resting(process: ShardProcessor['process']): ShardProcessor['process'] 
   }
 }
 
+/** Others of longer leases may say so, too. */
+async function live(redis: Redis, lease: number): Promise<void> {
+  await redis.set(alive, '', 'EX', lease, 'NX')
+  await keep(redis, [alive], lease)
+}
+
 /** While shards of a plan run or end it stays in Redis, and for its retention after that: also when its client is gone. */
 function keepWhatRuns(worker: Worker, redis: Redis, lease: number): () => Promise<void> {
   const running = new Map<string, Job>()
   const recent = new Map<string, Job>()
   const keepAll = async () => {
-    await redis.set(alive, '', 'EX', lease, 'NX')
-    await keep(redis, [alive], lease)
     const jobs = [...running.values(), ...recent.values()]
     recent.clear()
     const plans = new Map(jobs.map((job) => [job.parent?.id ?? '', job]))
@@ -121,16 +125,21 @@ function keepWhatRuns(worker: Worker, redis: Redis, lease: number): () => Promis
       )
     }
   }
-  let keeping: Promise<void> | undefined
-  const beat = () => {
-    keeping ??= keepAll()
-      .catch(() => {})
-      .finally(() => {
-        keeping = undefined
-      })
+  let isBusy = false
+  const beat = async () => {
+    if (isBusy) return
+    isBusy = true
+    try {
+      await live(redis, lease)
+      await keepAll()
+    } catch {
+      // Redis is away, and the next beat tries again.
+    } finally {
+      isBusy = false
+    }
   }
   const timer = setInterval(beat, Math.min(1000, 300 * lease))
-  beat()
+  void beat()
   const end = (job: Job | undefined) => {
     if (job?.id === undefined) return
     running.delete(job.id)
