@@ -14,7 +14,9 @@ import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { DuckDBInstance } from '@duckdb/node-api'
+import { Queue } from 'bullmq'
 import { expect } from 'chai'
 import fc from 'fast-check'
 import type { Redis } from 'ioredis'
@@ -107,6 +109,7 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
     await copy('SELECT d, w, y FROM pairs LIMIT 0', 'zero.parquet')
     await copy('SELECT w AS d, y FROM pairs', 'double.parquet')
     await copy('SELECT id AS file_row_number, w, y FROM pairs', 'own.parquet', '(ROW_GROUP_SIZE 2048)')
+    await copy('SELECT id % 3 AS file_index, g AS filename, w, y FROM pairs', 'named.parquet')
     await copy('SELECT d, y, g FROM pairs', 'hive', '(FORMAT parquet, PARTITION_BY (g))')
     writeFileSync(path('empty.ndjson'), '')
     writeFileSync(path('truncated.csv.gz'), readFileSync(path('text.csv.gz')).subarray(0, 5000))
@@ -141,10 +144,12 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
       }
       await agree(['empty.ndjson', 'text.csv', 'zero.csv', 'parts/*.parquet'], '--input', 'w', '--json')
       await agree(['own.parquet'], '--input', 'w + file_row_number', '--json')
+      await agree(['pairs.parquet', 'parts'], '--input', 'w', '--by', 'file_row_number % 3', '--json')
+      await agree(['named.parquet'], '--input', 'w', '--by', 'file_index + "Filename"', '--json')
     })
 
     it('by values of every plain type', async () => {
-      const keys = ['g', 'price', 'hour', 'word', 'bytes', 'f', 'huge', 'NULL']
+      const keys = ['g', 'price', 'hour', 'word', 'bytes', 'f', 'huge', 'NULL', `word || chr(0)`, 'to_json(g)']
       for (const key of keys) {
         const { code, stdout } = await agree(['pairs.parquet'], '--input', 'd', '--by', key, '--json')
         expect(code, stdout).to.equal(0)
@@ -196,7 +201,41 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
       await named(/truncated\.parquet/, ['truncated.parquet'], '--input', 'w')
     })
 
+    it('or refuse usage with the words and the code of one machine', async () => {
+      const refused = async (...more: string[]) => {
+        const { code, stderr } = await agree(['pairs.parquet'], ...more)
+        expect(code, stderr).to.equal(2)
+      }
+      await refused('--input', 'd', '--margin', '1e300')
+      await refused('--input', 'd', '--keep', 'g')
+      await refused('--input', 'd', '--threads', '0')
+    })
+
+    it('of a path from where it was given', async () => {
+      const here = process.cwd()
+      const args = (file: string, input: string) => ['score', file, '--input', input, '--label', 'y', '--json']
+      mkdirSync(path('m=5/[x]/k=1'), { recursive: true })
+      for (const name of ['one', '[x]/one', '[x]/k=1/one']) cpSync(path('parts/0.parquet'), path(`m=5/${name}.parquet`))
+      try {
+        process.chdir(path('m=5'))
+        await fails([...args('one.parquet', 'm'), ...many()], 1, /"m" not found/)
+        process.chdir('[x]')
+        for (const each of [args('*.parquet', 'd'), args('one.parquet', 'd')]) {
+          const one = await run(each)
+          expect(one.code, one.stderr).to.equal(0)
+          expect(await run([...each, ...many()])).to.deep.equal(one)
+        }
+        await fails([...args('k=1/one.parquet', 'k'), ...many()], 2, /give the path from the folder m=… on/)
+      } finally {
+        process.chdir(here)
+      }
+    })
+
     it('or refuse by name what would not be the same', async () => {
+      for (const name of ['file_index', 'Filename']) {
+        const args = score(['parts'], '--input', 'd', '--by', `lower(${name}::VARCHAR)`)
+        await fails([...args, ...many()], 2, new RegExp(`by ${name}, which is no column of the file`, 'i'))
+      }
       await fails(
         [...score(['pairs.parquet'], '--input', 'd', '--by', '[g]'), ...many()],
         1,
@@ -269,6 +308,40 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
       service.worker.off('completed', count)
     })
 
+    it('has shards again whose list has ended, or their jobs', async () => {
+      const own = await RedisServer.start()
+      const [client, helperRedis] = [own.connect(), own.connect()]
+      let helper: Service | undefined
+      try {
+        const plan = await planOf([path('pairs.parquet'), path('parts')], { ...options, retention: 5 })
+        await addFlow(client, plan)
+        expect(await client.ttl(`bull:${queue}:wait`)).to.be.greaterThan(80_000)
+        await client.del(`bull:${queue}:wait`, `bull:${queue}:${plan.id}-0`, `bull:${queue}:${plan.id}-3`)
+        helper = await serve(helperRedis, { threads: 1 })
+        const results = await resultsOf(client, plan, { signal: AbortSignal.timeout(20_000) })
+        expect((await foldResults(plan, results)).total.count).to.equal(40_000)
+      } finally {
+        await helper?.close()
+        client.disconnect()
+        helperRedis.disconnect()
+        await own.stop()
+      }
+    })
+
+    it('does not mind what strangers have left', async () => {
+      const id = `bull:${queue}:stranger`
+      await redis.hset(id, { name: 'shard', data: '{bad', opts: '{}', timestamp: '1' })
+      await redis.zadd(`bull:${queue}:failed`, 1, 'stranger')
+      const strange = new Queue(queue, { connection: redis })
+      const job = await strange.add('shard', { retention: -1 })
+      while ((await job.getState()) !== 'failed') await sleep(10)
+      await sleep(1200)
+      expect(await redis.exists(`bull:${queue}:${job.id}`)).to.equal(1)
+      expect((await run([...score(['parts'], '--input', 'd', '--margin', '9'), ...many()])).stderr).to.equal('')
+      await strange.close()
+      await redis.del(id)
+    })
+
     it('runs beside another, and is joined by a second client', async () => {
       const args = [2, 3, 3].map((margin) =>
         score(['parts', 'pairs.parquet'], '--input', 'd', '--json', '--margin', `${margin}`),
@@ -289,6 +362,19 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
     after(() => rmSync(application, { recursive: true }))
 
     const pairs = (...more: string[]) => score(['parts'], '--input', 'd', '--json', ...more)
+
+    it('days are those of the time zone of the client, not of a worker', async () => {
+      const printed = new Set<string>()
+      for (const TZ of ['Asia/Tokyo', 'America/New_York']) {
+        const args = score(['pairs.parquet'], '--input', 'd', '--by', `hour::DATE::VARCHAR || ' ' || hour`, '--json')
+        const start = (...more: string[]) => new Program(program, [...args, ...more], { env: { TZ } }).outcome
+        const [one, other] = await Promise.all([start(), start(...many())])
+        expect(other).to.deep.equal(one)
+        expect(one).to.include({ code: 0 })
+        printed.add(one.stdout)
+      }
+      expect(printed.size).to.equal(2)
+    })
 
     it('a worker serves until SIGTERM, with a password and over TLS, which nothing ever shows', async () => {
       const key = path('key.pem')
@@ -363,7 +449,7 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
         await fails(
           pairs(...to('--timeout', '1')),
           1,
-          /no worker of version \S+ is connected .* for 1 s; there are workers of version 0\.0\.9\n/,
+          /no worker of version \S+ serves .* for 1 s; there are workers of version 0\.0\.9\n/,
         )
         expect(performance.now() - begin).to.be.lessThan(10_000)
       } finally {
@@ -377,6 +463,8 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
         2,
         /^hinge-embedding-loss: --redis must be a URL such as [^@]+\n$/,
       )
+      await fails(pairs('--redis', `${server.url}/99`), 1, /DB index is out of range/)
+      await fails(pairs('--redis', 'redis://:se%cret@host'), 2, /--redis must be a URL .* % as %25\n$/)
       await fails(pairs('--timeout', '1'), 2, /--timeout goes with --redis/)
       await fails(pairs(...many('--retention', '1')), 2, /--retention must be an integer from 5, got 1/)
       await fails(pairs(...many('--shard-rows', '0')), 2, /--shard-rows must be an integer from 1, got 0/)

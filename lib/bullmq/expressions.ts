@@ -1,4 +1,5 @@
 import { UsageError } from '../cli/failures.ts'
+import { type Scan, table } from '../cli/scans.ts'
 import { quoted, type Session } from '../cli/session.ts'
 import type { Options } from '../cli/totals.ts'
 
@@ -13,14 +14,20 @@ interface Parsed {
   readonly type?: unknown
   readonly function?: { readonly function_name?: string }
   readonly function_name?: unknown
+  readonly column_names?: readonly string[]
 }
 
+/** What DuckDB says of a file, and of its place among those of a scan, where no column has the name. */
+const virtual = ['filename', 'file_index']
+
 /**
- * Refuses expressions over anything but the columns of the file: no tables, no files, no functions of the system's.
+ * Refuses expressions over anything but the columns of the file: no tables, no files, no functions of the system's. What
+ * it gives are the references that are to the file's columns only where the file has them: see `assertColumns`.
  *
  * @throws {UsageError}
  */
-export async function assertHarmless(session: Session, options: Options): Promise<void> {
+export async function assertHarmless(session: Session, options: Options): Promise<string[][]> {
+  const references: string[][] = []
   for (const option of ['input', 'label', 'by'] as const) {
     const expression = options[option]
     if (expression === undefined) continue
@@ -31,9 +38,25 @@ export async function assertHarmless(session: Session, options: Options): Promis
       if (found !== undefined) {
         throw new UsageError(`--${option} must be over the columns of the file alone for workers, got ${found}`)
       }
+      const names = node?.column_names?.map((name) => name.toLowerCase())
+      if (names?.some((name) => virtual.includes(name))) references.push(names)
       return node
     })
   }
+  return references
+}
+
+/**
+ * Refuses references to a file's name or place, which are others for a worker, where they are not to columns of it.
+ *
+ * @throws {UsageError}
+ */
+export async function assertColumns(session: Session, scan: Scan, references: readonly string[][]): Promise<void> {
+  if (references.length === 0) return
+  const columns = await session.texts(`SELECT lower(column_name) FROM (DESCRIBE FROM ${table(scan)})`)
+  const other = references.find((names) => !names.some((name) => columns.includes(name)))
+  if (other === undefined) return
+  throw new UsageError(`${scan.files[0]}: workers do not score by ${other.join('.')}, which is no column of the file`)
 }
 
 function harmIn(node: Parsed | null): string | undefined {

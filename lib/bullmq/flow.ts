@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FlowProducer, Job, type JobsOptions, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
+import { UsageError } from '../cli/failures.ts'
 import { runtimeInfo } from '../index.ts'
-import { parseShardResult, type ShardData, type ShardResult } from './payload.ts'
+import { parseShardResult, type ShardData, type ShardResult, usageMark } from './payload.ts'
 import type { Plan } from './plan.ts'
-import { keep, keyOf, planKeys, queueKeys, queues, tidy, workerVersions } from './queues.ts'
+import { alive, keep, keepQueues, keyOf, planKeys, queues, revive, tidy, workerVersions } from './queues.ts'
 
 /** A shard fails for good after so many workers have failed at it, or died or frozen on it. */
 const attempts = 3
@@ -73,22 +74,43 @@ function shardId(planId: string, index: number): string {
  * const { total } = await foldResults(plan, await resultsOf(redis, plan))
  */
 export async function addFlow(redis: Redis, plan: Plan): Promise<void> {
-  const flows = new FlowProducer({ connection: redis })
-  const [shards, plans] = queuesOf(redis)
+  const [shards, plans] = [queueOf(redis, queues.shards), queueOf(redis, queues.plans)]
   try {
-    await tidy(redis, plan.retention)
+    await tidy(redis)
     const { known } = await countsOf(plans, plan)
-    for (let from = 0; known < plan.shards.length && from < plan.shards.length; from += batch) {
-      await flows.add(flowOf(plan, { from, to: from + batch }))
-      await keepPlan(redis, plan, from, from + batch)
-    }
-    for (const job of await shards.getFailed(0, -1)) {
-      if (job.id?.startsWith(`${plan.id}-`)) await job.retry('failed', { resetAttemptsMade: true }).catch(ifGone)
+    if (known < plan.shards.length) await addShards(redis, plan)
+    const failed = await redis.zrange(keyOf(queues.shards, 'failed'), '0', '-1')
+    for (const id of failed.filter((each) => each.startsWith(`${plan.id}-`))) {
+      const job = await Job.fromId(shards, id)
+      await job?.retry('failed', { resetAttemptsMade: true }).catch(ifGone)
     }
     await keepPlan(redis, plan)
   } finally {
-    await Promise.all([flows.close(), shards.close(), plans.close()])
+    await Promise.all([shards.close(), plans.close()])
   }
+}
+
+/** Those that are there already stay as they are. No list that they are put into may end before it is kept again. */
+async function addShards(redis: Redis, plan: Plan, isWanted = (_key: string) => true): Promise<void> {
+  const flows = new FlowProducer({ connection: redis })
+  try {
+    for (let from = 0; from < plan.shards.length; from += batch) {
+      const { children, ...flow } = flowOf(plan, { from, to: from + batch })
+      const wanted = children.filter(({ opts }) => isWanted(keyOf(queues.shards, opts.jobId)))
+      if (wanted.length === 0) continue
+      await keepPlan(redis, plan, from, from + batch)
+      await flows.add({ ...flow, children: wanted })
+      await keepPlan(redis, plan, from, from + batch)
+    }
+  } finally {
+    await flows.close()
+  }
+}
+
+/** Shards that nobody has and that wait for nobody, because their jobs or the list that they were in have ended, wait again. */
+async function recover(redis: Redis, plan: Plan): Promise<void> {
+  const gone = new Set(await revive(redis, plan.id))
+  if (gone.size > 0) await addShards(redis, plan, (key) => gone.has(key))
 }
 
 /** Another client has tried it again, or its time was up. */
@@ -96,9 +118,8 @@ function ifGone(error: unknown): void {
   if (!/not in the failed state|Missing key/.test(String(error))) throw error
 }
 
-function queuesOf(redis: Redis): [shards: Queue, plans: Queue] {
-  const options = { connection: redis, streams: { events: { maxLen: 100 } } }
-  return [new Queue(queues.shards, options), new Queue(queues.plans, options)]
+function queueOf(redis: Redis, name: string): Queue {
+  return new Queue(name, { connection: redis, streams: { events: { maxLen: 100 } } })
 }
 
 async function countsOf(plans: Queue, plan: Plan): Promise<FlowProgress & { known: number }> {
@@ -109,7 +130,8 @@ async function countsOf(plans: Queue, plan: Plan): Promise<FlowProgress & { know
 
 async function keepPlan(redis: Redis, { id, shards, retention }: Plan, from = 0, to = shards.length): Promise<void> {
   const jobs = shards.slice(from, to).map((_, i) => keyOf(queues.shards, shardId(id, from + i)))
-  await keep(redis, [...queueKeys, ...planKeys(id), ...jobs], retention)
+  await keepQueues(redis, retention)
+  await keep(redis, [...planKeys(id), ...jobs], retention)
 }
 
 /**
@@ -122,24 +144,19 @@ export async function resultsOf(
   plan: Plan,
   options: WaitOptions = {},
 ): Promise<AsyncIterable<ShardResult>> {
-  const [shards, plans] = queuesOf(redis)
+  const plans = queueOf(redis, queues.plans)
   try {
-    await untilDone(redis, plan, [shards, plans], options)
+    await untilDone(redis, plan, plans, options)
     const job = await Job.fromId(plans, plan.id)
     const failures = Object.entries((await job?.getIgnoredChildrenFailures()) ?? {})
     if (failures.length > 0) throw failureOf(plan, failures)
     return results(redis, plan)
   } finally {
-    await Promise.all([shards.close(), plans.close()])
+    await plans.close()
   }
 }
 
-async function untilDone(
-  redis: Redis,
-  plan: Plan,
-  [shards, plans]: [Queue, Queue],
-  options: WaitOptions,
-): Promise<void> {
+async function untilDone(redis: Redis, plan: Plan, plans: Queue, options: WaitOptions): Promise<void> {
   const { timeout = 60, signal, onProgress } = options
   let [lastSign, lastKept, before] = [performance.now(), performance.now(), -1]
   for (let pause = 10; ; pause = Math.min(250, pause * 1.5)) {
@@ -155,23 +172,20 @@ async function untilDone(
       lastKept = now
     }
     if (finished !== before) [before, lastSign] = [finished, now]
-    else if (now - lastSign > 1000 && (await answered(isServed(shards), timeout))) lastSign = now
+    else if (now - lastSign > 1000 && (await answered(redis.exists(alive), timeout)) > 0) {
+      lastSign = now
+      await answered(recover(redis, plan), timeout)
+    }
     if (now - lastSign > 1000 * timeout) throw await noWorkers(redis, timeout)
     await sleep(pause, undefined, signal && { signal })
   }
-}
-
-async function isServed(shards: Queue): Promise<boolean> {
-  return (await shards.getWorkersCount()) > 0 || (await shards.getActiveCount()) > 0
 }
 
 async function noWorkers(redis: Redis, timeout: number): Promise<Error> {
   const { version } = runtimeInfo()
   const others = (await workerVersions(redis)).filter((other) => other !== version)
   const found = others.length > 0 ? `; there are workers of version ${others.join(', ')}` : ''
-  return new Error(
-    `no worker of version ${version} is connected to the queue ${queues.shards} for ${timeout} s${found}`,
-  )
+  return new Error(`no worker of version ${version} serves the queue ${queues.shards} for ${timeout} s${found}`)
 }
 
 /** Redis may be away for a while. */
@@ -193,9 +207,8 @@ function failureOf(plan: Plan, failures: readonly [key: string, reason: string][
   const [index, reason] = byIndex.reduce((first, each) => (each[0] < first[0] ? each : first))
   const isStalled = reason === 'job stalled more than allowable limit'
   const file = plan.shards[index]?.file
-  return new Error(
-    isStalled ? `${file}: more than ${maxStalls} workers have died or frozen while they scored it` : reason,
-  )
+  if (isStalled) return new Error(`${file}: more than ${maxStalls} workers have died or frozen while they scored it`)
+  return reason.startsWith(usageMark) ? new UsageError(reason.slice(usageMark.length)) : new Error(reason)
 }
 
 /** A scan of Redis may give a shard twice. */

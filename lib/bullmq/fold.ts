@@ -1,4 +1,4 @@
-import { quoted, Session } from '../cli/session.ts'
+import { rowsPerChunk, Session } from '../cli/session.ts'
 import { emptyTotal, type Group, mergedTotals, mismatch, type Types } from '../cli/totals.ts'
 import { LossAccumulator } from '../index.ts'
 import { parseShardResult, type ShardResult } from './payload.ts'
@@ -27,7 +27,8 @@ export async function foldResults(plan: Plan, results: Iterable<unknown> | Async
   let total = emptyTotal(options)
   const session = options.by === undefined ? undefined : await Session.open(1)
   try {
-    await session?.rows('CREATE TABLE parts (key VARCHAR, partial VARCHAR)')
+    await session?.setTimeZone(options.timeZone)
+    await session?.run('CREATE TABLE parts (key VARCHAR, partial VARCHAR)')
     for await (const value of results) {
       const { index, types, groups } = parseShardResult(value)
       if (counted.has(index) || plan.shards[index] === undefined) continue
@@ -52,11 +53,14 @@ export async function foldResults(plan: Plan, results: Iterable<unknown> | Async
 }
 
 async function insert(session: Session, groups: ShardResult['groups']): Promise<void> {
-  for (let from = 0; from < groups.length; from += 1000) {
-    const rows = groups.slice(from, from + 1000).map(([key, partial]) => {
-      return `(${key === null ? 'NULL' : quoted(key)}, ${quoted(JSON.stringify(partial))})`
-    })
-    await session.rows(`INSERT INTO parts VALUES ${rows.join(', ')}`)
+  const appender = await session.appender('parts', 'main', 'memory')
+  try {
+    for (let from = 0; from < groups.length; from += rowsPerChunk) {
+      const some = groups.slice(from, from + rowsPerChunk)
+      appender.append([some.map(([key]) => key), some.map(([, partial]) => JSON.stringify(partial))])
+    }
+  } finally {
+    appender.close()
   }
 }
 

@@ -20,7 +20,10 @@ export interface Shard {
 }
 
 /** How a shard is scored: without what depends on the order of rows. */
-export type ShardOptions = Omit<Options, 'keep'>
+export type ShardOptions = Omit<Options, 'keep'> & {
+  /** in which times with a zone have their days and hours: the client's */
+  readonly timeZone: string
+}
 
 /** The data of a shard's job. */
 export interface ShardData {
@@ -46,6 +49,9 @@ export interface ShardResult {
 /** A plan has no more shards, and a shard no more groups; expressions and paths are no longer. */
 export const limits = { shards: 1_000_000, groups: 50_000, text: 10_000, path: 4096, partitions: 100 } as const
 export const leastRetention = 5
+
+/** What the failure of a job begins with where the command line was not used as meant. */
+export const usageMark = 'usage: '
 
 /** Says what is wrong with `value`, or takes it. */
 type Check<T> = (name: string, value: unknown) => T
@@ -137,6 +143,7 @@ const options: Check<ShardOptions> = (name, value) => {
     positiveLabel: integer(-(2 ** 24), 2 ** 24),
     negativeLabel: integer(-(2 ** 24), 2 ** 24),
     otherLabels: oneOf('error', 'zero', 'ignore'),
+    timeZone: (at, zone) => (/^[\w/+-]{1,64}$/.test(String(zone)) ? text(64)(at, zone) : refuse(at, 'a time zone')),
   })(name, value)
   return taken.positiveLabel === taken.negativeLabel ? refuse(name, 'of two different labels') : taken
 }

@@ -20,7 +20,7 @@ export interface Plan {
   readonly retention: number
 }
 
-export interface PlanOptions extends Partial<ShardOptions> {
+export interface PlanOptions extends Partial<Omit<ShardOptions, 'timeZone'>> {
   readonly input: string
   readonly label: string
   /** Parquet of more rows than these is cut, between row groups. Default 10 million */
@@ -44,7 +44,7 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
   assertInteger('--retention', retention, leastRetention)
   const { by, margin = 1, positiveLabel = 1, negativeLabel = -1, otherLabels = 'error', nulls = 'error' } = options
   const { input, label } = options
-  const scoring = {
+  const given = {
     input,
     label,
     ...(by !== undefined && { by }),
@@ -54,14 +54,14 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
     negativeLabel,
     otherLabels,
   }
-  emptyTotal(scoring)
+  emptyTotal(given)
   const session = await Session.open(getNumThreads())
   try {
+    const scoring = { ...given, timeZone: await session.timeZone() }
     await assertHarmless(session, scoring)
     const match = (pattern: string) => session.texts(`SELECT file FROM glob(${quoted(pattern)})`)
     const sources = []
-    for (const path of paths)
-      sources.push(...(await findSources(path === '-' ? path : resolve(path), match)).map(assertScanned))
+    for (const path of paths) sources.push(...(await findSources(path, match)).map(assertScanned))
     const shards = await shardsOf(session, sources, shardRows)
     if (shards.length > limits.shards) throw new UsageError(`--shard-rows ${shardRows} makes ${shards.length} shards`)
     const identity = JSON.stringify([runtimeInfo().version, scoring, shards])
@@ -89,11 +89,26 @@ async function shardsOf(session: Session, sources: readonly ScanSource[], shardR
   for (const source of sources) {
     const { size, mtimeNs } = await stat(source.file, { bigint: true })
     const types = partitions.get(source.file)
-    const whole = { ...source, size: Number(size), modified: String(mtimeNs), ...(types && { partitions: types }) }
+    const file = types ? assertOwnFolders(source.file) : resolve(source.file)
+    const whole = {
+      ...source,
+      file,
+      size: Number(size),
+      modified: String(mtimeNs),
+      ...(types && { partitions: types }),
+    }
     for (const rows of ranges.get(source.file) ?? [undefined])
       shards.push(rows === undefined ? whole : { ...whole, rows })
   }
   return shards
+}
+
+/** Workers see the whole path: no folder above the one that was given may be a column besides. */
+function assertOwnFolders(file: string): string {
+  const [path, own] = [resolve(file), partitionKeys(file)]
+  const more = partitionKeys(path).find((key) => !own.includes(key))
+  if (more !== undefined) throw new UsageError(`${file}: for workers give the path from the folder ${more}=… on`)
+  return path
 }
 
 /** Where the large ones of Parquet files are cut. What cannot be read is for a worker to complain of. */

@@ -2,13 +2,21 @@ import { realpath, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { resolve, sep } from 'node:path'
 import { type Job, UnrecoverableError } from 'bullmq'
-import { codeOf } from '../cli/failures.ts'
+import { codeOf, explain } from '../cli/failures.ts'
 import { type Scan, scansOf, table } from '../cli/scans.ts'
 import { Session } from '../cli/session.ts'
 import { type Found, totalsOf } from '../cli/totals.ts'
 import { getNumThreads } from '../index.ts'
-import { assertHarmless } from './expressions.ts'
-import { limits, parseShardData, plainType, type Shard, type ShardData, type ShardResult } from './payload.ts'
+import { assertColumns, assertHarmless } from './expressions.ts'
+import {
+  limits,
+  parseShardData,
+  plainType,
+  type Shard,
+  type ShardData,
+  type ShardResult,
+  usageMark,
+} from './payload.ts'
 
 export interface ProcessorOptions {
   /** of DuckDB's for each shard. Default: all that the process may use */
@@ -20,6 +28,8 @@ export interface ProcessorOptions {
 export interface ShardProcessor {
   /** Scores the shard of a job: what a `Worker` of BullMQ calls. */
   readonly process: (job: Pick<Job, 'data'>) => Promise<ShardResult>
+  /** Ends the shards under way, which another worker, or this one, may score later. */
+  interrupt(): void
   /** Frees what is kept between shards. */
   close(): void
 }
@@ -38,50 +48,74 @@ export async function shardProcessor({
   const never = new AbortController().signal
   const given = roots.map((root) => resolve(root))
   const folders = [...new Set([...given, ...(await Promise.all(given.map((root) => realpath(root))))])]
-  const idle: Session[] = []
   /** of the last shard: those of a plan are the same */
-  let harmless = ''
+  let checked = { options: '', references: [] as string[][] }
+  /** of one time zone */
+  let idle: Session[] = []
+  let zone = ''
+  const busy = new Set<Session>()
 
-  async function open(): Promise<Session> {
+  async function open(timeZone: string): Promise<Session> {
     const session = await Session.open(threads)
+    await session.setTimeZone(timeZone)
     await session.lock(folders.map(withSeparator))
     return session
+  }
+
+  async function sessionIn(timeZone: string): Promise<Session> {
+    if (timeZone !== zone) close()
+    zone = timeZone
+    return idle.pop() ?? (await open(timeZone))
+  }
+
+  function close(): void {
+    for (const session of idle) session.close()
+    idle = []
   }
 
   return {
     async process({ data }) {
       const job = parseShardData(data)
       await assertSame(job.shard, folders)
-      const session = idle.pop() ?? (await open())
+      const { timeZone } = job.options
+      const session = await sessionIn(timeZone)
+      busy.add(session)
       try {
         const options = JSON.stringify(job.options)
-        if (options !== harmless) await assertHarmless(session, job.options)
-        harmless = options
-        const result = await score(session, job, never)
+        if (options !== checked.options) {
+          checked = { options, references: await assertHarmless(session, job.options) }
+        }
+        const result = await score(session, job, checked.references, never)
         await assertSame(job.shard, folders)
-        idle.push(session)
+        if (timeZone === zone) idle.push(session)
+        else session.close()
         return result
       } catch (error) {
         session.close()
         await assertSame(job.shard, folders)
         throw isPassing(error) ? error : final(error)
+      } finally {
+        busy.delete(session)
       }
     },
-    close() {
-      for (const session of idle.splice(0)) session.close()
+    interrupt() {
+      for (const session of busy) session.interrupt()
     },
+    close,
   }
 }
 
 async function score(
   session: Session,
   { index, options, shard }: ShardData,
+  references: readonly string[][],
   signal: AbortSignal,
 ): Promise<ShardResult> {
   const { file, kind, compression, rows, partitions } = shard
   const [found] = await scansOf(session, [{ file, kind, compression }], signal)
   if (found === undefined) return { index, types: null, groups: [] }
   const scan = { ...found, isPartitioned: partitions !== undefined, ...(partitions && { partitions }) }
+  await assertColumns(session, scan, references)
   const { types, groups } = await totalsOf(session, [rows === undefined ? scan : { ...scan, rows }], options, signal)
   if (types === undefined) return { index, types: null, groups: [] }
   assertTransferable(shard, options.by, types.by, groups)
@@ -133,7 +167,7 @@ function withSeparator(folder: string): string {
 
 /** Another worker, or this one later, may fare better: it had no memory, no disk, or did not see the file. */
 function isPassing(error: unknown): boolean {
-  return isStarved(error) || /IO Error|E[A-Z]+: | on the worker's host /.test(String(error))
+  return isStarved(error) || /INTERRUPT Error|IO Error|E[A-Z]+: | on the worker's host /.test(String(error))
 }
 
 /** There was no memory for a shard, or for DuckDB itself. */
@@ -142,5 +176,6 @@ export function isStarved(error: unknown): boolean {
 }
 
 function final(cause: unknown): Error {
-  return new UnrecoverableError(cause instanceof Error ? cause.message : String(cause))
+  const { message, exitCode } = explain(cause)
+  return new UnrecoverableError(exitCode === 2 ? usageMark + message : message)
 }

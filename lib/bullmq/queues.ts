@@ -32,8 +32,41 @@ const ofQueue = [
 /** What it keeps for a plan: its job, and which shards have which result. */
 const ofPlan = ['', ':dependencies', ':processed', ':failed', ':unsuccessful']
 
-export const queueKeys = Object.values(queues).flatMap((queue) => ofQueue.map((name) => keyOf(queue, name)))
+const queueKeys = Object.values(queues).flatMap((queue) => ofQueue.map((name) => keyOf(queue, name)))
 export const planKeys = (id: string) => ofPlan.map((name) => keyOf(queues.plans, id + name))
+
+/** What a worker that lives keeps for as long as its lease: one that is killed or frozen is none, though its connection lasts. */
+export const alive = keyOf(queues.shards, 'alive')
+
+/** Seconds that what belongs to no plan stays, and what was left without a retention. */
+export const aDay = 86_400
+
+/** What all plans share stays for longer than the shortest of their retentions. */
+export function keepQueues(redis: Redis, seconds: number): Promise<void> {
+  return keep(redis, queueKeys, Math.max(aDay, seconds))
+}
+
+/** Where no shard of any plan waits or runs, puts those of a plan that are not done where workers find them; the keys of those that have no job. */
+export async function revive(redis: Redis, planId: string): Promise<string[]> {
+  const lists = ['wait', 'paused', 'active', 'delayed', 'prioritized'].map((name) => keyOf(queues.shards, name))
+  const keys = [...lists, keyOf(queues.plans, `${planId}:dependencies`), keyOf(queues.shards, 'marker')]
+  return (await redis.eval(relist, keys.length, ...keys, keyOf(queues.shards, ''))) as string[]
+}
+
+const relist = `
+  for i = 1, 5 do
+    if redis.call('EXISTS', KEYS[i]) == 1 then return {} end
+  end
+  local gone = {}
+  for _, key in ipairs(redis.call('SMEMBERS', KEYS[6])) do
+    if redis.call('EXISTS', key) == 1 then
+      redis.call('LPUSH', KEYS[1], string.sub(key, #ARGV[1] + 1))
+      redis.call('ZADD', KEYS[7], 0, '0')
+    else
+      table.insert(gone, key)
+    end
+  end
+  return gone`
 
 /** Keys stay in Redis for so many seconds from now at least, and not for ever. */
 export async function keep(redis: Redis, keys: readonly string[], seconds: number): Promise<void> {
@@ -48,10 +81,10 @@ export async function keep(redis: Redis, keys: readonly string[], seconds: numbe
  * Nor does what a process has left that died before it could say how long to keep it; and jobs that are gone are listed
  * no longer.
  */
-export async function tidy(redis: Redis, seconds: number): Promise<void> {
+export async function tidy(redis: Redis): Promise<void> {
   for await (const keys of redis.scanStream({ match: `${prefix}:${family}*`, count: 1000 })) {
     const pipeline = redis.pipeline()
-    for (const key of keys as string[]) pipeline.expire(key, seconds, 'NX')
+    for (const key of keys as string[]) pipeline.expire(key, aDay, 'NX')
     await pipeline.exec()
   }
   for (const [queue, name] of [

@@ -3,24 +3,28 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Job, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { maxStalls } from './flow.ts'
+import { leastRetention } from './payload.ts'
 import { isStarved, type ProcessorOptions, type ShardProcessor, shardProcessor } from './processor.ts'
-import { keep, keyOf, planKeys, queueKeys, queues, tidy } from './queues.ts'
+import { aDay, alive, keep, keepQueues, keyOf, planKeys, queues, tidy } from './queues.ts'
 
 export interface ServeOptions extends ProcessorOptions {
   /** shards at once. Default 1 */
   readonly concurrency?: number
   /** seconds after which the shards of a worker that says nothing are given to another. Default 15 */
   readonly lease?: number
+  /** seconds that `close` gives to the shards under way; then they are left to other workers. Default 60 */
+  readonly grace?: number
 }
 
 export interface Service {
   readonly worker: Worker
-  /** Takes no more shards, and finishes those under way. */
+  /**
+   * Takes no more shards, and finishes those under way within the grace; of those that do not end then, or that Redis, away for a
+   * lease, cannot be told of, it says so.
+   */
   close(): Promise<void>
 }
 
-/** Seconds that what was left without a retention stays. */
-const crumbs = 86_400
 /** in milliseconds */
 const longestRest = 10_000
 
@@ -33,10 +37,10 @@ const longestRest = 10_000
  */
 export async function serve(
   redis: Redis,
-  { concurrency = 1, lease = 15, ...options }: ServeOptions = {},
+  { concurrency = 1, lease = 15, grace = 60, ...options }: ServeOptions = {},
 ): Promise<Service> {
   const processor = await shardProcessor(options)
-  await tidy(redis, crumbs)
+  await tidy(redis)
   const worker = new Worker(queues.shards, resting(processor.process), {
     connection: redis,
     concurrency,
@@ -45,14 +49,39 @@ export async function serve(
     maxStalledCount: maxStalls,
     name: `${hostname()}-${process.pid}`,
   })
-  const stopKeeping = keepWhatRuns(worker, redis)
+  const stopKeeping = keepWhatRuns(worker, redis, lease)
   return {
     worker,
     async close() {
-      await worker.close()
-      await stopKeeping()
+      const closing = worker.close().then(stopKeeping)
+      await drained(closing, redis, processor, { lease, grace })
       processor.close()
     },
+  }
+}
+
+async function drained(
+  closing: Promise<void>,
+  redis: Redis,
+  processor: ShardProcessor,
+  { lease, grace }: { lease: number; grace: number },
+): Promise<void> {
+  let isOver = false
+  const over = closing.finally(() => {
+    isOver = true
+  })
+  const begin = performance.now()
+  let connected = begin
+  while (!isOver) {
+    await Promise.race([over, sleep(100)])
+    const now = performance.now()
+    if (redis.status === 'ready') connected = now
+    const isAway = now - connected > 1000 * lease
+    if (isAway || now - begin > 1000 * grace) processor.interrupt()
+    if (!isOver && (isAway || now - begin > 1000 * (grace + lease))) {
+      over.catch(() => {})
+      throw new Error(`shards under way are left to other workers${isAway ? `: Redis is away for ${lease} s` : ''}`)
+    }
   }
 }
 
@@ -71,15 +100,22 @@ function resting(process: ShardProcessor['process']): ShardProcessor['process'] 
   }
 }
 
+/** Others of longer leases may say so, too. */
+async function live(redis: Redis, lease: number): Promise<void> {
+  await redis.set(alive, '', 'EX', lease, 'NX')
+  await keep(redis, [alive], lease)
+}
+
 /** While shards of a plan run or end it stays in Redis, and for its retention after that: also when its client is gone. */
-function keepWhatRuns(worker: Worker, redis: Redis): () => Promise<void> {
+function keepWhatRuns(worker: Worker, redis: Redis, lease: number): () => Promise<void> {
   const running = new Map<string, Job>()
   const recent = new Map<string, Job>()
   const keepAll = async () => {
     const jobs = [...running.values(), ...recent.values()]
     recent.clear()
     const plans = new Map(jobs.map((job) => [job.parent?.id ?? '', job]))
-    for (const [id, job] of plans) await keep(redis, [...queueKeys, ...planKeys(id)], retentionOf(job))
+    if (jobs.length > 0) await keepQueues(redis, Math.max(...jobs.map(retentionOf)))
+    for (const [id, job] of plans) await keep(redis, planKeys(id), retentionOf(job))
     for (const seconds of new Set(jobs.map(retentionOf))) {
       const alike = jobs.filter((job) => retentionOf(job) === seconds)
       await keep(
@@ -89,7 +125,21 @@ function keepWhatRuns(worker: Worker, redis: Redis): () => Promise<void> {
       )
     }
   }
-  const timer = setInterval(() => void keepAll().catch(() => {}), 1000)
+  let isBusy = false
+  const beat = async () => {
+    if (isBusy) return
+    isBusy = true
+    try {
+      await live(redis, lease)
+      await keepAll()
+    } catch {
+      // Redis is away, and the next beat tries again.
+    } finally {
+      isBusy = false
+    }
+  }
+  const timer = setInterval(beat, Math.min(1000, 300 * lease))
+  void beat()
   const end = (job: Job | undefined) => {
     if (job?.id === undefined) return
     running.delete(job.id)
@@ -108,5 +158,7 @@ function keepWhatRuns(worker: Worker, redis: Redis): () => Promise<void> {
 
 function retentionOf({ data }: Job): number {
   const { retention } = (data ?? {}) as { retention?: unknown }
-  return typeof retention === 'number' && Number.isSafeInteger(retention) ? retention : crumbs
+  return typeof retention === 'number' && Number.isSafeInteger(retention) && retention >= leastRetention
+    ? retention
+    : aDay
 }

@@ -1,4 +1,5 @@
 import type { Totals } from '../bullmq/index.ts'
+import { setNumThreads } from '../index.ts'
 import { peer, UsageError } from './failures.ts'
 import type { RunOptions } from './opened.ts'
 import { showProgress, type Terminal } from './progress.ts'
@@ -21,6 +22,7 @@ export async function distributed(
   const { addFlow, foldResults, planOf, resultsOf } = await peer(import('../bullmq/index.ts'), '--redis')
   if (paths.length === 0) throw new UsageError('--redis takes a FILE')
   if (!(timeout > 0)) throw new UsageError(`--timeout must be a number of seconds, got ${timeout}`)
+  if (options.threads !== undefined) setNumThreads(options.threads)
   const plan = await planOf(paths, options)
   const redis = await connect(url, (message) => stderr.write(`hinge-embedding-loss: ${message}\n`))
   let progress = { share: 0, count: 0 }

@@ -160,6 +160,7 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
     .option('--threads <n>', 'threads for each shard (default: the processors there are, shared out)', number)
     .option('--root <folder...>', 'read no files but those in these folders (default: all)')
     .option('--lease <seconds>', 'how long it may be silent until its shards are given to another', number, 15)
+    .option('--grace <seconds>', 'how long shards under way may take once it is told to end', number, 60)
     .addHelpText('after', workerExample)
     .action(async (options: WorkerOptions) => {
       const { work } = await import('./worker.ts')

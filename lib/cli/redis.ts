@@ -29,6 +29,7 @@ export async function connect(url: string, onTrouble: (message: string) => void)
   const timer = setTimeout(() => redis.disconnect(), 1000 * connectSeconds)
   try {
     await redis.connect()
+    await redis.select(options.db)
     return redis
   } catch (error) {
     redis.disconnect()
@@ -41,19 +42,26 @@ export async function connect(url: string, onTrouble: (message: string) => void)
 
 /** The URL may hold a password: no message repeats it. */
 function parse(url: string) {
+  const decoded = (part: string) => {
+    try {
+      return decodeURIComponent(part)
+    } catch {
+      throw new UsageError('--redis must be a URL whose name and password have % as %25')
+    }
+  }
   if (!URL.canParse(url)) throw new UsageError('--redis must be a URL such as redis://localhost:6379')
   const { protocol, hostname, port, username, password, pathname } = new URL(url)
-  const host = decodeURIComponent(hostname).replace(/^\[|\]$/g, '')
+  const host = decoded(hostname).replace(/^\[|\]$/g, '')
   const db = Number(pathname.slice(1))
   if (!['redis:', 'rediss:'].includes(protocol) || host === '' || !Number.isSafeInteger(db)) {
     throw new UsageError('--redis must be a URL such as redis://localhost:6379 or rediss://host:6379/0')
   }
-  const secret = password === '' ? process.env[passwordVariable] : decodeURIComponent(password)
+  const secret = password === '' ? process.env[passwordVariable] : decoded(password)
   const options = {
     host,
     port: Number(port || 6379),
     db,
-    ...(username !== '' && { username: decodeURIComponent(username) }),
+    ...(username !== '' && { username: decoded(username) }),
     ...(secret !== undefined && { password: secret }),
     ...(protocol === 'rediss:' && { tls: { servername: host } }),
   }

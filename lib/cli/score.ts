@@ -30,6 +30,9 @@ export async function partial(paths: readonly string[], options: ScoreOptions, i
 
 async function run(paths: readonly string[], options: ScoreOptions, io: Io): Promise<Totals> {
   assertDistributed(options)
+  if (options.keep !== undefined && options.output === undefined) {
+    throw new UsageError('--keep takes an --output to write to')
+  }
   if (options.redis !== undefined) return distributed(paths, options, io.signal, io.streams.stderr)
   return totalled(await found(paths, options, io), options)
 }
@@ -41,8 +44,7 @@ export function totalled(groups: readonly Group[], options: Options): Totals {
 
 /** The totals by the values of `by`, in their order; without `by` a group from each side that has rows. */
 function found(paths: readonly string[], options: ScoreOptions, io: Io): Promise<Group[]> {
-  const { keep, output } = options
-  if (keep !== undefined && output === undefined) throw new UsageError('--keep takes an --output to write to')
+  const { output } = options
   const format = output === undefined ? undefined : formatOf(output, options)
   return opened(paths, options, io, async ({ files, scans, streams, progress }) => {
     if (scans && streams.length > 0) assertEitherSide(options)

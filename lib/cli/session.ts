@@ -45,6 +45,16 @@ export class Session {
       SET enable_external_access = false; SET lock_configuration = true`)
   }
 
+  /** In which times with a zone have their days and hours. */
+  async timeZone(): Promise<string> {
+    const [zone = ''] = await this.texts(`SELECT current_setting('TimeZone')`)
+    return zone
+  }
+
+  async setTimeZone(zone: string): Promise<void> {
+    await this.#connection.run(`SET TimeZone = ${quoted(zone)}`)
+  }
+
   interrupt(): void {
     this.#isInterrupted = true
     this.#connection.interrupt()
@@ -102,7 +112,8 @@ export class Session {
     const statement = await this.#connection.prepare(sql)
     try {
       return Array.from({ length: statement.columnCount }, (_, column) => {
-        return { name: statement.columnName(column), type: String(statement.columnType(column)) }
+        const type = statement.columnType(column)
+        return { name: statement.columnName(column), type: type.alias === 'JSON' ? 'JSON' : String(type) }
       })
     } finally {
       statement.destroySync()

@@ -155,7 +155,7 @@ export async function typedOf(session: Session, scans: readonly Scan[], options:
     const [file = ''] = scan.files
     const columns = await session.columns(`SELECT x, y, key FROM ${pairs(scan, options)}`)
     const [x = '', y = '', by = ''] = columns.map(({ type }) => type)
-    const isVarchar = x === 'VARCHAR' || y === 'VARCHAR'
+    const isVarchar = [x, y].some((type) => type === 'VARCHAR' || type === 'JSON')
     if (isVarchar && (await isHeaderOnly(session, scan))) continue
     if (x === 'FLOAT' && !Number.isFinite(Math.fround(options.margin))) {
       throw new UsageError(`--margin must be finite in float32, as --input is, got ${options.margin}`)

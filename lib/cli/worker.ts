@@ -10,12 +10,13 @@ export interface WorkerOptions {
   threads?: number
   root?: string[]
   lease: number
+  grace: number
 }
 
 /** Serves shards until the signal, and then finishes those under way. */
 export async function work(options: WorkerOptions, signal: AbortSignal, stderr: Writable): Promise<void> {
-  const { concurrency, lease, root: roots } = options
-  for (const [name, value] of Object.entries({ concurrency, lease })) {
+  const { concurrency, lease, grace, root: roots } = options
+  for (const [name, value] of Object.entries({ concurrency, lease, grace })) {
     if (!Number.isSafeInteger(value) || value < 1)
       throw new UsageError(`--${name} must be an integer from 1, got ${value}`)
   }
@@ -25,13 +26,16 @@ export async function work(options: WorkerOptions, signal: AbortSignal, stderr: 
   const tell = (message: string) => stderr.write(`hinge-embedding-loss: ${message}\n`)
   const redis = await connect(options.redis, tell)
   try {
-    const { worker, close } = await serve(redis, { concurrency, lease, threads, ...(roots && { roots }) })
+    const { worker, close } = await serve(redis, { concurrency, lease, grace, threads, ...(roots && { roots }) })
     worker.on('failed', (job, error) => tell(`shard ${job?.id}: ${error.message}`))
     worker.on('error', () => {})
     await worker.waitUntilReady()
     tell(`version ${runtimeInfo().version} serves ${worker.name}`)
     if (!signal.aborted) await once(signal, 'abort')
-    await close()
+    await close().catch((error: Error) => {
+      tell(error.message)
+      throw error
+    })
   } finally {
     redis.disconnect()
   }

@@ -245,9 +245,80 @@ describe('scoring on many machines', function () {
   it(`says so when no worker comes, ${tries.alone} times`, () =>
     times(tries.alone, async () => {
       const { code, stderr } = await start([...scoreArgs(['pairs']), '--redis', server.url, '--timeout', '2']).outcome
-      expect(stderr).to.match(/no worker of version \S+ is connected to the queue \S+ for 2 s\n$/)
+      expect(stderr).to.match(/no worker of version \S+ serves the queue \S+ for 2 s\n$/)
       expect(code).to.equal(1)
     }))
+
+  it('says so when the only worker is killed, or frozen, with a shard under way, and not while it works', async () => {
+    for (const signal of ['SIGKILL', 'SIGSTOP'] as const) {
+      const [only] = await startWorkers(1)
+      const client = start([...endless(), '--redis', server.url, '--timeout', '2'])
+      await untilActive()
+      await sleep(5000)
+      expect(client.isOver, client.stderr).to.equal(false)
+      only?.signal(signal)
+      const begin = performance.now()
+      const { code, stderr } = await client.outcome
+      expect(stderr).to.match(/no worker of version \S+ serves the queue \S+ for 2 s\n$/)
+      expect(code).to.equal(1)
+      expect(performance.now() - begin).to.be.lessThan(7000)
+      await only?.end('SIGKILL')
+      await clear()
+    }
+  })
+
+  it('ends a worker on SIGTERM within its grace, whose shard waits for another one', async () => {
+    const args = ['worker', '--redis', server.url, '--threads', '1', '--lease', '1', '--grace', '1']
+    const [leaving, client] = [start(args), start([...endless(), ...many()])]
+    await untilActive()
+    await sleep(300)
+    const begin = performance.now()
+    const { code, stderr } = await leaving.end('SIGTERM')
+    expect(code, stderr).to.equal(0)
+    expect(stderr).to.match(/shard \S+: .*INTERRUPT/)
+    expect(performance.now() - begin).to.be.within(900, 5000)
+    expect(client.isOver, client.stderr).to.equal(false)
+    const redis = server.connect()
+    expect(await redis.zcard(`bull:${queue}:failed`)).to.equal(0)
+    redis.disconnect()
+    await client.end('SIGKILL')
+    await clear()
+  })
+
+  it('ends a worker on SIGTERM within its lease when Redis is away, idle or not', async () => {
+    for (const isBusy of [false, true]) {
+      const [leaving] = await startWorkers(1)
+      const client = isBusy ? start([...endless(), ...many()]) : undefined
+      if (isBusy) await untilActive()
+      await server.kill('SIGKILL')
+      await sleep(500)
+      const begin = performance.now()
+      const { stderr } = (await leaving?.end('SIGTERM')) ?? { stderr: '' }
+      expect(performance.now() - begin, stderr).to.be.lessThan(5000)
+      if (isBusy) expect(stderr).to.match(/shards under way are left to other workers: Redis is away for 1 s\n/)
+      await client?.end('SIGKILL')
+      await server.start()
+      await clear()
+    }
+  })
+
+  /** Its only shard never ends. */
+  function endless(): string[] {
+    const input = 'd + 0 * (SELECT sum(r) FROM range(1000000000000000) AS t(r))'
+    return ['score', join(folder, 'pairs/0.parquet'), '--input', input, '--label', 'y', '--json']
+  }
+
+  async function untilActive(): Promise<void> {
+    const redis = server.connect()
+    while ((await redis.llen(`bull:${queue}:active`)) === 0) await sleep(10)
+    redis.disconnect()
+  }
+
+  async function clear(): Promise<void> {
+    const redis = server.connect()
+    await redis.flushall()
+    redis.disconnect()
+  }
 
   it('does 5,000 small shards', async () => {
     const workers = await startWorkers(2)
@@ -270,7 +341,7 @@ describe('scoring on many machines', function () {
       const helper = await serve(helperRedis, { threads: 1 })
       await addFlow(client, finished)
       await foldResults(finished, await resultsOf(client, finished))
-      await untilEmpty(client, 15)
+      await untilGone(client, [finished.id, left.id], 15)
       // What is taken from a list whose job has expired is nothing to be scored.
       await client.lpush(`bull:${queue}:wait`, 'expired')
       await client.zadd(`bull:${queue}:marker`, 0, '0')
@@ -285,9 +356,8 @@ describe('scoring on many machines', function () {
     }
   })
 
-  async function untilEmpty(client: Redis, seconds: number): Promise<void> {
-    const isOurs = (key: string) => key !== 'of-another' && !key.endsWith(':stalled-check')
-    const keys = async () => (await client.keys('*')).filter(isOurs)
+  async function untilGone(client: Redis, plans: string[], seconds: number): Promise<void> {
+    const keys = async () => (await client.keys('*')).filter((key) => plans.some((id) => key.includes(id)))
     for (let i = 0; i < 10 * seconds && (await keys()).length > 0; i++) await sleep(100)
     expect(await keys()).to.deep.equal([])
   }
