@@ -261,8 +261,8 @@ bool is_state(State state) {
 
 // The states that rows are added to: an array of one a row. But DuckDB before 2.0 gives an array of one for
 // all rows where a window is a whole partition or where the call has an ORDER BY: duckdb/duckdb, issue 21537.
-// Behind it is other memory; four pointers can be read of it, as no allocation is smaller than that with its
-// header.
+// Behind it is other memory, of which four words can be read, as no allocation is smaller than that with its
+// header: glibc gives three, and the fourth is the size of the next one, which points to no state.
 class States {
  public:
   States(const State* states, size_t rows)
@@ -272,20 +272,10 @@ class States {
 
  private:
   __attribute__((no_sanitize("address"))) static bool is_array(const State* states, size_t rows) {
-    if (rows > 3 && is_smallest_allocation(states)) return false;
     for (size_t i = 1; i < std::min<size_t>(rows, 4); i++) {
       if (states[i] != states[0] && !is_state(states[i])) return false;
     }
     return true;
-  }
-
-  // Whether glibc's malloc says so, in the word before: 32 bytes, of which three pointers can be used, and
-  // three flags.
-  __attribute__((no_sanitize("address"))) static bool is_smallest_allocation(const State* states) {
-    constexpr uintptr_t kPage = 4096;
-    const auto address = reinterpret_cast<uintptr_t>(states);
-    if (address % 16 != 0 || address % kPage == 0) return false;
-    return (reinterpret_cast<const uintptr_t*>(states)[-1] & ~uintptr_t{7}) == 32;
   }
 
   const State* const states_;

@@ -283,6 +283,15 @@ describe('the DuckDB extension', function () {
       )
     })
 
+    it('in groups, whatever was in the memory that DuckDB uses again', async () => {
+      const small = `[${Array(40).fill('39::BIGINT').join()}]`
+      const input = `(learned_distance + 0 * list_sum(list_transform(${small}, lambda z: z + "left")))::FLOAT`
+      const lost = `count(*) - hinge_embedding_loss(${input}, label).count`
+      for (let i = 0; i < 60; i++) {
+        expect(await column(`SELECT ${lost} FROM '${digits}' GROUP BY "left" % 3`), `run ${i}`).to.deep.equal([0, 0, 0])
+      }
+    })
+
     it('over whole partitions, in an order, and of what is distinct', async () => {
       const ofMany = (keep: (i: number) => boolean) => {
         const kept = [...x.keys()].filter(keep)
