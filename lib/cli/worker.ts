@@ -28,7 +28,7 @@ export async function work(options: WorkerOptions, signal: AbortSignal, stderr: 
   try {
     const { worker, close } = await serve(redis, { concurrency, lease, grace, threads, ...(roots && { roots }) })
     worker.on('failed', (job, error) => tell(`shard ${job?.id}: ${error.message}`))
-    worker.on('error', () => {})
+    worker.on('error', tellingRefusals(tell))
     await worker.waitUntilReady()
     tell(`version ${runtimeInfo().version} serves ${worker.name}`)
     if (!signal.aborted) await once(signal, 'abort')
@@ -38,5 +38,15 @@ export async function work(options: WorkerOptions, signal: AbortSignal, stderr: 
     })
   } finally {
     redis.disconnect()
+  }
+}
+
+/** What Redis refuses, as when it is full, each once; that it is away is told by the connection. */
+function tellingRefusals(tell: (message: string) => void): (error: Error) => void {
+  const told = new Set<string>()
+  return ({ name, message }) => {
+    if (name !== 'ReplyError' || told.has(message)) return
+    told.add(message)
+    tell(`Redis refuses: ${message}`)
   }
 }
