@@ -302,6 +302,19 @@ describe('scoring on many machines', function () {
     }
   })
 
+  it('tells what Redis refuses, as when it is full', async () => {
+    const [worker] = await startWorkers(1)
+    const client = start([...scoreArgs(['pairs']), ...many()])
+    await untilActive()
+    const redis = server.connect()
+    await redis.config('SET', 'maxmemory', '1')
+    await worker?.says(/Redis refuses: OOM/)
+    await redis.config('SET', 'maxmemory', '0')
+    redis.disconnect()
+    await client.end('SIGKILL')
+    await clear()
+  })
+
   /** Its only shard never ends. */
   function endless(): string[] {
     const input = 'd + 0 * (SELECT sum(r) FROM range(1000000000000000) AS t(r))'
