@@ -244,25 +244,32 @@ struct GroupState {
   }
 };
 
-// Whether there is a state, wherever the pointer points.
-bool is_state(State state) {
-  uint64_t mark = 0;
+// Reads memory that may not be there; gives how many bytes could be read, or all of them where nothing may be
+// read in this way.
+size_t read_memory(void* to, const void* from, size_t bytes) {
 #if defined(__linux__)
-  const iovec own{&mark, sizeof mark}, other{state, sizeof mark};
-  const bool is_refused = process_vm_readv(getpid(), &own, 1, &other, 1, 0) < 0 && errno != EFAULT;
-  return is_refused || mark == kMark;
+  const iovec own{to, bytes}, other{const_cast<void*>(from), bytes};
+  const ssize_t read = process_vm_readv(getpid(), &own, 1, &other, 1, 0);
+  if (read >= 0) return static_cast<size_t>(read);
+  return errno == EFAULT ? 0 : bytes;
 #elif defined(__APPLE__)
   mach_vm_size_t size = 0;
-  mach_vm_read_overwrite(mach_task_self(), reinterpret_cast<mach_vm_address_t>(state), sizeof mark,
-                         reinterpret_cast<mach_vm_address_t>(&mark), &size);
-  return mark == kMark;
+  mach_vm_read_overwrite(mach_task_self(), reinterpret_cast<mach_vm_address_t>(from), bytes,
+                         reinterpret_cast<mach_vm_address_t>(to), &size);
+  return size;
 #endif
+}
+
+// Whether there is a state, wherever the pointer points.
+bool is_state(State state) {
+  uint64_t mark = kMark;
+  return read_memory(&mark, state, sizeof mark) == sizeof mark && mark == kMark;
 }
 
 // The states that rows are added to: an array of one a row. But DuckDB before 2.0 gives an array of one for
 // all rows where a window is a whole partition or where the call has an ORDER BY: duckdb/duckdb, issue 21537.
-// Behind it is other memory, of which four words can be read, as no allocation is smaller than that with its
-// header: glibc gives three, and the fourth is the size of the next one, which points to no state.
+// Behind it is other memory, even pointers of an array that was there before. So some pointers all along the
+// array are followed, the first three and half a dozen others.
 class States {
  public:
   States(const State* states, size_t rows)
@@ -271,11 +278,16 @@ class States {
   State operator[](size_t row) const { return states_[is_one_for_all_ ? 0 : row]; }
 
  private:
-  __attribute__((no_sanitize("address"))) static bool is_array(const State* states, size_t rows) {
-    for (size_t i = 1; i < std::min<size_t>(rows, 4); i++) {
-      if (states[i] != states[0] && !is_state(states[i])) return false;
+  static bool is_array(const State* states, size_t rows) {
+    State copy[hel::kBlock];
+    for (size_t i = 0; i < hel::kBlock; i++) copy[i] = states[0];
+    const size_t size = std::min(rows, hel::kBlock);
+    if (read_memory(copy, states, size * sizeof(State)) < size * sizeof(State)) return false;
+    const size_t step = std::max<size_t>(1, size / 6);
+    for (size_t i = 1; i < size; i += i < 3 ? 1 : step) {
+      if (copy[i] != copy[0] && !is_state(copy[i])) return false;
     }
-    return true;
+    return copy[size - 1] == copy[0] || is_state(copy[size - 1]);
   }
 
   const State* const states_;
