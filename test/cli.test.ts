@@ -13,15 +13,14 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
-import { main } from '../lib/cli/program.ts'
 import { type InputData, LossAccumulator, type MarginOptions, runtimeInfo } from '../lib/index.ts'
+import { command } from './command.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const libraryNeeds = ['node-gyp-build']
@@ -76,14 +75,7 @@ describe('hinge-embedding-loss on the command line', function () {
   /** In this process, where no other is asked for: starting one takes ten times as long as scoring. */
   async function run(args: readonly string[], place?: Place): Promise<Outcome> {
     if (place !== undefined) return finish(start(args, place))
-    const stdin = new PassThrough()
-    const [stdout, stderr] = [new PassThrough(), new PassThrough()]
-    const outputs = Promise.all([text(stdout), text(stderr)])
-    const code = await main(args, new AbortController().signal, { stdin, stdout, stderr })
-    stdout.end()
-    stderr.end()
-    const [out, err] = await outputs
-    return { code, stdout: out, stderr: err }
+    return command(args)
   }
 
   async function succeeds(args: readonly string[], place?: Place): Promise<string> {

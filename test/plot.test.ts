@@ -1,15 +1,13 @@
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { PassThrough } from 'node:stream'
-import { text } from 'node:stream/consumers'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { Resvg } from '@resvg/resvg-js'
 import { tableFromArrays, tableToIPC } from 'apache-arrow'
 import { expect } from 'chai'
 import { Histogram, viewOf } from '../lib/cli/histogram.ts'
-import { main } from '../lib/cli/program.ts'
 import { node, readText, root, succeeds } from './application.ts'
+import { command } from './command.ts'
 
 const hard = [0, -0, 1, -1, 0.1, 2 ** -30, 2 ** -1022, 5e-324, -5e-324, 2 ** -1001, 1e300, -1e300, 3, 1023.999, 1024]
   .flatMap((x) => [x, next(x, 1n), next(x, -1n), -x])
@@ -88,18 +86,8 @@ describe('hinge-embedding-loss plot', function () {
 
   const at = (name: string) => join(folder, name)
 
-  async function run(args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-    const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()]
-    const outputs = Promise.all([text(stdout), text(stderr)])
-    const code = await main(args, new AbortController().signal, { stdin, stdout, stderr })
-    stdout.end()
-    stderr.end()
-    const [out, err] = await outputs
-    return { code, stdout: out, stderr: err }
-  }
-
   async function prints(args: readonly string[]): Promise<string> {
-    const { code, stdout, stderr } = await run(args)
+    const { code, stdout, stderr } = await command(args)
     expect({ code, stderr }, args.join(' ')).to.deep.equal({ code: 0, stderr: '' })
     return stdout
   }
@@ -268,7 +256,7 @@ describe('hinge-embedding-loss plot', function () {
       [1, of(at('truncated.parquet'), 'd', 'y', '--output', at('old.svg')), /truncated\.parquet/],
     ]
     for (const [exitCode, args, named] of cases) {
-      const { code, stdout, stderr } = await run(['plot', ...args])
+      const { code, stdout, stderr } = await command(['plot', ...args])
       expect({ code, stdout }, stderr).to.deep.equal({ code: exitCode, stdout: '' })
       expect(stderr).to.match(named)
     }
