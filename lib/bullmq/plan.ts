@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import { UsageError } from '../cli/failures.ts'
 import { findSources, type Source } from '../cli/files.ts'
 import { list, partitionKeys, type RowRange, type ScanSource, scansOf, table } from '../cli/scans.ts'
-import { quoted, Session } from '../cli/session.ts'
+import { Session } from '../cli/session.ts'
 import { emptyTotal } from '../cli/totals.ts'
 import { getNumThreads, runtimeInfo } from '../index.ts'
 import { assertHarmless } from './expressions.ts'
@@ -59,7 +59,7 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
   try {
     const scoring = { ...given, timeZone: await session.timeZone() }
     await assertHarmless(session, scoring)
-    const match = (pattern: string) => session.texts(`SELECT file FROM glob(${quoted(pattern)})`)
+    const match = (pattern: string) => session.glob(pattern)
     const sources = []
     for (const path of paths) sources.push(...(await findSources(path, match)).map(assertScanned))
     const shards = await shardsOf(session, sources, shardRows)

@@ -5,7 +5,7 @@ import { findSources, type Source } from './files.ts'
 import { showProgress, type Terminal } from './progress.ts'
 import type { Stream } from './readers/readers.ts'
 import { type Scan, type ScanSource, scansOf } from './scans.ts'
-import { type Progress, quoted, Session } from './session.ts'
+import { type Progress, Session } from './session.ts'
 import { emptyTotal, type Options } from './totals.ts'
 
 export interface RunOptions extends Options {
@@ -67,7 +67,7 @@ export async function opened<T>(
 }
 
 async function sourcesOf(paths: readonly string[], openSession: () => Promise<Session>): Promise<Source[]> {
-  const match = async (pattern: string) => (await openSession()).texts(`SELECT file FROM glob(${quoted(pattern)})`)
+  const match = async (pattern: string) => (await openSession()).glob(pattern)
   if (paths.indexOf('-') !== paths.lastIndexOf('-')) throw new UsageError('standard input, -, can be read only once')
   const sources = []
   for (const path of paths) sources.push(...(await findSources(path, match)))

@@ -102,6 +102,11 @@ export class Session {
     }
   }
 
+  /** The files that match. */
+  glob(pattern: string): Promise<string[]> {
+    return this.texts(`SELECT file FROM glob(${quoted(pattern)})`)
+  }
+
   /** The first column. */
   async texts(sql: string): Promise<string[]> {
     return (await this.rows(sql)).map(([value]) => String(value))
