@@ -468,6 +468,13 @@ describe('hinge-embedding-loss on the command line', function () {
       }
     })
 
+    it('count a partial as often as it is given', async () => {
+      const total = new LossAccumulator().update(Float64Array.of(0.5, 0.25), 1)
+      write('twice.json', `${JSON.stringify(total)}\n`)
+      const json = await succeeds(['merge', 'twice.json', 'twice.json', '--json'])
+      expect(JSON.parse(json)).to.deep.include({ count: 4, sum: 1.5 })
+    })
+
     it('give a LossAccumulator', async () => {
       const text = await partial('pairs.parquet', 'd', 'y')
       const total = new LossAccumulator().update(Float32Array.from(column.d), Float64Array.from(column.y))
@@ -483,7 +490,10 @@ describe('hinge-embedding-loss on the command line', function () {
       write('margin.json', JSON.stringify(new LossAccumulator({ margin: 2 })))
       write('late.json', `${text}\n\n"x"\n`)
       write('no.json', 'pairs')
-      write('blank.json', '\n')
+      write('blank.json', '\n \r\n')
+      write('zero.json', '')
+      write('cut.json', `${text}\n${text.slice(0, -1)}`)
+      const many = new Array<string>(9).fill('blank.json')
       await Promise.all([
         fails(
           1,
@@ -493,6 +503,15 @@ describe('hinge-embedding-loss on the command line', function () {
         fails(1, ['merge', 'late.json'], /late\.json, line 3: object must be what LossAccumulator\.toJSON gives/),
         fails(1, ['merge', 'no.json'], /no\.json, line 1: .*JSON/),
         fails(1, ['merge', 'blank.json'], /blank\.json: no partial/),
+        fails(
+          1,
+          ['merge', 'good.json', 'blank.json', 'good.json', 'zero.json'],
+          /: blank\.json, zero\.json: no partial/,
+        ),
+        fails(1, ['merge', 'zero.json', ...many], /: zero\.json, blank\.json(, blank\.json){3} and 5 more: no partial/),
+        fails(1, ['merge', 'good.json', 'cut.json'], /cut\.json, line 2: .*JSON/),
+        fails(1, ['merge', 'good.json', 'none'], /none: a folder, must be a file/),
+        fails(1, ['merge', 'good.json', '/dev/null'], /\/dev\/null: a device, must be a file/),
         fails(1, ['merge', 'good.json', 'missing.json'], /missing\.json: no such file/),
         fails(2, ['merge'], /missing required argument 'part'/),
       ])

@@ -139,7 +139,7 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
     .command('merge')
     .summary('print the totals of partials')
     .description('Prints what score would have printed over all the files that the partials are of, bit for bit.')
-    .argument('<part...>', 'files of lines that partial has printed')
+    .argument('<part...>', 'files of lines that partial has printed; each counts as often as it is given')
     .option(...json)
     .addHelpText('after', example(`partial ${digits} > monday.json`, 'merge monday.json monday.json'))
     .action(async (parts: string[], options: { json?: true }) => {

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
 import { makeApplication, node, readText, run, succeeds } from '../application.ts'
 import { hasRedis, Program, RedisServer } from '../redis.ts'
@@ -91,24 +92,54 @@ describe('docs/distributed.md', function () {
       for (let i = 0; i < 3; i++) {
         copyFileSync(join(application, 'examples/digit-pairs.parquet'), join(application, `pairs/${i} of 3.parquet`))
       }
-      total = await succeeds(bash('npx hinge-embedding-loss score pairs --input learned_distance --label label --json'))
+      total = await succeeds(score())
     })
-    afterEach(() => rmSync(join(application, 'parts'), { recursive: true, force: true }))
+    beforeEach(() => {
+      for (const name of ['files.sh', 'partial.sh', 'share.sh', 'merge.sh']) {
+        writeFileSync(join(application, name), direct(snippet('sh', `# ${name}`).code))
+      }
+    })
+    afterEach(() => {
+      rmSync(join(application, 'parts'), { recursive: true, force: true })
+      for (const name of ['0 and more', '1 changed', '_temporary/hidden']) {
+        rmSync(join(application, `pairs/${name}.parquet`), { force: true })
+      }
+    })
+
+    const score = () => bash('npx hinge-embedding-loss score "pairs/*.parquet" --input learned_distance --label label --json')
+    /** Makes the partials, adds a file before the others and changes another, and makes them again. */
+    async function countsFilesThatCome(makePartials: () => Promise<unknown>): Promise<void> {
+      const example = 'examples/digit-pairs.parquet'
+      mkdirSync(join(application, 'pairs/_temporary'), { recursive: true })
+      for (const name of ['1 changed', '_temporary/hidden']) {
+        copyFileSync(join(application, example), join(application, `pairs/${name}.parquet`))
+      }
+      await makePartials()
+      copyFileSync(join(application, example), join(application, 'pairs/0 and more.parquet'))
+      expect((await bash('bash merge.sh')).stderr).to.match(/parts\/pairs\/0 and more\.parquet\.json: no such file/)
+      const limited = `(SELECT * FROM '${application}/${example}' LIMIT 10)`
+      const connection = await (await DuckDBInstance.create(':memory:')).connect()
+      await connection.run(`COPY ${limited} TO '${application}/pairs/1 changed.parquet' (FORMAT parquet)`)
+      connection.closeSync()
+      await makePartials()
+      expect(JSON.parse(await succeeds(bash('bash merge.sh')))).to.deep.equal(JSON.parse(await succeeds(score())))
+    }
 
     it(`GNU parallel gives the bits of one command${hasParallel ? '' : ': it must be installed'}`, async function () {
       if (!hasParallel) return this.skip()
-      expect(await succeeds(bash(snippet('sh', 'parallel').code))).to.equal(total)
+      expect(await succeeds(bash(snippet('sh', 'parallel --retries').code))).to.equal(total)
+      await countsFilesThatCome(() => succeeds(bash(snippet('sh', 'parallel --retries').code)))
     })
 
     it('so do the shares of the files that SLURM and Kubernetes hand out, also where one died', async () => {
-      writeFileSync(join(application, 'partials.sh'), direct(snippet('sh', '# partials.sh').code))
-      const share = (index: number) => bash(`bash partials.sh ${index} 4`)
-      mkdirSync(join(application, 'parts'))
-      writeFileSync(join(application, 'parts/1.json.part'), '{"version"')
-      const shares = await Promise.all([0, 1, 2, 3].map(share))
-      expect(shares).to.deep.equal(shares.map(() => ({ status: 0, stdout: '', stderr: '' })))
-      expect(await share(1)).to.deep.equal(shares[1])
-      expect(await succeeds(bash('npx hinge-embedding-loss merge parts/*.json --json'))).to.equal(total)
+      const share = (index: number) => bash(`bash share.sh ${index} 4`)
+      const shares = () => Promise.all([0, 1, 2, 3].map(share))
+      const done = [0, 1, 2, 3].map(() => ({ status: 0, stdout: '', stderr: '' }))
+      mkdirSync(join(application, 'parts/pairs'), { recursive: true })
+      writeFileSync(join(application, 'parts/pairs/1 of 3.parquet.json.abcdef'), '{"version"')
+      expect(await shares()).to.deep.equal(done)
+      expect(await succeeds(bash('bash merge.sh'))).to.equal(total)
+      await countsFilesThatCome(async () => expect(await shares()).to.deep.equal(done))
     })
   })
 })
