@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { assertRowExpressions } from '../cli/expressions.ts'
 import { UsageError } from '../cli/failures.ts'
 import { findSources, type Source } from '../cli/files.ts'
 import { list, partitionKeys, type RowRange, type ScanSource, scansOf, table } from '../cli/scans.ts'
 import { Session } from '../cli/session.ts'
 import { emptyTotal } from '../cli/totals.ts'
 import { getNumThreads, runtimeInfo } from '../index.ts'
-import { assertHarmless } from './expressions.ts'
 import { leastRetention, limits, type Shard, type ShardOptions } from './payload.ts'
 
 /** All that is to be scored as one. */
@@ -58,7 +58,7 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
   const session = await Session.open(getNumThreads())
   try {
     const scoring = { ...given, timeZone: await session.timeZone() }
-    await assertHarmless(session, scoring)
+    await assertRowExpressions(session, scoring)
     const match = (pattern: string) => session.glob(pattern)
     const sources = []
     for (const path of paths) sources.push(...(await findSources(path, match)).map(assertScanned))

@@ -2,12 +2,12 @@ import { realpath, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { resolve, sep } from 'node:path'
 import { type Job, UnrecoverableError } from 'bullmq'
+import { assertColumns, assertRowExpressions, type Reference } from '../cli/expressions.ts'
 import { codeOf, explain } from '../cli/failures.ts'
 import { type Scan, scansOf, table } from '../cli/scans.ts'
 import { Session } from '../cli/session.ts'
 import { type Found, totalsOf } from '../cli/totals.ts'
 import { getNumThreads } from '../index.ts'
-import { assertColumns, assertHarmless } from './expressions.ts'
 import {
   limits,
   parseShardData,
@@ -49,7 +49,7 @@ export async function shardProcessor({
   const given = roots.map((root) => resolve(root))
   const folders = [...new Set([...given, ...(await Promise.all(given.map((root) => realpath(root))))])]
   /** of the last shard: those of a plan are the same */
-  let checked = { options: '', references: [] as string[][] }
+  let checked = { options: '', references: [] as Reference[] }
   /** of one time zone */
   let idle: Session[] = []
   let zone = ''
@@ -83,7 +83,7 @@ export async function shardProcessor({
       try {
         const options = JSON.stringify(job.options)
         if (options !== checked.options) {
-          checked = { options, references: await assertHarmless(session, job.options) }
+          checked = { options, references: await assertRowExpressions(session, job.options) }
         }
         const result = await score(session, job, checked.references, never)
         await assertSame(job.shard, folders)
@@ -105,17 +105,20 @@ export async function shardProcessor({
   }
 }
 
+/** What DuckDB says of a file, which differs between machines, where no column has the name. */
+const virtual = ['filename', 'file_index']
+
 async function score(
   session: Session,
   { index, options, shard }: ShardData,
-  references: readonly string[][],
+  references: readonly Reference[],
   signal: AbortSignal,
 ): Promise<ShardResult> {
   const { file, kind, compression, rows, partitions } = shard
   const [found] = await scansOf(session, [{ file, kind, compression }], signal)
   if (found === undefined) return { index, types: null, groups: [] }
   const scan = { ...found, isPartitioned: partitions !== undefined, ...(partitions && { partitions }) }
-  await assertColumns(session, scan, references)
+  await assertColumns(session, scan, references, virtual)
   const { types, groups } = await totalsOf(session, [rows === undefined ? scan : { ...scan, rows }], options, signal)
   if (types === undefined) return { index, types: null, groups: [] }
   assertTransferable(shard, options.by, types.by, groups)

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import { getNumThreads, setNumThreads } from '../index.ts'
+import { assertColumns, assertRowExpressions } from './expressions.ts'
 import { UsageError } from './failures.ts'
 import { findSources, type Source } from './files.ts'
 import { showProgress, type Terminal } from './progress.ts'
@@ -77,13 +78,13 @@ async function sourcesOf(paths: readonly string[], openSession: () => Promise<Se
 async function scansIn(
   session: Session,
   sources: readonly ScanSource[],
-  { input, label, by, keep, output }: RunOptions,
+  options: RunOptions,
   signal: AbortSignal,
 ): Promise<Scan[]> {
-  for (const [option, texts] of Object.entries({ input, label, by, keep })) {
-    for (const text of [texts ?? []].flat()) await session.assertExpression(`--${option}`, text)
-  }
-  return scansOf(session, sources, signal, output !== undefined)
+  const references = await assertRowExpressions(session, options)
+  const scans = await scansOf(session, sources, signal, options.output !== undefined)
+  for (const scan of scans) await assertColumns(session, scan, references)
+  return scans
 }
 
 function isScanned(source: Source): source is ScanSource {

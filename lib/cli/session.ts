@@ -1,6 +1,6 @@
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
 import { load } from '../duckdb.ts'
-import { peer, UsageError } from './failures.ts'
+import { peer } from './failures.ts'
 
 export interface Progress {
   /** of 1, where it is known */
@@ -124,16 +124,6 @@ export class Session {
       statement.destroySync()
     }
   }
-
-  /** Refuses text that is more, or less, than one expression where a query has `(text)`. */
-  async assertExpression(option: string, text: string): Promise<void> {
-    const parse = (sql: string) => this.texts(`SELECT json_serialize_sql(${quoted(sql)})`)
-    const [[plain = ''], [parsed = '']] = await Promise.all([parse('SELECT (1)'), parse(`SELECT (${text})`)])
-    const { error_message: reason = 'more than one, a parameter or a star' } = JSON.parse(parsed)
-    if (shape(parsed) === shape(plain) && !parsed.includes('"class":"STAR"')) return
-    const advice = /^[\w ]+$/.test(text) ? `; as a name: '"${text}"'` : ''
-    throw new UsageError(`${option} must be one SQL expression, got '${text}' (${reason})${advice}`)
-  }
 }
 
 export function quoted(text: string): string {
@@ -142,9 +132,4 @@ export function quoted(text: string): string {
 
 export function identifier(text: string): string {
   return `"${text.replaceAll('"', '""')}"`
-}
-
-/** A parsed query but for what it selects. */
-function shape(json: string): string {
-  return JSON.stringify(JSON.parse(json), (key, value) => (key === 'select_list' ? value.length : value))
 }
