@@ -430,7 +430,7 @@ describe('hinge-embedding-loss on the command line', function () {
 
     it('need one expression too', () =>
       Promise.all([
-        fails(2, byFlag('--by', 'y --'), /--by must be one SQL expression, got 'y --'/),
+        fails(2, score('pairs.parquet', 'd', 'y', '--by', 'y --'), /--by must be one SQL expression, got 'y --'/),
         fails(2, score('pairs.parquet', 'd', 'y', '--by', 'sum(w)'), /sum is an aggregate/),
         fails(1, score('pairs.parquet', 'd', 'y', '--by', 'nothing'), /"nothing" not found/),
       ]))
@@ -878,7 +878,7 @@ describe('hinge-embedding-loss on the command line', function () {
       const command = [process.execPath, complete, ...score('pairs.parquet', 'd', 'y')]
       const outcome = await finish(spawn('sh', ['-c', '"$@" > /dev/full', 'sh', ...command], { cwd: folder }))
       expect(outcome).to.deep.include({ code: 1, stdout: '' })
-      expect(outcome.stderr).to.match(/^hinge-embedding-loss: ENOSPC[^\n]*\n$/)
+      expect(outcome.stderr).to.match(/^hinge-embedding-loss: standard output: ENOSPC[^\n]*\n$/)
     })
   })
 })

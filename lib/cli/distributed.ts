@@ -2,7 +2,7 @@ import type { Totals } from '../bullmq/index.ts'
 import { setNumThreads } from '../index.ts'
 import { peer, UsageError } from './failures.ts'
 import type { RunOptions } from './opened.ts'
-import { showProgress, type Terminal } from './progress.ts'
+import { notify, showProgress, type Terminal } from './progress.ts'
 import { connect } from './redis.ts'
 
 export interface RedisOptions {
@@ -24,14 +24,15 @@ export async function distributed(
   if (!(timeout > 0)) throw new UsageError(`--timeout must be a number of seconds, got ${timeout}`)
   if (options.threads !== undefined) setNumThreads(options.threads)
   const plan = await planOf(paths, options)
-  const redis = await connect(url, (message) => stderr.write(`hinge-embedding-loss: ${message}\n`))
+  const redis = await connect(url, (message) => notify(stderr, message))
   let progress = { share: 0, count: 0 }
   const endProgress = showProgress(stderr, options.progress, 'shards', () => progress)
   try {
     signal.throwIfAborted()
     await addFlow(redis, plan)
     const onProgress = ({ done, failed, shards }: { done: number; failed: number; shards: number }) => {
-      progress = { share: (done + failed) / shards, count: done + failed }
+      const count = Math.min(done + failed, shards)
+      progress = { share: count / Math.max(shards, 1), count }
     }
     return await foldResults(plan, await resultsOf(redis, plan, { timeout, signal, onProgress }))
   } finally {

@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { codeOf } from './failures.ts'
+import { assertLocal } from './remote.ts'
 
 const kinds = new Map([
   ['parquet', 'Parquet'],
@@ -40,6 +41,7 @@ function requireSource(file: string): Source {
 
 /** What one FILE argument stands for: itself, standard input, all in the folder, or all that match the pattern. */
 export async function findSources(path: string, match: (pattern: string) => Promise<string[]>): Promise<Source[]> {
+  assertLocal(path)
   if (path === '-') return [{ file: path, kind: 'Arrow', compression: 'uncompressed' }]
   try {
     const status = await stat(path)
@@ -47,7 +49,7 @@ export async function findSources(path: string, match: (pattern: string) => Prom
     if (!status.isFile()) throw new Error(`${path}: neither a file nor a folder`)
     return [requireSource(path)]
   } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error
+    if (!['ENOENT', 'ENOTDIR'].includes(codeOf(error))) throw error
     if (!/[*?[]/.test(path)) throw new Error(`${path}: no such file or folder`)
     const files = await match(path)
     if (files.length === 0) throw new Error(`${path}: no file matches`)

@@ -4,7 +4,7 @@ import { Histogram, octaveBits, type Stratum, strata } from './histogram.ts'
 import type { Piece } from './readers/pieces.ts'
 import type { Scan } from './scans.ts'
 import type { Session } from './session.ts'
-import { type Group, jsonOf, type Options, pairs, type Typed, typedOf } from './totals.ts'
+import { type Found, jsonOf, type Options, pairs, type Typed, typedOf } from './totals.ts'
 
 /** A histogram for each value of `by`, as JSON. */
 export class Histograms {
@@ -46,10 +46,11 @@ export class Histograms {
     }
   }
 
-  /** Rows that DuckDB reads, in one pass; `groups` are their totals. */
-  async addScans(session: Session, scans: readonly Scan[], groups: readonly Group[]): Promise<void> {
+  /** Rows that DuckDB reads, in one pass; `groups` are the totals of these `rows` rows. */
+  async addScans(session: Session, scans: readonly Scan[], { groups, rows }: Found): Promise<void> {
     for (const { by } of groups) this.of(by)
     const typed = await typedOf(session, scans, this.#options)
+    session.pass = { doing: 'counting distances', rows }
     const bins = typed.length === 0 ? [] : await session.rows(query(typed, this.#options))
     for (const [key, stratum, edge, rows] of bins) {
       this.of(jsonOf(key)).add(strata[Number(stratum)] as Stratum, Number(edge), Number(rows))

@@ -81,6 +81,7 @@ export async function writeScanned(
   signal: AbortSignal,
 ): Promise<void> {
   const sql = await lossesQuery(session, scans, options)
+  session.pass = { doing: 'writing losses', rows }
   await writeWhole(path, signal, async (beside) => {
     if (typeof format !== 'string') return format(beside, assertRows(scannedLosses(session, sql), rows))
     const [written] = await session.texts(`COPY (${sql}) TO ${quoted(beside)} ${format}`)

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { LossAccumulator } from '../index.ts'
 import { naming } from './failures.ts'
 import { assertFile, readFlags } from './regular.ts'
+import { assertLocal } from './remote.ts'
 import { toJSON, toTable } from './report.ts'
 
 /**
@@ -34,6 +35,7 @@ function shortList(paths: readonly string[]): string {
 }
 
 async function read(path: string, signal: AbortSignal): Promise<string> {
+  assertLocal(path)
   await assertFile(path, ' of lines that partial has printed')
   return readFile(path, { encoding: 'utf8', flag: readFlags, signal })
 }

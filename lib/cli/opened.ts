@@ -3,10 +3,11 @@ import { getNumThreads, setNumThreads } from '../index.ts'
 import { assertColumns, assertRowExpressions } from './expressions.ts'
 import { UsageError } from './failures.ts'
 import { findSources, type Source } from './files.ts'
-import { showProgress, type Terminal } from './progress.ts'
+import { notify, type Progress, showProgress, type Terminal } from './progress.ts'
 import type { Stream } from './readers/readers.ts'
+import { assertLocal } from './remote.ts'
 import { type Scan, type ScanSource, scansOf } from './scans.ts'
-import { type Progress, Session } from './session.ts'
+import { Session } from './session.ts'
 import { emptyTotal, type Options } from './totals.ts'
 
 export interface RunOptions extends Options {
@@ -19,7 +20,7 @@ export interface RunOptions extends Options {
 /** What a command has of the process. Standard input is not touched unless it is read. */
 export interface Io {
   readonly signal: AbortSignal
-  readonly streams: { readonly stdin: Readable; readonly stderr: Terminal }
+  readonly streams: { readonly stdin: Readable & { readonly isTTY?: boolean }; readonly stderr: Terminal }
 }
 
 /** Where the rows are: in what DuckDB reads, and in what we read ourselves. */
@@ -36,7 +37,7 @@ export interface Opened {
 export async function opened<T>(
   paths: readonly string[],
   options: RunOptions,
-  { signal, streams: { stderr } }: Io,
+  { signal, streams: { stdin, stderr } }: Io,
   work: (opened: Opened) => Promise<T>,
 ): Promise<T> {
   emptyTotal(options)
@@ -47,10 +48,13 @@ export async function opened<T>(
     signal.throwIfAborted()
     return session
   }
-  const progress: Progress = { count: 0 }
+  const progress: Progress = {}
   const interrupt = () => session?.interrupt()
   signal.addEventListener('abort', interrupt)
-  const read = () => (progress.count > 0 ? progress : session?.progress)
+  const read = () => session?.progress ?? (progress.count === undefined ? undefined : progress)
+  if (paths.includes('-') && stdin.isTTY) {
+    notify(stderr, 'waiting for Arrow IPC on standard input, which is a terminal: pipe data in, or Ctrl-C to stop')
+  }
   const endProgress = showProgress(stderr, options.progress, 'rows', read)
   try {
     const sources = await sourcesOf(paths, openSession)
@@ -98,6 +102,7 @@ function streamsOf(sources: readonly Source[]): Stream[] {
 /** Arrays are named by the options alone. */
 function arraysOf({ input, label, by, keep }: Options): Stream {
   for (const [option, path] of Object.entries({ input, label })) {
+    assertLocal(path, `--${option}`)
     if (!/\.npy$/i.test(path)) {
       const advice = /\.npz$/i.test(path) ? ', which is an archive: save its arrays one by one' : ''
       throw new UsageError(`without a FILE --input and --label must name a .npy each, got --${option} ${path}${advice}`)

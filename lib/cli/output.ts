@@ -2,9 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { chmod, lstat, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { codeOf, UsageError } from './failures.ts'
+import { assertLocal } from './remote.ts'
 
 /** Where a file is to be written, its folder and links resolved; refuses what cannot become a file, and any of `inputs`. */
 export async function outputPath(path: string, inputs: readonly string[]): Promise<string> {
+  assertLocal(path, '--output')
   const there = await ifThere(stat(path))
   if (there === undefined) {
     if (await ifThere(lstat(path))) throw new UsageError(`--output ${path}: there is a link to nothing`)

@@ -1,8 +1,8 @@
-import { Readable, type Writable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import { codeOf, explain, peer } from './failures.ts'
+import type { Readable, Writable } from 'node:stream'
+import type { Command, Option } from 'commander'
+import { codeOf, explain, peer, UsageError } from './failures.ts'
 import type { PlotOptions } from './plot.ts'
-import type { Terminal } from './progress.ts'
+import { notify, type Terminal } from './progress.ts'
 import type { ScoreOptions } from './score.ts'
 import type { WorkerOptions } from './worker.ts'
 
@@ -15,21 +15,62 @@ Example, on every machine that sees the files, and then on one:
 
 /** What the program reads and writes: results go to `stdout`, all else to `stderr`. */
 export interface Streams {
-  readonly stdin: Readable
+  readonly stdin: Readable & { readonly isTTY?: boolean }
   readonly stdout: Writable
   readonly stderr: Terminal
 }
 
 /** Runs a command line, until the end or the signal, and gives its exit code. */
 export async function main(args: readonly string[], signal: AbortSignal, streams: Streams): Promise<number> {
+  const { stdout, stderr } = streams
+  // Whoever writes a result learns from the callback that it failed. Nobody can be told that an error message was lost.
+  for (const stream of [stdout, stderr]) stream.on('error', () => {})
   try {
     return await run(args, signal, streams)
   } catch (error) {
+    if (error instanceof ReaderGone) return 1
     const { message, exitCode } = signal.aborted ? { message: 'interrupted', exitCode: 130 } : explain(error)
-    const isReaderGone = codeOf(error) === 'EPIPE'
-    if (!isReaderGone) streams.stderr.write(`${name}: ${message}\n`)
+    notify(stderr, message)
     return exitCode
   }
+}
+
+/** Nobody reads standard output any more, as in `| head`. */
+class ReaderGone extends Error {}
+
+/** Resolves once the text is written; a reader may be slow. */
+function write(stdout: Writable, text: string, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    stdout.write(text, (error) => {
+      if (!error) resolve()
+      else if (codeOf(error) === 'EPIPE') reject(new ReaderGone())
+      else reject(new Error(`standard output: ${error.message}`, { cause: error }))
+    })
+  })
+}
+
+/** Refuses what commander takes silently: an option given twice, and another option as its value. */
+function checkGivenOptions(command: Command): void {
+  for (const option of command.options.filter(({ required }) => required)) {
+    let isGiven = false
+    command.on(`option:${option.name()}`, (value: string) => {
+      const isRepeatable = Array.isArray(command.getOptionValue(option.attributeName()))
+      if (isGiven && !isRepeatable) command.error(`error: option '${option.flags}' given twice`)
+      if (command.options.some(({ long }) => long === value)) {
+        command.error(`error: option '${option.flags}' argument missing, got the option ${value}`)
+      }
+      isGiven = true
+    })
+  }
+}
+
+/** Commander's message on one line, without its prefix. Says of an option of other commands whose it is. */
+function explainUsage(message: string, commands: readonly Command[]): string {
+  const [, unknown] = /unknown option '(--[\w-]+)'$/.exec(message) ?? []
+  const owners = commands.filter(({ options }) => options.some(({ long }) => long === unknown))
+  const advice = owners.length === 0 ? '' : ` (an option of ${owners.map((owner) => owner.name()).join(', ')})`
+  return message.replace(/^error: /, '').replaceAll('\n', ' ') + advice
 }
 
 /** Everything is imported here and not above, so that what cannot be loaded is told as every other failure is. */
@@ -39,21 +80,37 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
 
   const number = (text: string): number => {
     const value = Number(text)
-    if (text.trim() === '' || Number.isNaN(value)) throw new InvalidArgumentError('It must be a number.')
+    const isDecimal = text.trim() !== '' && !/^[+-]?0[xob]/i.test(text)
+    if (!isDecimal || Number.isNaN(value)) throw new InvalidArgumentError('It must be a number.')
     return value
+  }
+  const collect = (text: string, others: string[] = []): string[] => {
+    if (text === '') throw new InvalidArgumentError('It must not be empty.')
+    return [...others, text]
   }
   const { stdout, stderr } = streams
   const io = { signal, streams }
+  let help = ''
+  const keepHelp = (text: string) => {
+    help += text
+  }
   const program = new Command(name)
     .description('Scores pairs with the hinge embedding loss: exact totals of whole files.')
     .version(runtimeInfo().version)
     .exitOverride()
     .configureOutput({
-      writeOut: (text) => stdout.write(text),
-      writeErr: (text) => stderr.write(text),
-      outputError: (text, write) => write(text.replace(/^error/, name)),
+      writeOut: keepHelp,
+      writeErr: keepHelp,
+      outputError: () => {},
     })
-  const print = async (text: string) => pipeline(Readable.from([text]), stdout, { end: false })
+  const print = (text: string) => write(stdout, text, signal)
+  /** Required options. Commander itself would name one that is missing before one that is unknown. */
+  const required: Option[] = []
+  const requiredOption = (flags: string, description: string): Option => {
+    const option = new Option(flags, description)
+    required.push(option)
+    return option
+  }
   const overFiles = (command: string, summary: string) =>
     program
       .command(command)
@@ -61,12 +118,15 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
       .argument(
         '[file...]',
         'Parquet, Arrow IPC, CSV, TSV or NDJSON (text also .gz or .zst); files, globs or folders; - for Arrow IPC on standard input; none where --input and --label name a .npy each',
+        collect,
       )
-      .requiredOption(
-        '--input <expr>',
-        'distance or energy: a column or SQL expression (of Arrow a column); FLOAT is scored in float32',
+      .addOption(
+        requiredOption(
+          '--input <expr>',
+          'distance or energy: a column or SQL expression (of Arrow a column); FLOAT is scored in float32',
+        ),
       )
-      .requiredOption('--label <expr>', 'label: a column or SQL expression')
+      .addOption(requiredOption('--label <expr>', 'label: a column or SQL expression'))
       .option('--margin <number>', 'how far apart negatives should be', number, 1)
       .option('--positive-label <integer>', 'label of similar pairs', number, 1)
       .option('--negative-label <integer>', 'label of dissimilar pairs; 0 reads 0/1 labels', number, -1)
@@ -101,11 +161,7 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
     )
     .option('--by <expr>', 'a line of totals for each value of a column or SQL expression')
     .option('--output <file>', 'write the loss of each row, in their order: .parquet, .csv, .arrow or .npy')
-    .option(
-      '--keep <expr>',
-      'a column to write beside the losses; several times for several',
-      (text, others: string[] = []) => [...others, text],
-    )
+    .option('--keep <expr>', 'a column to write beside the losses; several times for several', collect)
     .option(...json)
     .addHelpText('after', example(`score ${digits}`))
     .action(async (files: string[], options: ScoreOptions) => {
@@ -121,7 +177,7 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
     })
   overFiles('plot', 'draw the distances of both classes and the losses over them')
     .description('Draws the distances of both classes and the losses over them, and prints the totals as score does.')
-    .requiredOption('--output <file>', 'the picture: .svg, or .png with twice as many pixels each way')
+    .addOption(requiredOption('--output <file>', 'the picture: .svg, or .png with twice as many pixels each way'))
     .option('--by <expr>', 'a panel for each value of a column or SQL expression, at most 12')
     .addOption(new Option('--theme <theme>', 'the background').choices(['light', 'dark']).default('light'))
     .addOption(
@@ -139,7 +195,7 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
     .command('merge')
     .summary('print the totals of partials')
     .description('Prints what score would have printed over all the files that the partials are of, bit for bit.')
-    .argument('<part...>', 'files of lines that partial has printed; each counts as often as it is given')
+    .argument('<part...>', 'files of lines that partial has printed; each counts as often as it is given', collect)
     .option(...json)
     .addHelpText('after', example(`partial ${digits} > monday.json`, 'merge monday.json monday.json'))
     .action(async (parts: string[], options: { json?: true }) => {
@@ -152,13 +208,15 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
     .description(
       'Serves the shards that score --redis and partial --redis hand out, until SIGTERM or SIGINT; then finishes those under way.',
     )
-    .requiredOption(
-      '--redis <url>',
-      'redis:// or rediss://; its password may be in HINGE_EMBEDDING_LOSS_REDIS_PASSWORD',
+    .addOption(
+      requiredOption(
+        '--redis <url>',
+        'redis:// or rediss://; its password may be in HINGE_EMBEDDING_LOSS_REDIS_PASSWORD',
+      ),
     )
     .option('--concurrency <n>', 'shards at once', number, 1)
     .option('--threads <n>', 'threads for each shard (default: the processors there are, shared out)', number)
-    .option('--root <folder...>', 'read no files but those in these folders (default: all)')
+    .option('--root <folder...>', 'read no files but those in these folders (default: all)', collect)
     .option('--lease <seconds>', 'how long it may be silent until its shards are given to another', number, 15)
     .option('--grace <seconds>', 'how long shards under way may take once it is told to end', number, 60)
     .addHelpText('after', workerExample)
@@ -175,11 +233,33 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
       const { extensionPath } = await import('../duckdb.ts')
       await print(`${extensionPath}\n`)
     })
+  for (const command of program.commands) {
+    checkGivenOptions(command)
+    const flags = required.filter((option) => command.options.includes(option)).map((option) => option.flags)
+    command.usage(command.usage().replace('[options]', ['[options]', ...flags].join(' ')))
+  }
+  program.hook('preAction', (_, command) => {
+    const missing = required.find(
+      (option) => command.options.includes(option) && command.getOptionValue(option.attributeName()) === undefined,
+    )
+    if (missing) command.error(`error: required option '${missing.flags}' not specified`)
+  })
   try {
     await program.parseAsync(args, { from: 'user' })
     return 0
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
-    return error.exitCode === 0 ? 0 : 2
+    if (error.exitCode !== 0) {
+      const isHelp = error.code === 'commander.help'
+      if (isHelp && args[0] === 'help') throw new UsageError(`unknown command '${args[1]}'`)
+      if (!isHelp) throw new UsageError(explainUsage(error.message, program.commands))
+      stderr.write(help)
+      return 2
+    }
+    // Whoever closes the pipe has read all the help that they wanted.
+    await print(help).catch((cause) => {
+      if (!(cause instanceof ReaderGone)) throw cause
+    })
+    return 0
   }
 }

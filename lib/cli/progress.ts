@@ -1,13 +1,42 @@
 import type { Writable } from 'node:stream'
 import { groups } from './report.ts'
-import type { Progress } from './session.ts'
 
-/** What may be one. */
-export type Terminal = Writable & { readonly isTTY?: boolean }
+/** How far a run is. */
+export interface Progress {
+  /** what it does, where that is not the first reading of the files */
+  readonly doing?: string | undefined
+  /** done, from 0 to 1 */
+  share?: number | undefined
+  /** rows or shards done */
+  count?: number | undefined
+}
+
+/** A stream that may be a terminal. */
+export type Terminal = Writable & { readonly isTTY?: boolean; readonly columns?: number }
+
+const eraseLine = '\r\x1b[K'
+
+/** The terminals whose last line is a progress line. */
+const withLine = new WeakSet<Terminal>()
+
+/** Writes a message on a line of its own. */
+export function notify(terminal: Terminal, message: string): void {
+  eraseProgress(terminal)
+  terminal.write(`hinge-embedding-loss: ${onOneLine(message)}\n`)
+}
+
+/** Text without what could break the line or steer a terminal, such as a file name may hold. */
+function onOneLine(text: string): string {
+  const code = (character: string) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`
+  return text
+    .trim()
+    .replace(/\s*\n\s*/g, ' ')
+    .replace(/\p{Cc}/gu, code)
+}
 
 /**
- * A line on a terminal that replaces itself, five times a second, until the returned function ends it; nothing where it is
- * not wanted or cannot be seen.
+ * Shows a line of progress five times a second, until the returned function is called. Shows nothing where no terminal
+ * can show it, or where it is not wanted.
  */
 export function showProgress(
   terminal: Terminal,
@@ -15,23 +44,42 @@ export function showProgress(
   unit: string,
   read: () => Progress | undefined,
 ): () => void {
-  const { CI, NO_COLOR } = process.env
-  if (!isWanted || !terminal.isTTY || CI || NO_COLOR) return () => {}
-  const started = performance.now()
-  const replace = (text: string) => terminal.write(`\r\x1b[K${text}`)
+  const { CI, NO_COLOR, TERM } = process.env
+  if (!isWanted || !terminal.isTTY || CI || NO_COLOR || TERM === 'dumb') return () => {}
+  let started = performance.now()
+  let last = started
+  let doing: string | undefined
   const timer = setInterval(() => {
+    const now = performance.now()
     const progress = read()
-    if (progress !== undefined) replace(line(progress, unit, (performance.now() - started) / 1000))
+    // What began between two lines began at the first of them at the earliest.
+    if (progress?.doing !== doing) started = last
+    doing = progress?.doing
+    last = now
+    if (progress === undefined) return
+    const line = formatProgress(progress, unit, (now - started) / 1000)
+    // A line as wide as the terminal would wrap on some. A terminal of unknown width says 0.
+    terminal.write(eraseLine + line.slice(0, (terminal.columns || 80) - 1))
+    withLine.add(terminal)
   }, 200)
   return () => {
     clearInterval(timer)
-    replace('')
+    eraseProgress(terminal)
   }
 }
 
-function line({ share, count }: Progress, unit: string, seconds: number): string {
-  const parts = [`${groups(count)} ${unit}`, `${groups(Math.round(count / seconds))} ${unit}/s`]
-  if (share !== undefined) parts.unshift(`${Math.floor(100 * share)} %`)
+function eraseProgress(terminal: Terminal): void {
+  if (withLine.delete(terminal)) terminal.write(eraseLine)
+}
+
+export function formatProgress({ doing, share, count }: Progress, unit: string, seconds: number): string {
+  const parts = []
+  if (share !== undefined) parts.push(`${Math.floor(100 * share)} %`)
+  if (count !== undefined) {
+    parts.push(`${groups(count)} ${unit}`)
+    if (seconds > 0) parts.push(`${groups(Math.round(count / seconds))} ${unit}/s`)
+  }
   if (share) parts.push(`${Math.ceil((seconds * (1 - share)) / share)} s left`)
-  return parts.join(', ')
+  const figures = parts.join(', ')
+  return doing === undefined ? figures : [doing, figures].filter(Boolean).join(': ')
 }

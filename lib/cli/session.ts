@@ -1,11 +1,14 @@
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
 import { load } from '../duckdb.ts'
 import { peer } from './failures.ts'
+import type { Progress } from './progress.ts'
 
-export interface Progress {
-  /** of 1, where it is known */
-  share?: number
-  count: number
+/** One reading of the files, for progress. */
+export interface Pass {
+  /** what it does, where that is not the first reading */
+  readonly doing?: string
+  /** how many rows it reads, where that is known */
+  readonly rows?: number | undefined
 }
 
 /** What a chunk of DuckDB's holds. */
@@ -20,6 +23,7 @@ export interface Appender {
 export class Session {
   readonly #connection: DuckDBConnection
   #isInterrupted = false
+  pass: Pass = {}
 
   private constructor(connection: DuckDBConnection) {
     this.#connection = connection
@@ -64,10 +68,13 @@ export class Session {
     this.#connection.closeSync()
   }
 
-  /** Of the query that runs; undefined while DuckDB does not know. */
+  /** Of the query that runs; undefined while DuckDB does not know. Its count of rows is a guess but for Parquet. */
   get progress(): Progress | undefined {
-    const { percentage, rows_processed } = this.#connection.progress
-    return percentage < 0 ? undefined : { share: percentage / 100, count: Number(rows_processed) }
+    const { doing, rows } = this.pass
+    const { percentage } = this.#connection.progress
+    if (percentage < 0) return doing === undefined ? undefined : { doing }
+    const share = Math.min(percentage / 100, 1)
+    return { doing, share, count: rows === undefined ? undefined : Math.floor(share * rows) }
   }
 
   async run(sql: string): Promise<void> {

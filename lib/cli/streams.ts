@@ -3,10 +3,10 @@ import type { DType, InputData, InvalidLabelError, LabelData, LossAccumulator } 
 import { codeOf, named, UsageError } from './failures.ts'
 import { describeFault, type Fault, type FaultKind } from './faults.ts'
 import type { Io } from './opened.ts'
+import type { Progress } from './progress.ts'
 import { compareKeys, type Key, keyOf } from './readers/keys.ts'
 import { completeRows, type Piece, piecesOf, Scratch, take } from './readers/pieces.ts'
 import { type Names, open, type Stream } from './readers/readers.ts'
-import type { Progress } from './session.ts'
 import { emptyTotal, type Group, type Options } from './totals.ts'
 import type { Table } from './writers/losses.ts'
 
@@ -38,7 +38,7 @@ export async function* scored(reading: Reading, totals: StreamTotals): AsyncGene
       for await (const piece of piecesOf(rows, scratch)) {
         totals.add(piece, faults)
         if (faults.isNone) yield { ...piece, table: first.table }
-        progress.count += piece.input.length
+        progress.count = (progress.count ?? 0) + piece.input.length
         if (piece.share !== undefined) progress.share = (index + piece.share) / streams.length
         await turn()
       }

@@ -95,6 +95,8 @@ function sizeOf({ positives, negatives, others }: LossAccumulator): number {
 async function find(session: Session, scans: readonly Scan[], options: Options): Promise<Found> {
   const typed = await typedOf(session, scans, options)
   if (typed.length === 0) return { groups: [], rows: 0 }
+  const inParquet = await parquetRows(session, typed)
+  session.pass = { rows: typed.every(({ scan }) => scan.kind === 'Parquet') ? inParquet : undefined }
   const answers = await session.rows(query(typed, options))
   const isCsv = typed.some(({ scan: { kind } }) => kind === 'CSV' || kind === 'TSV')
   const vague = answers.find(([by]) => isCsv && Math.abs(Number(by)) >= 2 ** 53)
@@ -105,7 +107,7 @@ async function find(session: Session, scans: readonly Scan[], options: Options):
   }
   const textRows = answers.reduce((sum, [, , rows]) => sum + Number(rows), 0)
   const [first] = typed
-  const rows = textRows + (await parquetRows(session, typed))
+  const rows = textRows + inParquet
   return { groups: groupsOf(answers, options), rows, ...(first && { types: first.types }) }
 }
 
@@ -240,6 +242,7 @@ async function assertFaultless(
   options: Options,
   signal: AbortSignal,
 ): Promise<void> {
+  session.pass = { doing: 'looking for the first faulty row' }
   for (const { file, scan } of oneByOne(scans)) {
     signal.throwIfAborted()
     let fault: string | undefined

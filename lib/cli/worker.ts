@@ -1,7 +1,7 @@
 import { once } from 'node:events'
-import type { Writable } from 'node:stream'
 import { getNumThreads, runtimeInfo, setNumThreads } from '../index.ts'
 import { peer, UsageError } from './failures.ts'
+import { notify, type Terminal } from './progress.ts'
 import { connect } from './redis.ts'
 
 export interface WorkerOptions {
@@ -14,7 +14,7 @@ export interface WorkerOptions {
 }
 
 /** Serves shards until the signal, and then finishes those under way. */
-export async function work(options: WorkerOptions, signal: AbortSignal, stderr: Writable): Promise<void> {
+export async function work(options: WorkerOptions, signal: AbortSignal, stderr: Terminal): Promise<void> {
   const { concurrency, lease, grace, root: roots } = options
   for (const [name, value] of Object.entries({ concurrency, lease, grace })) {
     if (!Number.isSafeInteger(value) || value < 1)
@@ -23,7 +23,7 @@ export async function work(options: WorkerOptions, signal: AbortSignal, stderr: 
   if (options.threads !== undefined) setNumThreads(options.threads)
   const threads = options.threads ?? Math.max(1, Math.floor(getNumThreads() / concurrency))
   const { serve } = await peer(import('../bullmq/index.ts'), '--redis')
-  const tell = (message: string) => stderr.write(`hinge-embedding-loss: ${message}\n`)
+  const tell = (message: string) => notify(stderr, message)
   const redis = await connect(options.redis, tell)
   try {
     const { worker, close } = await serve(redis, { concurrency, lease, grace, threads, ...(roots && { roots }) })

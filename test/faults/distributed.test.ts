@@ -106,7 +106,8 @@ describe('docs/distributed.md', function () {
       }
     })
 
-    const score = () => bash('npx hinge-embedding-loss score "pairs/*.parquet" --input learned_distance --label label --json')
+    const score = () =>
+      bash('npx hinge-embedding-loss score "pairs/*.parquet" --input learned_distance --label label --json')
     /** Makes the partials, adds a file before the others and changes another, and makes them again. */
     async function countsFilesThatCome(makePartials: () => Promise<unknown>): Promise<void> {
       const example = 'examples/digit-pairs.parquet'
