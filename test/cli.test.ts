@@ -712,7 +712,7 @@ describe('hinge-embedding-loss on the command line', function () {
         fails(1, score('truncated.csv.zst', 'w', 'y'), /truncated\.csv\.zst: unexpected end of file/),
         fails(1, score('plain.csv.zst', 'w', 'y'), /plain\.csv\.zst: incorrect header/),
         fails(1, score('linked', 'w', 'y'), /linked.inner: a link to a folder is not followed/),
-        fails(1, score('/dev/null', 'w', 'y'), /\/dev\/null: neither a file nor a folder/),
+        fails(1, score('/dev/null', 'w', 'y'), /\/dev\/null: a device, neither a file nor a folder/),
         fails(1, score('plain.csv.gz', 'w', 'y'), /plain\.csv\.gz: incorrect header/),
         fails(1, score('binary.csv', 'w', 'y'), /binary\.csv: /),
         fails(1, score('ragged.csv', 'w', 'y'), /ragged\.csv: .*30002/),

@@ -52,8 +52,8 @@ describe('files that others have written', () => {
   after(() => session.close())
 
   async function score(files: readonly string[], options: Partial<Options>): Promise<LossAccumulator | undefined> {
-    const sources = await Promise.all(files.map((file) => findSources(file, async () => [])))
-    const scans = await scansOf(session, sources.flat() as ScanSource[], new AbortController().signal)
+    const sources = await findSources(files, { match: async () => [], note: () => {} })
+    const scans = await scansOf(session, sources as ScanSource[], new AbortController().signal)
     const { groups } = await totalsOf(session, scans, { ...defaults, ...options }, new AbortController().signal)
     return groups[0]?.total
   }

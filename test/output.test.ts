@@ -288,7 +288,7 @@ describe('score --output', function () {
     ]
     symlinkSync(path('nothing'), path('dangling.csv'))
     mkdirSync(path('folder.csv'))
-    for (const [output, named] of [...outputs, [path('folder.csv'), /something other than a file/] as const]) {
+    for (const [output, named] of [...outputs, [path('folder.csv'), /there is a folder, must be a file/] as const]) {
       await fails(2, [...pairs, '--output', output], named)
     }
     expect(readFileSync(path('pairs.parquet')).equals(before)).to.equal(true)

@@ -27,6 +27,10 @@ export interface PlanOptions extends Partial<Omit<ShardOptions, 'timeZone'>> {
   readonly shardRows?: number
   /** default 86,400 seconds: a day */
   readonly retention?: number
+  /** a file that is given several times counts several times; by default once */
+  readonly allowDuplicates?: boolean
+  /** is told which files are left out: hidden ones, and those that are given twice */
+  readonly onNote?: (message: string) => void
 }
 
 /**
@@ -59,9 +63,9 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
   try {
     const scoring = { ...given, timeZone: await session.timeZone() }
     await assertRowExpressions(session, scoring)
-    const match = (pattern: string) => session.glob(pattern)
-    const sources = []
-    for (const path of paths) sources.push(...(await findSources(path, match)).map(assertScanned))
+    const { allowDuplicates, onNote: note = () => {} } = options
+    const found = await findSources(paths, { match: (pattern) => session.glob(pattern), allowDuplicates, note })
+    const sources = found.map(assertScanned)
     const shards = await shardsOf(session, sources, shardRows)
     if (shards.length > limits.shards) throw new UsageError(`--shard-rows ${shardRows} makes ${shards.length} shards`)
     const identity = JSON.stringify([runtimeInfo().version, scoring, shards])

@@ -23,8 +23,9 @@ export async function distributed(
   if (paths.length === 0) throw new UsageError('--redis takes a FILE')
   if (!(timeout > 0)) throw new UsageError(`--timeout must be a number of seconds, got ${timeout}`)
   if (options.threads !== undefined) setNumThreads(options.threads)
-  const plan = await planOf(paths, options)
-  const redis = await connect(url, (message) => notify(stderr, message))
+  const say = (message: string) => notify(stderr, message)
+  const plan = await planOf(paths, { ...options, onNote: say })
+  const redis = await connect(url, say)
   let progress = { share: 0, count: 0 }
   const endProgress = showProgress(stderr, options.progress, 'shards', () => progress)
   try {

@@ -1,7 +1,10 @@
 import { readdir, stat } from 'node:fs/promises'
+import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { codeOf } from './failures.ts'
+import { describeKind } from './regular.ts'
 import { assertLocal } from './remote.ts'
+import { Tables } from './tables.ts'
 
 const kinds = new Map([
   ['parquet', 'Parquet'],
@@ -39,36 +42,149 @@ function requireSource(file: string): Source {
   throw new Error(`${file}: the name of a file must end in one of ${supported}${advice}`)
 }
 
-/** What one FILE argument stands for: itself, standard input, all in the folder, or all that match the pattern. */
-export async function findSources(path: string, match: (pattern: string) => Promise<string[]>): Promise<Source[]> {
+/** How files are searched for. */
+export interface Search {
+  /** the files that match a pattern */
+  readonly match: (pattern: string) => Promise<string[]>
+  /** whether a file that is found several times counts several times; by default once */
+  readonly allowDuplicates?: boolean | undefined
+  /** is told what was left out */
+  readonly note: (message: string) => void
+}
+
+/** What FILE arguments stand for: themselves, standard input, all in a folder, or all that match a pattern. */
+export async function findSources(
+  paths: readonly string[],
+  { match, allowDuplicates = false, note }: Search,
+): Promise<Source[]> {
+  const tables = new Tables()
+  const sources: Source[] = []
+  let hidden = 0
+  for (const path of paths) {
+    const found = await findAt(path, match, tables)
+    sources.push(...found.sources)
+    hidden += found.hidden
+  }
+  if (hidden > 0) note(`${describeHidden(hidden)}: skipped; name them to have them scored`)
+  return distinct(sources, allowDuplicates, note)
+}
+
+interface Found {
+  readonly sources: Source[]
+  /** how many more there are with hidden names */
+  readonly hidden: number
+}
+
+async function findAt(path: string, match: Search['match'], tables: Tables): Promise<Found> {
   assertLocal(path)
-  if (path === '-') return [{ file: path, kind: 'Arrow', compression: 'uncompressed' }]
-  try {
-    const status = await stat(path)
-    if (status.isDirectory()) return await sourcesIn(path)
-    if (!status.isFile()) throw new Error(`${path}: neither a file nor a folder`)
-    return [requireSource(path)]
-  } catch (error) {
-    if (!['ENOENT', 'ENOTDIR'].includes(codeOf(error))) throw error
-    if (!/[*?[]/.test(path)) throw new Error(`${path}: no such file or folder`)
-    const files = await match(path)
-    if (files.length === 0) throw new Error(`${path}: no file matches`)
-    return files.map(requireSource)
+  if (path === '-') return { sources: [{ file: path, kind: 'Arrow', compression: 'uncompressed' }], hidden: 0 }
+  const status = await stat(path).catch((cause) => {
+    if (!['ENOENT', 'ENOTDIR'].includes(codeOf(cause))) throw cause
+  })
+  if (status?.isDirectory()) return findInFolder(path, tables)
+  if (status === undefined && !/[*?[]/.test(path)) throw new Error(`${path}: no such file or folder`)
+  if (status !== undefined && !status.isFile()) {
+    throw new Error(`${path}: ${describeKind(status)}, neither a file nor a folder; - reads standard input`)
+  }
+  const files = status === undefined ? await match(path) : [path]
+  if (files.length === 0) throw new Error(`${path}: no file matches`)
+  const seen = files.filter((file) => file === path || !isHiddenMatch(path, file))
+  const hidden = files.length - seen.length
+  if (seen.length === 0) throw new Error(`${path}: no file matches but ${describeHidden(hidden)}`)
+  const sources = seen.map(requireSource)
+  for (const file of seen) await tables.assertNone(file, true)
+  return { sources, hidden }
+}
+
+async function findInFolder(folder: string, tables: Tables): Promise<Found> {
+  const all: Entry[] = []
+  for await (const entry of entriesOf(folder)) all.push(entry)
+  const sources: Source[] = []
+  for (const { file } of all.filter(({ isHidden }) => !isHidden)) {
+    const source = sourceOf(file)
+    if (source === undefined) continue
+    await tables.assertNone(file, false)
+    sources.push(source)
+  }
+  const hidden = all.filter(({ file, isHidden }) => isHidden && sourceOf(file) !== undefined).length
+  const [kind, ...others] = new Set(sources.map((source) => source.kind))
+  if (kind === undefined) {
+    const but = hidden > 0 ? ` but ${describeHidden(hidden)}` : ''
+    throw new Error(`${folder}: the folder has no file that ends in one of ${supported}${but}`)
+  }
+  if (others.length === 0) return { sources: sources.sort((a, b) => (a.file < b.file ? -1 : 1)), hidden }
+  throw new Error(`${folder}: the folder mixes ${[kind, ...others].join(' and ')}; name the files, or a pattern`)
+}
+
+interface Entry {
+  readonly file: string
+  /** it, or a folder around it, has a hidden name */
+  readonly isHidden: boolean
+}
+
+/** All files in a folder and the folders in it; of hidden ones as many as can be seen. */
+async function* entriesOf(folder: string, isHidden = false): AsyncGenerator<Entry> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((cause) => {
+    if (isHidden) return []
+    throw cause
+  })
+  for (const entry of entries) {
+    const file = join(folder, entry.name)
+    const hides = isHidden || isHiddenName(entry.name)
+    if (!hides && entry.isSymbolicLink()) await assertLinkToFile(file)
+    if (entry.isDirectory()) yield* entriesOf(file, hides)
+    else yield { file, isHidden: hides }
   }
 }
 
-async function sourcesIn(folder: string): Promise<Source[]> {
-  const entries = await readdir(folder, { withFileTypes: true, recursive: true })
-  const files = entries.filter((entry) => !entry.isDirectory()).map((entry) => join(entry.parentPath, entry.name))
-  const links = entries.filter((entry) => entry.isSymbolicLink()).map((entry) => join(entry.parentPath, entry.name))
-  for (const link of links) {
-    const target = await stat(link).catch(() => undefined)
-    if (target === undefined) throw new Error(`${link}: a link to nothing`)
-    if (target.isDirectory()) throw new Error(`${link}: a link to a folder is not followed; name the folder`)
+async function assertLinkToFile(link: string): Promise<void> {
+  const target = await stat(link).catch(() => undefined)
+  if (target === undefined) throw new Error(`${link}: a link to nothing`)
+  if (target.isDirectory()) throw new Error(`${link}: a link to a folder is not followed; name the folder`)
+}
+
+/** Names that Spark and pyarrow skip: of work in progress and of caches. Folders such as `_day=1` stay, as in Spark. */
+function isHiddenName(name: string): boolean {
+  return name.startsWith('.') || (name.startsWith('_') && !name.includes('='))
+}
+
+/** Whether a wildcard stands for the begin of a hidden name; a pattern that spells it out asks for it. */
+function isHiddenMatch(pattern: string, file: string): boolean {
+  const parts = namesOf(pattern.replace(/^~(?=\/)/, homedir()))
+  const names = namesOf(file)
+  const deep = parts.indexOf('**')
+  return names.some((name, index) => {
+    const fromEnd = parts.length - names.length + index
+    const part = deep === -1 || index < deep ? parts[index] : parts[Math.max(fromEnd, deep)]
+    return isHiddenName(name) && part?.[0] !== name[0]
+  })
+}
+
+function namesOf(path: string): string[] {
+  return path.split('/').filter((name) => name !== '' && name !== '.')
+}
+
+function describeHidden(count: number): string {
+  return `${count === 1 ? '1 file' : `${count} files`} whose name, or folder's name, begins with _ or .`
+}
+
+/** Refuses what is not a file, and leaves out what is the same file as one before, by whatever name. */
+async function distinct(sources: readonly Source[], allowDuplicates: boolean, note: Search['note']): Promise<Source[]> {
+  const found = new Map<string, Source>()
+  const twice: string[] = []
+  for (const source of sources) {
+    const identity = source.file === '-' ? '-' : await identityOf(source.file)
+    if (found.has(identity)) twice.push(source.file)
+    else found.set(identity, source)
   }
-  const sources = files.sort().flatMap((file) => sourceOf(file) ?? [])
-  const [kind, ...others] = new Set(sources.map((source) => source.kind))
-  if (kind === undefined) throw new Error(`${folder}: the folder has no file that ends in one of ${supported}`)
-  if (others.length === 0) return sources
-  throw new Error(`${folder}: the folder mixes ${[kind, ...others].join(' and ')}; name the files, or a pattern`)
+  if (allowDuplicates || twice.length === 0) return [...sources]
+  const more = twice.length === 1 ? '' : ` and ${twice.length - 1} more`
+  note(`${twice[0]}${more}: given more than once, counted once; --allow-duplicates counts each time`)
+  return [...found.values()]
+}
+
+async function identityOf(file: string): Promise<string> {
+  const status = await stat(file, { bigint: true })
+  if (!status.isFile()) throw new Error(`${file}: ${describeKind(status)}, must be a file`)
+  return [status.dev, status.ino, status.size, status.mtimeNs].join()
 }

@@ -14,6 +14,8 @@ export interface RunOptions extends Options {
   /** where to write what depends on the order of the rows */
   output?: string
   threads?: number
+  /** a file that is given several times counts several times */
+  allowDuplicates?: boolean
   progress: boolean
 }
 
@@ -57,7 +59,12 @@ export async function opened<T>(
   }
   const endProgress = showProgress(stderr, options.progress, 'rows', read)
   try {
-    const sources = await sourcesOf(paths, openSession)
+    if (paths.indexOf('-') !== paths.lastIndexOf('-')) throw new UsageError('standard input, -, can be read only once')
+    const sources = await findSources(paths, {
+      match: async (pattern) => (await openSession()).glob(pattern),
+      allowDuplicates: options.allowDuplicates,
+      note: (message) => notify(stderr, message),
+    })
     const streams = paths.length === 0 ? [arraysOf(options)] : streamsOf(sources)
     const scanned = sources.filter(isScanned)
     const files = [...scanned.map(({ file }) => file), ...streams.flatMap((stream) => stream.files)]
@@ -69,14 +76,6 @@ export async function opened<T>(
     signal.removeEventListener('abort', interrupt)
     session?.close()
   }
-}
-
-async function sourcesOf(paths: readonly string[], openSession: () => Promise<Session>): Promise<Source[]> {
-  const match = async (pattern: string) => (await openSession()).glob(pattern)
-  if (paths.indexOf('-') !== paths.lastIndexOf('-')) throw new UsageError('standard input, -, can be read only once')
-  const sources = []
-  for (const path of paths) sources.push(...(await findSources(path, match)))
-  return sources
 }
 
 async function scansIn(

@@ -2,12 +2,13 @@ import { randomBytes } from 'node:crypto'
 import { chmod, lstat, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { codeOf, UsageError } from './failures.ts'
+import { describeKind } from './regular.ts'
 import { assertLocal } from './remote.ts'
 
 /** Where a file is to be written, its folder and links resolved; refuses what cannot become a file, and any of `inputs`. */
 export async function outputPath(path: string, inputs: readonly string[]): Promise<string> {
   assertLocal(path, '--output')
-  const there = await ifThere(stat(path))
+  const there = await ifThere(stat(path, { bigint: true }))
   if (there === undefined) {
     if (await ifThere(lstat(path))) throw new UsageError(`--output ${path}: there is a link to nothing`)
     const folder = await ifThere(realpath(dirname(path)))
@@ -15,9 +16,9 @@ export async function outputPath(path: string, inputs: readonly string[]): Promi
       throw new UsageError(`--output ${path}: no such folder as ${dirname(path)}`)
     return join(folder, basename(path))
   }
-  if (!there.isFile()) throw new UsageError(`--output ${path}: there is something other than a file`)
+  if (!there.isFile()) throw new UsageError(`--output ${path}: there is ${describeKind(there)}, must be a file`)
   for (const input of inputs.filter((file) => file !== '-')) {
-    const { dev, ino } = await stat(input)
+    const { dev, ino } = await stat(input, { bigint: true })
     if (dev === there.dev && ino === there.ino) throw new UsageError(`--output ${path} is an input, ${input}`)
   }
   return realpath(path)

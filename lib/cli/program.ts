@@ -140,6 +140,7 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
           .choices(['error', 'ignore'])
           .default('error'),
       )
+      .option('--allow-duplicates', 'count a file that is given several times as often (default: once)')
       .option('--threads <n>', 'threads to use (default: the processors there are)', number)
       .option('--no-progress', 'show no progress on a terminal')
   const overWorkers = (command: string, summary: string) =>

@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream'
 import { groups } from './report.ts'
+import { escapeInvisible } from './visible.ts'
 
 /** How far a run is. */
 export interface Progress {
@@ -27,11 +28,7 @@ export function notify(terminal: Terminal, message: string): void {
 
 /** Text without what could break the line or steer a terminal, such as a file name may hold. */
 function onOneLine(text: string): string {
-  const code = (character: string) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`
-  return text
-    .trim()
-    .replace(/\s*\n\s*/g, ' ')
-    .replace(/\p{Cc}/gu, code)
+  return escapeInvisible(text.trim().replace(/\s*\n\s*/g, ' '))
 }
 
 /**

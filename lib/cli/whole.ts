@@ -1,9 +1,9 @@
-import { createReadStream } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { named } from './failures.ts'
+import { readFlags } from './regular.ts'
 
 /** DuckDB takes a truncated file for a complete one, unless the last row that it finds is broken. */
 export async function assertWhole(file: string, compression: string, signal: AbortSignal): Promise<void> {
@@ -17,12 +17,13 @@ export async function assertWhole(file: string, compression: string, signal: Abo
 
 async function assertGzip(file: string, signal: AbortSignal): Promise<void> {
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
-  await pipeline(createReadStream(file), createGunzip(), nowhere, { signal })
+  const handle = await open(file, readFlags)
+  await pipeline(handle.createReadStream(), createGunzip(), nowhere, { signal })
 }
 
 /** RFC 8878: frames of blocks that say how long they are, and which is the last. */
 async function assertZstd(file: string): Promise<void> {
-  const handle = await open(file)
+  const handle = await open(file, readFlags)
   try {
     const { size } = await handle.stat()
     let end = 0

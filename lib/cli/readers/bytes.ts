@@ -1,5 +1,6 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import type { Readable } from 'node:stream'
+import { readFlags } from '../regular.ts'
 
 /** Where columns lie: a file, a pipe or memory. */
 export interface Bytes {
@@ -19,7 +20,7 @@ export class FileBytes implements Bytes {
   #windowEnd = 0
 
   constructor(path: string) {
-    this.#descriptor = openSync(path, constants.O_RDONLY)
+    this.#descriptor = openSync(path, readFlags)
     this.size = fstatSync(this.#descriptor).size
   }
 

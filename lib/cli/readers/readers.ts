@@ -1,6 +1,7 @@
 import { addAbortSignal } from 'node:stream'
-import { codeOf, named } from '../failures.ts'
+import { named } from '../failures.ts'
 import type { Io } from '../opened.ts'
+import { assertFile } from '../regular.ts'
 import { readArrow } from './arrow.ts'
 import { FileBytes, PipeBytes } from './bytes.ts'
 import { readNpy } from './npy.ts'
@@ -35,7 +36,7 @@ export async function open({ kind, files }: Stream, names: Names, { signal, stre
   }
   try {
     for (const file of files) {
-      bytes.push(file === '-' ? new PipeBytes(addAbortSignal(signal, streams.stdin)) : openFile(file))
+      bytes.push(file === '-' ? new PipeBytes(addAbortSignal(signal, streams.stdin)) : await openFile(file))
     }
     const rows = await readers[kind](bytes, names)
     return { ...rows, stretches: closing(rows.stretches, close) }
@@ -45,11 +46,12 @@ export async function open({ kind, files }: Stream, names: Names, { signal, stre
   }
 }
 
-function openFile(file: string): FileBytes {
+async function openFile(file: string): Promise<FileBytes> {
+  await assertFile(file)
   try {
     return new FileBytes(file)
   } catch (cause) {
-    throw codeOf(cause) === 'ENOENT' ? new Error(`${file}: no such file`, { cause }) : named(file, cause)
+    throw named(file, cause)
   }
 }
 
