@@ -73,9 +73,11 @@ describe('the command line among pipes, terminals and typing errors', function (
       await refuses(['--bogus', 'score'], `unknown option '--bogus'`)
     })
 
-    it('refuses an option given twice, but for those that may be', async () => {
+    it('refuses two columns or files for one option, and takes the last of two numbers', async () => {
       await refuses(['score', csv, ...pairs, '--input', 'y'], `option '--input <expr>' given twice`)
-      await refuses(['score', csv, ...pairs, '--margin', '1', '--margin=1'], `option '--margin <number>' given twice`)
+      await refuses(['score', csv, ...pairs, '--by', 'd', '--by', 'y'], `option '--by <expr>' given twice`)
+      const margins = await command(['score', csv, ...pairs, '--margin', '5', '--margin=1', '--json'])
+      expect(JSON.parse(margins.stdout)).to.include({ margin: 1, sum: 1.25 })
       const losses = join(folder, 'twice.csv')
       const keeps = ['--output', losses, '--keep', 'd', '--keep', 'y']
       expect(await command(['score', csv, ...pairs, ...keeps, '--json', '--json'])).to.include({ code: 0, stderr: '' })

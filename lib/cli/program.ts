@@ -50,13 +50,14 @@ function write(stdout: Writable, text: string, signal: AbortSignal): Promise<voi
   })
 }
 
-/** Refuses what commander takes silently: an option given twice, and another option as its value. */
+/** Refuses what commander takes silently: a column or file given twice, and another option as its value. */
 function checkGivenOptions(command: Command): void {
   for (const option of command.options.filter(({ required }) => required)) {
     let isGiven = false
     command.on(`option:${option.name()}`, (value: string) => {
-      const isRepeatable = Array.isArray(command.getOptionValue(option.attributeName()))
-      if (isGiven && !isRepeatable) command.error(`error: option '${option.flags}' given twice`)
+      // The last number or choice counts, so that a script can override its own; of two columns or files neither can be meant.
+      const isText = option.parseArg === undefined && !option.variadic
+      if (isGiven && isText) command.error(`error: option '${option.flags}' given twice`)
       if (command.options.some(({ long }) => long === value)) {
         command.error(`error: option '${option.flags}' argument missing, got the option ${value}`)
       }
