@@ -33,7 +33,8 @@ describe('FILE arguments', () => {
   }
 
   async function fails(args: readonly string[], said: RegExp, exitCode = 1): Promise<void> {
-    const { code, stdout, stderr } = await command(['score', '--input', 'd', '--label', 'y', ...args])
+    const columns = args.includes('--input') ? [] : ['--input', 'd', '--label', 'y']
+    const { code, stdout, stderr } = await command(['score', ...columns, ...args])
     expect({ code, stdout }, `${args.join(' ')}\n${stderr}`).to.deep.equal({ code: exitCode, stdout: '' })
     expect(stderr)
       .to.match(/^hinge-embedding-loss: .+\n$/)
