@@ -62,7 +62,10 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
     return { code, stdout: out, stderr: err }
   }
 
-  const score = (files: string[], ...more: string[]) => ['score', ...files.map(path), '--label', 'y', ...more]
+  const score = (files: string[], ...more: string[]) => {
+    const label = more.includes('--label') ? [] : ['--label', 'y']
+    return ['score', ...files.map(path), ...label, ...more]
+  }
   const many = (...more: string[]) => ['--redis', server.url, '--shard-rows', '8000', ...more]
 
   /** What one machine prints, many do. */
