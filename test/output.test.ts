@@ -211,7 +211,31 @@ describe('score --output', function () {
         [...of(1), ...losses, ...of(0)],
         [file(1), path('pairs.parquet'), file(0), ...score('x', 'y')],
       )
+      for (const threads of ['1', '2']) {
+        await gives(output, some.flatMap(of), [...some.map(file), ...score('x', 'y', '--threads', threads)])
+      }
     }
+  })
+
+  it('takes float64 where the inputs of different kinds of files are float32 and float64', async () => {
+    const losses = [...lossesOf(columns.f, columns.y), ...lossesOf(columns.x, columns.y)]
+    await connection.run(`COPY (SELECT f AS x, y FROM pairs ORDER BY i) TO '${path('single.parquet')}'`)
+    for (const output of outputs) {
+      await gives(output, losses, [path('single.parquet'), path('pairs.csv'), ...score('x', 'y')])
+    }
+  })
+
+  it('comes from more files of different schemas than a process may have open', async () => {
+    mkdirSync(path('many'))
+    const inputs = Array.from({ length: 80 }, (_, i) => i / 64)
+    for (const [i, x] of inputs.entries()) {
+      const rest = i % 2 === 0 ? ['', ''] : [',note', ',"a"']
+      writeFileSync(path(`many/${i + 100}.csv`), `x,y${rest[0]}\n${x},-1${rest[1]}\n`)
+    }
+    const args = ['--import', 'tsx', main, 'score', path('many'), ...score('x', 'y'), '--output', path('many.csv')]
+    execFileSync('bash', ['-c', 'ulimit -n 64; exec "$0" "$@"', process.execPath, ...args])
+    const { loss } = await read('many.csv')
+    expect(loss).to.deep.equal(inputs.map((x) => Math.max(0, 1 - x)))
   })
 
   it('has columns to keep beside the losses', async () => {

@@ -1,5 +1,6 @@
-import { rowsPerChunk, Session } from '../cli/session.ts'
-import { emptyTotal, type Group, mergedTotals, mismatch, type Types } from '../cli/totals.ts'
+import { mismatch, Partials } from '../cli/partials.ts'
+import { quoted, rowsPerChunk, Session } from '../cli/session.ts'
+import { emptyTotal, type Group } from '../cli/totals.ts'
 import { LossAccumulator } from '../index.ts'
 import { parseShardResult, type ShardResult } from './payload.ts'
 import type { Plan } from './plan.ts'
@@ -23,63 +24,75 @@ export interface Totals {
 export async function foldResults(plan: Plan, results: Iterable<unknown> | AsyncIterable<unknown>): Promise<Totals> {
   const { options } = plan
   const counted = new Set<number>()
-  const schemas = new Map<string, { index: number; types: Types & { columns: string } }>()
+  const schemas = new Map<string, Schema>()
   let total = emptyTotal(options)
   const session = options.by === undefined ? undefined : await Session.open(1)
   try {
     await session?.setTimeZone(options.timeZone)
-    await session?.run('CREATE TABLE parts (key VARCHAR, partial VARCHAR)')
+    await session?.run('CREATE TABLE parts (type VARCHAR, key VARCHAR, partial VARCHAR)')
     for await (const value of results) {
       const { index, types, groups } = parseShardResult(value)
       if (counted.has(index) || plan.shards[index] === undefined) continue
       counted.add(index)
       for (const [, partial] of groups) total = total.merge(LossAccumulator.fromJSON(partial))
-      if (session !== undefined) await insert(session, groups)
       if (types === null) continue
+      if (session !== undefined) await insert(session, types.by, groups)
       const schema = [plan.shards[index].kind, types.input, types.by, types.columns].join('\0')
       if (index < (schemas.get(schema)?.index ?? Number.POSITIVE_INFINITY)) schemas.set(schema, { index, types })
     }
     const missing = plan.shards.findIndex((_, index) => !counted.has(index))
     if (missing >= 0) throw new Error(`${plan.shards[missing]?.file}: the results of a shard are missing`)
-    const types = assertAlike(
-      plan,
-      [...schemas.values()].sort((one, other) => one.index - other.index),
-    )
-    const groups = session && types ? await mergedTotals(session, 'parts', types.by, options) : []
+    const inOrder = [...schemas.values()].sort((one, other) => one.index - other.index)
+    assertAlike(plan, inOrder)
+    const groups = session ? await groupsOf(session, plan, inOrder) : []
     return { total, groups }
   } finally {
     session?.close()
   }
 }
 
-async function insert(session: Session, groups: ShardResult['groups']): Promise<void> {
+/** What the first of some shards says of its file. */
+interface Schema {
+  readonly index: number
+  readonly types: NonNullable<ShardResult['types']>
+}
+
+async function insert(session: Session, type: string, groups: ShardResult['groups']): Promise<void> {
   const appender = await session.appender('parts', 'main', 'memory')
   try {
     for (let from = 0; from < groups.length; from += rowsPerChunk) {
       const some = groups.slice(from, from + rowsPerChunk)
-      appender.append([some.map(([key]) => key), some.map(([, partial]) => JSON.stringify(partial))])
+      const partials = some.map(([, partial]) => JSON.stringify(partial))
+      appender.append([some.map(() => type), some.map(([key]) => key), partials])
     }
   } finally {
     appender.close()
   }
 }
 
+async function groupsOf(session: Session, { shards, options }: Plan, schemas: readonly Schema[]): Promise<Group[]> {
+  const partials = new Partials(session, options)
+  const files = new Map<string, string>()
+  for (const { index, types } of schemas) if (!files.has(types.by)) files.set(types.by, shards[index]?.file ?? '')
+  for (const [type, file] of files) {
+    const keys = `SELECT CAST(key AS ${type}) AS key, 0::BIGINT AS rows, partial FROM parts WHERE type = ${quoted(type)}`
+    await partials.add(keys, type, file)
+  }
+  return (await partials.totals()).groups
+}
+
 /** Files of a kind are of one type on one machine, too. */
-function assertAlike(
-  { shards, options }: Plan,
-  schemas: readonly { index: number; types: Types & { columns: string } }[],
-): Types | undefined {
-  const first = new Map<string, { file: string; types: Types & { columns: string } }>()
+function assertAlike({ shards, options }: Plan, schemas: readonly Schema[]): void {
+  const first = new Map<string, { file: string; types: Schema['types'] }>()
   for (const { index, types } of schemas) {
     const { kind = '', file = '' } = shards[index] ?? {}
     const other = first.get(kind) ?? { file, types }
     first.set(kind, other)
-    for (const option of ['input', 'by'] as const) {
-      if (types[option] !== other.types[option]) throw mismatch(option, options, { file, types }, other)
+    if (types.input !== other.types.input) {
+      throw mismatch('input', options, { file, type: types.input }, { file: other.file, type: other.types.input })
     }
     if (types.columns !== other.types.columns) {
       throw new Error(`${file}: columns other than in ${other.file}: workers score NDJSON of one schema only`)
     }
   }
-  return schemas[0]?.types
 }

@@ -119,7 +119,8 @@ async function score(
   if (found === undefined) return { index, types: null, groups: [] }
   const scan = { ...found, isPartitioned: partitions !== undefined, ...(partitions && { partitions }) }
   await assertColumns(session, scan, references, virtual)
-  const { types, groups } = await totalsOf(session, [rows === undefined ? scan : { ...scan, rows }], options, signal)
+  const { typed, groups } = await totalsOf(session, [rows === undefined ? scan : { ...scan, rows }], options, signal)
+  const [{ types } = {}] = typed
   if (types === undefined) return { index, types: null, groups: [] }
   assertTransferable(shard, options.by, types.by, groups)
   const columns = kind === 'NDJSON' ? await columnsOf(session, scan) : ''

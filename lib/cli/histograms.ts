@@ -1,10 +1,10 @@
 import type { LossAccumulator } from '../index.ts'
 import { UsageError } from './failures.ts'
 import { Histogram, octaveBits, type Stratum, strata } from './histogram.ts'
+import { jsonKey, jsonOf, keyAs } from './partials.ts'
 import type { Piece } from './readers/pieces.ts'
-import type { Scan } from './scans.ts'
 import type { Session } from './session.ts'
-import { type Found, jsonOf, type Options, pairs, type Typed, typedOf } from './totals.ts'
+import { type Found, type Options, pairs, type Typed } from './totals.ts'
 
 /** A histogram for each value of `by`, as JSON. */
 export class Histograms {
@@ -46,14 +46,14 @@ export class Histograms {
     }
   }
 
-  /** Rows that DuckDB reads, in one pass; `groups` are the totals of these `rows` rows. */
-  async addScans(session: Session, scans: readonly Scan[], { groups, rows }: Found): Promise<void> {
+  /** The rows that DuckDB reads, of which the totals are found. */
+  async addScans(session: Session, { groups, typed, keyType, rows }: Found): Promise<void> {
     for (const { by } of groups) this.of(by)
-    const typed = await typedOf(session, scans, this.#options)
-    session.pass = { doing: 'counting distances', rows }
-    const bins = typed.length === 0 ? [] : await session.rows(query(typed, this.#options))
-    for (const [key, stratum, edge, rows] of bins) {
-      this.of(jsonOf(key)).add(strata[Number(stratum)] as Stratum, Number(edge), Number(rows))
+    for (const [step, scan] of typed.entries()) {
+      session.pass = { doing: 'counting distances', rows, step, steps: typed.length }
+      for (const [key, stratum, edge, rows] of await session.rows(query(scan, keyType, this.#options))) {
+        this.of(jsonOf(key)).add(strata[Number(stratum)] as Stratum, Number(edge), Number(rows))
+      }
     }
   }
 }
@@ -75,17 +75,13 @@ const least = '2::DOUBLE ** -1000'
  * Rows of [by as JSON, place of the stratum, a lower edge, number of rows]. Where log2 comes out one off beside a power of two,
  * a bin is twice as wide or two are one: no harm, as bins in a view are at least that wide.
  */
-function query(typed: readonly Typed[], options: Options): string {
-  const counts = typed.map(
-    ({ scan, x, y, types }) => `SELECT ${options.by === undefined ? 'NULL AS key' : 'key'},
-      ${stratumIn(options, types.input === 'FLOAT')} AS stratum,
+function query({ scan, x, y, types }: Typed, keyType: string, options: Options): string {
+  return `SELECT ${jsonKey}, stratum, edge, rows FROM (
+    SELECT ${options.by === undefined ? 'NULL' : keyAs(keyType)} AS key, ${stratumIn(options, types.input === 'FLOAT')} AS stratum,
       CASE WHEN isfinite(x) THEN floor(x / width) * width ELSE x END AS edge, count(*) AS rows
       FROM (SELECT *, 2::DOUBLE ** (floor(log2(greatest(abs(x), ${least}))) - ${octaveBits}) AS width
         FROM (SELECT key, CAST(${x} AS DOUBLE) AS x, ${y} AS y FROM ${pairs(scan, options)}))
-      GROUP BY ALL`,
-  )
-  return `SELECT to_json(key), stratum, edge, CAST(sum(rows) AS DOUBLE)
-    FROM (${counts.join(' UNION ALL ')}) GROUP BY key, stratum, edge`
+      GROUP BY ALL)`
 }
 
 /** The first condition that holds says which it is. */

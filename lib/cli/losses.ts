@@ -5,9 +5,9 @@ import { completeRows, take } from './readers/pieces.ts'
 import { type Scan, table } from './scans.ts'
 import { identifier, quoted, type Session } from './session.ts'
 import { type Reading, type StreamTotals, scored } from './streams.ts'
-import { fileChanged, type Options, pairs, settings, typedOf } from './totals.ts'
+import { type Found, fileChanged, type Options, pairs, settings, type Typed } from './totals.ts'
 import { writeArrow } from './writers/arrow.ts'
-import { throughDuckDB } from './writers/duckdb.ts'
+import { copyQueries, throughDuckDB } from './writers/duckdb.ts'
 import { type Losses, lossColumn, type Table, type Writer } from './writers/losses.ts'
 import { writeNpy } from './writers/npy.ts'
 import { arrowType, duckdbTypes } from './writers/types.ts'
@@ -71,41 +71,45 @@ async function* streamedLosses(reading: Reading, totals: StreamTotals): AsyncGen
   }
 }
 
-/** Writes the loss of each of the `rows` rows of scans. */
+/** Writes the loss of each row of scans, scan after scan. */
 export async function writeScanned(
   { path, format }: Target,
   session: Session,
   scans: readonly Scan[],
+  { typed, rows }: Found,
   options: Options,
-  rows: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const sql = await lossesQuery(session, scans, options)
+  const queries =
+    typed.length > 0 ? await lossQueries(session, typed, options) : [await emptyQuery(session, scans, options)]
   session.pass = { doing: 'writing losses', rows }
   await writeWhole(path, signal, async (beside) => {
-    if (typeof format !== 'string') return format(beside, assertRows(scannedLosses(session, sql), rows))
-    const [written] = await session.texts(`COPY (${sql}) TO ${quoted(beside)} ${format}`)
-    if (Number(written) !== rows) throw fileChanged()
+    if (typeof format !== 'string') return format(beside, assertRows(scannedLosses(session, queries), rows))
+    if ((await copyQueries(session, queries, beside, format)) !== rows) throw fileChanged()
   })
 }
 
-async function lossesQuery(session: Session, scans: readonly Scan[], options: Options): Promise<string> {
-  const { keep = [] } = options
-  const typed = await typedOf(session, scans, options)
-  const [first] = scans
-  const names = first ? (await keptOf(session, first, keep)).map(({ name }) => name) : []
-  assertDistinct(names)
-  const kept = await Promise.all(typed.map(({ scan }) => keptOf(session, scan, keep)))
-  for (const columns of kept) assertSameTypes(columns, kept[0] ?? [])
-  const selects = typed.map(({ scan, x, y }, index) => {
-    const columns = (kept[index] ?? []).map(
-      (column, i) => `, ${exactly(`kept${i}`, column)} AS ${identifier(column.name)}`,
-    )
-    return `SELECT hinge_embedding_loss_each(${x}, ${y}${settings(options)}) AS ${lossColumn}${columns.join('')}
-      FROM ${pairs(scan, options)}`
-  })
-  const nothing = names.map((name) => `, NULL AS ${identifier(name)}`).join('')
-  return selects.length > 0 ? selects.join(' UNION ALL ') : `SELECT NULL::DOUBLE AS ${lossColumn}${nothing} LIMIT 0`
+/** A query for each scan, all of the same columns. */
+async function lossQueries(session: Session, typed: readonly Typed[], options: Options): Promise<string[]> {
+  const lossType = typed.every(({ types }) => types.input === 'FLOAT') ? 'FLOAT' : 'DOUBLE'
+  const queries: string[] = []
+  let first: Kept[] | undefined
+  for (const { scan, x, y } of typed) {
+    const kept = await keptOf(session, scan, options)
+    first ??= kept
+    assertSameTypes(kept, first)
+    const columns = kept.map((column, i) => `, ${exactly(`kept${i}`, column)} AS ${identifier(column.name)}`)
+    queries.push(`SELECT CAST(hinge_embedding_loss_each(${x}, ${y}${settings(options)}) AS ${lossType}) AS ${lossColumn}${columns.join('')}
+      FROM ${pairs(scan, options)}`)
+  }
+  return queries
+}
+
+/** The columns without rows. */
+async function emptyQuery(session: Session, [scan]: readonly Scan[], options: Options): Promise<string> {
+  const kept = scan ? await keptOf(session, scan, options) : []
+  const nulls = kept.map(({ name }) => `, NULL AS ${identifier(name)}`)
+  return `SELECT NULL::DOUBLE AS ${lossColumn}${nulls.join('')} LIMIT 0`
 }
 
 /** A column to keep, of one scan. */
@@ -116,9 +120,10 @@ interface Kept {
   readonly type: string
 }
 
-async function keptOf(session: Session, scan: Scan, keep: readonly string[]): Promise<Kept[]> {
+async function keptOf(session: Session, scan: Scan, { keep = [] }: Options): Promise<Kept[]> {
   if (keep.length === 0) return []
   const columns = await session.columns(`SELECT ${keep.map((text) => `(${text})`).join(', ')} FROM ${table(scan)}`)
+  assertDistinct(columns.map(({ name }) => name))
   return columns.map((column, index) => ({ scan, option: `--keep ${keep[index]}`, ...column }))
 }
 
@@ -142,8 +147,8 @@ function exactly(column: string, { scan, option, type }: Kept): string {
 /** How many losses are written at once, at most. */
 const rowsPerBatch = 2 ** 16
 
-async function* scannedLosses(session: Session, sql: string): AsyncGenerator<Losses> {
-  const table = await tableOf(session, sql)
+async function* scannedLosses(session: Session, queries: readonly string[]): AsyncGenerator<Losses> {
+  const table = await tableOf(session, queries[0] ?? '')
   const { makeBuilder, Vector } = table.kept.length > 0 ? await importArrow() : ({} as Arrow)
   const builders = table.kept.map(({ type }) => makeBuilder({ type, nullValues: [null] }))
   const memory = new (table.dtype === 'float32' ? Float32Array : Float64Array)(rowsPerBatch)
@@ -154,13 +159,16 @@ async function* scannedLosses(session: Session, sql: string): AsyncGenerator<Los
     rows = 0
     return { table, values, nulls: isNull, kept: builders.map((builder) => new Vector([builder.flush()])) }
   }
-  for await (const [losses = [], ...kept] of session.chunks(sql)) {
-    if (rows + losses.length > rowsPerBatch) yield flush()
-    for (const loss of losses) {
-      memory[rows] = loss === null ? Number.NaN : (loss as number)
-      nulls[rows++] = Number(loss === null)
+  for (const [step, sql] of queries.entries()) {
+    session.pass = { ...session.pass, step, steps: queries.length }
+    for await (const [losses = [], ...kept] of session.chunks(sql)) {
+      if (rows + losses.length > rowsPerBatch) yield flush()
+      for (const loss of losses) {
+        memory[rows] = loss === null ? Number.NaN : (loss as number)
+        nulls[rows++] = Number(loss === null)
+      }
+      for (const [index, builder] of builders.entries()) for (const value of kept[index] ?? []) builder.append(value)
     }
-    for (const [index, builder] of builders.entries()) for (const value of kept[index] ?? []) builder.append(value)
   }
   yield flush()
 }

@@ -26,7 +26,7 @@ export async function plot(paths: readonly string[], { output, ...options }: Plo
     const groups = [...streamed.groups]
     if (scans) {
       const scanned = await totalsOf(scans.session, scans.list, options, io.signal)
-      await histograms.addScans(scans.session, scans.list, scanned)
+      await histograms.addScans(scans.session, scanned)
       groups.unshift(...scanned.groups)
     }
     const totals = totalled(groups, options)

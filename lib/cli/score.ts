@@ -54,9 +54,9 @@ function found(paths: readonly string[], options: ScoreOptions, io: Io): Promise
     if (streams.length > 0 && target) await writeStreamed(target, reading, totals)
     else for await (const _ of scored(reading, totals));
     if (scans === undefined) return totals.groups
-    const { groups, rows } = await totalsOf(scans.session, scans.list, options, io.signal)
-    if (target) await writeScanned(target, scans.session, scans.list, options, rows, io.signal)
-    return [...groups, ...totals.groups]
+    const found = await totalsOf(scans.session, scans.list, options, io.signal)
+    if (target) await writeScanned(target, scans.session, scans.list, found, options, io.signal)
+    return [...found.groups, ...totals.groups]
   })
 }
 

@@ -9,6 +9,9 @@ export interface Pass {
   readonly doing?: string
   /** how many rows it reads, where that is known */
   readonly rows?: number | undefined
+  /** of several queries, which are taken to last equally long, the one that runs, from 0 on */
+  readonly step?: number
+  readonly steps?: number
 }
 
 /** What a chunk of DuckDB's holds. */
@@ -70,10 +73,10 @@ export class Session {
 
   /** Of the query that runs; undefined while DuckDB does not know. Its count of rows is a guess but for Parquet. */
   get progress(): Progress | undefined {
-    const { doing, rows } = this.pass
+    const { doing, rows, step = 0, steps = 1 } = this.pass
     const { percentage } = this.#connection.progress
-    if (percentage < 0) return doing === undefined ? undefined : { doing }
-    const share = Math.min(percentage / 100, 1)
+    if (percentage < 0 && step === 0) return doing === undefined ? undefined : { doing }
+    const share = (step + Math.min(Math.max(percentage, 0) / 100, 1)) / steps
     return { doing, share, count: rows === undefined ? undefined : Math.floor(share * rows) }
   }
 

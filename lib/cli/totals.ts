@@ -1,6 +1,7 @@
 import { LossAccumulator, type MarginOptions } from '../index.ts'
 import { codeOf, UsageError } from './failures.ts'
 import { describeFault, type FaultKind } from './faults.ts'
+import { mismatch, Partials } from './partials.ts'
 import { oneByOne, type Scan, table, within } from './scans.ts'
 import { quoted, type Session } from './session.ts'
 
@@ -35,8 +36,10 @@ export interface Found {
   readonly groups: Group[]
   /** with those that have nulls */
   readonly rows: number
-  /** none where there are no rows, of kinds of files that then have no types */
-  readonly types?: Types
+  /** without text of no rows, whose columns have no types */
+  readonly typed: readonly Typed[]
+  /** the type of `Group.by` */
+  readonly keyType: string
 }
 
 const integers = ['TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'UTINYINT', 'USMALLINT', 'UINTEGER', 'UBIGINT']
@@ -92,47 +95,33 @@ function sizeOf({ positives, negatives, others }: LossAccumulator): number {
   return positives.count + negatives.count + others
 }
 
+/** Goes scan after scan: a query over several would hold all of them open. */
 async function find(session: Session, scans: readonly Scan[], options: Options): Promise<Found> {
   const typed = await typedOf(session, scans, options)
-  if (typed.length === 0) return { groups: [], rows: 0 }
-  const inParquet = await parquetRows(session, typed)
-  session.pass = { rows: typed.every(({ scan }) => scan.kind === 'Parquet') ? inParquet : undefined }
-  const answers = await session.rows(query(typed, options))
+  const partials = new Partials(session, options)
+  let parquetRows = 0
+  for (const { scan } of typed) parquetRows += await rowsOfParquet(session, scan)
+  const known = typed.every(({ scan }) => scan.kind === 'Parquet') ? parquetRows : undefined
+  for (const [step, one] of typed.entries()) {
+    session.pass = { rows: known, step, steps: typed.length }
+    await partials.add(query(one, options), one.types.by, one.scan.files[0] ?? '')
+  }
+  const { groups, rows, keyType } = await partials.totals()
   const isCsv = typed.some(({ scan: { kind } }) => kind === 'CSV' || kind === 'TSV')
-  const vague = answers.find(([by]) => isCsv && Math.abs(Number(by)) >= 2 ** 53)
+  const vague = groups.find(({ key }) => isCsv && Math.abs(Number(key)) >= 2 ** 53)
   if (vague !== undefined) {
     throw new UsageError(
-      `--by ${options.by}: numbers in CSV are read as DOUBLE, which does not tell ${vague[0]} from its neighbours`,
+      `--by ${options.by}: numbers in CSV are read as DOUBLE, which does not tell ${vague.by} from its neighbours`,
     )
   }
-  const textRows = answers.reduce((sum, [, , rows]) => sum + Number(rows), 0)
-  const [first] = typed
-  const rows = textRows + inParquet
-  return { groups: groupsOf(answers, options), rows, ...(first && { types: first.types }) }
-}
-
-function groupsOf(answers: readonly unknown[][], options: Options): Group[] {
-  return answers.map(([by, key, , partial]) => ({
-    by: jsonOf(by),
-    key: key === null ? null : String(key),
-    total: read(partial, options),
-  }))
-}
-
-/** The totals of a table of the session's of keys, as text, and partials, as `totalsOf` gives those of files. */
-export async function mergedTotals(session: Session, table: string, type: string, options: Options): Promise<Group[]> {
-  const parts = `SELECT CAST(key AS ${type}) AS key, 0 AS rows, partial FROM ${table}`
-  return groupsOf(await session.rows(merged(parts)), options)
+  return { groups, rows: rows + parquetRows, typed, keyType }
 }
 
 /** Parquet says how many rows it has; to count them beside the losses would take a fifth of the time. */
-async function parquetRows(session: Session, typed: readonly Typed[]): Promise<number> {
-  const counts = typed
-    .filter(({ scan }) => scan.kind === 'Parquet')
-    .map(({ scan }) => `SELECT count(*) AS rows FROM ${table(scan)} WHERE ${within(scan)}`)
-  if (counts.length === 0) return 0
-  const [sum] = await session.texts(`SELECT sum(rows) FROM (${counts.join(' UNION ALL ')})`)
-  return Number(sum)
+async function rowsOfParquet(session: Session, scan: Scan): Promise<number> {
+  if (scan.kind !== 'Parquet') return 0
+  const [count] = await session.texts(`SELECT count(*) FROM ${table(scan)} WHERE ${within(scan)}`)
+  return Number(count)
 }
 
 /** The total of no rows; wrong options throw. */
@@ -140,19 +129,9 @@ export function emptyTotal({ margin, positiveLabel, negativeLabel, otherLabels }
   return new LossAccumulator({ margin, positiveLabel, negativeLabel, otherLabels })
 }
 
-function read(partial: unknown, options: Options): LossAccumulator {
-  return partial === null ? emptyTotal(options) : LossAccumulator.fromJSON(JSON.parse(String(partial)))
-}
-
-/** DuckDB writes numbers that JSON has not. */
-export function jsonOf(value: unknown): string {
-  const text = String(value)
-  return /^-?(NaN|Infinity|inf)$/i.test(text) ? JSON.stringify(text) : text
-}
-
 export async function typedOf(session: Session, scans: readonly Scan[], options: Options): Promise<Typed[]> {
   const typed: Typed[] = []
-  const first = new Map<string, TypedFile>()
+  const first = new Map<string, { file: string; type: string }>()
   for (const scan of scans) {
     const [file = ''] = scan.files
     const columns = await session.columns(`SELECT x, y, key FROM ${pairs(scan, options)}`)
@@ -164,24 +143,11 @@ export async function typedOf(session: Session, scans: readonly Scan[], options:
     }
     const types = { input: x, by }
     typed.push({ scan, x: cast('input', options.input, 'x', x), y: cast('label', options.label, 'y', y), types })
-    const other = first.get(scan.kind) ?? { file, types }
+    const other = first.get(scan.kind) ?? { file, type: x }
     first.set(scan.kind, other)
-    for (const option of ['input', 'by'] as const) {
-      if (types[option] !== other.types[option]) throw mismatch(option, options, { file, types }, other)
-    }
+    if (x !== other.type) throw mismatch('input', options, { file, type: x }, other)
   }
   return typed
-}
-
-export interface TypedFile {
-  readonly file: string
-  readonly types: Types
-}
-
-/** What is wrong where two files have different types. */
-export function mismatch(option: 'input' | 'by', options: Options, one: TypedFile, other: TypedFile): Error {
-  const found = `is ${one.types[option]}, but ${other.types[option]} in ${other.file}`
-  return new Error(`${one.file}: --${option} ${options[option]} ${found}`)
 }
 
 /** Text of no rows, whose columns DuckDB calls VARCHAR. */
@@ -209,22 +175,12 @@ function cast(option: 'input' | 'label', text: string, column: string, type: str
   throw new Error(`--${option} ${text} is ${type}, must be ${expected}${advice}`)
 }
 
-/** Rows of [by as JSON, by as text, number of rows of text, partial]. */
-function query(typed: readonly Typed[], options: Options): string {
-  const grouping = options.by === undefined ? '' : 'GROUP BY key'
-  const partials = typed.map(
-    ({ scan, x, y }) => `SELECT ${options.by === undefined ? 'NULL AS key' : 'key'},
-      ${scan.kind === 'Parquet' ? 0 : 'count(*)'} AS rows,
-      hinge_embedding_loss_partial(${x}, ${y}${settings(options)}) AS partial FROM ${pairs(scan, options)} ${grouping}`,
-  )
-  return merged(partials.join(' UNION ALL '))
-}
-
-/** The same rows, one a key, of a query for rows of [key, number of rows of text, partial]. */
-function merged(parts: string): string {
-  return `SELECT to_json(key), CAST(key AS VARCHAR), rows, partial FROM (
-    SELECT key, sum(rows) AS rows, hinge_embedding_loss_merge(partial) AS partial FROM (${parts}) GROUP BY key
-  ) ORDER BY key`
+/** Rows of [key, number of rows of text, partial]. */
+function query({ scan, x, y }: Typed, options: Options): string {
+  const isGrouped = options.by !== undefined
+  return `SELECT ${isGrouped ? 'key' : 'NULL AS key'}, ${scan.kind === 'Parquet' ? '0::BIGINT' : 'count(*)'} AS rows,
+    hinge_embedding_loss_partial(${x}, ${y}${settings(options)}) AS partial
+    FROM ${pairs(scan, options)} ${isGrouped ? 'GROUP BY key' : ''}`
 }
 
 /** As few arguments as say it: each one that is constant costs as much as a column. */

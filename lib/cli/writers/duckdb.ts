@@ -7,26 +7,61 @@ import { arrowTypes, duckdbType } from './types.ts'
 /** A file that DuckDB writes, by way of a table on the disk beside it. */
 export function throughDuckDB(copyOptions: string, threads: number, signal: AbortSignal): Writer {
   return async (path, batches) => {
-    const database = `${path}.db`
     const session = await Session.open(threads)
     const interrupt = () => session.interrupt()
     signal.addEventListener('abort', interrupt)
-    let appender: Appender | undefined
     try {
-      await session.run(`ATTACH ${quoted(database)} AS beside`)
-      for await (const losses of batches) {
-        appender ??= await createTable(session, losses.table)
-        append(appender, losses)
-      }
-      appender?.close()
-      signal.throwIfAborted()
-      await session.run(`COPY beside.losses TO ${quoted(path)} ${copyOptions}`)
+      await beside(session, path, async () => {
+        let appender: Appender | undefined
+        for await (const losses of batches) {
+          appender ??= await createTable(session, losses.table)
+          append(appender, losses)
+        }
+        appender?.close()
+        signal.throwIfAborted()
+        await copy(session, `FROM ${lossTable}`, path, copyOptions)
+      })
     } finally {
       signal.removeEventListener('abort', interrupt)
       session.close()
-      for (const end of ['', '.wal']) await rm(`${database}${end}`, { force: true })
     }
   }
+}
+
+/** Writes the rows of queries in their order, and gives their number; those of several go through a table on the disk. */
+export async function copyQueries(
+  session: Session,
+  queries: readonly string[],
+  path: string,
+  copyOptions: string,
+): Promise<number> {
+  if (queries.length === 1) return copy(session, queries.join(), path, copyOptions)
+  return beside(session, path, async () => {
+    for (const [step, sql] of queries.entries()) {
+      session.pass = { ...session.pass, step, steps: queries.length + 1 }
+      await session.run(`${step === 0 ? `CREATE TABLE ${lossTable} AS` : `INSERT INTO ${lossTable}`} ${sql}`)
+    }
+    session.pass = { ...session.pass, step: queries.length }
+    return copy(session, `FROM ${lossTable}`, path, copyOptions)
+  })
+}
+
+const lossTable = 'beside.losses'
+
+/** Runs `work` with a database that is removed afterwards. */
+async function beside<T>(session: Session, path: string, work: () => Promise<T>): Promise<T> {
+  const database = `${path}.db`
+  try {
+    await session.run(`ATTACH ${quoted(database)} AS beside`)
+    return await work()
+  } finally {
+    for (const end of ['', '.wal']) await rm(`${database}${end}`, { force: true })
+  }
+}
+
+async function copy(session: Session, sql: string, path: string, copyOptions: string): Promise<number> {
+  const [rows] = await session.texts(`COPY (${sql}) TO ${quoted(path)} ${copyOptions}`)
+  return Number(rows)
 }
 
 async function createTable(session: Session, { dtype, kept }: Table): Promise<Appender> {
@@ -38,7 +73,7 @@ async function createTable(session: Session, { dtype, kept }: Table): Promise<Ap
     )
   })
   const loss = `${lossColumn} ${{ float32: 'FLOAT', float64: 'DOUBLE' }[dtype]}`
-  await session.run(`CREATE TABLE beside.losses (${[loss, ...columns].join(', ')})`)
+  await session.run(`CREATE TABLE ${lossTable} (${[loss, ...columns].join(', ')})`)
   return session.appender('losses', 'main', 'beside')
 }
 

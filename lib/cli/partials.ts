@@ -1,0 +1,145 @@
+import { LossAccumulator } from '../index.ts'
+import type { Session } from './session.ts'
+import { emptyTotal, type Group, type Options } from './totals.ts'
+
+/** Types whose values compare with each other as numbers. */
+const numeric = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|BIGNUM|DECIMAL\(.*\)|FLOAT|DOUBLE)$/
+const nested = /^(STRUCT|MAP|UNION)\(|\]$/
+
+/** Partials whose keys have one type. */
+interface KeyTable {
+  readonly name: string
+  readonly type: string
+  /** the first file with keys of this type */
+  readonly file: string
+  rows: number
+  /** the rows that the last merge left */
+  merged: number
+}
+
+/**
+ * Partials by the values of --by, in tables of a session. Keys of one type merge, and numbers of different types where the
+ * conversion to one type changes none of them.
+ */
+export class Partials {
+  readonly #session: Session
+  readonly #options: Options
+  readonly #tables: KeyTable[] = []
+
+  constructor(session: Session, options: Options) {
+    this.#session = session
+    this.#options = options
+  }
+
+  /** Adds a query's rows of [key, rows, partial], whose keys have this type. */
+  async add(sql: string, type: string, file: string): Promise<void> {
+    const known = this.#tables.find((table) => table.type === type)
+    const table = known ?? { name: `partials${this.#tables.length}`, type, file, rows: 0, merged: 0 }
+    const into = known ? `INSERT INTO ${table.name}` : `CREATE OR REPLACE TEMP TABLE ${table.name} AS`
+    table.rows += Number((await this.#session.texts(`${into} ${sql}`))[0])
+    if (known === undefined) this.#tables.push(table)
+    if (this.#tables.length > 1) await this.#filledTables()
+    if (table.rows > 2 * table.merged + 100_000) await this.#merge(table)
+  }
+
+  /** The totals in the order of their keys, and the number of rows; drops the tables. */
+  async totals(): Promise<{ groups: Group[]; rows: number; keyType: string }> {
+    const keyType = await this.#commonType()
+    for (const table of this.#tables) await this.#assertExact(table, keyType)
+    const parts = this.#tables.map(({ name }) => `SELECT ${keyAs(keyType)} AS key, rows, partial FROM ${name}`)
+    const sql = `SELECT ${jsonKey}, ${textKey(keyType)}, rows, partial
+      FROM (${mergedByKey(parts.join(' UNION ALL '))}) ORDER BY key`
+    const answers = parts.length > 0 ? await this.#session.rows(sql) : []
+    for (const { name } of this.#tables.splice(0)) await this.#session.run(`DROP TABLE ${name}`)
+    const groups = answers.map(([by, key, , partial]) => ({
+      by: jsonOf(by),
+      key: key === null ? null : String(key),
+      total: partial === null ? emptyTotal(this.#options) : LossAccumulator.fromJSON(JSON.parse(String(partial))),
+    }))
+    return { groups, rows: answers.reduce((sum, [, , rows]) => sum + Number(rows), 0), keyType }
+  }
+
+  async #merge(table: KeyTable): Promise<void> {
+    const sql = `CREATE OR REPLACE TEMP TABLE ${table.name} AS ${mergedByKey(`FROM ${table.name}`)}`
+    table.rows = table.merged = Number((await this.#session.texts(sql))[0])
+  }
+
+  /** The tables with keys other than null, which compare with each other. */
+  async #filledTables(): Promise<KeyTable[]> {
+    const filled: KeyTable[] = []
+    for (const table of this.#tables) {
+      const keys = await this.#session.rows(`SELECT 1 FROM ${table.name} WHERE key IS NOT NULL LIMIT 1`)
+      if (keys.length > 0) filled.push(table)
+    }
+    const [first, ...others] = filled
+    const other = others.find(({ type }) => !numeric.test(type) || !numeric.test(first?.type ?? ''))
+    if (first && other) throw mismatch('by', this.#options, other, first)
+    return filled
+  }
+
+  /** The type that DuckDB finds for the keys of all tables. */
+  async #commonType(): Promise<string> {
+    const filled = this.#tables.length > 1 ? await this.#filledTables() : this.#tables
+    const types = (filled.length > 0 ? filled : this.#tables.slice(0, 1)).map(({ type }) => type)
+    if (types.length < 2) return types[0] ?? ''
+    const nulls = types.map((type) => `SELECT CAST(NULL AS ${type})`)
+    const [column] = await this.#session.columns(nulls.join(' UNION ALL '))
+    return column?.type ?? ''
+  }
+
+  async #assertExact(table: KeyTable, keyType: string): Promise<void> {
+    const { name, type, file } = table
+    if (type === keyType) return
+    const [changed] = await this.#session.texts(`SELECT CAST(key AS VARCHAR) FROM ${name}
+      WHERE TRY_CAST(TRY_CAST(key AS ${keyType}) AS ${type}) IS DISTINCT FROM key ORDER BY key LIMIT 1`)
+    if (changed === undefined) return
+    const other = this.#tables.find((each) => each.type === keyType) ?? table
+    const { message } = mismatch('by', this.#options, { file, type }, other)
+    throw new Error(`${message} (${changed} is no ${keyType})`)
+  }
+}
+
+/** One row a key, of a query for rows of [key, rows, partial]. */
+function mergedByKey(sql: string): string {
+  return `SELECT key, sum(rows)::BIGINT AS rows, hinge_embedding_loss_merge(partial) AS partial FROM (${sql}) GROUP BY key`
+}
+
+/** The key in a type, with one NaN and one zero: which of several a group holds is chance. */
+export function keyAs(type: string): string {
+  const key = `CAST(key AS ${type})`
+  return type === 'FLOAT' || type === 'DOUBLE' ? `CASE WHEN isnan(${key}) THEN 'nan' ELSE ${key} + 0 END` : key
+}
+
+/** The key as JSON, for `jsonOf`. */
+export const jsonKey = 'CAST(to_json(key) AS VARCHAR)'
+
+/** The key as text; nested keys as JSON, in which numbers are told from text. */
+function textKey(type: string): string {
+  return nested.test(type) ? jsonKey : 'CAST(key AS VARCHAR)'
+}
+
+/** DuckDB writes numbers that JSON does not have, negative zeros, and the spaces of JSON that it read. */
+export function jsonOf(value: unknown): string {
+  return String(value).replace(
+    /"(?:[^"\\]|\\.)*"|\s+|(-?)(?:(nan)|inf(?:inity)?)|-0\.0(?![\d])/gi,
+    (token, sign, nan) => {
+      if (token.startsWith('"')) return token
+      if (token.startsWith('-0')) return '0.0'
+      if (nan !== undefined) return '"NaN"'
+      return sign === undefined ? '' : `"${sign}Infinity"`
+    },
+  )
+}
+
+/** Keys, or inputs, of one type. */
+export interface Typed {
+  readonly type: string
+  readonly file: string
+}
+
+/** What is wrong where two files have different types. */
+export function mismatch(option: 'input' | 'by', options: Options, one: Typed, other: Typed): Error {
+  const text = options[option]
+  const advice = option === 'by' ? `; CAST(${text} AS VARCHAR) makes both text` : ''
+  return new Error(`${one.file}: --${option} ${text} is ${one.type}, but ${other.type} in ${other.file}${advice}`)
+}
