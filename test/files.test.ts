@@ -240,4 +240,43 @@ describe('FILE arguments', () => {
       expect(await said).to.match(/\/dev\/fd\/\d+: a pipe, neither a file nor a folder; - reads/)
     })
   })
+
+  describe('text of data and names that a terminal would take for commands', () => {
+    it('is escaped in tables, a line a group, and exact in JSON', async () => {
+      const names = [
+        'a\nb',
+        'tab\there',
+        '\x1b[31mred',
+        '\x9b2J',
+        'ab\u202ecd',
+        '\u2028',
+        'del\x7f',
+        'plain é 漢\u200d',
+      ]
+      const file = write('groups.ndjson', names.map((g) => `${JSON.stringify({ d: 0.5, y: 1, g })}\n`).join(''))
+      const args = ['score', file, '--input', 'd', '--label', 'y']
+      const table = await command([...args, '--by', "g ||\n''"])
+      const lines = table.stdout.split('\n')
+      expect(lines[0]).to.match(/^g \|\|\\n'' +count +mean/)
+      const shown = [
+        'a\\nb',
+        'tab\\there',
+        '\\x1b[31mred',
+        '\\x9b2J',
+        'ab\\u202ecd',
+        '\\u2028',
+        'del\\x7f',
+        names.at(-1),
+      ]
+      expect(lines.slice(1, 1 + names.length).map((line) => line.replace(/ +1 +0.5 +0.5.*/, ''))).to.have.members(shown)
+      const json = JSON.parse((await command([...args, '--by', 'g', '--json'])).stdout)
+      expect(json.groups.map(({ by }: { by: string }) => by)).to.have.members(names)
+    })
+
+    it('is escaped in messages', async () => {
+      await fails([path('none\x1b\u202e.csv')], /none\\x1b\\u202e\.csv: no such file/)
+      const file = write('a\x9b\r.csv', 'd,y\n0.5,7\n')
+      await fails([file], /a\\x9b\\r\.csv, row 1: label is 7/)
+    })
+  })
 })

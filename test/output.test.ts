@@ -398,7 +398,7 @@ describe('score --output', function () {
     const random = randomOf(7)
     const ends = ['parquet', 'npy', 'csv', 'arrow']
     const some = process.env.SOAK_TIMES ? ends : ends.slice(0, 1)
-    const isPart = (file: string) => /^\.old\.\w+\.\w+\.part(\.db(\.wal)?)?$/.test(file)
+    const isPart = (file: string) => /^\.old\.\w+\.\w+\.part(\.db)?$/.test(file)
 
     before(async () => {
       mkdirSync(path('large'))
@@ -406,18 +406,8 @@ describe('score --output', function () {
       await connection.run(`COPY (${sql}) TO '${path('large.parquet')}'`)
     })
 
-    function start(output: string, shell = ''): ChildProcess {
-      const args = [
-        '--import',
-        'tsx',
-        main,
-        'score',
-        path('large.parquet'),
-        ...score('x', 'y'),
-        '--json',
-        '--output',
-        output,
-      ]
+    function start(output: string, shell = '', input = 'large.parquet'): ChildProcess {
+      const args = ['--import', 'tsx', main, 'score', path(input), ...score('x', 'y'), '--json', '--output', output]
       return shell === ''
         ? spawn(process.execPath, args, { stdio: 'pipe' })
         : spawn('bash', ['-c', `${shell}; exec "$0" "$@"`, process.execPath, ...args], { stdio: 'pipe' })
@@ -431,6 +421,59 @@ describe('score --output', function () {
     function assertOld(output: string): void {
       expect(readFileSync(output, 'utf8')).to.equal('old')
     }
+
+    it('has the rights of what it replaces from its beginning', async () => {
+      writeFileSync(
+        path('large.arrow'),
+        tableToIPC(tableFromArrays({ x: new Float64Array(5e5), y: new Int8Array(5e5).fill(1) })),
+      )
+      const modes = new Set<number>()
+      const rightsOf = (file: string) => statSync(file, { throwIfNoEntry: false })?.mode ?? 0
+      for (const [input, end] of [
+        ['large.parquet', 'parquet'],
+        ['large.parquet', 'npy'],
+        ['large.arrow', 'csv'],
+      ] as const) {
+        const output = path(`large/old.${end}`)
+        writeFileSync(output, 'old', { mode: 0o600 })
+        const child = start(output, 'umask 0', input)
+        await untilPart(child)
+        while (child.exitCode === null) {
+          for (const file of readdirSync(path('large')).filter(isPart))
+            modes.add(rightsOf(path(`large/${file}`)) & 0o77)
+          await sleep(1)
+        }
+        expect(child.exitCode, end).to.equal(0)
+        expect(statSync(output).size).to.be.above(1000)
+        expect(rightsOf(output) & 0o7777, end).to.equal(0o600)
+        rmSync(output)
+      }
+      expect([...modes]).to.deep.equal([0])
+    })
+
+    it('has the rights that the umask gives where there is nothing to replace', async () => {
+      const child = start(path('large/new.parquet'), 'umask 027')
+      await once(child, 'exit')
+      expect(statSync(path('large/new.parquet')).mode & 0o7777).to.equal(0o640)
+      rmSync(path('large/new.parquet'))
+    })
+
+    it('leaves nothing beside the old file where the terminal goes', async () => {
+      for (const [input, end] of [
+        ['large.parquet', 'parquet'],
+        ['large.arrow', 'csv'],
+      ] as const) {
+        const output = path(`large/old.${end}`)
+        writeFileSync(output, 'old')
+        const child = start(output, '', input)
+        await untilPart(child)
+        child.kill('SIGHUP')
+        expect(await once(child, 'exit')).to.deep.equal([130, null])
+        assertOld(output)
+        expect(readdirSync(path('large')), end).to.deep.equal([`old.${end}`])
+        rmSync(output)
+      }
+    })
 
     it('leaves the old file where it is interrupted, and nothing beside it', async () => {
       for (const end of some) {
@@ -464,7 +507,7 @@ describe('score --output', function () {
         } else assertOld(output)
         const beside = readdirSync(path('large')).filter((file) => !file.startsWith('old.'))
         expect(beside.filter((file) => !isPart(file))).to.be.empty
-        for (const file of readdirSync(path('large'))) rmSync(path(`large/${file}`))
+        for (const file of readdirSync(path('large'))) rmSync(path(`large/${file}`), { recursive: true })
       }
     })
 

@@ -14,10 +14,10 @@ import { arrowType, duckdbTypes } from './writers/types.ts'
 
 type Format = string | Writer
 
-/** By the end of the file's name: DuckDB's options to write it, or our own writer. */
+/** By the end of the file's name: DuckDB's options to write it, into the file that is there, or our own writer. */
 const formats: Readonly<Record<string, Format>> = {
-  parquet: '(FORMAT parquet)',
-  csv: '(FORMAT csv)',
+  parquet: '(FORMAT parquet, USE_TMP_FILE false)',
+  csv: '(FORMAT csv, USE_TMP_FILE false)',
   arrow: writeArrow,
   npy: writeNpy,
 }

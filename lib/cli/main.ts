@@ -2,7 +2,7 @@
 import { main } from './program.ts'
 
 const interruption = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interruption.abort())
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => interruption.abort())
 process.exitCode = await main(process.argv.slice(2), interruption.signal, process)
 // Nothing that a connection or a thread still waits for keeps what was told to end.
 if (interruption.signal.aborted) process.exit()

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { Stats } from 'node:fs'
 import { chmod, lstat, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { codeOf, UsageError } from './failures.ts'
@@ -25,8 +26,8 @@ export async function outputPath(path: string, inputs: readonly string[]): Promi
 }
 
 /**
- * Writes a file whole or not at all: `write` is given a path beside it, which takes its place, with the permissions of what
- * was there, once it is complete and on the disk. What is there before stays until then, and for good after an abort.
+ * Writes a file whole or not at all: `write` fills an empty file beside it, which takes its place once it is complete and on the
+ * disk. It has the rights of what was there from its beginning. What is there before stays until then, and for good after an abort.
  */
 export async function writeWhole(
   path: string,
@@ -36,9 +37,10 @@ export async function writeWhole(
   const name = basename(path).slice(0, 50)
   const beside = join(dirname(path), `.${name}.${randomBytes(6).toString('hex')}.part`)
   try {
-    await write(beside)
     const old = await ifThere(stat(path))
-    if (old !== undefined) await chmod(beside, old.mode)
+    await create(beside, old)
+    await write(beside)
+    if (old !== undefined) await chmod(beside, old.mode & allRights)
     await sync(beside)
     signal.throwIfAborted()
     await rename(beside, path)
@@ -46,6 +48,23 @@ export async function writeWhole(
   } catch (error) {
     await rm(beside, { force: true })
     throw error
+  }
+}
+
+const allRights = 0o7777
+const readAndWrite = 0o600
+
+/** Creates an empty file with the owner and rights of `old`, and those to read and write it. */
+async function create(path: string, old: Stats | undefined): Promise<void> {
+  const handle = await open(path, 'wx', old === undefined ? 0o666 : readAndWrite)
+  try {
+    if (old === undefined) return
+    // Only root may give a file to another user, and only members to a group.
+    await handle.chown(old.uid, -1).catch(() => {})
+    await handle.chown(-1, old.gid).catch(() => {})
+    await handle.chmod((old.mode & allRights) | readAndWrite)
+  } finally {
+    await handle.close()
   }
 }
 

@@ -1,5 +1,6 @@
 import type { LossAccumulator } from '../index.ts'
 import type { Group } from './totals.ts'
+import { escapeInvisible } from './visible.ts'
 
 export function groups(count: number): string {
   return count.toLocaleString('en')
@@ -42,9 +43,9 @@ function classLines(classes: Readonly<Record<string, { count: number; mean: numb
 function groupLines(by: string, list: readonly Pick<Group, 'key' | 'total'>[]): string[][] {
   const lines = list.map(({ key, total: { count, mean, sum, positives, negatives } }) => {
     const counts = [positives.count, negatives.count, negatives.active].map(groups)
-    return [key ?? 'NULL', groups(count), digits(mean), digits(sum), ...counts]
+    return [escapeInvisible(key ?? 'NULL'), groups(count), digits(mean), digits(sum), ...counts]
   })
-  return [[by, 'count', 'mean', 'sum', 'positives', 'negatives', 'active'], ...lines]
+  return [[escapeInvisible(by), 'count', 'mean', 'sum', 'positives', 'negatives', 'active'], ...lines]
 }
 
 function aligned(lines: readonly string[][]): string {

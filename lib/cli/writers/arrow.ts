@@ -7,7 +7,7 @@ import { type Losses, lossColumn } from './losses.ts'
 export async function writeArrow(path: string, batches: AsyncIterable<Losses>): Promise<void> {
   const arrow = await peer(import('apache-arrow'), 'Arrow')
   const { Field, Float32, Float64, makeData, RecordBatch, Schema, Struct } = arrow
-  const file = await open(path, 'wx')
+  const file = await open(path, 'r+')
   try {
     const chunks: Uint8Array[] = []
     const queue = new arrow.AsyncByteQueue()

@@ -1,4 +1,5 @@
-import { rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { DuckDBValue } from '@duckdb/node-api'
 import { type Appender, identifier, quoted, rowsPerChunk, Session } from '../session.ts'
 import { type Losses, lossColumn, type Table, type Writer } from './losses.ts'
@@ -48,14 +49,15 @@ export async function copyQueries(
 
 const lossTable = 'beside.losses'
 
-/** Runs `work` with a database that is removed afterwards. */
+/** Runs `work` with a database in a folder into which nobody else can look, and removes it afterwards. */
 async function beside<T>(session: Session, path: string, work: () => Promise<T>): Promise<T> {
-  const database = `${path}.db`
+  const folder = `${path}.db`
   try {
-    await session.run(`ATTACH ${quoted(database)} AS beside`)
+    await mkdir(folder, 0o700)
+    await session.run(`ATTACH ${quoted(join(folder, 'losses'))} AS beside`)
     return await work()
   } finally {
-    for (const end of ['', '.wal']) await rm(`${database}${end}`, { force: true })
+    await rm(folder, { recursive: true, force: true })
   }
 }
 

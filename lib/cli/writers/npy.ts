@@ -3,7 +3,7 @@ import type { Losses, Table } from './losses.ts'
 
 /** The header is written last, when the number of losses is known. */
 export async function writeNpy(path: string, batches: AsyncIterable<Losses>): Promise<void> {
-  const file = await open(path, 'wx')
+  const file = await open(path, 'r+')
   try {
     let table: Table | undefined
     let headerBytes = 0
