@@ -16,6 +16,7 @@
       "target_name": "core",
       "type": "static_library",
       "sources": [
+        "native/convert.cpp",
         "native/exact_sum.cpp",
         "native/hinge_embedding_loss.cpp",
         "native/kernels.cpp",

@@ -1,8 +1,8 @@
 import { native, type StateRecord } from './native.ts'
 import { invalidLabel, type MarginOptions, readLabels, readSettings, type Settings, settingNames } from './scoring.ts'
 import { type AsyncOptions, accumulateInSlices } from './slices.ts'
-import { asInput, type TensorLike } from './tensor-like.ts'
-import { assertOptions, assertSignal, describe, inspect, invalidArgument } from './validate.ts'
+import { readInput, type TensorLike } from './tensor-like.ts'
+import { assertOptions, assertSignal, attempt, describe, inspect, invalidArgument } from './validate.ts'
 
 /** Count, exact sum rounded once, and exact mean rounded once (NaN of none) of one class or of all elements. */
 export interface ClassTotals {
@@ -67,7 +67,7 @@ export class LossAccumulator {
   update(input: TensorLike, label: TensorLike): this {
     const settings = this.#settings
     const { margin, positiveLabel, negativeLabel, policy } = settings
-    const x = asInput('input', input)
+    const x = readInput('input', input)
     const y = readLabels(label, x, settings)
     const size = this.#sizeWith('input', x.size)
     const state = this.#state
@@ -91,7 +91,7 @@ export class LossAccumulator {
    */
   async updateAsync(input: TensorLike, label: TensorLike, options: AsyncOptions = {}): Promise<this> {
     const settings = this.#settings
-    const x = asInput('input', input)
+    const x = readInput('input', input)
     assertOptions('options', options, ['signal'])
     const { signal } = options
     assertSignal('signal', signal)
@@ -154,7 +154,7 @@ export class LossAccumulator {
   merge(other: LossAccumulator): this {
     LossAccumulator.#assert('other', other)
     for (const name of settingNames) {
-      const [own, its] = [this[name], other[name]]
+      const [own, its] = [this.#settings[name], other.#settings[name]]
       if (own === its) continue
       throw invalidArgument('ERR_INVALID_ARG_VALUE', 'other', `of the same ${name}, ${describe(own)}`, describe(its))
     }
@@ -168,7 +168,7 @@ export class LossAccumulator {
   static merge(...accumulators: LossAccumulator[]): LossAccumulator {
     const [first] = accumulators
     LossAccumulator.#assert('accumulators[0]', first)
-    const merged = new LossAccumulator(settingsOf(first))
+    const merged = new LossAccumulator(optionsOf(first.#settings))
     for (const accumulator of accumulators) merged.merge(accumulator)
     return merged
   }
@@ -186,7 +186,7 @@ export class LossAccumulator {
     const [positives, positiveSum, negatives, negativeSum, active, others] = native.exportState(this.#state)
     return {
       version: 1,
-      ...settingsOf(this),
+      ...optionsOf(this.#settings),
       positives: { count: positives, sum: positiveSum },
       negatives: { count: negatives, sum: negativeSum, active },
       others,
@@ -208,9 +208,10 @@ export class LossAccumulator {
         describe(object),
       )
     }
-    const json = plain(object)
-    assertLike('object', json, emptyJSON)
-    const { version, positives, negatives, others, ...options } = json
+    const { version, positives, negatives, others, ...options } = attempt('object', () => {
+      const { toJSON } = object as Partial<LossAccumulator>
+      return readLike('object', typeof toJSON === 'function' ? toJSON.call(object) : object, emptyJSON)
+    })
     if (version !== 1) throw malformed('object.version', '1', version)
 
     const accumulator = new LossAccumulator(options)
@@ -257,7 +258,7 @@ export class LossAccumulator {
   }
 }
 
-function settingsOf({ margin, positiveLabel, negativeLabel, otherLabels }: LossAccumulator): Required<MarginOptions> {
+function optionsOf({ margin, positiveLabel, negativeLabel, otherLabels }: Settings): Required<MarginOptions> {
   return { margin, positiveLabel, negativeLabel, otherLabels }
 }
 
@@ -270,25 +271,19 @@ function malformed(place: string, expected: string, actual: unknown): Error {
   )
 }
 
-/** A copy without getters, prototypes or other surprises. */
-function plain(object: object): unknown {
-  try {
-    return JSON.parse(JSON.stringify(object))
-  } catch (cause) {
-    throw Object.assign(malformed('object', 'what LossAccumulator.toJSON gives', 'no JSON'), { cause })
-  }
-}
-
 const emptyJSON = new LossAccumulator().toJSON()
 
-/** The same keys with values of the same types, all the way down. */
-function assertLike<T>(place: string, value: unknown, like: T): asserts value is T {
+/** A copy of `value`, which must have the keys of `like` with values of the same types, all the way down. Each is read once. */
+function readLike<T>(place: string, value: unknown, like: T): T {
   if (typeof value !== typeof like || value === null) throw malformed(place, `a ${typeof like}`, value)
-  if (typeof like !== 'object') return
+  if (typeof like !== 'object') return value as T
   const [keys, known] = [Object.keys(value as object), Object.keys(like as object)]
   const unknown = keys.find((key) => !known.includes(key))
   if (unknown !== undefined) throw malformed(place, `an object of ${known.join(', ')}`, `one with ${describe(unknown)}`)
-  for (const key of known) {
-    assertLike(`${place}.${key}`, (value as Record<string, unknown>)[key], (like as Record<string, unknown>)[key])
-  }
+  const read = (key: string) => (keys.includes(key) ? (value as Record<string, unknown>)[key] : undefined)
+  const entries = known.map((key) => [
+    key,
+    readLike(`${place}.${key}`, read(key), (like as Record<string, unknown>)[key]),
+  ])
+  return Object.fromEntries(entries) as T
 }

@@ -34,10 +34,23 @@ export function isFloat(dtype: TensorDType): dtype is DType {
   return dtype === 'float32' || dtype === 'float64'
 }
 
-/** The name of a typed array's class, undefined for all else: it cannot be forged, and knows the arrays of other realms. */
-const tagOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Int8Array.prototype), Symbol.toStringTag)?.get as (
-  this: unknown,
-) => string | undefined
+const typedArrayPrototype = Object.getPrototypeOf(Int8Array.prototype) as object
+
+/**
+ * A getter that every typed array has, as a function. No subclass, property, prototype or proxy can answer in its place, and it
+ * knows the arrays of other realms.
+ */
+function typedArrayGetter<T>(key: PropertyKey): (value: unknown) => T {
+  const getter = Object.getOwnPropertyDescriptor(typedArrayPrototype, key)?.get as () => T
+  return Function.prototype.call.bind(getter) as (value: unknown) => T
+}
+
+/** The name of a typed array's class, undefined for all else. */
+const tagOf = typedArrayGetter<string | undefined>(Symbol.toStringTag)
+/** The number of elements that a typed array has at this moment. */
+export const lengthOf: (data: LabelData) => number = typedArrayGetter<number>('length')
+const bufferOf = typedArrayGetter<ArrayBuffer>('buffer')
+const byteOffsetOf = typedArrayGetter<number>('byteOffset')
 
 /** A plain object, as V8 finds a property of one sooner than an entry of a Map. */
 const dtypeByTag: Readonly<Record<string, TensorDType>> = Object.assign(Object.create(null), {
@@ -50,10 +63,16 @@ const dtypeByTag: Readonly<Record<string, TensorDType>> = Object.assign(Object.c
  * find a property whose name varies costs some 10 ns, and a call asks four times.
  */
 export function dtypeOf(value: unknown): TensorDType | undefined {
-  const tag = tagOf.call(value)
+  const tag = tagOf(value)
   return tag === 'Float32Array' ? 'float32' : dtypeByTag[tag as string]
 }
 
 export function isTypedArray(value: unknown): value is LabelData {
   return dtypeOf(value) !== undefined
+}
+
+/** `length` elements of a typed array from `begin` on: a view over the same memory. */
+export function viewOf(data: LabelData, begin: number, length: number): LabelData {
+  const Class = classes[dtypeOf(data) as TensorDType]
+  return new Class(bufferOf(data), byteOffsetOf(data) + begin * Class.BYTES_PER_ELEMENT, length)
 }

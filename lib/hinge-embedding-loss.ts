@@ -1,9 +1,10 @@
+import { types } from 'node:util'
 import { type InputData, native } from './native.ts'
 import { invalidLabel, type MarginOptions, readLabels, readSettings, type Settings } from './scoring.ts'
 import { type AsyncOptions, accumulateInSlices, inSlices } from './slices.ts'
-import { assertUnchanged, type InputTensor, Tensor } from './tensor.ts'
-import { asInput, asLikeInput, asOut, type TensorLike } from './tensor-like.ts'
-import { assertOneOf, assertOptions, assertSignal, describe, inspect, invalidArgument } from './validate.ts'
+import { assertUnchanged, contentsOf, type InputContents, type InputTensor, type Tensor } from './tensor.ts'
+import { newLike, readInput, readLikeInput, readOut, type TensorLike } from './tensor-like.ts'
+import { assertOneOf, assertOptions, assertSignal, clip, describe, inspect, invalidArgument } from './validate.ts'
 
 const reductions = ['none', 'mean', 'sum'] as const
 
@@ -75,12 +76,21 @@ function compute(
   options?: ForwardOptions,
 ): InputTensor | number {
   const { margin, positiveLabel, negativeLabel, policy } = settings
-  const x = asInput('input', input)
+  const x = readInput('input', input)
   const out = options === undefined ? undefined : readLossesOut(options, reduction, ['out'])
   const y = readLabels(label, x, settings)
   if (reduction === 'none') {
-    const losses = asOut('out', out, x)
-    const others = native.forward(x.data, y.values, y.dtypes, margin, positiveLabel, negativeLabel, policy, losses.data)
+    const losses = readOut('out', out, x)
+    const others = native.forward(
+      x.data,
+      y.values,
+      y.dtypes,
+      margin,
+      positiveLabel,
+      negativeLabel,
+      policy,
+      dataOf(losses),
+    )
     if (others !== undefined) throw invalidLabel(others, y, settings)
     return losses
   }
@@ -96,7 +106,7 @@ async function computeInSlices(
   label: TensorLike,
   options: ForwardAsyncOptions = {},
 ): Promise<InputTensor | number> {
-  const x = asInput('input', input)
+  const x = readInput('input', input)
   const out = readLossesOut(options, reduction, ['out', 'signal'])
   const { signal } = options
   assertSignal('signal', signal)
@@ -104,10 +114,11 @@ async function computeInSlices(
   if (reduction === 'none') {
     const { margin, positiveLabel, negativeLabel, policy } = settings
     const { values, dtypes } = y
-    const losses = asOut('out', out, x)
+    const losses = readOut('out', out, x)
+    const written = contentsOf(losses) as InputContents
+    const { data } = written
     await inSlices(x, y, settings, signal, (begin, end) => {
-      const { data, size } = losses
-      assertUnchanged('out', data, size)
+      assertUnchanged('out', written)
       return native.forward(x.data, values, dtypes, margin, positiveLabel, negativeLabel, policy, data, begin, end)
     })
     return losses
@@ -125,11 +136,11 @@ function differentiate(
   options?: GradOptions,
 ): InputTensor {
   const { margin, positiveLabel, negativeLabel, policy } = settings
-  const x = asInput('input', input)
-  const out = options === undefined ? undefined : readOut(options, ['out'])
+  const x = readInput('input', input)
+  const out = options === undefined ? undefined : readOutOption(options, ['out'])
   const y = readLabels(label, x, settings)
   const g = readGradOutput(gradOutput, x, reduction)
-  const gradInput = asOut('out', out, x)
+  const gradInput = readOut('out', out, x)
   const others = native.backward(
     x.data,
     y.values,
@@ -138,7 +149,7 @@ function differentiate(
     positiveLabel,
     negativeLabel,
     policy,
-    gradInput.data,
+    dataOf(gradInput),
     g,
     reduction === 'mean',
   )
@@ -153,11 +164,11 @@ function computeBoth(
   options?: GradOptions,
 ): { loss: InputTensor | number; gradInput: InputTensor } {
   const { margin, positiveLabel, negativeLabel, policy } = settings
-  const x = asInput('input', input)
-  const out = options === undefined ? undefined : readOut(options, ['out'])
+  const x = readInput('input', input)
+  const out = options === undefined ? undefined : readOutOption(options, ['out'])
   const y = readLabels(label, x, settings)
-  const gradInput = asOut('out', out, x)
-  const losses = reduction === 'none' ? asOut('loss', undefined, x) : undefined
+  const gradInput = readOut('out', out, x)
+  const losses = reduction === 'none' ? newLike(x) : undefined
   const value = native.valueAndGrad(
     x.data,
     y.values,
@@ -166,36 +177,42 @@ function computeBoth(
     positiveLabel,
     negativeLabel,
     policy,
-    gradInput.data,
-    losses?.data ?? reduction === 'mean',
+    dataOf(gradInput),
+    losses === undefined ? reduction === 'mean' : dataOf(losses),
   )
   if (typeof value === 'object') throw invalidLabel(value, y, settings)
   return { loss: losses ?? (value as number), gradInput }
 }
 
-function readOut(options: GradOptions, known: readonly string[]): unknown {
+function readOutOption(options: GradOptions, known: readonly string[]): unknown {
   assertOptions('options', options, known)
-  if (Tensor.isTensor(options)) throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options', '{ out }', describe(options))
+  if (contentsOf(options) !== undefined)
+    throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options', '{ out }', describe(options))
   return options.out
 }
 
 function readLossesOut(options: ForwardOptions, reduction: Reduction, known: readonly string[]): unknown {
-  const out = readOut(options, known)
+  const out = readOutOption(options, known)
   if (out === undefined || reduction === 'none') return out
   throw invalidArgument('ERR_INVALID_ARG_VALUE', 'out', `left out for reduction '${reduction}'`, describe(out))
 }
 
+/** The memory of a tensor that `readOut` gave: a subclass may say other things. */
+const dataOf = (tensor: InputTensor) => (contentsOf(tensor) as InputContents).data
+
 /** One for all elements, or one an element. */
-function readGradOutput(gradOutput: TensorLike, input: InputTensor, reduction: Reduction): InputData | number {
+function readGradOutput(gradOutput: TensorLike, input: InputContents, reduction: Reduction): InputData | number {
   if (typeof gradOutput === 'number') return gradOutput
-  if (reduction === 'none') return asLikeInput('gradOutput', gradOutput, input).data
+  if (reduction === 'none') return readLikeInput('gradOutput', gradOutput, input).data
   const expected = `a number for reduction '${reduction}'`
   throw invalidArgument('ERR_INVALID_ARG_TYPE', 'gradOutput', expected, describe(gradOutput))
 }
 
-/** The same error, its message headed by the name of the loss it came from. */
+/** The same error, its message headed by the name of the loss it came from. What an argument threw may be frozen, or no error. */
 function headed(error: unknown, name: string): unknown {
-  if (name !== '' && error instanceof Error && 'code' in error) error.message = `${name}: ${error.message}`
+  if (name === '' || !types.isNativeError(error) || !Object.hasOwn(error, 'code')) return error
+  const message: unknown = Object.getOwnPropertyDescriptor(error, 'message')?.value
+  Reflect.defineProperty(error, 'message', { value: `${clip(name, 40)}: ${message}` })
   return error
 }
 

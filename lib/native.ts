@@ -63,19 +63,25 @@ type Slice = [begin?: number, end?: number]
 export interface Native {
   readonly stateBytes: number
 
-  reduce(...call: [...Elements, mean: boolean]): number | OtherLabels
-  forward(...call: [...Elements, out: InputData, ...slice: Slice]): undefined | OtherLabels
+  reduce(...call: [...elements: Elements, mean: boolean]): number | OtherLabels
+  forward(...call: [...elements: Elements, out: InputData, ...slice: Slice]): undefined | OtherLabels
   /** `out` is of the input's dtype and length, as is a `gradOutput` that is not one number for all. */
   backward(
-    ...call: [...Elements, out: InputData, gradOutput: InputData | number, mean: boolean]
+    ...call: [...elements: Elements, out: InputData, gradOutput: InputData | number, mean: boolean]
   ): undefined | OtherLabels
   /** Gradients go to `out`, and either losses to `losses`, or their sum or mean is what it gives. */
   valueAndGrad(
-    ...call: [...Elements, out: InputData, lossesOrMean: InputData | boolean]
+    ...call: [...elements: Elements, out: InputData, lossesOrMean: InputData | boolean]
   ): undefined | number | OtherLabels
-  accumulate(...call: [...Elements, state: Uint8Array, ...slice: Slice]): undefined | OtherLabels
+  accumulate(...call: [...elements: Elements, state: Uint8Array, ...slice: Slice]): undefined | OtherLabels
   /** Only the totals of all elements are then right in `state`; it takes less time. */
-  accumulateUnclassed(...call: [...Elements, state: Uint8Array, ...slice: Slice]): undefined | OtherLabels
+  accumulateUnclassed(...call: [...elements: Elements, state: Uint8Array, ...slice: Slice]): undefined | OtherLabels
+
+  /**
+   * Fills `out` with the values of `source`: floats are rounded once, integers must be what they are. `dtypes` are those of the two;
+   * gives the index of the first value that `out` cannot hold, or their number.
+   */
+  convert(out: LabelData, source: LabelData, dtypes: number): number
 
   merge(target: Uint8Array, source: Uint8Array): void
   /** [all, positives, negatives] × [count, sum, mean], then active negatives and others. */

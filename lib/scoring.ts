@@ -1,8 +1,8 @@
 import { dtypesCode } from './dtypes.ts'
 import type { LabelData, OtherLabelPolicy, OtherLabels } from './native.ts'
 import { otherLabelPolicies } from './native.ts'
-import { assertSameShape, assertUnchanged, type InputTensor } from './tensor.ts'
-import { asTensor, type TensorLike } from './tensor-like.ts'
+import { assertUnchanged, type Contents, type InputContents } from './tensor.ts'
+import { readTensor, type TensorLike } from './tensor-like.ts'
 import { assertFinite, assertOneOf, invalidArgument } from './validate.ts'
 
 /** How labels are read. */
@@ -38,10 +38,15 @@ export const settingNames = [
 ] as const satisfies readonly (keyof MarginOptions)[]
 
 const maxLabel = 2 ** 24
+/** From here on float32 rounds to infinity. Compared, as what Math.fround gives depends on how the program has it round. */
+const float32Limit = 3.4028235677973366e38
+
+/** 0 for −0. (Adding 0 gives −0 where the program has it round downwards, and 0 of subnormals where it flushes them.) */
+const withoutSign = (value: number) => (Object.is(value, -0) ? 0 : value)
 
 function readLabel(name: string, value: unknown): number {
   assertFinite(name, value)
-  if (Number.isInteger(value) && Math.abs(value) <= maxLabel) return value + 0
+  if (Number.isInteger(value) && Math.abs(value) <= maxLabel) return withoutSign(value)
   throw invalidArgument('ERR_INVALID_ARG_VALUE', name, 'an integer within ±2^24', String(value))
 }
 
@@ -60,30 +65,29 @@ export function readSettings(options: MarginOptions = {}): Settings {
   }
   assertOneOf('otherLabels', otherLabels, otherLabelPolicies)
   return {
-    margin: margin + 0,
+    margin: withoutSign(margin),
     positiveLabel: positive,
     negativeLabel: negative,
     otherLabels,
     policy: otherLabelPolicies.indexOf(otherLabels),
-    isMarginFloat32: Number.isFinite(Math.fround(margin)),
+    isMarginFloat32: Math.abs(margin) < float32Limit,
   }
 }
 
 export interface Labels {
   /** one an element, or one for all */
   readonly values: LabelData | number
+  /** what `values` were read as, where they are one an element */
+  readonly contents: Contents | undefined
   /** of input and label, for the addon */
   readonly dtypes: number
 }
 
 /** Labels that are fit to go with `input` into a kernel. */
-export function readLabels(label: TensorLike, input: InputTensor, settings: Settings): Labels {
-  const labels = typeof label === 'number' ? label : asTensor('label', label)
-  if (typeof labels !== 'number') {
-    assertSameShape('label', labels.shape, 'input', input.shape)
-    assertUnchanged('label', labels.data, labels.size)
-  }
-  assertUnchanged('input', input.data, input.size)
+export function readLabels(label: TensorLike, input: InputContents, settings: Settings): Labels {
+  const contents = typeof label === 'number' ? undefined : readTensor('label', label, input)
+  if (contents !== undefined) assertUnchanged('label', contents)
+  assertUnchanged('input', input)
   if (!settings.isMarginFloat32 && input.dtype === 'float32') {
     throw invalidArgument(
       'ERR_INVALID_ARG_VALUE',
@@ -92,9 +96,11 @@ export function readLabels(label: TensorLike, input: InputTensor, settings: Sett
       String(settings.margin),
     )
   }
-  return typeof labels === 'number'
-    ? { values: labels, dtypes: dtypesCode(input.dtype, input.dtype) }
-    : { values: labels.data, dtypes: dtypesCode(input.dtype, labels.dtype) }
+  return {
+    values: contents?.data ?? (label as number),
+    contents,
+    dtypes: dtypesCode(input.dtype, contents?.dtype ?? input.dtype),
+  }
 }
 
 /** A label that is neither the positive nor the negative one. */

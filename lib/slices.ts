@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers'
 import { native, type OtherLabels } from './native.ts'
 import { invalidLabel, type Labels, type Settings } from './scoring.ts'
-import { assertUnchanged, type InputTensor } from './tensor.ts'
+import { assertUnchanged, type InputContents } from './tensor.ts'
 
 export interface AsyncOptions {
   /** ends the call: it then rejects with the signal's reason */
@@ -34,22 +34,22 @@ function nextTurn(): Promise<void> {
  * @param compute gives the other labels of a slice where they are an error, as the addon does
  */
 export async function inSlices(
-  input: InputTensor,
+  input: InputContents,
   labels: Labels,
   settings: Settings,
   signal: AbortSignal | undefined,
   compute: (begin: number, end: number) => OtherLabels | undefined,
 ): Promise<void> {
-  const { data, size } = input
-  const { values } = labels
+  const { size } = input
+  const { contents } = labels
   let others: OtherLabels | undefined
   let length = firstLength
   let begin = 0
   do {
     await nextTurn()
     if (signal?.aborted) throw signal.reason
-    assertUnchanged('input', data, size)
-    if (typeof values !== 'number') assertUnchanged('label', values, size)
+    assertUnchanged('input', input)
+    if (contents !== undefined) assertUnchanged('label', contents)
     const end = Math.min(begin + length, size)
     const start = now()
     const found = compute(begin, end)
@@ -63,7 +63,7 @@ export async function inSlices(
 
 /** The state of an accumulator of input and labels; with `byClass` false, the totals of all elements alone. */
 export async function accumulateInSlices(
-  input: InputTensor,
+  input: InputContents,
   labels: Labels,
   settings: Settings,
   signal: AbortSignal | undefined,

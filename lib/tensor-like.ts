@@ -1,22 +1,34 @@
-import { classes, type DType, dtypeOf, dtypes, isFloat, isTypedArray, type TensorDType } from './dtypes.ts'
-import type { LabelData } from './native.ts'
 import {
-  assertAttached,
-  assertFits,
+  classes,
+  type DType,
+  dtypeOf,
+  dtypes,
+  dtypesCode,
+  isFloat,
+  isTypedArray,
+  lengthOf,
+  type TensorDType,
+  viewOf,
+} from './dtypes.ts'
+import { type InputData, type LabelData, native } from './native.ts'
+import {
   assertSameShape,
   assertUnchanged,
-  type InputTensor,
+  type Contents,
+  contentsOf,
+  type InputContents,
   maxRank,
   plural,
+  readContents,
   readIntegers,
   shapeMismatch,
   sizeOf,
   Tensor,
 } from './tensor.ts'
-import { assertOneOf, assertOptions, describe, invalidArgument } from './validate.ts'
+import { assertOneOf, assertOptions, attempt, describe, invalidArgument, isArray } from './validate.ts'
 
-/** Numbers, or arrays of arrays of … numbers, all of one length on each level. */
-export type NestedArray = readonly (number | NestedArray)[]
+/** Numbers, or arrays of arrays of … numbers, all of one length on each level. Labels may be booleans or BigInts, too. */
+export type NestedArray = readonly (number | boolean | bigint | NestedArray)[]
 
 interface ArrowChunk {
   readonly values: unknown
@@ -50,7 +62,8 @@ export type TensorLike =
  * A tensor from numbers: a number is 0-D, nested arrays have their depth as rank, typed arrays are shared where the dtype
  * is their own.
  *
- * @param options.dtype by default float32 for numbers and nested arrays, as `paddle.to_tensor` has it, else the data's own
+ * @param options.dtype by default float32 for numbers, as `paddle.to_tensor` has it, uint8 for booleans, int64 for BigInts, else
+ * the data's own
  * @param options.shape extents, outermost first, for as many elements as there are
  * @throws {TypeError} ERR_INVALID_ARG_TYPE: `data` is nothing of that kind
  * @throws {RangeError} ERR_INVALID_ARG_VALUE: an element is not a value of an integer dtype
@@ -64,65 +77,81 @@ export function tensor(data: TensorLike, options?: { dtype?: TensorDType; shape?
   assertOptions('options', options, ['dtype', 'shape'])
   const { dtype, shape } = options ?? {}
   if (dtype !== undefined) assertOneOf('dtype', dtype, dtypes)
-  const source =
-    typeof data === 'number' || Array.isArray(data) ? fromNested('data', data, dtype) : asTensor('data', data)
-  const converted = dtype === undefined || dtype === source.dtype ? source : convert('data', source, dtype)
-  return shape === undefined ? converted : new Tensor(converted.data, shape)
+  const source = isNested(data) ? readNested('data', data, undefined, dtype) : readTensor('data', data)
+  assertUnchanged('data', source)
+  if (dtype === undefined && shape === undefined && source === contentsOf(data)) return data as Tensor
+  const isOfDType = dtype === undefined || dtype === source.dtype
+  const converted = isOfDType ? source.data : convert(source, dtype, (flat) => `data[${flat}]`)
+  return new Tensor(converted, shape ?? source.shape)
 }
 
-/** @returns the tensor that `value` is or stands for; of other libraries' tensors one over their memory, where it is in C order */
-export function asTensor(name: string, value: unknown): Tensor {
-  if (Tensor.isTensor(value)) return value
-  if (isTypedArray(value)) return ofData(name, value)
-  if (typeof value === 'number' || Array.isArray(value)) return fromNested(name, value)
-  if (typeof value === 'object' && value !== null) {
-    const source = value as Partial<Record<string, unknown>>
-    for (const [looksAlike, read] of readers) {
-      if (looksAlike(source)) return read(name, source)
-    }
+/**
+ * What `value` is or stands for as a tensor; of other libraries' tensors over their memory, where it is in C order.
+ *
+ * @param like the input, whose shape it must have: compared before anything is made of a shape that costs nothing to claim
+ */
+export function readTensor(name: string, value: unknown, like?: Contents): Contents {
+  const contents = contentsOf(value) ?? (isTypedArray(value) ? readContents(name, value) : undefined)
+  if (contents !== undefined) {
+    assertLike(name, contents.shape, like)
+    return contents
   }
-  throw invalidArgument(
-    'ERR_INVALID_ARG_TYPE',
-    name,
-    'a tensor, a typed array, nested arrays or a number',
-    describe(value),
-  )
+  if (isNested(value)) return readNested(name, value, like)
+  if (typeof value === 'object' && value !== null) {
+    const source = value as Source
+    const theirs = attempt(name, () => readers.find(([looksAlike]) => looksAlike(source))?.[1](name, source, like))
+    if (theirs !== undefined) return theirs
+  }
+  const expected = 'a tensor, a typed array, nested arrays or a number'
+  throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, describe(value))
 }
 
-/** @returns `value` as a tensor of float32 or float64 */
-export function asInput(name: string, value: unknown): InputTensor {
-  const tensor = asTensor(name, value)
-  if (isFloat(tensor.dtype)) return tensor as InputTensor
+/** @returns `value` as contents of float32 or float64 */
+export function readInput(name: string, value: unknown): InputContents {
+  const contents = readTensor(name, value)
+  if (isFloat(contents.dtype)) return contents as InputContents
   const expected = `a tensor of float32 or float64, as tensor(data, { dtype: 'float32' }) makes it`
-  throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, tensor.dtype)
+  throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, contents.dtype)
 }
 
-/** @returns a tensor like `input` to be written: over the memory of `out`, or over new memory where there is no `out` */
-export function asOut(name: string, out: unknown, input: InputTensor): InputTensor {
-  if (out === undefined) return new Tensor(new classes[input.dtype as DType](input.size), input.shape)
-  if (!Tensor.isTensor(out) && !isTypedArray(out)) {
+/** @returns a tensor like `input`, over new memory */
+export function newLike(input: InputContents): Tensor<InputData> {
+  return new Tensor(new classes[input.dtype as DType](input.size), input.shape)
+}
+
+/** @returns the tensor to write to: `out`, over its memory, or a new one where there is none */
+export function readOut(name: string, out: unknown, input: InputContents): Tensor<InputData> {
+  if (out === undefined) return newLike(input)
+  const contents = contentsOf(out)
+  if (contents !== undefined) {
+    assertLikeInput(name, contents, input)
+    return out as Tensor<InputData>
+  }
+  if (!isTypedArray(out)) {
     throw invalidArgument('ERR_INVALID_ARG_TYPE', name, 'a Tensor or a typed array', describe(out))
   }
-  const target = Tensor.isTensor(out) ? out : ofData(name, out, out.length === input.size ? input.shape : undefined)
-  return assertLikeInput(name, target, input)
+  const shape = lengthOf(out) === input.size ? input.shape : undefined
+  assertLikeInput(name, readContents(name, out, shape), input)
+  return new Tensor(out as InputData, shape)
 }
 
-/** @returns `value` as a tensor like `input`, in whose dtype plain numbers are read */
-export function asLikeInput(name: string, value: unknown, input: InputTensor): InputTensor {
-  return assertLikeInput(
-    name,
-    Array.isArray(value) ? fromNested(name, value, input.dtype) : asTensor(name, value),
-    input,
-  )
+/** @returns `value` as contents like those of `input`, in whose dtype plain numbers are read */
+export function readLikeInput(name: string, value: unknown, input: InputContents): InputContents {
+  const contents = isArray(value) ? readNested(name, value, input, input.dtype) : readTensor(name, value, input)
+  assertLikeInput(name, contents, input)
+  return contents as InputContents
 }
 
-function assertLikeInput(name: string, tensor: Tensor, input: InputTensor): InputTensor {
-  if (tensor.dtype !== input.dtype) {
-    throw invalidArgument('ERR_INVALID_ARG_TYPE', name, `of the dtype of input, ${input.dtype}`, tensor.dtype)
+function assertLikeInput(name: string, contents: Contents, input: InputContents): void {
+  if (contents.dtype !== input.dtype) {
+    throw invalidArgument('ERR_INVALID_ARG_TYPE', name, `of the dtype of input, ${input.dtype}`, contents.dtype)
   }
-  assertSameShape(name, tensor.shape, 'input', input.shape)
-  assertUnchanged(name, tensor.data, tensor.size)
-  return tensor as InputTensor
+  assertLike(name, contents.shape, input)
+  assertUnchanged(name, contents)
+}
+
+function assertLike(name: string, shape: readonly number[], like: Contents | undefined): void {
+  if (like !== undefined) assertSameShape(name, shape, 'input', like.shape)
 }
 
 /** What other libraries call these dtypes. Their tensors say how the elements are meant: float16 lies in a Uint16Array. */
@@ -135,123 +164,143 @@ const dtypeAliases: Readonly<Record<string, TensorDType>> = {
   biguint64: 'uint64',
 }
 
-function ofData(name: string, data: LabelData, shape?: readonly number[]): Tensor {
-  if (data.length === 0) assertAttached(name, data)
-  if (shape !== undefined) assertFits(name, data, shape)
-  return new Tensor(data, shape)
-}
-
 type Source = Readonly<Partial<Record<string, unknown>>>
+type Reader = (name: string, source: Source, like: Contents | undefined) => Contents
 
 /** Other libraries' tensors, told apart by their properties. */
-const readers: readonly (readonly [(source: Source) => boolean, (name: string, source: Source) => Tensor])[] = [
+const readers: readonly (readonly [looksAlike: (source: Source) => boolean, read: Reader])[] = [
   [({ dataSync }) => typeof dataSync === 'function', readTensorFlow],
-  [({ type, dims }) => typeof type === 'string' && Array.isArray(dims), readOnnx],
-  [({ type, data }) => typeof type === 'object' && type !== null && Array.isArray(data), readArrow],
-  [({ shape }) => Array.isArray(shape), readStrided],
+  [({ type, dims }) => typeof type === 'string' && isArray(dims), readOnnx],
+  [({ type, data }) => typeof type === 'object' && type !== null && isArray(data), readArrow],
+  [({ shape }) => isArray(shape), readStrided],
 ]
 
-/** What another library's getter gives; what it throws, of a disposed tensor say, becomes the cause of our error. */
-function attempt(name: string, get: () => unknown): unknown {
-  try {
-    return get()
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : describe(cause)
-    throw Object.assign(invalidArgument('ERR_INVALID_ARG_VALUE', name, 'a tensor whose data can be read', reason), {
-      cause,
-    })
-  }
+function readTensorFlow(name: string, source: Source, like: Contents | undefined): Contents {
+  const { shape, dtype } = source
+  const data = (source as { dataSync(): unknown }).dataSync()
+  return readStrided(name, { data, shape, dtype }, like)
 }
 
-function readTensorFlow(name: string, source: Source): Tensor {
-  const data = attempt(name, () => (source as { dataSync(): unknown }).dataSync())
-  return readStrided(name, { data, shape: source.shape, dtype: source.dtype })
-}
-
-function readOnnx(name: string, source: Source): Tensor {
+function readOnnx(name: string, source: Source, like: Contents | undefined): Contents {
   const { type, dims, location = 'cpu' } = source
   if (location !== 'cpu') {
     throw invalidArgument('ERR_INVALID_ARG_VALUE', `${name}.location`, `'cpu'`, describe(location))
   }
-  return readStrided(name, { data: attempt(name, () => source.data), shape: dims, dtype: type })
+  return readStrided(name, { data: source.data, shape: dims, dtype: type }, like)
 }
 
 const arrowTypeIds = { int: 2, float: 3, bool: 6 }
 
-function readArrow(name: string, source: Source): Tensor {
-  const type = source.type as { typeId?: unknown; precision?: unknown }
-  const isHalf = type.typeId === arrowTypeIds.float && type.precision === 0
-  if (isHalf || !Object.values<unknown>(arrowTypeIds).includes(type.typeId)) {
-    const expected = 'an Arrow vector of Float32, Float64, Int, Uint or Bool'
-    throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, isHalf ? 'Float16' : describe(type))
-  }
+/** The dtype of a type of Arrow's; of Bool that of its bytes. */
+function readArrowType(name: string, type: unknown): TensorDType {
+  const { typeId, precision, isSigned, bitWidth } = type as Source
+  const dtype =
+    typeId === arrowTypeIds.float
+      ? [undefined, 'float32', 'float64'][precision as number]
+      : typeId === arrowTypeIds.int
+        ? `${isSigned ? '' : 'u'}int${bitWidth}`
+        : 'uint8'
+  const isKnown = Object.values<unknown>(arrowTypeIds).includes(typeId)
+  if (isKnown && dtypes.includes(dtype as TensorDType)) return dtype as TensorDType
+  const isHalf = typeId === arrowTypeIds.float && precision === 0
+  const expected = 'an Arrow vector of Float32, Float64, Int, Uint or Bool'
+  throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, isHalf ? 'Float16' : describe(type))
+}
+
+function readArrow(name: string, source: Source, like: Contents | undefined): Contents {
+  const dtype = readArrowType(name, source.type)
+  const isBool = (source.type as Source).typeId === arrowTypeIds.bool
   const chunks = source.data as readonly ArrowChunk[]
-  const nulls = chunks.reduce((nulls, { nullCount }) => nulls + nullCount, 0)
-  if (nulls > 0) throw invalidArgument('ERR_INVALID_ARG_VALUE', name, 'free of nulls', plural(nulls, 'null'))
-  const parts = chunks.map((chunk) => {
-    const values = typedData(name, chunk.values)
-    return type.typeId === arrowTypeIds.bool ? unpackBits(values, chunk) : values.subarray(0, chunk.length)
-  })
-  return parts.length === 1 ? ofData(name, parts[0] as LabelData) : concatenate(parts)
-}
-
-function unpackBits(bits: LabelData, { offset, length }: ArrowChunk): Uint8Array {
-  return Uint8Array.from({ length }, (_, i) => (Number(bits[(offset + i) >> 3]) >> ((offset + i) & 7)) & 1)
-}
-
-function concatenate(parts: readonly LabelData[]): Tensor {
-  const size = parts.reduce((size, { length }) => size + length, 0)
-  const all = new classes[dtypeOf(parts[0]) ?? 'float32'](size)
-  let at = 0
-  for (const part of parts) {
-    all.set(part as never, at)
-    at += part.length
+  const parts: { data: LabelData; length: number; offset: number }[] = []
+  let size = 0
+  for (let i = 0; i < chunks.length; i++) {
+    const { values, length, offset, nullCount } = chunks[i] as ArrowChunk
+    const place = `${name}.data[${i}]`
+    if (dtypeOf(values) !== dtype) {
+      throw invalidArgument('ERR_INVALID_ARG_TYPE', `${place}.values`, `a typed array of ${dtype}`, describe(values))
+    }
+    readIntegers(`${place}: length, offset and nullCount`, [length, offset, nullCount], 0)
+    if (nullCount > 0) throw invalidArgument('ERR_INVALID_ARG_VALUE', name, 'free of nulls', plural(nullCount, 'null'))
+    const data = values as LabelData
+    const held = isBool ? 8 * lengthOf(data) - offset : lengthOf(data)
+    if (length > held) {
+      throw shapeMismatch(`${place}.length`, `at most ${held}, for its values are no more`, String(length))
+    }
+    parts.push({ data, length, offset })
+    size += length
   }
-  return new Tensor(all)
+  assertLike(name, [size], like)
+  const [first] = parts
+  if (first !== undefined && parts.length === 1 && !isBool) {
+    return readContents(name, viewOf(first.data, 0, first.length))
+  }
+  const joined = new classes[dtype](size)
+  let at = 0
+  for (const { data, length, offset } of parts) {
+    if (isBool) {
+      for (let i = 0; i < length; i++) joined[at + i] = (Number(data[(offset + i) >> 3]) >> ((offset + i) & 7)) & 1
+    } else {
+      joined.set(viewOf(data, 0, length) as never, at)
+    }
+    at += length
+  }
+  return readContents(name, joined)
 }
 
-/** The typed array that `value` is, or float32 of an array of numbers. */
-function typedData(name: string, value: unknown): LabelData {
+/** The typed array that `value` is, or one of the numbers of an array. */
+function readData(name: string, value: unknown): LabelData {
   if (isTypedArray(value)) return value
-  if (Array.isArray(value)) return fromNested(name, value).data
+  if (isArray(value)) return readNested(name, value).data
   throw invalidArgument('ERR_INVALID_ARG_TYPE', `${name}.data`, 'a numeric typed array', describe(value))
 }
 
 /** scijs names its strides `stride`, @stdlib `strides`; without any, the data is in C order. */
-function readStrided(name: string, source: Source): Tensor {
-  const data = typedData(name, source.data)
-  const shape = readIntegers(`${name}.shape`, source.shape, 0)
+function readStrided(name: string, source: Source, like: Contents | undefined): Contents {
   const { dtype: meant, strides = source.stride, offset = 0 } = source
+  const shape = Object.freeze(readIntegers(`${name}.shape`, source.shape, 0))
+  assertLike(name, shape, like)
+  const data = readData(name, source.data)
   if (typeof meant === 'string' && meant !== 'generic' && meant !== 'array') {
     const dtype = dtypeAliases[meant] ?? meant
     const expected = dtypes.includes(dtype as TensorDType)
       ? `of the dtype of its data, ${dtypeOf(data)}`
       : `of ${dtypes.join(', ')}; others are to be converted before`
-    if (dtype !== dtypeOf(data)) throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, meant)
+    if (dtype !== dtypeOf(data)) throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, describe(meant))
   }
-  if (strides === undefined) return ofData(name, data, shape)
+  if (strides === undefined) return readContents(name, data, shape)
   const steps = readIntegers(`${name}.strides`, strides, Number.NEGATIVE_INFINITY)
   const [start = 0] = readIntegers(`${name}.offset`, [offset], 0)
   if (steps.length !== shape.length && shape.length > 0) {
     throw shapeMismatch(`${name}.strides`, `${shape.length} long, as the shape`, String(steps.length))
   }
-  return ofData(name, gather(name, data, shape, steps, start), shape)
+  const most = like?.size ?? Math.max(lengthOf(data), maxRepeated)
+  return readContents(name, gather(name, data, shape, steps, start, most), shape)
 }
 
-/** About what a typed array may be long. */
-const maxSize = 2 ** 32
+/** How many elements strides may make of fewer, where there is no input whose shape says how many. */
+const maxRepeated = 2 ** 16
 
 /** The elements at offset + Σ index[d] · steps[d], in C order: a view where they lie so already. */
-function gather(name: string, data: LabelData, shape: number[], steps: number[], offset: number): LabelData {
+function gather(
+  name: string,
+  data: LabelData,
+  shape: readonly number[],
+  steps: readonly number[],
+  offset: number,
+  most: number,
+): LabelData {
   const size = sizeOf(shape)
-  if (size === 0) return data.subarray(0, 0)
-  if (!(size <= maxSize)) throw shapeMismatch(`${name}.shape`, 'for at most 2^32 elements', String(size))
+  const length = lengthOf(data)
+  if (size === 0) return new classes[dtypeOf(data) as TensorDType](0)
+  if (size > most) {
+    throw shapeMismatch(name, `of at most ${most} elements, for its data has ${length}`, plural(size, 'element'))
+  }
   const spans = shape.map((extent, d) => (extent - 1) * (steps[d] as number))
   const first = spans.reduce((first, span) => first + Math.min(span, 0), offset)
   const last = spans.reduce((last, span) => last + Math.max(span, 0), offset)
-  if (first < 0 || last >= data.length) {
+  if (first < 0 || last >= length) {
     const actual = `strides and an offset that reach from ${first} to ${last}`
-    throw shapeMismatch(name, `within its data, ${plural(data.length, 'element')}`, actual)
+    throw shapeMismatch(name, `within its data, ${plural(length, 'element')}`, actual)
   }
   let contiguous = 1
   const isView = shape.reduceRight((isView, extent, d) => {
@@ -259,7 +308,7 @@ function gather(name: string, data: LabelData, shape: number[], steps: number[],
     contiguous *= extent
     return isView && isNext
   }, true)
-  if (isView) return data.subarray(offset, offset + size)
+  if (isView) return viewOf(data, offset, size)
 
   const packed = new classes[dtypeOf(data) as TensorDType](size)
   let flat = 0
@@ -274,48 +323,70 @@ function gather(name: string, data: LabelData, shape: number[], steps: number[],
   return packed
 }
 
+/** The values of `source` in `dtype`: floats are rounded once, integers must be what they are. */
+function convert(source: Contents, dtype: TensorDType, placeOf: (flat: number) => string): LabelData {
+  const data = new classes[dtype](source.size)
+  const converted = native.convert(data, source.data, dtypesCode(dtype, source.dtype))
+  if (converted === source.size) return data
+  const value = describe(source.data[converted])
+  throw invalidArgument('ERR_INVALID_ARG_VALUE', placeOf(converted), `a value of ${dtype}`, value)
+}
+
+const isNested = (value: unknown): value is number | readonly unknown[] => typeof value === 'number' || isArray(value)
 const isBig = (dtype: TensorDType) => dtype === 'int64' || dtype === 'uint64'
 
-/** Writes `value` at `index`: floats round; false where `value` is not an integer of an integer dtype. */
-function store(data: LabelData, dtype: TensorDType, index: number, value: number | bigint): boolean {
-  if (isFloat(dtype)) {
-    data[index] = Number(value)
-    return true
-  }
-  if (typeof value === 'number' && !Number.isInteger(value)) return false
-  data[index] = (isBig(dtype) ? BigInt(value) : Number(value)) as never
-  return BigInt(data[index] as number | bigint) === BigInt(value)
+/** By the type of an element: the dtype it is read in, and the one that is made of it where none is asked for. */
+const elementTypes: Readonly<Record<string, { read: TensorDType; made: TensorDType }>> = {
+  number: { read: 'float64', made: 'float32' },
+  boolean: { read: 'uint8', made: 'uint8' },
+  bigint: { read: 'int64', made: 'int64' },
 }
 
-function convert(name: string, source: Tensor, dtype: TensorDType): Tensor {
-  const data = new classes[dtype](source.size)
-  source.data.forEach((value: number | bigint, i: number) => {
-    if (store(data, dtype, i, value)) return
-    throw invalidArgument('ERR_INVALID_ARG_VALUE', `${name}[${i}]`, `a value of ${dtype}`, describe(value))
-  })
-  return new Tensor(data, source.shape)
+/** Elements to take memory for at first: an array may be longer than what is in it. */
+const firstElements = 2 ** 16
+
+/** A number, or nested arrays of elements of one type; where the dtype holds BigInts, of any type. */
+function readNested(name: string, root: unknown, like?: Contents, dtype?: TensorDType): Contents {
+  return attempt(name, () => readElements(name, root, like, dtype))
 }
 
-function fromNested(name: string, root: unknown, dtype: TensorDType = 'float32'): Tensor {
+function readElements(name: string, root: unknown, like?: Contents, dtype?: TensorDType): Contents {
   const shape: number[] = []
-  for (let value = root; Array.isArray(value) && shape.at(-1) !== 0; value = value[0]) {
-    shape.push(value.length)
+  let first = root
+  for (; isArray(first) && shape.at(-1) !== 0; first = first[0]) {
+    shape.push(first.length)
     if (shape.length > maxRank) {
       throw invalidArgument('ERR_INVALID_ARG_VALUE', name, `arrays nested at most ${maxRank} deep`, 'deeper ones')
     }
   }
-  const data = new classes[dtype](sizeOf(shape))
-  const indices: number[] = []
-  const place = () => `${name}${indices.map((index) => `[${index}]`).join('')}`
-  let flat = 0
+  assertLike(name, Object.freeze(shape), like)
+  const placeOf = (indices: readonly number[]) => `${name}${indices.map((index) => `[${index}]`).join('')}`
+  const size = sizeOf(shape)
+  const type = size === 0 ? 'number' : typeof first
+  const types = elementTypes[type]
+  if (types === undefined) {
+    throw invalidArgument('ERR_INVALID_ARG_TYPE', placeOf(shape.map(() => 0)), 'a number', describe(first))
+  }
+  const isOfBigInts = dtype !== undefined && isBig(dtype)
+  const read = isOfBigInts ? dtype : types.read
 
+  const indices: number[] = []
+  let data = new classes[read](Math.min(size, firstElements))
+  let flat = 0
   const fillElement = (value: unknown): void => {
-    if (Array.isArray(value)) throw shapeMismatch(place(), 'a number, as the first of its depth', describe(value))
-    if (typeof value !== 'number' && !(typeof value === 'bigint' && isBig(dtype))) {
-      throw invalidArgument('ERR_INVALID_ARG_TYPE', place(), 'a number', describe(value))
+    if (isArray(value)) {
+      throw shapeMismatch(placeOf(indices), `a ${type}, as the first of its depth`, describe(value))
     }
-    if (!store(data, dtype, flat++, value)) {
-      throw invalidArgument('ERR_INVALID_ARG_VALUE', place(), `a value of ${dtype}`, describe(value))
+    if (typeof value !== type && !(isOfBigInts && (typeof value) in elementTypes)) {
+      throw invalidArgument('ERR_INVALID_ARG_TYPE', placeOf(indices), `a ${type}`, describe(value))
+    }
+    if (flat === data.length) {
+      const longer = new classes[read](Math.min(size, 2 * flat))
+      longer.set(data as never)
+      data = longer
+    }
+    if (!store(data, read, flat++, value as number | boolean | bigint)) {
+      throw invalidArgument('ERR_INVALID_ARG_VALUE', placeOf(indices), `a value of ${read}`, describe(value))
     }
   }
   const fill = (value: unknown): void => {
@@ -324,8 +395,8 @@ function fromNested(name: string, root: unknown, dtype: TensorDType = 'float32')
       fillElement(value)
       return
     }
-    if (!Array.isArray(value) || value.length !== extent) {
-      throw shapeMismatch(place(), `an array of ${extent}, as the first of its depth`, describe(value))
+    if (!isArray(value) || value.length !== extent) {
+      throw shapeMismatch(placeOf(indices), `an array of ${extent}, as the first of its depth`, describe(value))
     }
     const d = indices.push(0) - 1
     for (let i = 0; i < extent; i++) {
@@ -335,5 +406,37 @@ function fromNested(name: string, root: unknown, dtype: TensorDType = 'float32')
     indices.pop()
   }
   fill(root)
-  return new Tensor(data, shape)
+
+  const elements = { data, dtype: read, shape, size }
+  const made = dtype ?? types.made
+  return made === read
+    ? elements
+    : readContents(
+        name,
+        convert(elements, made, (at) => placeOf(indicesOf(at, shape))),
+        shape,
+      )
+}
+
+/** Writes `value` at `index`; false where an integer dtype does not have it. */
+function store(data: LabelData, dtype: TensorDType, index: number, value: number | boolean | bigint): boolean {
+  if (!isBig(dtype)) {
+    data[index] = Number(value)
+    return true
+  }
+  if (typeof value === 'number' && !Number.isInteger(value)) return false
+  const integer = BigInt(value)
+  data[index] = integer as never
+  return data[index] === integer
+}
+
+function indicesOf(flat: number, shape: readonly number[]): number[] {
+  const indices = new Array<number>(shape.length)
+  let rest = flat
+  for (let d = shape.length - 1; d >= 0; d--) {
+    const extent = shape[d] as number
+    indices[d] = rest % extent
+    rest = Math.floor(rest / extent)
+  }
+  return indices
 }

@@ -1,17 +1,20 @@
-import { dtypeOf, type TensorDType } from './dtypes.ts'
+import { dtypeOf, lengthOf, type TensorDType } from './dtypes.ts'
 import type { InputData, LabelData } from './native.ts'
-import { assertNumber, describe, inspect, invalidArgument } from './validate.ts'
+import { assertNumber, attempt, describe, inspect, invalidArgument, isArray } from './validate.ts'
 
 /** What `toArray` gives: the element itself for a 0-D tensor. */
 export type Nested<T> = T | Nested<T>[]
 
 export const maxRank = 64
+const maxEmptyArrays = 2 ** 20
+
 export function shapeMismatch(name: string, expected: string, actual: string): Error {
   return invalidArgument('ERR_SHAPE_MISMATCH', name, expected, actual)
 }
 
 export const list = (shape: readonly number[]) => `[${shape.join(', ')}]`
-export const sizeOf = (shape: readonly number[]) => shape.reduce((size, extent) => size * extent, 1)
+export const sizeOf = (shape: readonly number[]) =>
+  shape.includes(0) ? 0 : shape.reduce((size, extent) => size * extent, 1)
 export const plural = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`
 
 let lastVectorShape: readonly number[] = Object.freeze([0])
@@ -23,17 +26,56 @@ function vectorShape(length: number): readonly number[] {
 }
 
 export function readIntegers(name: string, values: unknown, least: number): number[] {
-  if (!Array.isArray(values)) throw invalidArgument('ERR_INVALID_ARG_TYPE', name, 'an array', describe(values))
-  if (values.length > maxRank) {
-    throw invalidArgument('ERR_INVALID_ARG_VALUE', name, `at most ${maxRank} long`, `a length of ${values.length}`)
+  if (!isArray(values)) throw invalidArgument('ERR_INVALID_ARG_TYPE', name, 'an array', describe(values))
+  const rank = attempt(name, () => values.length)
+  if (!(rank <= maxRank)) {
+    throw invalidArgument('ERR_INVALID_ARG_VALUE', name, `at most ${maxRank} long`, `a length of ${rank}`)
   }
-  return Array.from(values, (value: unknown, d) => {
+  const integers: number[] = []
+  for (let d = 0; d < rank; d++) {
+    const value = attempt(name, () => values[d])
     assertNumber(`${name}[${d}]`, value)
-    if (Number.isSafeInteger(value) && value >= least) return value
-    const expected = least === 0 ? 'a non-negative integer' : 'an integer'
-    throw invalidArgument('ERR_INVALID_ARG_VALUE', `${name}[${d}]`, expected, String(value))
-  })
+    if (!Number.isSafeInteger(value) || value < least) {
+      const expected = least === 0 ? 'a non-negative integer' : 'an integer'
+      throw invalidArgument('ERR_INVALID_ARG_VALUE', `${name}[${d}]`, expected, String(value))
+    }
+    integers.push(value)
+  }
+  return integers
 }
+
+/**
+ * What a tensor was made of. The addon is told the dtype and believes it: so it is told what stands here, and never what a tensor
+ * or a typed array says of itself, which a program can override.
+ */
+export interface Contents<D extends LabelData = LabelData> {
+  readonly data: D
+  readonly dtype: TensorDType
+  readonly shape: readonly number[]
+  /** The number of elements, as long as the memory is what it was. */
+  readonly size: number
+}
+
+/** Contents that the kernels take as input. */
+export type InputContents = Contents<InputData>
+
+/** @returns the contents of a tensor over `data`; by default it has one dimension */
+export function readContents<D extends LabelData>(name: string, data: D, shape?: readonly number[]): Contents<D> {
+  const dtype = dtypeOf(data)
+  if (dtype === undefined) {
+    throw invalidArgument('ERR_INVALID_ARG_TYPE', name, 'a numeric typed array', describe(data))
+  }
+  const size = lengthOf(data)
+  if (size === 0) assertAttached(name, data)
+  if (shape !== undefined && sizeOf(shape) !== size) {
+    const expected = `${plural(sizeOf(shape), 'element')} long for the shape ${list(shape)}`
+    throw shapeMismatch(name, expected, plural(size, 'element'))
+  }
+  return { data, dtype, shape: shape ?? vectorShape(size), size }
+}
+
+/** The contents of a tensor, undefined for all else. */
+export let contentsOf: (value: unknown) => Contents | undefined
 
 /**
  * An array of numbers with a shape, in C order: `data` is shared, never copied. The integer dtypes serve as labels.
@@ -45,10 +87,12 @@ export function readIntegers(name: string, values: unknown, least: number): numb
  * distances.at(0, 1) // 1.7000000476837158
  */
 export class Tensor<D extends LabelData = LabelData> {
-  readonly #data: D
-  readonly #shape: readonly number[]
-  readonly #dtype: TensorDType
-  readonly #size: number
+  readonly #contents: Contents<D>
+
+  static {
+    contentsOf = (value) =>
+      typeof value === 'object' && value !== null && #contents in value ? value.#contents : undefined
+  }
 
   /**
    * @param data a typed array; the dtype follows it
@@ -57,46 +101,38 @@ export class Tensor<D extends LabelData = LabelData> {
    * @throws {RangeError} ERR_SHAPE_MISMATCH: `data` has not as many elements as `shape` says
    */
   constructor(data: D, shape?: readonly number[]) {
-    const dtype = dtypeOf(data)
-    if (dtype === undefined) {
-      throw invalidArgument('ERR_INVALID_ARG_TYPE', 'data', 'a numeric typed array', describe(data))
-    }
-    if (data.length === 0) assertAttached('data', data)
-    this.#data = data
-    this.#dtype = dtype
-    this.#size = data.length
-    this.#shape = shape === undefined ? vectorShape(data.length) : Object.freeze(readIntegers('shape', shape, 0))
-    if (shape !== undefined) assertFits('data', data, this.#shape)
+    const extents = shape === undefined ? undefined : Object.freeze(readIntegers('shape', shape, 0))
+    this.#contents = readContents('data', data, extents)
   }
 
   static isTensor(value: unknown): value is Tensor {
-    return typeof value === 'object' && value !== null && #data in value
+    return contentsOf(value) !== undefined
   }
 
   /** The elements in C order: memory of whoever made the tensor. */
   get data(): D {
-    return this.#data
+    return this.#contents.data
   }
 
   get shape(): readonly number[] {
-    return this.#shape
+    return this.#contents.shape
   }
 
   get dtype(): TensorDType {
-    return this.#dtype
+    return this.#contents.dtype
   }
 
   /** The number of elements. */
   get size(): number {
-    return this.#size
+    return this.#contents.size
   }
 
   get type(): TensorDType {
-    return this.#dtype
+    return this.#contents.dtype
   }
 
   get dims(): readonly number[] {
-    return this.#shape
+    return this.#contents.shape
   }
 
   get location(): 'cpu' {
@@ -109,41 +145,48 @@ export class Tensor<D extends LabelData = LabelData> {
    * @throws {RangeError} ERR_INVALID_ARG_VALUE: too few or too many indices, or one outside its dimension
    */
   at(...indices: number[]): D[number] {
+    const { data, shape } = this.#contents
     const positions = readIntegers('indices', indices, Number.NEGATIVE_INFINITY)
-    if (positions.length !== this.#shape.length) {
-      throw invalidArgument('ERR_INVALID_ARG_VALUE', 'indices', `${this.#shape.length} long`, String(positions.length))
+    if (positions.length !== shape.length) {
+      throw invalidArgument('ERR_INVALID_ARG_VALUE', 'indices', `${shape.length} long`, String(positions.length))
     }
     const flat = positions.reduce((flat, position, d) => {
-      const extent = this.#shape[d] as number
+      const extent = shape[d] as number
       if (position >= -extent && position < extent) return flat * extent + (position < 0 ? position + extent : position)
       const expected = `at least ${-extent} and below ${extent}`
       throw invalidArgument('ERR_INVALID_ARG_VALUE', `indices[${d}]`, expected, String(position))
     }, 0)
-    assertUnchanged('tensor', this.#data, this.#size)
-    return this.#data[flat] as D[number]
+    assertUnchanged('tensor', this.#contents)
+    return data[flat] as D[number]
   }
 
-  /** The elements as nested arrays, as deep as the shape is long. */
+  /**
+   * The elements as nested arrays, as deep as the shape is long.
+   *
+   * @throws {RangeError} ERR_INVALID_ARG_VALUE: there is no element, but over a million of empty arrays
+   */
   toArray(): Nested<D[number]> {
-    assertUnchanged('tensor', this.#data, this.#size)
+    const { data, shape, size } = this.#contents
+    assertUnchanged('tensor', this.#contents)
+    if (size === 0 && sizeOf(shape.slice(0, shape.indexOf(0))) > maxEmptyArrays) {
+      throw invalidArgument('ERR_INVALID_ARG_VALUE', 'tensor', 'of at most 2^20 empty arrays', list(shape))
+    }
     let flat = 0
     const nest = (d: number): Nested<D[number]> =>
-      d === this.#shape.length
-        ? (this.#data[flat++] as D[number])
-        : Array.from({ length: this.#shape[d] as number }, () => nest(d + 1))
+      d === shape.length ? (data[flat++] as D[number]) : Array.from({ length: shape[d] as number }, () => nest(d + 1))
     return nest(0)
   }
 
   /** dtype, shape and values; of a large tensor the first ten in C order. */
   toString(): string {
-    assertUnchanged('tensor', this.#data, this.#size)
+    const { data, dtype, shape, size } = this.#contents
+    assertUnchanged('tensor', this.#contents)
     const write = (value: Nested<D[number]>): string =>
-      Array.isArray(value) ? `[${value.map(write).join(', ')}]` : Object.is(value, -0) ? '-0' : String(value)
-    const isSmall = this.#size > 0 && this.#size <= 100
-    const values = isSmall
-      ? write(this.toArray())
-      : `[${this.#data.slice(0, 10).join(', ')}${this.#size > 0 ? ', …' : ''}]`
-    return `Tensor(${this.#dtype}, ${list(this.#shape)}, ${values})`
+      isArray(value) ? `[${value.map(write).join(', ')}]` : Object.is(value, -0) ? '-0' : String(value)
+    const isSmall = size > 0 && size <= 100
+    const first = Array.from({ length: Math.min(size, 10) }, (_, i) => data[i])
+    const values = isSmall ? write(this.toArray()) : `[${first.join(', ')}${size > 0 ? ', …' : ''}]`
+    return `Tensor(${dtype}, ${list(shape)}, ${values})`
   }
 
   [inspect](): string {
@@ -167,16 +210,11 @@ export function assertSameShape(
 }
 
 /** Memory can be transferred or resized after its tensor was made. */
-export function assertUnchanged(name: string, data: LabelData, size: number): void {
-  if (data.length === size) return
+export function assertUnchanged(name: string, { data, size }: Contents): void {
+  const length = lengthOf(data)
+  if (length === size) return
   const expected = `${plural(size, 'element')} long, as it was made`
-  throw shapeMismatch(name, expected, `${plural(data.length, 'element')}: its memory was transferred or resized`)
-}
-
-export function assertFits(name: string, data: LabelData, shape: readonly number[]): void {
-  if (sizeOf(shape) === data.length) return
-  const expected = `${plural(sizeOf(shape), 'element')} long for the shape ${list(shape)}`
-  throw shapeMismatch(name, expected, plural(data.length, 'element'))
+  throw shapeMismatch(name, expected, `${plural(length, 'element')}: its memory was transferred or resized`)
 }
 
 /** A view of memory that was transferred or shrunk away looks empty. */

@@ -5,7 +5,15 @@ const errorClasses = {
   ERR_SHAPE_MISMATCH: RangeError,
 } as const
 
-/** An error about one argument: which, what was expected and what came. */
+const argumentErrors = new WeakSet<object>()
+
+/** `text` on one line, cut where it is longer than `length`. */
+export function clip(text: string, length: number): string {
+  const cut = text.length > length ? `${text.slice(0, length)}…` : text
+  return cut.replace(/[\p{Cc}\u2028\u2029]/gu, ' ')
+}
+
+/** An error about one argument: which, what was expected and what came. No longer than a line, whatever the argument holds. */
 export function invalidArgument(
   code: keyof typeof errorClasses,
   name: string,
@@ -13,7 +21,31 @@ export function invalidArgument(
   actual: string,
 ): TypeError | RangeError {
   const ErrorClass = errorClasses[code]
-  return Object.assign(new ErrorClass(`${name} must be ${expected}, got ${actual}`), { code })
+  const message = `${clip(name, 60)} must be ${clip(expected, 120)}, got ${clip(actual, 80)}`
+  const error = Object.assign(new ErrorClass(message), { code })
+  argumentErrors.add(error)
+  return error
+}
+
+/** What `read` gives. What a getter, a proxy or another library throws is the cause of an error about the argument. */
+export function attempt<T>(name: string, read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    if (argumentErrors.has(cause as object)) throw cause
+    const { code, reason } = explain(cause)
+    throw Object.assign(invalidArgument(code, name, 'an object that can be read', reason), { cause })
+  }
+}
+
+function explain(cause: unknown): { code: keyof typeof errorClasses; reason: string } {
+  try {
+    const { message } = cause as Error
+    const code = cause instanceof TypeError ? 'ERR_INVALID_ARG_TYPE' : 'ERR_INVALID_ARG_VALUE'
+    return { code, reason: typeof message === 'string' ? message : describe(cause) }
+  } catch {
+    return { code: 'ERR_INVALID_ARG_VALUE', reason: describe(cause) }
+  }
 }
 
 /** The key of what console.log and util.inspect show. */
@@ -21,20 +53,28 @@ export const inspect = Symbol.for('nodejs.util.inspect.custom')
 
 /** A short text for any value, for error messages: never throws, never longer than a line. */
 export function describe(value: unknown): string {
-  if (typeof value === 'string') return value.length > 40 ? `'${value.slice(0, 40)}…'` : `'${value}'`
-  if (typeof value === 'bigint') return `${value}n`
+  if (typeof value === 'string') return `'${clip(value, 40)}'`
+  if (typeof value === 'bigint') return BigInt.asIntN(128, value) === value ? `${value}n` : 'a bigint of over 128 bits'
   if (typeof value === 'function') return 'a function'
-  if (typeof value !== 'object' || value === null) return String(value)
-  if (Array.isArray(value)) return `an array of ${value.length}`
-  return `an object of class ${className(value)}`
+  if (typeof value !== 'object' || value === null) return clip(String(value), 40)
+  try {
+    return isArray(value) ? `an array of ${Number(value.length)}` : `an object of class ${className(value)}`
+  } catch {
+    return 'an object that cannot be read'
+  }
 }
 
 function className(value: object): string {
+  const name: unknown = value.constructor?.name
+  return typeof name === 'string' && name !== '' ? clip(name, 40) : 'Object'
+}
+
+/** A revoked proxy is no array, and no error. */
+export function isArray(value: unknown): value is readonly unknown[] {
   try {
-    const name: unknown = value.constructor?.name
-    return typeof name === 'string' && name !== '' ? name.slice(0, 40) : 'Object'
+    return Array.isArray(value)
   } catch {
-    return 'Object'
+    return false
   }
 }
 
@@ -60,7 +100,8 @@ export function assertOneOf<T extends string>(name: string, value: unknown, allo
 
 /** By its looks, for a realm or a library may have an AbortSignal of its own. */
 export function assertSignal(name: string, value: unknown): asserts value is AbortSignal | undefined {
-  if (value === undefined || (typeof value === 'object' && value !== null && 'aborted' in value)) return
+  if (value === undefined) return
+  if (typeof value === 'object' && value !== null && attempt(name, () => 'aborted' in value)) return
   throw invalidArgument('ERR_INVALID_ARG_TYPE', name, 'an AbortSignal', describe(value))
 }
 
@@ -72,10 +113,10 @@ export function assertOptions(
 ): asserts value is object | undefined {
   if (value === undefined) return
   const expected = `an object of ${known.join(', ')}`
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || ArrayBuffer.isView(value)) {
+  if (typeof value !== 'object' || value === null || isArray(value) || ArrayBuffer.isView(value)) {
     throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, describe(value))
   }
-  const unknown = Object.keys(value).find((key) => !known.includes(key))
+  const unknown = attempt(name, () => Object.keys(value)).find((key) => !known.includes(key))
   if (unknown !== undefined)
     throw invalidArgument('ERR_INVALID_ARG_VALUE', name, expected, `one with ${describe(unknown)}`)
 }

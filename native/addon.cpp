@@ -6,6 +6,8 @@
 #include <atomic>
 #include <string>
 
+#include "convert.h"
+#include "float_environment.h"
 #include "hinge_embedding_loss.h"
 #include "kernels.h"
 #include "parallel.h"
@@ -16,7 +18,8 @@ namespace hel = hinge_embedding_loss;
 
 constexpr char kMemoryChanged[] = "input, label, out or gradOutput changed while the call was being prepared";
 
-// A typed array. What it has as elements costs more to ask than all the rest, so lib/ says it.
+// A typed array. What it has as elements costs more to ask than all the rest, so lib/ says it; lib/tensor.ts
+// keeps what it says where no program can change it.
 struct View {
   size_t length = 0;
   void* data = nullptr;
@@ -32,6 +35,16 @@ struct View {
 
 // By LabelType, which has the order of dtypes in lib/dtypes.ts.
 constexpr size_t kElementBytes[] = {4, 8, 1, 1, 2, 2, 4, 4, 8, 8};
+
+size_t bytes_of(hel::LabelType type) { return kElementBytes[static_cast<size_t>(type)]; }
+
+// Two dtypes in one number, as dtypesCode in lib/dtypes.ts writes them.
+hel::LabelType first_type(uint32_t code) {
+  return static_cast<hel::LabelType>(code % std::size(kElementBytes));
+}
+hel::LabelType second_type(uint32_t code) {
+  return static_cast<hel::LabelType>(code / std::size(kElementBytes) % std::size(kElementBytes));
+}
 
 napi_value throw_error(napi_env env, const char* message) {
   napi_throw_range_error(env, "ERR_SHAPE_MISMATCH", message);
@@ -75,12 +88,12 @@ struct Call {
   bool unpack_labels(napi_value value, napi_value dtypes) {
     uint32_t code;
     if (napi_get_value_uint32(env, dtypes, &code) != napi_ok) return false;
-    input_type = static_cast<hel::LabelType>(code % std::size(kElementBytes));
-    const size_t label_code = code / std::size(kElementBytes);
+    input_type = first_type(code);
+    const hel::LabelType label_type = second_type(code);
     n = input.length;
     if (label.from(env, value)) {
-      labels = {static_cast<hel::LabelType>(label_code), label.data, 0};
-      label_bytes = n * kElementBytes[label_code];
+      labels = {label_type, label.data, 0};
+      label_bytes = n * bytes_of(label_type);
       return label.length == n;
     }
     labels = {hel::LabelType::kConstant, nullptr, 0};
@@ -100,8 +113,6 @@ struct Call {
     if (label.length > 0) labels.data = static_cast<char*>(label.data) + begin * bytes_of(labels.type);
     return true;
   }
-
-  static size_t bytes_of(hel::LabelType type) { return kElementBytes[static_cast<size_t>(type)]; }
 
   // A typed array of the input's length and dtype.
   bool unpack_like_input(size_t index, View& view) const {
@@ -231,6 +242,21 @@ napi_value value_and_grad(napi_env env, napi_callback_info info) {
   });
   if (call.is_refused(others)) return call.report(others);
   return is_reduced ? call.value(sum, is_mean, others) : nullptr;
+}
+
+// (out, source, dtypes)
+napi_value convert(napi_env env, napi_callback_info info) {
+  size_t count = 3;
+  napi_value arguments[3], converted;
+  View out, source;
+  uint32_t code;
+  if (napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr) != napi_ok ||
+      !out.from(env, arguments[0]) || !source.from(env, arguments[1]) || out.length != source.length ||
+      napi_get_value_uint32(env, arguments[2], &code) != napi_ok) {
+    return throw_error(env, kMemoryChanged);
+  }
+  const size_t end = hel::convert(first_type(code), out.data, second_type(code), source.data, source.length);
+  return napi_create_double(env, static_cast<double>(end), &converted) == napi_ok ? converted : nullptr;
 }
 
 hel::Totals* totals_of(napi_env env, napi_value value) {
@@ -367,23 +393,51 @@ Napi::Value set_num_threads(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// Entries calculate in the default floating-point environment, whatever the program has set. What an entry
+// does is a function that is not inlined: the compiler may move arithmetic across the change of the
+// environment, but not out of a function.
+template <napi_callback kCall>
+[[gnu::noinline]] napi_value call(napi_env env, napi_callback_info info) {
+  return kCall(env, info);
+}
+
+template <napi_callback kCall>
+napi_value entry(napi_env env, napi_callback_info info) {
+  const hel::DefaultFloatEnvironment environment;
+  return call<kCall>(env, info);
+}
+
+using WrappedCall = Napi::Value (*)(const Napi::CallbackInfo& info);
+
+template <WrappedCall kCall>
+[[gnu::noinline]] Napi::Value call_wrapped(const Napi::CallbackInfo& info) {
+  return kCall(info);
+}
+
+template <WrappedCall kCall>
+Napi::Value wrapped_entry(const Napi::CallbackInfo& info) {
+  const hel::DefaultFloatEnvironment environment;
+  return call_wrapped<kCall>(info);
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   // The calls over elements take the C interface, which costs half as much a call.
   const napi_property_descriptor calls[] = {
-      {"reduce", nullptr, reduce, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
-      {"forward", nullptr, forward, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
-      {"backward", nullptr, backward, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
-      {"valueAndGrad", nullptr, value_and_grad, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
-      {"accumulate", nullptr, accumulate, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
-      {"accumulateUnclassed", nullptr, accumulate_unclassed, nullptr, nullptr, nullptr, napi_enumerable,
-       nullptr},
+      {"reduce", nullptr, entry<reduce>, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"forward", nullptr, entry<forward>, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"backward", nullptr, entry<backward>, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"valueAndGrad", nullptr, entry<value_and_grad>, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"accumulate", nullptr, entry<accumulate>, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"convert", nullptr, entry<convert>, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"accumulateUnclassed", nullptr, entry<accumulate_unclassed>, nullptr, nullptr, nullptr,
+       napi_enumerable, nullptr},
   };
   napi_define_properties(env, exports, std::size(calls), calls);
   exports.Set("stateBytes", static_cast<double>(sizeof(hel::Totals)));
-  exports.Set("merge", Napi::Function::New<merge>(env));
-  exports.Set("totals", Napi::Function::New<totals>(env));
-  exports.Set("exportState", Napi::Function::New<export_state>(env));
-  exports.Set("importState", Napi::Function::New<import_state>(env));
+  exports.Set("merge", Napi::Function::New<wrapped_entry<merge>>(env));
+  exports.Set("totals", Napi::Function::New<wrapped_entry<totals>>(env));
+  exports.Set("exportState", Napi::Function::New<wrapped_entry<export_state>>(env));
+  exports.Set("importState", Napi::Function::New<wrapped_entry<import_state>>(env));
   exports.Set("isFirst", Napi::Function::New<is_first>(env));
   exports.Set("instructionSets", Napi::Function::New<instruction_sets>(env));
   exports.Set("instructionSet", Napi::Function::New<instruction_set>(env));

@@ -12,10 +12,10 @@
 #include <system_error>
 #include <thread>
 
+#include "float_environment.h"
+
 #if defined(__x86_64__)
 #include <xmmintrin.h>
-#else
-#include <cfenv>
 #endif
 
 namespace hinge_embedding_loss {
@@ -32,33 +32,6 @@ constexpr size_t kParallelMin = size_t{1} << 17;
 
 // Pauses of a processor, 20 to 40 ns each.
 constexpr int kSpins = 1000;
-
-// Round to nearest, subnormals kept: what exactness needs, whatever the host program has set.
-class DefaultFloatEnvironment {
- public:
-#if defined(__x86_64__)
-  DefaultFloatEnvironment() : saved_(_mm_getcsr()) {
-    if ((saved_ & ~kStatus) != kDefault) _mm_setcsr(kDefault);
-  }
-  ~DefaultFloatEnvironment() {
-    if ((saved_ & ~kStatus) != kDefault) _mm_setcsr(saved_);
-  }
-
- private:
-  static constexpr unsigned kStatus = 0x3f;
-  static constexpr unsigned kDefault = 0x1f80;
-  const unsigned saved_;
-#else
-  DefaultFloatEnvironment() {
-    std::fegetenv(&saved_);
-    std::fesetenv(FE_DFL_ENV);
-  }
-  ~DefaultFloatEnvironment() { std::fesetenv(&saved_); }
-
- private:
-  std::fenv_t saved_;
-#endif
-};
 
 // Processors that this process's control group, version 2 or 1, and those above it grant; or `limit`.
 size_t control_group_limit(size_t limit) {

@@ -39,12 +39,13 @@ async function testAddon() {
   })
   const tests = ['accumulator', 'duckdb', 'errors', 'exact-sums', 'hinge-embedding-loss', 'paddle-cases', 'slices']
   const mocha = join(root, 'node_modules/mocha/bin/mocha.js')
-  const files = tests.map((name) => `test/${name}.test.ts`)
+  const files = [...tests, 'fuzz/hostile'].map((name) => `test/${name}.test.ts`)
   // Without its tests of an addon that is missing; V8 leaks by design.
   await run(process.execPath, [mocha, '--timeout', '0', '--invert', '--grep', 'ERR_ADDON_NOT_LOADED', ...files], {
     LD_PRELOAD: ['libasan.so', 'libubsan.so'].map(library).join(':'),
     ASAN_OPTIONS: 'detect_leaks=0',
     HINGE_EMBEDDING_LOSS_PREBUILD: build,
+    FUZZ_SECONDS: '20',
   })
 }
 

@@ -704,6 +704,93 @@ describe('errors', () => {
       }
     })
 
+    describe('that override what a tensor is, are read as what they were made of', () => {
+      const [input, label] = [Float32Array.of(0.25, 3, 0.5, 2), Int8Array.of(1, 1, -1, -1)]
+      const losses = [0.25, 3, 0.5, 0]
+      const claims: Record<string, unknown> = {
+        dtype: 'float64',
+        type: 'float64',
+        data: new Float64Array(1),
+        shape: [1],
+        dims: [1],
+        size: 1,
+      }
+      const ways: Record<string, (tensor: Tensor, key: string) => Tensor> = {
+        'a property': (tensor, key) => Object.defineProperty(tensor, key, { value: claims[key] }),
+        'a subclass': (tensor, key) => {
+          class Liar extends Tensor {}
+          Object.defineProperty(Liar.prototype, key, { get: () => claims[key] })
+          return new Liar(tensor.data)
+        },
+        'another prototype': (tensor, key) => Object.setPrototypeOf(tensor, { [key]: claims[key] }),
+      }
+      for (const [way, lie] of Object.entries(ways)) {
+        for (const key of Object.keys(claims)) {
+          it(`${key}, by ${way}`, async () => {
+            const x = () => lie(new Tensor(input.slice()), key) as Tensor<Float32Array>
+            const y = () => lie(new Tensor(label.slice()), key)
+            const memory = new Float32Array(4)
+            const out = lie(new Tensor(memory), key)
+            expect(mean(x(), y())).to.equal(3.75 / 4)
+            expect(none.forward(x(), y(), { out })).to.equal(out)
+            expect([...memory]).to.deep.equal(losses)
+            expect(await none.forwardAsync(x(), y(), { out })).to.equal(out)
+            expect([...memory]).to.deep.equal(losses)
+            none.backward(x(), y(), x(), { out })
+            expect([...memory]).to.deep.equal([0.25, 3, -0.5, 0])
+            expect(none.valueAndGrad(x(), y(), { out }).loss.toArray()).to.deep.equal(losses)
+            expect([...memory]).to.deep.equal([1, 1, -1, 0])
+            expect(new LossAccumulator().update(x(), y()).sum).to.equal(3.75)
+            expect(tensor(x(), { dtype: 'float64' }).toArray()).to.deep.equal([...input])
+          })
+        }
+      }
+
+      it('length, buffer or class, by a subclass of a typed array', () => {
+        for (const key of [
+          'length',
+          'byteLength',
+          'byteOffset',
+          'buffer',
+          'constructor',
+          Symbol.toStringTag,
+          'subarray',
+        ]) {
+          class Liar extends Float32Array {}
+          Object.defineProperty(Liar.prototype, key, { get: () => (key === 'constructor' ? Float64Array : 1) })
+          const x = new Liar(input)
+          expect(mean(x, label)).to.equal(3.75 / 4)
+          expect(new Tensor(x).size).to.equal(4)
+          expect(none.backward(x, label, x).toArray()).to.deep.equal([0.25, 3, -0.5, 0])
+          expect(tensor(x, { dtype: 'float64' }).toArray()).to.deep.equal([...input])
+          expect(none({ data: x, shape: [2], strides: [2] } as never, 1).toArray()).to.deep.equal([0.25, 0.5])
+        }
+      })
+
+      it('the prototypes of all, patched after the library was loaded', () => {
+        const patches: [object, PropertyKey, PropertyDescriptor][] = [
+          [Tensor.prototype, 'dtype', { get: () => 'float64' }],
+          [Tensor.prototype, 'data', { get: () => new Float64Array(1) }],
+          [Object.getPrototypeOf(Int8Array.prototype), Symbol.toStringTag, { get: () => 'Float64Array' }],
+          [Object.getPrototypeOf(Int8Array.prototype), 'length', { get: () => 1 }],
+          [Function.prototype, 'call', { value: () => 'Float64Array' }],
+        ]
+        const [x, y] = [new Tensor(input), new Tensor(label)]
+        for (const [object, key, patch] of patches) {
+          const before = Object.getOwnPropertyDescriptor(object, key) as PropertyDescriptor
+          const results: number[] = []
+          Object.defineProperty(object, key, { ...patch, configurable: true })
+          try {
+            results[0] = mean(x, y)
+            results[1] = mean(input, label)
+          } finally {
+            Object.defineProperty(object, key, before)
+          }
+          expect(results).to.deep.equal([3.75 / 4, 3.75 / 4])
+        }
+      })
+    })
+
     it('shapes of very many dimensions', () => {
       for (const rank of [100, 10_000, 1_000_000]) {
         const shape = new Array<number>(rank).fill(1)

@@ -363,14 +363,43 @@ describe('tensor', () => {
       throwsType(() => tensor(new Array(3)), /\b0\b/)
       throwsType(() => tensor([[1], new Array(1)]), /\b1\b/)
     })
+  })
 
-    it('bigints in a float or small integer tensor', () => {
+  describe('booleans and BigInts', () => {
+    it('are uint8 and int64 where no dtype is asked for', () => {
+      const [booleans, bigints] = [tensor([[true], [false]]), tensor([[1n, -(2n ** 63n)]])]
+      expect([booleans.dtype, booleans.toArray()]).to.deep.equal(['uint8', [[1], [0]]])
+      expect([bigints.dtype, bigints.toArray()]).to.deep.equal(['int64', [[1n, -(2n ** 63n)]]])
+    })
+
+    it('are labels, also nested', () => {
+      const criterion = new HingeEmbeddingLoss({ reduction: 'none' })
+      expect(criterion([0.25, 0.5], [1n, -1n]).toArray()).to.deep.equal([0.25, 0.5])
+      const zeroOne = new HingeEmbeddingLoss({ reduction: 'none', negativeLabel: 0 })
+      expect(zeroOne([[0.25], [0.75]], [[true], [false]]).toArray()).to.deep.equal([[0.25], [0.25]])
+      expect(() => criterion([1, 2], [1n, 2n ** 60n + 1n])).to.throw(RangeError, /1152921504606846977/)
+    })
+
+    it('are elements of the dtype that is asked for', () => {
       for (const dtype of ['float32', 'float64', 'int8', 'uint32'] as const) {
-        throwsType(() => tensor([1n] as never, { dtype }))
+        expect(tensor([1n, 0n], { dtype }).toArray()).to.deep.equal([1, 0])
+        expect(tensor([true, false], { dtype }).toArray()).to.deep.equal([1, 0])
       }
-      throwsType(() => tensor([1n] as never))
-      expect(tensor([1n, -2n] as never, { dtype: 'int64' }).toArray()).to.deep.equal([1n, -2n])
-      expect(tensor([1n, 2 ** 53 - 1] as never, { dtype: 'uint64' }).toArray()).to.deep.equal([1n, 2n ** 53n - 1n])
+      expect(tensor([1n, -2n], { dtype: 'int64' }).toArray()).to.deep.equal([1n, -2n])
+      expect(tensor([1n, 2 ** 53 - 1], { dtype: 'uint64' }).toArray()).to.deep.equal([1n, 2n ** 53n - 1n])
+      throwsValue(() => tensor([1n, 300n], { dtype: 'uint8' }), /data\[1\].*300n/)
+      throwsValue(() => tensor([[2n ** 63n]]), /data\[0\]\[0\].*int64/)
+    })
+
+    it('are not mixed with elements of another type', () => {
+      for (const mixed of [
+        [1, true],
+        [true, 1],
+        [1n, 1],
+        [1, 1n],
+        [[true], [0n]],
+      ])
+        throwsType(() => tensor(mixed as never))
     })
   })
 
@@ -399,6 +428,26 @@ describe('tensor', () => {
         })
       }
     }
+
+    it('names the place in nested arrays', () => {
+      throwsValue(
+        () =>
+          tensor(
+            [
+              [1, 2],
+              [3, 400],
+            ],
+            { dtype: 'int8' },
+          ),
+        /data\[1\]\[1\].*int8.*400/,
+      )
+    })
+
+    it('integers are rounded once to float32', () => {
+      const integer = 2n ** 60n + 2n ** 36n + 1n // to float64 it would be a tie of float32
+      expect(tensor(BigInt64Array.of(integer), { dtype: 'float32' }).toArray()).to.deep.equal([2 ** 60 + 2 ** 37])
+      expect(tensor([integer], { dtype: 'float32' }).toArray()).to.deep.equal([2 ** 60 + 2 ** 37])
+    })
 
     it('and the limits fit', () => {
       expect(tensor([127, -128], { dtype: 'int8' }).toArray()).to.deep.equal([127, -128])
