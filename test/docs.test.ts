@@ -60,6 +60,16 @@ describe('docs/sql.md', function () {
   })
 })
 
+describe('docs/distributed.md', () => {
+  it('starts services without npx, which passes no SIGTERM on', () => {
+    const starts = [...read('docs/distributed.md').matchAll(/^(?:ExecStart=| +command: \[)(.*?hinge-embedding-loss)/gm)]
+    expect(starts.map(([, program]) => program)).to.deep.equal([
+      '/opt/scoring/node_modules/.bin/hinge-embedding-loss',
+      '/opt/scoring/node_modules/.bin/hinge-embedding-loss',
+    ])
+  })
+})
+
 describe('the pages of docs', () => {
   const pages = readdirSync(join(root, 'docs')).filter((file) => file.endsWith('.md'))
   for (const name of pages.map((file) => `docs/${file}`)) {
