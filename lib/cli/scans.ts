@@ -72,7 +72,7 @@ export async function scansOf(
   const open = new Map<string, string[]>()
   for (const { file, kind, compression } of sources) {
     signal.throwIfAborted()
-    await assertWhole(file, compression, signal)
+    await assertWhole({ file, kind, compression }, signal)
     if ((await stat(file)).size === 0) {
       if (kind === 'NDJSON') continue
       throw new Error(`${file}: the file is empty${kind === 'Parquet' ? '' : ', without even a header'}`)

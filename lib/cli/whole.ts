@@ -3,20 +3,64 @@ import { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { named } from './failures.ts'
+import type { Source } from './files.ts'
 import { readFlags } from './regular.ts'
 
 /** DuckDB takes a truncated file for a complete one, unless the last row that it finds is broken. */
-export async function assertWhole(file: string, compression: string, signal: AbortSignal): Promise<void> {
+export async function assertWhole(
+  { file, kind, compression }: Pick<Source, 'file' | 'kind' | 'compression'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const ends = new Ends()
   try {
-    if (compression === 'gzip') await assertGzip(file, signal)
+    if (compression === 'gzip') await assertGzip(file, ends, signal)
     if (compression === 'zstd') await assertZstd(file)
+    if (kind !== 'NDJSON') return
+    if (compression === 'uncompressed') await readEnds(file, ends)
+    if (ends.first === '[' && ends.last !== ']') throw new Error('the JSON array has no end; the file was cut off')
   } catch (cause) {
     throw named(file, cause)
   }
 }
 
-async function assertGzip(file: string, signal: AbortSignal): Promise<void> {
-  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
+/** The first and the last character of a text that is not white space. */
+class Ends {
+  first = ''
+  last = ''
+
+  add(chunk: Buffer): void {
+    const text = chunk.toString('latin1').trim()
+    this.first ||= text.charAt(0)
+    this.last = text.at(-1) ?? this.last
+  }
+}
+
+/** Reads from both ends no more than it takes. */
+async function readEnds(file: string, ends: Ends): Promise<void> {
+  const handle = await open(file, readFlags)
+  try {
+    const { size } = await handle.stat()
+    const read = async (position: number) => {
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(4096), 0, 4096, position)
+      ends.add(buffer.subarray(0, bytesRead))
+    }
+    for (let position = 0; ends.first === '' && position < size; position += 4096) await read(position)
+    if (ends.first !== '[') return
+    ends.last = ''
+    for (let position = size; ends.last === '' && position > 0; position -= 4096)
+      await read(Math.max(0, position - 4096))
+  } finally {
+    await handle.close()
+  }
+}
+
+async function assertGzip(file: string, ends: Ends, signal: AbortSignal): Promise<void> {
+  const nowhere = new Writable({
+    write: (chunk, _encoding, done) => {
+      ends.add(chunk)
+      done()
+    },
+  })
   const handle = await open(file, readFlags)
   await pipeline(handle.createReadStream(), createGunzip(), nowhere, { signal })
 }

@@ -1,0 +1,94 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { expect } from 'chai'
+import { command } from './command.ts'
+
+/** The sum of x over the objects of each text, or null where Python finds no such texts. */
+const python = `
+import json, math, sys
+
+def objects(text):
+    if text.lstrip().startswith('['):
+        return json.loads(text)
+    decoder, found, text = json.JSONDecoder(), [], text.strip()
+    while text:
+        value, end = decoder.raw_decode(text)
+        found.append(value)
+        text = text[end:].lstrip()
+    return found
+
+def total(text):
+    try:
+        return math.fsum(each['x'] for each in objects(text))
+    except (ValueError, TypeError, KeyError):
+        return None
+
+print(json.dumps([total(text) for text in json.load(sys.stdin)]))
+`
+
+describe('JSON that was cut off', function () {
+  this.timeout(60_000)
+  let folder: string
+  const path = (name: string) => join(folder, name)
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-json-'))
+  })
+  after(() => rmSync(folder, { recursive: true }))
+
+  /** The sum of the losses, or null where the command refuses. */
+  async function score(name: string): Promise<number | null> {
+    const { code, stdout, stderr } = await command(['score', path(name), '--input', 'x', '--label', '1', '--json'])
+    if (code === 0) return JSON.parse(stdout).sum
+    expect(stderr).to.include(name)
+    return null
+  }
+
+  const lines = '{"x":0.5}\n{"x":2}\n'
+  const array = '[{"x":0.5}, {"x":2} ]\n'
+  const pretty = '[\n {\n  "x": 0.5\n },\n {"x": 2}\n]'
+
+  it('is refused or is what Python reads, wherever it ends', async () => {
+    const texts = [lines, array, pretty].flatMap((text) => [...text].map((_, length) => text.slice(0, length)))
+    const expected = JSON.parse(
+      execFileSync('python3', ['-c', python], { input: JSON.stringify(texts), encoding: 'utf8' }),
+    )
+    const found = []
+    for (const text of texts) {
+      writeFileSync(path('cut.json'), text)
+      found.push(await score('cut.json'))
+    }
+    expect(found).to.deep.equal(expected)
+    expect(found).to.include(0.5).and.include(2.5).and.include(null)
+  })
+
+  it('is refused within .gz, and where more than 4 KiB of white space follow', async () => {
+    const cut = array.slice(0, array.indexOf(',') + 1)
+    writeFileSync(path('cut.json.gz'), gzipSync(cut))
+    writeFileSync(path('space.json'), cut + ' \n'.repeat(3000))
+    writeFileSync(path('whole.json'), ' \n'.repeat(3000) + array + ' \n'.repeat(3000))
+    expect(await score('cut.json.gz')).to.equal(null)
+    expect(await score('space.json')).to.equal(null)
+    expect(await score('whole.json')).to.equal(2.5)
+  })
+
+  it('is told from what else is no JSON', async () => {
+    const texts = [
+      ...['[{"x":1}][{"x":1}]', '[{"x":1}]\n{"x":1}', '{"x":1}\n[{"x":1}]', '[{"x":1}] x', '[{"x":1}],', '[{"x":1}]]'],
+      ...[
+        '[{"x":1},]',
+        '[{"x":1},,{"x":1}]',
+        '[{"x":1} {"x":1}]',
+        '{"x":1},\n{"x":1}',
+        '[[{"x":1}]]',
+        '{"x":1}\n\u0000',
+      ],
+    ]
+    for (const text of texts) {
+      writeFileSync(path('other.json'), text)
+      expect(await score('other.json'), text).to.equal(null)
+    }
+  })
+})
