@@ -323,9 +323,9 @@ describe('the command line among pipes, terminals and typing errors', function (
 
       before(() => {
         files = { csv: join(folder, 'slow.csv'), faulty: join(folder, 'faulty.csv') }
-        const lines = (last: string) => `d,y\n${'0.5,1\n'.repeat(rows - 1)}${last}\n`
+        const lines = (last: string, header = 'd,y') => `${header}\n${'0.5,1\n'.repeat(rows - 1)}${last}\n`
         writeFileSync(files.csv, lines('0.5,-1'))
-        writeFileSync(files.faulty, lines('0.5,5'))
+        writeFileSync(files.faulty, lines('0.5,5', 'd,y,z').replaceAll(',1\n', ',1,0\n').replace(',5\n', ',5,0\n'))
       })
 
       /** The lines of progress, and what is on the terminal in the end. */
@@ -342,11 +342,16 @@ describe('the command line among pipes, terminals and typing errors', function (
 
       /** No line has more than there is. */
       function checkLines(lines: readonly string[], columns: number): void {
+        const shares = new Map<string, number>()
         for (const line of lines) {
           expect(line).to.have.length.below(columns)
           expect(line).not.to.match(/\p{Cc}/u)
           const [, share, count] = /(?:(\d+) %)?(?:, ([\d,]+) rows)?/.exec(line.replace(/^[^:\d]*: /, '')) ?? []
-          expect(Number(share ?? 0), line).to.be.within(0, 100)
+          const [doing = ''] = /^[^:\d]*/.exec(line) ?? []
+          if (share !== undefined) {
+            expect(Number(share), line).to.be.within(shares.get(doing) ?? 0, 100)
+            shares.set(doing, Number(share))
+          }
           expect(Number((count ?? '0').replaceAll(',', '')), line).to.be.within(0, rows)
         }
       }
@@ -374,7 +379,16 @@ describe('the command line among pipes, terminals and typing errors', function (
       })
 
       it('says that it looks for a faulty row, and leaves the error alone, in a narrow terminal that is resized', async () => {
-        const { code, lines, last } = await terminal('40,20', 'score', files.faulty, '--input', slow, '--threads', '1')
+        const { code, lines, last } = await terminal(
+          '40,20',
+          'score',
+          csv,
+          files.faulty,
+          '--input',
+          slow,
+          '--threads',
+          '1',
+        )
         expect(code).to.equal(1)
         checkLines(lines, 40)
         expect(

@@ -7,7 +7,7 @@ import type { Progress } from './progress.ts'
 export interface Pass {
   /** what it does, where that is not the first reading */
   readonly doing?: string
-  /** how many rows it reads, where that is known */
+  /** how many rows it reads, where that is known; not shown while it has several steps, of which nobody knows how many each reads */
   readonly rows?: number | undefined
   /** of several queries, which are taken to last equally long, the one that runs, from 0 on */
   readonly step?: number
@@ -26,7 +26,9 @@ export interface Appender {
 export class Session {
   readonly #connection: DuckDBConnection
   #isInterrupted = false
-  pass: Pass = {}
+  #pass: Pass = {}
+  /** of the pass, the most that was shown: between two queries DuckDB knows nothing */
+  #share = 0
 
   private constructor(connection: DuckDBConnection) {
     this.#connection = connection
@@ -71,13 +73,27 @@ export class Session {
     this.#connection.closeSync()
   }
 
+  get pass(): Pass {
+    return this.#pass
+  }
+
+  set pass(pass: Pass) {
+    const isNext = pass.doing === this.#pass.doing && (pass.step ?? 0) > (this.#pass.step ?? 0)
+    if (!isNext) this.#share = 0
+    this.#pass = pass
+  }
+
   /** Of the query that runs; undefined while DuckDB does not know. Its count of rows is a guess but for Parquet. */
   get progress(): Progress | undefined {
-    const { doing, rows, step = 0, steps = 1 } = this.pass
-    const { percentage } = this.#connection.progress
-    if (percentage < 0 && step === 0) return doing === undefined ? undefined : { doing }
-    const share = (step + Math.min(Math.max(percentage, 0) / 100, 1)) / steps
-    return { doing, share, count: rows === undefined ? undefined : Math.floor(share * rows) }
+    const { doing, rows, step = 0, steps = 1 } = this.#pass
+    const done = Math.min(Math.max(this.#connection.progress.percentage / 100, 0), 1)
+    this.#share = Math.max(this.#share, (step + done) / steps)
+    if (this.#share === 0) return doing === undefined ? undefined : { doing }
+    return {
+      doing,
+      share: this.#share,
+      count: rows === undefined || steps > 1 ? undefined : Math.floor(this.#share * rows),
+    }
   }
 
   async run(sql: string): Promise<void> {

@@ -222,8 +222,9 @@ async function assertFaultless(
   options: Options,
   signal: AbortSignal,
 ): Promise<void> {
-  session.pass = { doing: 'looking for the first faulty row' }
-  for (const { file, scan } of oneByOne(scans)) {
+  const files = oneByOne(scans)
+  for (const [step, { file, scan }] of files.entries()) {
+    session.pass = { doing: 'looking for the first faulty row', step, steps: files.length }
     signal.throwIfAborted()
     let fault: string | undefined
     try {
