@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8'
 import {
   classes,
   type DType,
@@ -344,6 +345,9 @@ const elementTypes: Readonly<Record<string, { read: TensorDType; made: TensorDTy
 
 /** Elements to take memory for at first: an array may be longer than what is in it. */
 const firstElements = 2 ** 16
+/** Elements that arrays may repeat, or proxies make up. More must be there: each takes so many bytes of JavaScript's heap at least. */
+const maxShared = 2 ** 24
+const bytesOfElement = 4
 
 /** A number, or nested arrays of elements of one type; where the dtype holds BigInts, of any type. */
 function readNested(name: string, root: unknown, like?: Contents, dtype?: TensorDType): Contents {
@@ -369,6 +373,9 @@ function readElements(name: string, root: unknown, like?: Contents, dtype?: Tens
   }
   const isOfBigInts = dtype !== undefined && isBig(dtype)
   const read = isOfBigInts ? dtype : types.read
+  if (like === undefined && size > maxShared && bytesOfElement * size > getHeapStatistics().used_heap_size) {
+    throw shapeMismatch(name, 'nested arrays that hold their elements', `${size} elements, more than all memory holds`)
+  }
 
   const indices: number[] = []
   let data = new classes[read](Math.min(size, firstElements))

@@ -21,7 +21,7 @@ export function invalidArgument(
   actual: string,
 ): TypeError | RangeError {
   const ErrorClass = errorClasses[code]
-  const message = `${clip(name, 60)} must be ${clip(expected, 120)}, got ${clip(actual, 80)}`
+  const message = `${clip(name, 50)} must be ${clip(expected, 110)}, got ${clip(actual, 70)}`
   const error = Object.assign(new ErrorClass(message), { code })
   argumentErrors.add(error)
   return error

@@ -55,6 +55,12 @@ const ours = (call: () => unknown, message?: RegExp) =>
 
 const options = (value: unknown) => value as never
 
+function revoked(): object {
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  return proxy
+}
+
 describe('errors', () => {
   describe('wrong kind of argument, wrong dtype: TypeError ERR_INVALID_ARG_TYPE', () => {
     const noTensors: [string, () => unknown][] = [
@@ -789,6 +795,266 @@ describe('errors', () => {
           expect(results).to.deep.equal([3.75 / 4, 3.75 / 4])
         }
       })
+    })
+
+    describe('small ones that claim to be large are refused at once', () => {
+      const huge = (shape: number[]) => ({ data: [0.5], shape, strides: shape.map(() => 0) })
+      const proxy = (length: number) => new Proxy([1], { get: (_, key) => (key === 'length' ? length : 1) })
+      const sparse = (...values: unknown[]) => Object.assign(new Array(2 ** 30), values)
+      let shared: unknown = [1, 1]
+      for (let depth = 0; depth < 60; depth++) shared = [shared, shared]
+      const bits = { typeId: 6 }
+      const chunk = { length: 2 ** 30, offset: 0, nullCount: 0 }
+      const small: Record<string, unknown> = {
+        'a broadcast in JSON': JSON.parse(JSON.stringify(huge([16384, 8192]))),
+        'a broadcast of 2^53 elements': huge([2 ** 53 - 1]),
+        'a broadcast of more elements than numbers count': huge([2 ** 53 - 1, 2 ** 53 - 1]),
+        'a broadcast of a typed array': { ...huge([2 ** 15, 2 ** 15]), data: new Float32Array(1) },
+        'an Arrow vector in JSON': JSON.parse(JSON.stringify({ type: bits, data: [{ ...chunk, values: [0] }] })),
+        'an Arrow vector of few bits': { type: bits, data: [{ ...chunk, values: new Uint8Array(1) }] },
+        'chunks of no Arrow vector': { type: bits, data: sparse({ ...chunk, length: 8, values: new Uint8Array(1) }) },
+        'an array of holes': new Array(2 ** 30),
+        'an array of one element and holes': sparse(1),
+        'nested arrays of holes': [sparse([1])],
+        'an array of one array and holes': sparse([1, 2]),
+        'nested arrays that repeat': shared,
+        'a proxy': proxy(2 ** 32 - 1),
+        'nested proxies': [[proxy(2 ** 31)]],
+        'strides with holes': { data: [1], shape: [1], strides: new Array(2 ** 30) },
+        'a shape with holes': { data: [1], shape: new Array(2 ** 30) },
+      }
+      for (const [title, value] of Object.entries(small)) {
+        it(title, async () => {
+          const calls: (() => unknown)[] = [
+            () => mean(value as never, 1),
+            () => mean.forwardAsync(value as never, 1),
+            () => mean(x, value as never),
+            () => none.backward(x, y, value as never),
+            () => new LossAccumulator().update(value as never, 1),
+            () => new LossAccumulator().updateAsync(x, value as never),
+            () => tensor(value as never, { dtype: 'float64' }),
+          ]
+          for (const call of calls) {
+            const begin = performance.now()
+            const memory = process.memoryUsage()
+            const error = await Promise.resolve()
+              .then(call)
+              .then(
+                () => expect.fail(title),
+                (error: unknown) => error,
+              )
+            expect(error).to.have.property('code').that.is.oneOf(codes)
+            expect(performance.now() - begin).to.be.below(1000)
+            expect(process.memoryUsage().arrayBuffers - memory.arrayBuffers).to.be.below(2 ** 24)
+          }
+        })
+      }
+
+      it('but a broadcast of the input’s shape is a label', () => {
+        const label = { data: Int8Array.of(-1), shape: [2, 3], strides: [0, 0] }
+        expect(
+          none(
+            [
+              [0, 1, 2],
+              [0.5, 0, 0],
+            ],
+            label,
+          ).toArray(),
+        ).to.deep.equal([
+          [1, 0, 0],
+          [0.5, 1, 1],
+        ])
+      })
+
+      it('and empty arrays are not made by the million', () => {
+        const empty = tensor({ data: new Float32Array(0), shape: [2 ** 31, 0] })
+        expect(mean(empty, 1)).to.be.NaN
+        expect(String(empty)).to.equal('Tensor(float32, [2147483648, 0], [])')
+        ours(() => empty.toArray(), /2\^20/)
+        expect(tensor({ data: new Float32Array(0), shape: [2, 0, 2 ** 40] }).toArray()).to.deep.equal([[], []])
+      })
+    })
+
+    describe('Apache Arrow vectors whose chunks do not hold what they say are refused', () => {
+      const { type } = { type: { typeId: 3, precision: 1 } }
+      const values = Float32Array.of(1, 2, 3)
+      const chunk = { values, length: 3, offset: 0, nullCount: 0 }
+      const wrong: Record<string, object[]> = {
+        'more than its values': [{ ...chunk, length: 4 }],
+        'a later one': [chunk, { ...chunk, length: 4 }],
+        'a negative length': [{ ...chunk, length: -1 }],
+        'a length that is no integer': [{ ...chunk, length: 1.5 }],
+        'a length of NaN': [{ ...chunk, length: Number.NaN }],
+        'no length': [{ ...chunk, length: undefined }],
+        'a negative offset': [{ ...chunk, offset: -1 }],
+        'nulls that cancel out': [
+          { ...chunk, nullCount: -1 },
+          { ...chunk, nullCount: 1 },
+        ],
+        'no count of nulls': [{ ...chunk, nullCount: undefined }],
+        'values of another dtype': [{ ...chunk, values: Float64Array.of(1, 2, 3) }],
+        'chunks of two dtypes': [chunk, { ...chunk, values: Int8Array.of(1, 2, 3) }],
+        'values that are no typed array': [{ ...chunk, values: [1, 2, 3] }],
+        'a chunk that is none': [undefined as never],
+      }
+      for (const [title, data] of Object.entries(wrong)) {
+        it(title, () => {
+          ours(() => mean({ type, data } as never, 1), /input/)
+          ours(() => mean([1, 2, 3], { type, data } as never), /label/)
+        })
+      }
+
+      it('as are bits beyond their bytes', () => {
+        const type = { typeId: 6 }
+        const bits = (length: number, offset: number) => ({
+          type,
+          data: [{ values: Uint8Array.of(0b10101010), length, offset, nullCount: 0 }],
+        })
+        ours(() => tensor(bits(9, 0) as never), /8 values|at most 8/)
+        ours(() => tensor(bits(4, 5) as never))
+        ours(() => tensor(bits(1, 2 ** 32) as never))
+        expect(tensor(bits(3, 5) as never).toArray()).to.deep.equal([1, 0, 1])
+      })
+    })
+
+    it('tensors whose memory was transferred or shrunk are not converted', () => {
+      for (const options of [{ dtype: 'float64' }, { shape: [1, 2] }, {}, { dtype: 'float32' }] as const) {
+        const [moved, shrunk] = [new Tensor(Float32Array.of(1, 2)), resizable(8, 8)]
+        const view = new Tensor(new Float32Array(shrunk))
+        structuredClone(null, { transfer: [moved.data.buffer] })
+        shrunk.resize(4)
+        for (const gone of [moved, view]) {
+          expect(() => tensor(gone, options))
+            .to.throw(RangeError)
+            .with.property('code', 'ERR_SHAPE_MISMATCH')
+        }
+      }
+    })
+
+    describe('a loss with a name', () => {
+      const named = new HingeEmbeddingLoss({ name: 'pairs', reduction: 'none' })
+      it('lets frozen errors pass as they are', () => {
+        const frozen = Object.freeze(Object.assign(new RangeError('frozen'), { code: 'ERR_INVALID_ARG_VALUE' }))
+        const options = {
+          get out(): never {
+            throw frozen
+          },
+        }
+        expect(() => named.forward(x, y, options)).to.throw(frozen)
+        const input = {
+          get shape(): never {
+            throw frozen
+          },
+        }
+        expect(() => named(input as never, 1))
+          .to.throw(RangeError, /^pairs: input.*frozen/)
+          .with.property('cause', frozen)
+      })
+
+      it('lets pass what is no error', () => {
+        for (const thrown of ['a string', undefined, null, 1, Symbol('s'), { code: 'x' }, revoked()]) {
+          const options = {
+            get out(): never {
+              throw thrown
+            },
+          }
+          let caught: unknown = 'nothing'
+          try {
+            named.forward(x, y, options)
+          } catch (error) {
+            caught = error
+          }
+          expect(Object.is(caught, thrown)).to.equal(true)
+        }
+      })
+
+      it('that is long, is cut', () => {
+        const long = new HingeEmbeddingLoss({ name: 'n'.repeat(10_000) })
+        expect(() => long(x, [1]))
+          .to.throw(RangeError, /label/)
+          .with.property('message')
+          .with.length.below(300)
+      })
+    })
+
+    it('that are revoked proxies, give an error with a code', () => {
+      const calls: ((value: never) => unknown)[] = [
+        (value) => mean(value, 1),
+        (value) => mean(x, value),
+        (value) => mean([value], 1),
+        (value) => none.backward(x, y, value),
+        (value) => none.forward(x, y, value),
+        (value) => none.forward(x, y, { out: value }),
+        (value) => mean({ data: value, shape: [1] }, 1),
+        (value) => mean({ data: x, shape: value }, 1),
+        (value) => new Tensor(x, value),
+        (value) => new Tensor(value),
+        (value) => new HingeEmbeddingLoss(value),
+        (value) => new HingeEmbeddingLoss({ margin: value, name: value }),
+        (value) => new HingeEmbeddingLoss({ reduction: value }),
+        (value) => new LossAccumulator(value),
+        (value) => new LossAccumulator().merge(value),
+        (value) => LossAccumulator.fromJSON(value),
+        (value) => LossAccumulator.fromJSON({ ...new LossAccumulator().toJSON(), positives: value }),
+        (value) => setNumThreads(value),
+        (value) => tensor([1], value),
+        (value) => tensor([1], { dtype: value }),
+        (value) => tensor([1], { shape: value }),
+      ]
+      for (const call of calls) ours(() => call(revoked() as never))
+    })
+
+    it('of any length give messages of one line', () => {
+      const long = 'x\n'.repeat(100_000)
+      class Named {}
+      Object.defineProperty(Named, 'name', { value: long })
+      const values: unknown[] = [
+        long,
+        Symbol(long),
+        2n ** 1_000_000n,
+        new Named(),
+        new Array(64).fill(2 ** 40),
+        Object.assign(new Array(3), { constructor: { name: long } }),
+        { [long]: 1 },
+        { shape: [1], data: [1], dtype: long },
+        { type: long, dims: [1], data: new Float32Array(1) },
+        {
+          get shape() {
+            throw new Error(long)
+          },
+        },
+        new Array(64).fill(0).reduce<unknown>((inner) => [inner], long),
+      ]
+      const calls: ((value: never) => unknown)[] = [
+        (value) => mean(value, 1),
+        (value) => mean(x, value),
+        (value) => new HingeEmbeddingLoss({ name: long })(x, value),
+        (value) => none.forward(x, y, { out: value }),
+        (value) => none.forward(x, y, value),
+        (value) => none.backward(x, y, value),
+        (value) => new Tensor(x, value),
+        (value) => new Tensor(value),
+        (value) => new Tensor(new Float32Array(1), new Array(64).fill(1)).at(value),
+        (value) => new HingeEmbeddingLoss(value),
+        (value) => new HingeEmbeddingLoss({ reduction: value }),
+        (value) => new LossAccumulator({ margin: value }),
+        (value) => LossAccumulator.fromJSON({ version: value }),
+        (value) => LossAccumulator.fromJSON({ ...new LossAccumulator().toJSON(), others: value }),
+        (value) => tensor(value, { dtype: 'int8' }),
+        (value) => tensor([1], { dtype: value }),
+        (value) => setNumThreads(value),
+      ]
+      for (const call of calls) {
+        for (const value of values) {
+          let message = ''
+          try {
+            call(value as never)
+          } catch (error) {
+            message = (error as Error).message
+          }
+          expect(message).to.have.length.below(300).and.not.include('\n')
+        }
+      }
     })
 
     it('shapes of very many dimensions', () => {
