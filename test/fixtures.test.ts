@@ -14,7 +14,6 @@ const defaults: Options = {
   input: 'distance',
   label: 'label',
   nulls: 'error',
-  nan: 'error',
   margin: 1,
   positiveLabel: 1,
   negativeLabel: -1,
@@ -54,8 +53,10 @@ describe('files that others have written', () => {
 
   async function score(files: readonly string[], options: Partial<Options>): Promise<LossAccumulator | undefined> {
     const sources = await findSources(files, { match: async () => [], note: () => {} })
-    const scans = await scansOf(session, sources as ScanSource[], new AbortController().signal)
-    const { groups } = await totalsOf(session, scans, { ...defaults, ...options }, new AbortController().signal)
+    const all = { ...defaults, ...options }
+    const { signal } = new AbortController()
+    const scans = await scansOf(session, sources as ScanSource[], all, signal)
+    const { groups } = await totalsOf(session, scans, all, signal)
     return groups[0]?.total
   }
 

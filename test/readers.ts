@@ -2,19 +2,13 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { toJSON } from '../lib/cli/report.ts'
+import { scansOf } from '../lib/cli/scans.ts'
 import { Session } from '../lib/cli/session.ts'
 import { emptyTotal, type Options, totalsOf } from '../lib/cli/totals.ts'
 import { accumulated } from './accumulated.ts'
 import { chunksOf, command } from './command.ts'
 
-const defaults = {
-  nulls: 'ignore',
-  nan: 'keep',
-  margin: 1,
-  positiveLabel: 1,
-  negativeLabel: -1,
-  otherLabels: 'error',
-} as const
+const defaults = { nulls: 'ignore', margin: 1, positiveLabel: 1, negativeLabel: -1, otherLabels: 'error' } as const
 
 type Way = Pick<Options, 'input' | 'label'> & Partial<Options>
 
@@ -122,9 +116,10 @@ function bitOf(i: number): number {
 
 /** Of Parquet, by DuckDB. */
 async function reference(session: Session, file: string, way: Way): Promise<string> {
-  const scan = { kind: 'Parquet', compression: 'uncompressed', files: [file], isPartitioned: false } as const
   const options = { ...defaults, ...way }
-  const { groups } = await totalsOf(session, [scan], options, new AbortController().signal)
+  const { signal } = new AbortController()
+  const scans = await scansOf(session, [{ file, kind: 'Parquet', compression: 'uncompressed' }], options, signal)
+  const { groups } = await totalsOf(session, scans, options, signal)
   const total = groups.reduce((sum, group) => sum.merge(group.total), emptyTotal(options))
   return toJSON(total, way.by === undefined ? undefined : groups)
 }

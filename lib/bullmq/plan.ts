@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { assertRowExpressions } from '../cli/expressions.ts'
 import { UsageError } from '../cli/failures.ts'
 import { findSources, type Source } from '../cli/files.ts'
-import { list, partitionKeys, type RowRange, type ScanSource, scansOf, table } from '../cli/scans.ts'
-import { Session } from '../cli/session.ts'
+import { assertResolvable, partitionKeys, type RowRange, type ScanSource, scansOf, table } from '../cli/scans.ts'
+import { list, Session } from '../cli/session.ts'
 import { emptyTotal } from '../cli/totals.ts'
 import { getNumThreads, runtimeInfo } from '../index.ts'
 import { leastRetention, limits, type Shard, type ShardOptions } from './payload.ts'
@@ -46,14 +45,13 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
   const { shardRows = 10_000_000, retention = 86_400 } = options
   assertInteger('--shard-rows', shardRows, 1)
   assertInteger('--retention', retention, leastRetention)
-  const { by, margin = 1, positiveLabel = 1, negativeLabel = -1, otherLabels = 'error' } = options
-  const { input, label, nulls = 'error', nan = 'error' } = options
+  const { by, margin = 1, positiveLabel = 1, negativeLabel = -1, otherLabels = 'error', nulls = 'error' } = options
+  const { input, label } = options
   const given = {
     input,
     label,
     ...(by !== undefined && { by }),
     nulls,
-    nan,
     margin,
     positiveLabel,
     negativeLabel,
@@ -63,10 +61,10 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
   const session = await Session.open(getNumThreads())
   try {
     const scoring = { ...given, timeZone: await session.timeZone() }
-    await assertRowExpressions(session, scoring)
     const { allowDuplicates, onNote: note = () => {} } = options
     const found = await findSources(paths, { match: (pattern) => session.glob(pattern), allowDuplicates, note })
     const sources = found.map(assertScanned)
+    await assertResolvable(session, sources, scoring, new AbortController().signal)
     const shards = await shardsOf(session, sources, shardRows)
     if (shards.length > limits.shards) throw new UsageError(`--shard-rows ${shardRows} makes ${shards.length} shards`)
     const identity = JSON.stringify([runtimeInfo().version, scoring, shards])
@@ -146,7 +144,7 @@ async function partitionsOf(
 ): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>> {
   const found = new Map<string, Record<string, string>>()
   if (sources.every(({ file }) => partitionKeys(file).length === 0)) return found
-  for (const scan of await scansOf(session, sources, new AbortController().signal)) {
+  for (const scan of await scansOf(session, sources, {}, new AbortController().signal)) {
     const keys = new Set(scan.files.flatMap(partitionKeys))
     if (keys.size === 0 || !scan.isPartitioned) continue
     const columns = await session.rows(`SELECT column_name, column_type FROM (DESCRIBE FROM ${table(scan)})`)

@@ -2,9 +2,8 @@ import { realpath, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { resolve, sep } from 'node:path'
 import { type Job, UnrecoverableError } from 'bullmq'
-import { assertColumns, assertRowExpressions, type Reference } from '../cli/expressions.ts'
 import { codeOf, explain } from '../cli/failures.ts'
-import { type Scan, scansOf, table } from '../cli/scans.ts'
+import { assertColumns, type Scan, scansOf, table } from '../cli/scans.ts'
 import { Session } from '../cli/session.ts'
 import { type Found, totalsOf } from '../cli/totals.ts'
 import { getNumThreads } from '../index.ts'
@@ -48,8 +47,6 @@ export async function shardProcessor({
   const never = new AbortController().signal
   const given = roots.map((root) => resolve(root))
   const folders = [...new Set([...given, ...(await Promise.all(given.map((root) => realpath(root))))])]
-  /** of the last shard: those of a plan are the same */
-  let checked = { options: '', references: [] as Reference[] }
   /** of one time zone */
   let idle: Session[] = []
   let zone = ''
@@ -81,11 +78,7 @@ export async function shardProcessor({
       const session = await sessionIn(timeZone)
       busy.add(session)
       try {
-        const options = JSON.stringify(job.options)
-        if (options !== checked.options) {
-          checked = { options, references: await assertRowExpressions(session, job.options) }
-        }
-        const result = await score(session, job, checked.references, never)
+        const result = await score(session, job, never)
         await assertSame(job.shard, folders)
         if (timeZone === zone) idle.push(session)
         else session.close()
@@ -111,14 +104,13 @@ const virtual = ['filename', 'file_index']
 async function score(
   session: Session,
   { index, options, shard }: ShardData,
-  references: readonly Reference[],
   signal: AbortSignal,
 ): Promise<ShardResult> {
   const { file, kind, compression, rows, partitions } = shard
-  const [found] = await scansOf(session, [{ file, kind, compression }], signal)
+  const [found] = await scansOf(session, [{ file, kind, compression }], options, signal)
   if (found === undefined) return { index, types: null, groups: [] }
   const scan = { ...found, isPartitioned: partitions !== undefined, ...(partitions && { partitions }) }
-  await assertColumns(session, scan, references, virtual)
+  assertColumns(scan, virtual)
   const { typed, groups } = await totalsOf(session, [rows === undefined ? scan : { ...scan, rows }], options, signal)
   const [{ types } = {}] = typed
   if (types === undefined) return { index, types: null, groups: [] }

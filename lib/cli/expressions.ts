@@ -1,15 +1,13 @@
 import { UsageError } from './failures.ts'
 import { columnlessFunctions, listAggregates, listAggregations, rowFunctions } from './functions.ts'
-import { type Scan, table } from './scans.ts'
 import { quoted, type Session } from './session.ts'
-import type { Columns } from './totals.ts'
 
 /** A name in an expression, which is a column where the file has it. */
 export interface Reference {
-  readonly option: string
-  readonly text: string
-  /** in lower case, the parts between dots */
+  /** the parts between dots */
   readonly names: readonly string[]
+  /** in bytes of the text */
+  readonly location: number
 }
 
 /** An expression as DuckDB has parsed it. */
@@ -21,6 +19,7 @@ interface Node {
   readonly children?: readonly Node[]
   readonly value?: { readonly value?: unknown }
   readonly column_names?: readonly string[]
+  readonly query_location?: number
   readonly cast_type?: unknown
   readonly subquery?: { readonly node: Query }
 }
@@ -37,47 +36,46 @@ const expressionClasses = [
   ...['LAMBDA', 'OPERATOR', 'SUBQUERY'],
 ]
 
+const checked = new WeakMap<Session, Map<string, readonly Reference[]>>()
+
 /**
- * Refuses options that are not one SQL expression each whose value depends on its row alone, as columns are read more than
- * once: `--output` reads the rows again, and so does a worker that takes over a shard.
+ * The names in an option's SQL. Refuses what is not one expression whose value depends on its row alone, as columns are
+ * read more than once: `--output` reads the rows again, and so does a worker that takes over a shard.
+ *
+ * @throws {UsageError}
  */
-export async function assertRowExpressions(
+export async function checkRowExpression(
   session: Session,
-  { input, label, by, keep = [] }: Columns,
-): Promise<Reference[]> {
-  const references: Reference[] = []
-  for (const [name, texts] of Object.entries({ input: [input], label: [label], by: by ? [by] : [], keep })) {
-    const option = `--${name}`
-    for (const text of texts) {
-      const parsed = await parseExpression(session, option, text)
-      const reason = await findDependence(session, parsed)
-      if (reason !== undefined) {
-        throw new UsageError(`${option} ${text} is not a function of its row alone: ${reason}`)
-      }
-      references.push(...namesIn(parsed).map((names) => ({ option, text, names })))
-    }
-  }
+  option: string,
+  text: string,
+): Promise<readonly Reference[]> {
+  const known = checked.get(session) ?? new Map<string, readonly Reference[]>()
+  checked.set(session, known)
+  const references = known.get(text) ?? (await referencesOf(session, option, text))
+  known.set(text, references)
   return references
 }
 
-/** Refuses names that DuckDB reads as functions, or as what it knows of a file, where the file has no such column. */
-export async function assertColumns(
-  session: Session,
-  scan: Scan,
+async function referencesOf(session: Session, option: string, text: string): Promise<Reference[]> {
+  const parsed = await parseExpression(session, option, text)
+  const reason = await findDependence(session, parsed)
+  if (reason !== undefined) throw new UsageError(`${option} ${text} is not a function of its row alone: ${reason}`)
+  return referencesIn(parsed)
+}
+
+/** The first name that DuckDB reads as a function, or as what it knows of a file, where the file has no such column. */
+export function nameOfNoColumn(
   references: readonly Reference[],
-  virtual: readonly string[] = ['file_index'],
-): Promise<void> {
-  const isFunction = ({ names: [name = '', ...more] }: Reference) => more.length === 0 && columnlessFunctions.has(name)
-  const isVirtual = ({ names }: Reference) => names.some((name) => virtual.includes(name))
-  const doubtful = references.filter((each) => isFunction(each) || isVirtual(each))
-  if (doubtful.length === 0) return
-  const columns = await session.texts(`SELECT lower(column_name) FROM (DESCRIBE FROM ${table(scan)})`)
-  const missing = doubtful.find(({ names }) => !names.some((name) => columns.includes(name)))
-  if (missing === undefined) return
-  const { option, text, names } = missing
-  throw new UsageError(
-    `${option} ${text} is not a function of its row alone: ${scan.files[0]} has no column ${names.join('.')}`,
-  )
+  columns: ReadonlySet<string>,
+  virtual: readonly string[],
+): string | undefined {
+  for (const { names } of references) {
+    const lower = names.map((name) => name.toLowerCase())
+    const isFunction = lower.length === 1 && columnlessFunctions.has(lower[0] as string)
+    const isVirtual = lower.some((name) => virtual.includes(name))
+    if ((isFunction || isVirtual) && !lower.some((name) => columns.has(name))) return lower.join('.')
+  }
+  return undefined
 }
 
 /** The nodes of text that is one expression where a query has `(text)`. */
@@ -86,12 +84,13 @@ async function parseExpression(session: Session, option: string, text: string): 
   const { error_message: reason = 'more than one, a parameter or a star' } = JSON.parse(parsed)
   const nodes = nodesIn(JSON.parse(parsed))
   if (shape(parsed) === shape(plain) && nodes.every((node) => node.class !== 'STAR')) return nodes
-  const advice = /^[\w ]+$/.test(text) ? `; as a name: '"${text}"'` : ''
-  throw new UsageError(`${option} must be one SQL expression, got '${text}' (${reason})${advice}`)
+  throw new UsageError(`${option} must be one SQL expression, got '${text}' (${reason}), and no column has that name`)
 }
 
+const selectBegin = 'SELECT ('
+
 async function serialize(session: Session, text: string): Promise<string> {
-  const [parsed = ''] = await session.texts(`SELECT json_serialize_sql(${quoted(`SELECT (${text})`)})`)
+  const [parsed = ''] = await session.texts(`SELECT json_serialize_sql(${quoted(`${selectBegin}${text})`)})`)
   return parsed
 }
 
@@ -107,8 +106,10 @@ function nodesIn(value: unknown): Node[] {
   return 'class' in value ? [value as Node, ...inner] : inner
 }
 
-function namesIn(nodes: readonly Node[]): string[][] {
-  return nodes.flatMap(({ column_names: names }) => (names ? [names.map((name) => name.toLowerCase())] : []))
+function referencesIn(nodes: readonly Node[]): Reference[] {
+  return nodes.flatMap(({ column_names: names, query_location: location = 0 }) =>
+    names ? [{ names, location: location - selectBegin.length }] : [],
+  )
 }
 
 /** On what an expression depends beside its row, if on anything. */
@@ -149,7 +150,8 @@ async function findMacroDependence(
   checked: Set<string>,
 ): Promise<string | undefined> {
   const nodes = nodesIn(JSON.parse(await serialize(session, body)))
-  const [columnless] = namesIn(nodes).flatMap((names) => names.filter((each) => columnlessFunctions.has(each)))
+  const names = referencesIn(nodes).flatMap(({ names }) => names.map((name) => name.toLowerCase()))
+  const columnless = names.find((name) => columnlessFunctions.has(name))
   const reason = columnless
     ? `${columnless} may give another value in each query`
     : await findDependence(session, nodes, checked)

@@ -1,12 +1,11 @@
 import type { Readable } from 'node:stream'
 import { getNumThreads, setNumThreads } from '../index.ts'
-import { assertColumns, assertRowExpressions } from './expressions.ts'
 import { UsageError } from './failures.ts'
 import { findSources, type Source } from './files.ts'
 import { notify, type Progress, showProgress, type Terminal } from './progress.ts'
 import type { Stream } from './readers/readers.ts'
 import { assertLocal } from './remote.ts'
-import { type Scan, type ScanSource, scansOf } from './scans.ts'
+import { assertColumns, type Scan, type ScanSource, scansOf } from './scans.ts'
 import { Session } from './session.ts'
 import { emptyTotal, type Options } from './totals.ts'
 
@@ -69,25 +68,14 @@ export async function opened<T>(
     const scanned = sources.filter(isScanned)
     const files = [...scanned.map(({ file }) => file), ...streams.flatMap((stream) => stream.files)]
     if (scanned.length === 0) return await work({ files, streams, progress })
-    const list = await scansIn(await openSession(), scanned, options, signal)
+    const list = await scansOf(await openSession(), scanned, options, signal, options.output !== undefined)
+    for (const scan of list) assertColumns(scan)
     return await work({ files, scans: { session: await openSession(), list }, streams, progress })
   } finally {
     endProgress()
     signal.removeEventListener('abort', interrupt)
     session?.close()
   }
-}
-
-async function scansIn(
-  session: Session,
-  sources: readonly ScanSource[],
-  options: RunOptions,
-  signal: AbortSignal,
-): Promise<Scan[]> {
-  const references = await assertRowExpressions(session, options)
-  const scans = await scansOf(session, sources, signal, options.output !== undefined)
-  for (const scan of scans) await assertColumns(session, scan, references)
-  return scans
 }
 
 function isScanned(source: Source): source is ScanSource {

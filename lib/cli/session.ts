@@ -156,6 +156,16 @@ export function quoted(text: string): string {
   return `'${text.replaceAll("'", "''")}'`
 }
 
+/** Of file names that stand for themselves. */
+export function list(files: readonly string[]): string {
+  return `[${files.map((file) => quoted(literally(file))).join(', ')}]`
+}
+
+/** The path as a pattern that matches nothing else; DuckDB takes a leading ~ for the home folder. */
+function literally(path: string): string {
+  return path.replace(/[*?[]/g, '[$&]').replace(/^~/, './~')
+}
+
 export function identifier(text: string): string {
   return `"${text.replaceAll('"', '""')}"`
 }
