@@ -170,6 +170,7 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
       const args = ['pairs.parquet', '--input', 'd', '--json'] as const
       await agree([args[0]], '--input', 'd', '--label', 'other', '--other-labels', 'zero')
       await agree([args[0]], '--input', 'gap', '--nulls', 'ignore')
+      for (const policy of ['ignore', 'keep']) await agree([args[0]], '--input', 'f', '--nan', policy)
     })
 
     it('or fail with the words of one machine, whatever shard it is in', async () => {
@@ -192,6 +193,7 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
         '--input',
         'gap',
       )
+      await named(/pairs\.parquet, row 4: --input f is NaN \(3,333 such rows/, ['pairs.parquet'], '--input', 'f')
       await named(/"nope" not found.*nearest/, ['pairs.parquet'], '--input', 'nope')
       await named(/--input word is VARCHAR/, ['pairs.parquet'], '--input', 'word')
       await named(

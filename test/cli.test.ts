@@ -255,7 +255,7 @@ describe('hinge-embedding-loss on the command line', function () {
       const special = totals(Float64Array.of(Number.NaN, Infinity, -Infinity), [1, -1, -1])
       expect(special).to.deep.include({ count: 3, sum: 'NaN', mean: 'NaN' })
       await Promise.all([
-        scores(score('special.csv', 'w', 'y'), special),
+        scores(score('special.csv', 'w', 'y', '--nan', 'keep'), special),
         scores(score('zero.parquet', 'w', 'y'), totals(new Float64Array(0), [])),
         scores(score('zero.parquet', 'w', 'y', '--threads', '1'), totals(new Float64Array(0), [])),
       ])

@@ -14,6 +14,7 @@ const defaults: Options = {
   input: 'distance',
   label: 'label',
   nulls: 'error',
+  nan: 'error',
   margin: 1,
   positiveLabel: 1,
   negativeLabel: -1,

@@ -92,6 +92,7 @@ export const lenient: Options = {
   input: '',
   label: '',
   nulls: 'ignore',
+  nan: 'keep',
   margin: 1,
   positiveLabel: 1,
   negativeLabel: -1,

@@ -8,7 +8,14 @@ import { emptyTotal, type Options, totalsOf } from '../lib/cli/totals.ts'
 import { accumulated } from './accumulated.ts'
 import { chunksOf, command } from './command.ts'
 
-const defaults = { nulls: 'ignore', margin: 1, positiveLabel: 1, negativeLabel: -1, otherLabels: 'error' } as const
+const defaults = {
+  nulls: 'ignore',
+  nan: 'keep',
+  margin: 1,
+  positiveLabel: 1,
+  negativeLabel: -1,
+  otherLabels: 'error',
+} as const
 
 type Way = Pick<Options, 'input' | 'label'> & Partial<Options>
 

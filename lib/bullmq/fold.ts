@@ -75,7 +75,7 @@ async function groupsOf(session: Session, { shards, options }: Plan, schemas: re
   const files = new Map<string, string>()
   for (const { index, types } of schemas) if (!files.has(types.by)) files.set(types.by, shards[index]?.file ?? '')
   for (const [type, file] of files) {
-    const keys = `SELECT CAST(key AS ${type}) AS key, 0::BIGINT AS rows, partial FROM parts WHERE type = ${quoted(type)}`
+    const keys = `SELECT CAST(key AS ${type}) AS key, 0::BIGINT AS rows, 0::BIGINT AS nans, partial FROM parts WHERE type = ${quoted(type)}`
     await partials.add(keys, type, file)
   }
   return (await partials.totals()).groups

@@ -139,6 +139,7 @@ const options: Check<ShardOptions> = (name, value) => {
     label: text(limits.text),
     by: optional(text(limits.text)) as Check<string>,
     nulls: oneOf('error', 'ignore'),
+    nan: oneOf('error', 'ignore', 'keep'),
     margin: (at, margin) => (Number.isFinite(margin) ? (margin as number) : refuse(at, 'a finite number')),
     positiveLabel: integer(-(2 ** 24), 2 ** 24),
     negativeLabel: integer(-(2 ** 24), 2 ** 24),

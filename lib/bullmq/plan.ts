@@ -45,13 +45,14 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
   const { shardRows = 10_000_000, retention = 86_400 } = options
   assertInteger('--shard-rows', shardRows, 1)
   assertInteger('--retention', retention, leastRetention)
-  const { by, margin = 1, positiveLabel = 1, negativeLabel = -1, otherLabels = 'error', nulls = 'error' } = options
-  const { input, label } = options
+  const { by, margin = 1, positiveLabel = 1, negativeLabel = -1, otherLabels = 'error' } = options
+  const { input, label, nulls = 'error', nan = 'error' } = options
   const given = {
     input,
     label,
     ...(by !== undefined && { by }),
     nulls,
+    nan,
     margin,
     positiveLabel,
     negativeLabel,

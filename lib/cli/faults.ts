@@ -1,8 +1,8 @@
 import { groups } from './report.ts'
 import type { Options } from './totals.ts'
 
-/** What is wrong with a row: a null, or a label that is neither. */
-export type FaultKind = 'input' | 'label' | 'other'
+/** What is wrong with a row: a null, an input that is NaN, or a label that is neither. */
+export type FaultKind = 'input' | 'label' | 'nan' | 'other'
 
 /** The first row with a fault, and how many have it. */
 export interface Fault {
@@ -17,6 +17,7 @@ export function describeFault({ kind, row, label, count }: Fault, options: Optio
   const { positiveLabel, negativeLabel } = options
   const place = `row ${groups(row)}`
   const rows = `${groups(count)} such row${count === 1 ? '' : 's'}`
+  if (kind === 'nan') return `${place}: --input ${options.input} is NaN (${rows}; --nan ignore leaves them out)`
   if (kind !== 'other') return `${place}: --${kind} ${options[kind]} is null (${rows}; --nulls ignore leaves them out)`
   const value = label.replace(/\.0$/, '')
   const isZeroOne = /^-?0$|^false$/.test(value) && positiveLabel === 1

@@ -1,5 +1,5 @@
-/** What a row is to the loss: a negative is active where its distance is less than the margin; the last two are not drawn. */
-export const strata = ['positive', 'active', 'inactive', 'other', 'null'] as const
+/** What a row is to the loss: a negative is active where its distance is less than the margin; the last three are not drawn. */
+export const strata = ['positive', 'active', 'inactive', 'other', 'null', 'nan'] as const
 export type Stratum = (typeof strata)[number]
 
 /** The part of the axis that is shown: `low` and `high` are multiples of `width`, which is a power of two. */

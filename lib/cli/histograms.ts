@@ -2,7 +2,7 @@ import type { LossAccumulator } from '../index.ts'
 import { UsageError } from './failures.ts'
 import { Histogram, octaveBits, type Stratum, strata } from './histogram.ts'
 import { jsonKey, jsonOf, keyAs } from './partials.ts'
-import type { Piece } from './readers/pieces.ts'
+import { NullIn, type Piece } from './readers/pieces.ts'
 import type { Session } from './session.ts'
 import { type Found, type Options, pairs, type Typed } from './totals.ts'
 
@@ -40,7 +40,7 @@ export class Histograms {
     const all = keyOf ? undefined : this.of('null')
     for (let i = 0; i < input.length; i++) {
       const x = input[i] as number
-      const stratum = nulls?.[i] ? 'null' : stratumOf(x, Number(label[i]))
+      const stratum = leftOut(nulls?.[i]) ?? stratumOf(x, Number(label[i]))
       const histogram = all ?? this.of((keyOf as (row: number) => { json: string })(i).json)
       histogram.add(stratum, x)
     }
@@ -56,6 +56,11 @@ export class Histograms {
       }
     }
   }
+}
+
+function leftOut(code: number = NullIn.neither): Stratum | undefined {
+  if (code === NullIn.neither) return undefined
+  return code === NullIn.nan ? 'nan' : 'null'
 }
 
 /** Whether both are of the same rows. */
@@ -85,9 +90,10 @@ function query({ scan, x, y, types }: Typed, keyType: string, options: Options):
 }
 
 /** The first condition that holds says which it is. */
-function stratumIn({ margin, positiveLabel, negativeLabel }: Options, isFloat: boolean): string {
+function stratumIn({ margin, positiveLabel, negativeLabel, nan }: Options, isFloat: boolean): string {
   const conditions: Readonly<Partial<Record<Stratum, string>>> = {
     null: 'x IS NULL OR y IS NULL',
+    nan: nan === 'ignore' ? 'isnan(x)' : 'FALSE',
     positive: `y = ${positiveLabel}`,
     other: `y <> ${negativeLabel}`,
     active: `x < '${isFloat ? Math.fround(margin) : margin}'::DOUBLE`,

@@ -5,7 +5,7 @@ import { completeRows, take } from './readers/pieces.ts'
 import { type Scan, sqlOf, table } from './scans.ts'
 import { identifier, quoted, type Session } from './session.ts'
 import { type Reading, type StreamTotals, scored } from './streams.ts'
-import { type Found, fileChanged, type Options, pairs, settings, type Typed } from './totals.ts'
+import { type Found, fileChanged, lossArguments, type Options, pairs, type Typed } from './totals.ts'
 import { writeArrow } from './writers/arrow.ts'
 import { copyQueries, throughDuckDB } from './writers/duckdb.ts'
 import { type Losses, lossColumn, type Table, type Writer } from './writers/losses.ts'
@@ -94,12 +94,13 @@ async function lossQueries(session: Session, typed: readonly Typed[], options: O
   const lossType = typed.every(({ types }) => types.input === 'FLOAT') ? 'FLOAT' : 'DOUBLE'
   const queries: string[] = []
   let first: Kept[] | undefined
-  for (const { scan, x, y } of typed) {
+  for (const one of typed) {
+    const { scan } = one
     const kept = await keptOf(session, scan, options)
     first ??= kept
     assertSameTypes(kept, first)
     const columns = kept.map((column, i) => `, ${exactly(`kept${i}`, column)} AS ${identifier(column.name)}`)
-    queries.push(`SELECT CAST(hinge_embedding_loss_each(${x}, ${y}${settings(options)}) AS ${lossType}) AS ${lossColumn}${columns.join('')}
+    queries.push(`SELECT CAST(hinge_embedding_loss_each(${lossArguments(one, options)}) AS ${lossType}) AS ${lossColumn}${columns.join('')}
       FROM ${pairs(scan, options)}`)
   }
   return queries

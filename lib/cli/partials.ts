@@ -31,7 +31,7 @@ export class Partials {
     this.#options = options
   }
 
-  /** Adds a query's rows of [key, rows, partial], whose keys have this type. */
+  /** Adds a query's rows of [key, rows, nans, partial], whose keys have this type. */
   async add(sql: string, type: string, file: string): Promise<void> {
     const known = this.#tables.find((table) => table.type === type)
     const table = known ?? { name: `partials${this.#tables.length}`, type, file, rows: 0, merged: 0 }
@@ -42,21 +42,22 @@ export class Partials {
     if (table.rows > 2 * table.merged + 100_000) await this.#merge(table)
   }
 
-  /** The totals in the order of their keys, and the number of rows; drops the tables. */
-  async totals(): Promise<{ groups: Group[]; rows: number; keyType: string }> {
+  /** The totals in the order of their keys, and the numbers of rows; drops the tables. */
+  async totals(): Promise<{ groups: Group[]; rows: number; nans: number; keyType: string }> {
     const keyType = await this.#commonType()
     for (const table of this.#tables) await this.#assertExact(table, keyType)
-    const parts = this.#tables.map(({ name }) => `SELECT ${keyAs(keyType)} AS key, rows, partial FROM ${name}`)
-    const sql = `SELECT ${jsonKey}, ${textKey(keyType)}, rows, partial
+    const parts = this.#tables.map(({ name }) => `SELECT ${keyAs(keyType)} AS key, rows, nans, partial FROM ${name}`)
+    const sql = `SELECT ${jsonKey}, ${textKey(keyType)}, rows, nans, partial
       FROM (${mergedByKey(parts.join(' UNION ALL '))}) ORDER BY key`
     const answers = parts.length > 0 ? await this.#session.rows(sql) : []
     for (const { name } of this.#tables.splice(0)) await this.#session.run(`DROP TABLE ${name}`)
-    const groups = answers.map(([by, key, , partial]) => ({
+    const groups = answers.map(([by, key, , , partial]) => ({
       by: jsonOf(by),
       key: key === null ? null : String(key),
       total: partial === null ? emptyTotal(this.#options) : LossAccumulator.fromJSON(JSON.parse(String(partial))),
     }))
-    return { groups, rows: answers.reduce((sum, [, , rows]) => sum + Number(rows), 0), keyType }
+    const sum = (column: number) => answers.reduce((total, answer) => total + Number(answer[column]), 0)
+    return { groups, rows: sum(2), nans: sum(3), keyType }
   }
 
   async #merge(table: KeyTable): Promise<void> {
@@ -99,9 +100,10 @@ export class Partials {
   }
 }
 
-/** One row a key, of a query for rows of [key, rows, partial]. */
+/** One row a key, of a query for rows of [key, rows, nans, partial]. */
 function mergedByKey(sql: string): string {
-  return `SELECT key, sum(rows)::BIGINT AS rows, hinge_embedding_loss_merge(partial) AS partial FROM (${sql}) GROUP BY key`
+  return `SELECT key, sum(rows)::BIGINT AS rows, sum(nans)::BIGINT AS nans, hinge_embedding_loss_merge(partial) AS partial
+    FROM (${sql}) GROUP BY key`
 }
 
 /** The key in a type, with one NaN and one zero: which of several a group holds is chance. */

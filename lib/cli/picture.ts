@@ -1,6 +1,6 @@
 import type { Axis, GroupMark, Mark, Spec } from 'vega'
 import type { LossAccumulator } from '../index.ts'
-import { type Histogram, type View, viewOf } from './histogram.ts'
+import { type Histogram, type Stratum, type View, viewOf } from './histogram.ts'
 import { fitted, negativeWords, positiveWords, short, type Told, totalWords, widthOf, wrapped } from './words.ts'
 
 /** The rows of one group, or all rows. */
@@ -134,8 +134,8 @@ export function titleOf({ input }: Subject): string {
 }
 
 function headOf(panels: readonly Panel[], { by, total }: Subject): string[] {
-  const nulls = panels.reduce((sum, { histogram }) => sum + histogram.count('null'), 0)
-  return [...totalWords(total, nulls), ...(by === undefined ? [] : [`by ${by}`])]
+  const count = (stratum: Stratum) => panels.reduce((sum, { histogram }) => sum + histogram.count(stratum), 0)
+  return [...totalWords(total, count('null'), count('nan')), ...(by === undefined ? [] : [`by ${by}`])]
 }
 
 function captionOf({ width }: View): string[] {

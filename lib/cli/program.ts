@@ -142,6 +142,11 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
           .default('error'),
       )
       .option('--allow-duplicates', 'count a file that is given several times as often (default: once)')
+      .addOption(
+        new Option('--nan <policy>', 'a row whose input is NaN: an error, left out, or kept: its loss is NaN')
+          .choices(['error', 'ignore', 'keep'])
+          .default('error'),
+      )
       .option('--threads <n>', 'threads to use (default: the processors there are)', number)
       .option('--no-progress', 'show no progress on a terminal')
   const overWorkers = (command: string, summary: string) =>

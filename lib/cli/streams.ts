@@ -1,11 +1,18 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { DType, InputData, InvalidLabelError, LabelData, LossAccumulator } from '../index.ts'
+import {
+  type DType,
+  HingeEmbeddingLoss,
+  type InputData,
+  type InvalidLabelError,
+  type LabelData,
+  type LossAccumulator,
+} from '../index.ts'
 import { codeOf, named, UsageError } from './failures.ts'
 import { describeFault, type Fault, type FaultKind } from './faults.ts'
 import type { Io } from './opened.ts'
 import type { Progress } from './progress.ts'
 import { compareKeys, type Key, keyOf } from './readers/keys.ts'
-import { completeRows, type Piece, piecesOf, Scratch, take } from './readers/pieces.ts'
+import { completeRows, NullIn, type Piece, piecesOf, Scratch, take } from './readers/pieces.ts'
 import { type Names, open, type Stream } from './readers/readers.ts'
 import { emptyTotal, type Group, type Options } from './totals.ts'
 import type { Table } from './writers/losses.ts'
@@ -35,7 +42,8 @@ export async function* scored(reading: Reading, totals: StreamTotals): AsyncGene
       totals.assertMargin(rows.dtype)
       first ??= { name, table: rows }
       assertAlike(rows, first)
-      for await (const piece of piecesOf(rows, scratch)) {
+      for await (const whole of piecesOf(rows, scratch)) {
+        const piece = totals.options.nan === 'keep' ? whole : withNaN(whole)
         totals.add(piece, faults)
         if (faults.isNone) yield { ...piece, table: first.table }
         progress.count = (progress.count ?? 0) + piece.input.length
@@ -82,13 +90,30 @@ function nameOf({ files }: Stream): string {
   return files.map((file) => (file === '-' ? 'standard input' : file)).join(', ')
 }
 
+const sumOfInputs = new HingeEmbeddingLoss({ reduction: 'sum' })
+
+/** The piece with each NaN as a null of its own kind. */
+function withNaN(piece: Piece): Piece {
+  const { input } = piece
+  // NaN and infinities of both signs have a sum of NaN, which is found faster than either.
+  if (!Number.isNaN(sumOfInputs(input, 1))) return piece
+  const nulls = piece.nulls?.slice() ?? new Uint8Array(input.length)
+  for (let i = 0; i < input.length; i++) {
+    if (nulls[i] === NullIn.neither && Number.isNaN(input[i])) nulls[i] = NullIn.nan
+  }
+  return { ...piece, nulls }
+}
+
 /** The first fault of each kind. */
 class Faults {
-  readonly #nulls: Options['nulls']
+  readonly #kinds: readonly Exclude<FaultKind, 'other'>[]
   readonly #found = new Map<FaultKind, Fault>()
 
-  constructor({ nulls }: Options) {
-    this.#nulls = nulls
+  constructor({ nulls, nan }: Options) {
+    this.#kinds = [
+      ...(nulls === 'error' ? (['input', 'label'] as const) : []),
+      ...(nan === 'error' ? (['nan'] as const) : []),
+    ]
   }
 
   get isNone(): boolean {
@@ -100,12 +125,12 @@ class Faults {
   }
 
   addNulls(nulls: Uint8Array, before: number): void {
-    if (this.#nulls === 'ignore') return
-    for (const [code, kind] of [undefined, 'input', 'label'].entries()) {
+    for (const kind of this.#kinds) {
+      const code = NullIn[kind]
       const index = nulls.indexOf(code)
-      if (kind === undefined || index === -1) continue
+      if (index === -1) continue
       const count = nulls.reduce((sum, each) => sum + Number(each === code), 0)
-      this.add({ kind: kind as FaultKind, row: before + index + 1, label: '', count })
+      this.add({ kind, row: before + index + 1, label: '', count })
     }
   }
 

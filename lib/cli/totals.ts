@@ -14,6 +14,8 @@ export interface Columns {
   /** what to write beside the losses */
   keep?: readonly string[]
   nulls: 'error' | 'ignore'
+  /** what a row is whose input is NaN */
+  nan: 'error' | 'ignore' | 'keep'
 }
 
 export type Options = Columns & Required<MarginOptions>
@@ -35,8 +37,10 @@ export interface Types {
 /** What the rows of all files have. */
 export interface Found {
   readonly groups: Group[]
-  /** with those that have nulls */
+  /** with those that are left out */
   readonly rows: number
+  /** rows whose input is NaN, as far as they are counted */
+  readonly nans: number
   /** without text of no rows, whose columns have no types */
   readonly typed: readonly Typed[]
   /** the type of `Group.by` */
@@ -80,16 +84,23 @@ export async function totalsOf(
     throw new Error(shortened(cause), { cause })
   }
   const scored = found.groups.reduce((sum, { total }) => sum + sizeOf(total), 0)
-  if (found.rows > scored && options.nulls === 'error') {
-    await assertFaultless(session, scans, options, signal)
-    throw fileChanged()
-  }
+  const leftOut = options.nan === 'ignore' ? found.nans : 0
+  const hasNull = options.nulls === 'error' && found.rows - leftOut > scored
+  const hasNaN = options.nan === 'error' && found.nans > 0
+  // Infinities of both signs, too, have a sum of NaN.
+  const mayHaveNaN = options.nan === 'error' && found.groups.some(({ total }) => isSumNaN(total))
+  if (hasNull || hasNaN || mayHaveNaN) await assertFaultless(session, scans, options, signal)
+  if (hasNull || hasNaN) throw fileChanged()
   return found
 }
 
 /** What DuckDB read once is not what it reads now. */
 export function fileChanged(): Error {
   return new Error('a file changed while it was read')
+}
+
+function isSumNaN({ positives, negatives }: LossAccumulator): boolean {
+  return Number.isNaN(positives.sum) || Number.isNaN(negatives.sum)
 }
 
 function sizeOf({ positives, negatives, others }: LossAccumulator): number {
@@ -107,7 +118,7 @@ async function find(session: Session, scans: readonly Scan[], options: Options):
     session.pass = { rows: known, step, steps: typed.length }
     await partials.add(query(one, options), one.types.by, one.scan.files[0] ?? '')
   }
-  const { groups, rows, keyType } = await partials.totals()
+  const { groups, rows, nans, keyType } = await partials.totals()
   const isCsv = typed.some(({ scan: { kind } }) => kind === 'CSV' || kind === 'TSV')
   const vague = groups.find(({ key }) => isCsv && Math.abs(Number(key)) >= 2 ** 53)
   if (vague !== undefined) {
@@ -115,7 +126,7 @@ async function find(session: Session, scans: readonly Scan[], options: Options):
       `--by ${options.by}: numbers in CSV are read as DOUBLE, which does not tell ${vague.by} from its neighbours`,
     )
   }
-  return { groups, rows: rows + parquetRows, typed, keyType }
+  return { groups, rows: rows + parquetRows, nans, typed, keyType }
 }
 
 /** Parquet says how many rows it has; to count them beside the losses would take a fifth of the time. */
@@ -176,16 +187,29 @@ function cast(option: 'input' | 'label', text: string, column: string, type: str
   throw new Error(`--${option} ${text} is ${type}, must be ${expected}${advice}`)
 }
 
-/** Rows of [key, number of rows of text, partial]. */
-function query({ scan, x, y }: Typed, options: Options): string {
+/** Rows of [key, number of rows of text, number of NaN, partial]. */
+function query(typed: Typed, options: Options): string {
+  const { scan, x } = typed
   const isGrouped = options.by !== undefined
+  const nans = isNaNCounted(options) ? `count(*) FILTER (isnan(${x}) AND y IS NOT NULL)` : '0::BIGINT'
   return `SELECT ${isGrouped ? 'key' : 'NULL AS key'}, ${scan.kind === 'Parquet' ? '0::BIGINT' : 'count(*)'} AS rows,
-    hinge_embedding_loss_partial(${x}, ${y}${settings(options)}) AS partial
+    ${nans} AS nans, hinge_embedding_loss_partial(${lossArguments(typed, options)}) AS partial
     FROM ${pairs(scan, options)} ${isGrouped ? 'GROUP BY key' : ''}`
 }
 
+/** Without other labels, whose loss is 0, the sums show a NaN, which costs nothing. */
+function isNaNCounted({ nan, otherLabels }: Options): boolean {
+  return nan === 'ignore' || (nan === 'error' && otherLabels !== 'error')
+}
+
+/** What SQL's functions take. */
+export function lossArguments({ x, y }: Typed, options: Options): string {
+  const input = options.nan === 'ignore' ? `CASE WHEN isnan(${x}) THEN NULL ELSE ${x} END` : x
+  return `${input}, ${y}${settings(options)}`
+}
+
 /** As few arguments as say it: each one that is constant costs as much as a column. */
-export function settings({ margin, positiveLabel, negativeLabel, otherLabels }: Options): string {
+function settings({ margin, positiveLabel, negativeLabel, otherLabels }: Options): string {
   const isPlain = positiveLabel === 1 && negativeLabel === -1 && otherLabels === 'error'
   if (isPlain && margin === 1) return ''
   const labels = `, ${positiveLabel}, ${negativeLabel}, '${otherLabels}'`
@@ -225,17 +249,19 @@ async function nearestColumns(session: Session, scan: Scan, error: unknown): Pro
   return ` The nearest of its columns: ${names.map((name) => `"${name}"`).join(', ')}`
 }
 
-/** The first row whose null or label is an error, and how many there are like it. */
+/** The first row whose null, NaN or label is an error, and how many there are like it. */
 async function firstFault(session: Session, { scan, x, y }: Typed, options: Options): Promise<string | undefined> {
-  const { positiveLabel, negativeLabel, otherLabels, nulls } = options
+  const { positiveLabel, negativeLabel, otherLabels, nulls, nan } = options
   const isOther = otherLabels === 'error' ? `y NOT IN (${positiveLabel}, ${negativeLabel})` : 'FALSE'
+  const isNotNumber = nan === 'keep' ? 'FALSE' : 'isnan(x)'
+  const kinds = [...(nulls === 'error' ? ['input', 'label'] : []), ...(nan === 'error' ? ['nan'] : []), 'other']
   const [row] = await session.rows(`
     SELECT fault, min(row), arg_min(CAST(y AS VARCHAR), row), count(*)
     FROM (
-      SELECT row, y, CASE WHEN x IS NULL THEN 'input' WHEN y IS NULL THEN 'label' WHEN ${isOther} THEN 'other' END AS fault
+      SELECT row, y, CASE WHEN x IS NULL THEN 'input' WHEN y IS NULL THEN 'label' WHEN ${isNotNumber} THEN 'nan' WHEN ${isOther} THEN 'other' END AS fault
       FROM (SELECT row_number() OVER () AS row, ${x} AS x, ${y} AS y FROM ${pairs(scan, options)})
     )
-    WHERE fault IN (${nulls === 'error' ? `'input', 'label', ` : ''}'other') GROUP BY fault ORDER BY min(row) LIMIT 1`)
+    WHERE fault IN (${kinds.map(quoted)}) GROUP BY fault ORDER BY min(row) LIMIT 1`)
   if (row === undefined) return undefined
   const [kind, first, label, count] = row as [FaultKind, bigint, string, bigint]
   return describeFault({ kind, row: Number(first), label, count: Number(count) }, options)

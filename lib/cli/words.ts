@@ -18,7 +18,7 @@ function counted(count: number, noun: string): string {
   return `${groups(count)} ${noun}${count === 1 ? '' : 's'}`
 }
 
-export function totalWords(total: LossAccumulator, nulls: number): string[] {
+export function totalWords(total: LossAccumulator, nulls: number, nans: number): string[] {
   const { count, mean, margin, negatives, others, otherLabels } = total
   const fate = otherLabels === 'zero' ? 'counted with a loss of 0' : 'not counted'
   return [
@@ -28,6 +28,7 @@ export function totalWords(total: LossAccumulator, nulls: number): string[] {
     `${groups(negatives.active)} of ${groups(negatives.count)} negatives active${shareOf(negatives)}`,
     ...(others > 0 ? [`${counted(others, 'label')} that ${others === 1 ? 'is' : 'are'} neither, ${fate}`] : []),
     ...(nulls > 0 ? [`${counted(nulls, 'row')} with a null left out`] : []),
+    ...(nans > 0 ? [`${counted(nans, 'row')} with NaN left out`] : []),
   ]
 }
 

@@ -11,7 +11,7 @@ export interface Piece {
   readonly row: number
   readonly input: InputData
   readonly label: LabelData
-  /** of each row, where there is a null at all */
+  /** of each row what is null, as `NullIn` has it, where there is a null at all */
   readonly nulls?: Uint8Array
   /** of a row, counted within the piece */
   readonly keyOf?: (row: number) => Key
@@ -20,7 +20,7 @@ export interface Piece {
   readonly share?: number
 }
 
-export const NullIn = { neither: 0, input: 1, label: 2 } as const
+export const NullIn = { neither: 0, input: 1, label: 2, nan: 3 } as const
 
 /** So many rows that a read is worth its call, so few that they stay in the cache; a multiple of 8, for bits. */
 const pieceRows = 2 ** 18
