@@ -149,7 +149,7 @@ describe('hinge-embedding-loss plot', function () {
   })
 
   it('says in words what it does not show', async () => {
-    const options = ['--nulls', 'ignore', '--other-labels', 'zero']
+    const options = ['--nulls', 'ignore', '--nan', 'keep', '--other-labels', 'zero']
     const svg = String(await draws('odd.svg', of(at('pairs.parquet'), 'odd', 'label', ...options)))
     const desc = /<desc>(.*)<\/desc>/.exec(svg)?.[1] ?? ''
     const rows = [...Array(5000).keys()]
