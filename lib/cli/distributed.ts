@@ -21,7 +21,7 @@ export async function distributed(
 ): Promise<Totals> {
   const { addFlow, foldResults, planOf, resultsOf } = await peer(import('../bullmq/index.ts'), '--redis')
   if (paths.length === 0) throw new UsageError('--redis takes a FILE')
-  if (!(timeout > 0)) throw new UsageError(`--timeout must be a number of seconds, got ${timeout}`)
+  if (!(timeout > 0)) throw new UsageError(`--timeout must be a number of seconds above 0, got ${timeout}`)
   if (options.threads !== undefined) setNumThreads(options.threads)
   const say = (message: string) => notify(stderr, message)
   const plan = await planOf(paths, { ...options, onNote: say })

@@ -9,6 +9,8 @@ import type { WorkerOptions } from './worker.ts'
 const name = 'hinge-embedding-loss'
 
 const workerExample = `
+As a service, start node_modules/.bin/${name} itself: npx passes no SIGTERM on.
+
 Example, on every machine that sees the files, and then on one:
   ${name} worker --redis redis://queue.internal:6379 --root /data
   ${name} score '/data/pairs/*.parquet' --input distance --label label --redis redis://queue.internal:6379`
@@ -141,7 +143,7 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
           .choices(['error', 'ignore'])
           .default('error'),
       )
-      .option('--allow-duplicates', 'count a file that is given several times as often (default: once)')
+      .option('--allow-duplicates', 'count a file each time that it is given (default: once)')
       .addOption(
         new Option('--nan <policy>', 'a row whose input is NaN: an error, left out, or kept: its loss is NaN')
           .choices(['error', 'ignore', 'keep'])
@@ -151,24 +153,20 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
       .option('--no-progress', 'show no progress on a terminal')
   const overWorkers = (command: string, summary: string) =>
     overFiles(command, summary)
-      .option('--redis <url>', 'have it scored by the workers that serve this Redis, see worker')
-      .option(
-        '--shard-rows <n>',
-        'with --redis: rows of Parquet that a worker takes at once (default: 10 million)',
-        number,
-      )
-      .option('--timeout <seconds>', 'with --redis: how long to wait where there is no worker (default: 60)', number)
-      .option('--retention <seconds>', 'with --redis: how long results stay in it (default: 86400)', number)
+      .option('--redis <url>', 'score on the workers connected to this Redis (see: worker)')
+      .option('--shard-rows <n>', 'with --redis: rows of Parquet in a shard (default: 10 million)', number)
+      .option('--timeout <seconds>', 'with --redis: how long to wait while there is no worker (default: 60)', number)
+      .option('--retention <seconds>', 'with --redis: how long Redis keeps results (default: 86400)', number)
   const example = (...lines: string[]) => ['', 'Example:', ...lines.map((line) => `  ${name} ${line}`)].join('\n')
   const digits = 'examples/digit-pairs.parquet --input learned_distance --label label'
   const json = ['--json', 'print one line of JSON'] as const
   overWorkers('score', 'print the totals of files')
     .description(
-      'Prints count, mean and sum of the loss over files, of both classes, and the negatives inside the margin.',
+      'Prints the count, mean and sum of the loss over all rows and over each class, and how many negatives are inside the margin.',
     )
     .option('--by <expr>', 'a line of totals for each value of a column or SQL expression')
-    .option('--output <file>', 'write the loss of each row, in their order: .parquet, .csv, .arrow or .npy')
-    .option('--keep <expr>', 'a column to write beside the losses; several times for several', collect)
+    .option('--output <file>', 'write the loss of each row, in the order of the rows: .parquet, .csv, .arrow or .npy')
+    .option('--keep <expr>', 'a column to write beside the losses; may be given several times', collect)
     .option(...json)
     .addHelpText('after', example(`score ${digits}`))
     .action(async (files: string[], options: ScoreOptions) => {
@@ -176,7 +174,9 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
       await print(await score(files, options, io))
     })
   overWorkers('partial', 'print the totals of files as one line of JSON for merge')
-    .description('Prints a LossAccumulator: exact totals, which merge folds without losing a bit.')
+    .description(
+      'Prints exact totals, which merge adds up without losing a bit; LossAccumulator.fromJSON reads them too.',
+    )
     .addHelpText('after', example(`partial ${digits} > monday.json`))
     .action(async (files: string[], options: ScoreOptions) => {
       const { partial } = await import('./score.ts')
@@ -201,8 +201,8 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
   program
     .command('merge')
     .summary('print the totals of partials')
-    .description('Prints what score would have printed over all the files that the partials are of, bit for bit.')
-    .argument('<part...>', 'files of lines that partial has printed; each counts as often as it is given', collect)
+    .description('Prints what score would print over the files of all partials, bit for bit.')
+    .argument('<part...>', 'files of lines that partial printed; each counts as often as it is given', collect)
     .option(...json)
     .addHelpText('after', example(`partial ${digits} > monday.json`, 'merge monday.json monday.json'))
     .action(async (parts: string[], options: { json?: true }) => {
@@ -213,7 +213,7 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
     .command('worker')
     .summary('score shards for score --redis')
     .description(
-      'Serves the shards that score --redis and partial --redis hand out, until SIGTERM or SIGINT; then finishes those under way.',
+      'Scores shards for score --redis and partial --redis until SIGTERM or SIGINT, then finishes the running ones.',
     )
     .addOption(
       requiredOption(
@@ -223,9 +223,9 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
     )
     .option('--concurrency <n>', 'shards at once', number, 1)
     .option('--threads <n>', 'threads for each shard (default: the processors there are, shared out)', number)
-    .option('--root <folder...>', 'read no files but those in these folders (default: all)', collect)
-    .option('--lease <seconds>', 'how long it may be silent until its shards are given to another', number, 15)
-    .option('--grace <seconds>', 'how long shards under way may take once it is told to end', number, 60)
+    .option('--root <folder...>', 'read files in these folders only (default: all)', collect)
+    .option('--lease <seconds>', 'heartbeat timeout before its shards are reassigned', number, 15)
+    .option('--grace <seconds>', 'time that running shards get after SIGTERM', number, 60)
     .addHelpText('after', workerExample)
     .action(async (options: WorkerOptions) => {
       const { work } = await import('./worker.ts')
