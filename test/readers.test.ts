@@ -1,11 +1,26 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  closeSync,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { Field, Float32, Int8, Int32, LargeBinary, Message as MetadataMessage, Schema } from 'apache-arrow'
+import * as metadata from 'apache-arrow/ipc/metadata/message'
 import { expect } from 'chai'
 import { explain } from '../lib/cli/failures.ts'
+import { partsOf } from '../lib/cli/readers/arrow-columns.ts'
+import { type Message, withLength } from '../lib/cli/readers/messages.ts'
 import type { Stream } from '../lib/cli/readers/readers.ts'
-import { command } from './command.ts'
+import { chunksOf, command } from './command.ts'
 import { arrowBases, isClear, lenient, mutantsOf, npyBases, scoreStream } from './mutants.ts'
 import { describeReaders } from './readers.ts'
 
@@ -43,6 +58,245 @@ describe('files of Arrow IPC and arrays that others have written', () => {
     expect(archive.stderr).to.match(/a\.npz, which is an archive/)
     const missing = await command(['score', '--input', 'missing.npy', '--label', 'b.npy'])
     expect(missing.stderr).to.equal('hinge-embedding-loss: missing.npy: no such file\n')
+  })
+
+  it('may be files on standard input, whose schema is at their end alone', async () => {
+    const bytes = readFileSync(join(folder, 'arrow/plain/polars-newest.arrow'))
+    expect(bytes.readUInt32LE(8), 'it does not begin with its schema').to.equal(4)
+    const args = ['score', '-', '--input', 'distance', '--label', 'label', '--json']
+    const temporary = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
+    const before = process.env.TMPDIR
+    process.env.TMPDIR = temporary
+    try {
+      const whole = await command(args, chunksOf(bytes, 100))
+      expect(JSON.parse(whole.stdout)).to.deep.include({ count: 21, sum: 6.699999839067459 })
+      for (const end of [6, 7, 40, bytes.length >> 1, bytes.length - 1]) {
+        const { code, stderr } = await command(args, chunksOf(bytes.subarray(0, end), 100))
+        expect({ code, stderr }, `${end} bytes`).to.deep.equal({
+          code: 1,
+          stderr: 'hinge-embedding-loss: standard input: unexpected end of file\n',
+        })
+      }
+      expect(readdirSync(temporary)).to.deep.equal([])
+    } finally {
+      if (before === undefined) delete process.env.TMPDIR
+      else process.env.TMPDIR = before
+      rmSync(temporary, { recursive: true })
+    }
+  })
+
+  it('keep no column of a type that cannot be read', async () => {
+    const args = ['--input', 'distance', '--label', 'label', '--keep', 'other list_view', '--output', 'never.arrow']
+    const { code, stderr } = await command(['score', join(folder, 'arrow/newer/plain.arrow'), ...args])
+    expect({ code, stderr }).to.deep.equal({
+      code: 1,
+      stderr: `hinge-embedding-loss: ${join(folder, 'arrow/newer/plain.arrow')}: --keep other list_view has ListView, which cannot be read\n`,
+    })
+  })
+
+  it('may have a column of a type that nobody knows after those that are named, not before', () => {
+    const plain = {
+      nodes: 1,
+      buffers: 2,
+      unions: 0,
+      views: 0,
+      dictionaries: [],
+      unreadable: undefined,
+      unknown: undefined,
+    }
+    const [known, unknown] = [
+      { ...plain, name: 'd' },
+      { ...plain, name: 'odd', nodes: 1, buffers: 0, unknown: 'type 27' },
+    ]
+    const batch = {
+      rows: 3,
+      nodes: [0, 1, 2].map(() => ({ length: 3, nullCount: 0 })),
+      buffers: [0, 8, 16, 24, 32, 40, 48].map((offset) => ({ offset, length: 8 })),
+      variadicCounts: [],
+    }
+    const message = { batch, version: 4 } as unknown as Message
+    expect(partsOf([known, known, unknown], 1, message).map(({ buffers }) => buffers[0]?.offset)).to.deep.equal([0, 16])
+    expect(() => partsOf([known, unknown, known], 2, message)).to.throw(/column "odd" has type 27, which is newer/)
+    expect(() => partsOf([known, known], 1, message), 'a node and buffers too many').to.throw(/has not the buffers/)
+    expect(() => partsOf([known, known, known, known], 3, message)).to.throw(/has not the buffers/)
+  })
+
+  it('may have record batches larger than memory, of which only the named columns are read', async () => {
+    const place = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
+    const path = join(place, 'large.arrows')
+    const columns = [
+      new Field('blob', new LargeBinary()),
+      new Field('d', new Float32()),
+      new Field('y', new Int8()),
+      new Field('k', new Int32()),
+    ]
+    const blobBytes = 10 * 2 ** 30
+    // validity, offsets and data of the blob, then validity and values of the others
+    const lengths = [0, 64, blobBytes, 0, 64, 0, 64, 0, 64]
+    const offsets = lengths.map((_, index) => lengths.slice(0, index).reduce((sum, length) => sum + length, 0))
+    const buffers = lengths.map((length, index) => new metadata.BufferRegion(offsets[index] as number, length))
+    const nodes = columns.map(() => new metadata.FieldNode(3, 0))
+    const bodyLength = blobBytes + 4 * 64
+    const heads = [
+      MetadataMessage.from(new Schema(columns)),
+      MetadataMessage.from(new metadata.RecordBatch(3, nodes, buffers, null), bodyLength),
+    ].map((message) => withLength(MetadataMessage.encode(message)))
+    const file = openSync(path, 'w')
+    writeSync(file, Buffer.concat(heads))
+    const body = heads.reduce((sum, head) => sum + head.length, 0)
+    for (const [index, values] of [
+      [4, Float32Array.of(0.5, 2, 0.25)],
+      [6, Int8Array.of(1, -1, -1)],
+      [8, Int32Array.of(7, 8, 7)],
+    ] as const) {
+      writeSync(file, new Uint8Array(values.buffer), 0, values.byteLength, body + (offsets[index] as number))
+    }
+    ftruncateSync(file, body + bodyLength + 4)
+    closeSync(file)
+    const args = ['score', path, '--input', 'd', '--label', 'y', '--by', 'k', '--json']
+    const { code, stdout, stderr } = await command(args)
+    expect(code, stderr).to.equal(0)
+    const { groups, total } = JSON.parse(stdout)
+    expect(total).to.deep.include({ count: 3, sum: 1.25 })
+    expect(groups.map(({ by, sum }: { by: number; sum: number }) => [by, sum])).to.deep.equal([
+      [7, 1.25],
+      [8, 0],
+    ])
+    rmSync(place, { recursive: true })
+  })
+
+  describe('headers of .npy', () => {
+    let place: string
+    before(() => {
+      place = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
+    })
+    after(() => rmSync(place, { recursive: true }))
+
+    const bytesOf = (code: string, values: readonly number[]): Buffer => {
+      const [order, kind, size] = [code[0], code[1] as string, Number(code.slice(2))]
+      const bytes = Buffer.alloc(size * values.length)
+      for (const [i, value] of values.entries()) {
+        if (kind === 'f' && size === 2) bytes.writeUInt16LE([0, 0x3c00, 0x4000][value] as number, 2 * i)
+        else if (kind === 'f') size === 4 ? bytes.writeFloatLE(value, 4 * i) : bytes.writeDoubleLE(value, 8 * i)
+        else bytes.writeUInt8(value, size * i)
+      }
+      if (order === '>') bytes[`swap${(8 * size) as 16 | 32 | 64}`]()
+      return bytes
+    }
+
+    /** The sum that is scored, or the error. */
+    async function score(
+      header: (role: 'input' | 'label') => string,
+      codes: { input: string; label: string },
+    ): Promise<unknown> {
+      const values = { input: [2, 1, 1], label: [1, 0, 1] }
+      const paths = (['input', 'label'] as const).map((role) => {
+        const path = join(place, `${role}.npy`)
+        const text = `${header(role)}\n`
+        const start = Buffer.from('\x93NUMPY\x01\x00\x00\x00', 'latin1')
+        start.writeUInt16LE(text.length, 8)
+        writeFileSync(path, Buffer.concat([start, Buffer.from(text), bytesOf(codes[role], values[role])]))
+        return path
+      })
+      const [input = '', label = ''] = paths
+      const options = { ...lenient, otherLabels: 'error', input, label, negativeLabel: 0 } as const
+      return scoreStream({ kind: 'npy', files: paths }, options).then(
+        (json) => JSON.parse(json).sum,
+        (error: Error) => error.message,
+      )
+    }
+
+    const headerOf = (descr: string) => `{'descr': '${descr}', 'fortran_order': False, 'shape': (3,), }`
+
+    it('name types in every way that numpy.dtype() takes', async () => {
+      const known: Record<string, string> = JSON.parse(readFileSync(join(folder, 'npy/descr.json'), 'utf8'))
+      expect(Object.keys(known)).to.have.lengthOf.above(190)
+      for (const [descr, code] of Object.entries(known)) {
+        const label = await score((role) => headerOf(role === 'label' ? descr : '<f8'), { input: '<f8', label: code })
+        expect(label, `--label of ${descr}`).to.equal(3)
+        if (code === '|b1') continue
+        const input = await score((role) => headerOf(role === 'input' ? descr : '|i1'), { input: code, label: '|i1' })
+        expect(input, `--input of ${descr}`).to.equal(3)
+      }
+    })
+
+    it('name no other types', async () => {
+      for (const descr of [
+        '',
+        '<',
+        'g',
+        'f1',
+        'f16',
+        'i3',
+        'b2',
+        'B1',
+        '?1',
+        '<bool',
+        '<double',
+        'Float64',
+        ' f8',
+        'f8 ',
+        '2f8',
+        'S1',
+        'O',
+        'toString',
+        '<c8',
+        '<f88',
+      ]) {
+        const found = await score((role) => headerOf(role === 'input' ? descr : '|i1'), { input: '<f8', label: '|i1' })
+        expect(found, descr).to.match(/of dtype .*, must be bool, |the header is not that/)
+      }
+    })
+
+    it('are dictionaries of Python in any spelling', async () => {
+      const codes = { input: '<f8', label: '|i1' }
+      const spelled = (role: 'input' | 'label') => `'${codes[role]}'`
+      const headers: ((role: 'input' | 'label') => string)[] = [
+        (role) => `{"descr": "${codes[role]}", "fortran_order": False, "shape": (3,)}`,
+        (role) => `{'shape': (3,), 'descr': u'${codes[role]}', "fortran_order":False}`,
+        (role) => `  {'fortran_order' : True ,'shape':( 3 , ),'descr':${spelled(role)},}   `,
+        (role) => `{'descr': ${spelled(role)}, 'fortran_order': False, 'shape': (3L,)}`,
+      ]
+      for (const header of headers) expect(await score(header, codes), header('input')).to.equal(3)
+      const wrong: ((role: 'input' | 'label') => string)[] = [
+        (role) => `{'descr": ${spelled(role)}, 'fortran_order': False, 'shape': (3,)}`,
+        (role) => `{'descr': ${spelled(role)}, 'fortran_order': False, 'shape': (3,), 'more': 1}`,
+        (role) => `{'descr': ${spelled(role)}, 'descr': '<f8', 'fortran_order': False, 'shape': (3,)}`,
+      ]
+      for (const header of wrong)
+        expect(await score(header, codes), header('input')).to.match(/the header is not that of/)
+    })
+  })
+
+  it('have all values of float16 exactly', async () => {
+    const place = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
+    const bits = Uint16Array.from({ length: 2 ** 16 }, (_, i) => i).filter((half) => ((half >> 10) & 31) < 31)
+    const header = (descr: string) => {
+      const text = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${bits.length},), }`.padEnd(117)
+      return Buffer.concat([Buffer.from('\x93NUMPY\x01\x00\x76\x00', 'latin1'), Buffer.from(`${text}\n`)])
+    }
+    const [input, label, output] = ['x.npy', 'y.npy', 'z.npy'].map((name) => join(place, name)) as [
+      string,
+      string,
+      string,
+    ]
+    writeFileSync(input, Buffer.concat([header('<f2'), Buffer.from(bits.buffer)]))
+    writeFileSync(label, Buffer.concat([header('|i1'), Buffer.alloc(bits.length, 1)]))
+    const { code, stderr } = await command(['score', '--input', input, '--label', label, '--output', output])
+    expect(code, stderr).to.equal(0)
+    // The loss of a positive is its input.
+    const right = execFileSync(
+      'python3',
+      [
+        '-c',
+        'import struct, sys; b = sys.stdin.buffer.read(); sys.stdout.buffer.write(struct.pack(f"<{len(b) // 2}f", *struct.unpack(f"<{len(b) // 2}e", b)))',
+      ],
+      { input: Buffer.from(bits.buffer) },
+    )
+    const floats = (bytes: Buffer) => new Float32Array(Uint8Array.from(bytes).buffer)
+    const [found, expected] = [floats(readFileSync(output).subarray(-4 * bits.length)), floats(right)]
+    expect(found.findIndex((value, i) => value !== expected[i])).to.equal(-1)
+    rmSync(place, { recursive: true })
   })
 
   describe('damaged', () => {

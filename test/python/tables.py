@@ -110,19 +110,33 @@ def others():
 
 
 def unknown():
-    """Types that apache-arrow has not."""
+    """Types that apache-arrow has not, by themselves and within others."""
     lists = gaps([[i] * (i % 3) for i in ROWS], 6)
     ends = pa.array([10, len(ROWS)], pa.int32())
     return {
         "list_view": pa.array(lists, pa.list_view(pa.int32())),
         "large_list_view": pa.array(lists, pa.large_list_view(pa.int32())),
-        "run_end_encoded": pa.RunEndEncodedArray.from_arrays(ends, pa.array([1.0, 2.0])),
+        "run_end_encoded": (encoded := pa.RunEndEncodedArray.from_arrays(ends, pa.array([1.0, 2.0]))),
+        "struct_of_unknown": pa.StructArray.from_arrays([pa.array(lists, pa.list_view(pa.int16())), encoded], ["a", "b"]),
+        "list_of_unknown": pa.FixedSizeListArray.from_arrays(pa.array(lists + lists, pa.list_view(pa.int8())), 2),
     }
 
 
-def between(columns, omitted=()):
+def halves():
+    """Columns of float16, which has no names of its own in most tools."""
+    gap = pa.array(gaps(WIDE, 7), pa.float32()).cast(pa.float16())
+    return {
+        "half": pa.array(WIDE, pa.float32()).cast(pa.float16()),
+        "half_gap": gap,
+        "half_label": pa.array(LABEL, pa.float32()).cast(pa.float16()),
+        "coded_half": pa.DictionaryArray.from_arrays(pa.array(cycle([0, 1, None]), pa.int8()), gap.slice(0, 2)),
+        "extreme": pa.array(np.array(cycle([65504, 6e-8, -0.0, 1e-4, np.inf, 0.1]), "f2")),
+    }
+
+
+def between(columns, omitted=(), more={}):
     """The columns with one or more of another type before each."""
-    strange = [(name, array) for name, array in others().items() if name not in omitted]
+    strange = [(name, array) for name, array in (others() | more).items() if name not in omitted]
     pairs = []
     for i, column in enumerate(columns.items()):
         pairs += [(f"other {name}", array) for name, array in strange[i :: len(columns)]]
@@ -172,6 +186,15 @@ def of_all_types(folder, sizes, names=None):
         for name in names:
             variant, end = name.split(".")
             write(f"{folder}/{place}/{name}", table, sizes, unify_dictionaries=end == "arrow", **VARIANTS[variant])
+
+
+def of_newer_types(folder, sizes):
+    columns = plain() | texts() | halves()
+    table = between(columns, more=unknown()).slice(0, sum(sizes))
+    write_parquet(f"{folder}/newer.parquet", table.select([name for name in table.column_names if name in columns]))
+    for end in ["arrow", "arrows"]:
+        write(f"{folder}/newer/plain.{end}", table, sizes, unify_dictionaries=end == "arrow")
+        write(f"{folder}/newer/lz4.{end}", table, sizes, unify_dictionaries=end == "arrow", compression="lz4")
 
 
 def of_all_writers(folder, sizes):
@@ -225,7 +248,6 @@ def refused(folder):
     table = pa.table({"distance": pa.array(WIDE[:9], pa.float32()), "label": pa.array(LABEL[:9], pa.int8())})
     words = pa.array(map(str, WIDE[:9]))
     inputs = {
-        "float16": pa.array(WIDE[:9], pa.float32()).cast(pa.float16()),
         "decimal": pa.array(map(Decimal, range(9)), pa.decimal128(9, 2)),
         "text": words,
         "coded_text": words.dictionary_encode(),
@@ -238,7 +260,7 @@ def refused(folder):
         write(f"{folder}/{name}.arrow", table.set_column(0, "distance", values), [9])
     write(f"{folder}/twice.arrow", table.append_column("distance", table["distance"]), [9])
     for name, values in unknown().items():
-        write(f"{folder}/{name}.arrow", table.append_column("other", values.slice(0, 9)), [9])
+        write(f"{folder}/{name}.arrow", table.set_column(0, "distance", values.slice(0, 9)), [9])
     feather.write_feather(table, f"{folder}/version-1.feather", version=1)
     big_endian(f"{folder}/big-endian.arrows")
 
@@ -253,7 +275,7 @@ def big_endian(path):
 
 
 SHAPES = [(24,), (4, 6), (2, 3, 4), (1, 7), (7, 1), (3, 1, 2, 1), (0, 3), (3, 0), (0,), (), (1, 1, 1)]
-DTYPES = ["b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"]
+DTYPES = ["b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"]
 
 
 def values_of(shape, formula, dtype):
@@ -289,7 +311,6 @@ def arrays(folder):
     for version in [1, 2, 3]:
         save(f"{folder}/versions/{version}.npy", values_of((24,), distances, "f4"), (version, 0))
     refused = {
-        "half": np.zeros(3, "f2"),
         "complex": np.zeros(3, "c8"),
         "text": np.array(["a", "b"]),
         "bytes": np.array([b"a", b"b"]),
@@ -310,9 +331,10 @@ def arrays(folder):
 
 
 def write_all(folder, sizes, names=None):
-    for place in ["all", "unions", "plain", "refused", *DICTIONARIES]:
+    for place in ["all", "unions", "newer", "plain", "refused", *DICTIONARIES]:
         Path(f"{folder}/arrow/{place}").mkdir(parents=True, exist_ok=True)
     of_all_types(f"{folder}/arrow", sizes, names)
+    of_newer_types(f"{folder}/arrow", sizes)
     of_all_writers(f"{folder}/arrow", sizes)
     of_changing_dictionaries(f"{folder}/arrow")
     refused(f"{folder}/arrow/refused")

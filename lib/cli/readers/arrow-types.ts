@@ -1,11 +1,11 @@
-import type { DataType, Schema } from 'apache-arrow'
+import type { DataType } from 'apache-arrow'
 import { dtypes } from '../../dtypes.ts'
-import type { TensorDType } from '../../index.ts'
+import type { ColumnDType } from './rows.ts'
 
 export type Arrow = typeof import('apache-arrow')
 
 /** The place of the column of that name. */
-export function indexOf({ fields }: Schema, option: string, name: string): number {
+export function indexOf(fields: readonly { readonly name: string }[], option: string, name: string): number {
   const indexes = fields.flatMap((field, index) => (field.name === name ? [index] : []))
   const [index] = indexes
   if (index === undefined) {
@@ -19,11 +19,12 @@ export function indexOf({ fields }: Schema, option: string, name: string): numbe
 }
 
 /** What a number is read as; undefined for all else. */
-export function dtypeOf({ DataType, Precision }: Arrow, type: DataType): TensorDType | 'bit' | undefined {
+export function dtypeOf({ DataType, Precision }: Arrow, type: DataType): ColumnDType | undefined {
   if (DataType.isBool(type)) return 'bit'
   if (DataType.isInt(type)) return dtypes.find((each) => each === `${type.isSigned ? '' : 'u'}int${type.bitWidth}`)
   if (!DataType.isFloat(type)) return undefined
-  return ({ [Precision.SINGLE]: 'float32', [Precision.DOUBLE]: 'float64' } as const)[type.precision as 1 | 2]
+  const floats = { [Precision.HALF]: 'float16', [Precision.SINGLE]: 'float32', [Precision.DOUBLE]: 'float64' } as const
+  return floats[type.precision]
 }
 
 /** Of a dictionary the type of its values. */
@@ -42,8 +43,7 @@ export function assertType(
 ): void {
   const dtype = dtypeOf(arrow, valueType(arrow, type))
   if (dtype !== undefined && !refused.includes(dtype)) return
-  const advice = String(type).includes('Float16') ? ', of Float16 none' : ''
-  throw new Error(`${option} ${name} is ${type}, must be ${expected}${advice}`)
+  throw new Error(`${option} ${name} is ${type}, must be ${expected}`)
 }
 
 /** Refuses what is no value of --by. */

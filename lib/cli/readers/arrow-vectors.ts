@@ -1,31 +1,13 @@
 import { isUtf8 } from 'node:buffer'
 import type { Data, RecordBatch, Vector } from 'apache-arrow'
 import { type Arrow, valueType } from './arrow-types.ts'
-import type { Bytes } from './bytes.ts'
 import { type Key, type KeyValue, keyOf } from './keys.ts'
 import { assertNulls } from './rows.ts'
 
-/** The body of a record batch. */
-export interface Body {
-  /** apache-arrow's views lie over this, whether it is filled or not */
-  readonly memory: Uint8Array<ArrayBuffer>
-  readonly isFilled: boolean
-  /** where it can be read, and from which position on */
-  readonly bytes: Bytes
-  readonly position: number
-}
-
 /** A whole column, with offsets and indices that lie within what they point into. */
-export async function vectorOf(
-  { Vector }: Arrow,
-  batch: RecordBatch,
-  index: number,
-  body: Body,
-  nulls = 0,
-): Promise<Vector> {
+export function vectorOf({ Vector }: Arrow, batch: RecordBatch, index: number, nulls = 0): Vector {
   const data = batch.data.children[index] as Data
   if (data.length !== batch.numRows) throw outside('a column')
-  await fill(data, body)
   assertWithin(data)
   assertNulls(data.nullCount, nulls)
   return new Vector([data])
@@ -49,17 +31,6 @@ export function keysOf(arrow: Arrow, vector: Vector): (row: number) => Key {
     keys.set(value, key)
     return key
   }
-}
-
-async function fill(data: Data, body: Body): Promise<void> {
-  if (body.isFilled) return
-  const { valueOffsets, values, nullBitmap, typeIds, variadicBuffers } = data
-  for (const view of [valueOffsets, values, nullBitmap, typeIds, ...variadicBuffers]) {
-    if (view?.buffer !== body.memory.buffer) continue
-    const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
-    await body.bytes.fill(bytes, body.position + view.byteOffset)
-  }
-  for (const child of data.children) await fill(child, body)
 }
 
 function assertWithin(data: Data): void {

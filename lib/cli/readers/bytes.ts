@@ -52,7 +52,7 @@ export class FileBytes implements Bytes {
   }
 }
 
-/** A pipe is read once, from its beginning to its end. */
+/** A pipe is read once, from its beginning to its end; what is passed over is skipped. */
 export class PipeBytes implements Bytes {
   readonly #stream: Readable
   readonly #chunks: AsyncIterator<Uint8Array>
@@ -65,30 +65,53 @@ export class PipeBytes implements Bytes {
   }
 
   async fill(target: Uint8Array, position: number): Promise<void> {
-    if (position !== this.#position) throw new Error('a pipe cannot be read again, nor from its middle')
+    if (position < this.#position) throw new Error('a pipe cannot be read again')
+    for (let left = position - this.#position; left > 0; ) left -= (await this.#take(left)).length
     for (let done = 0; done < target.length; ) {
-      if (this.#chunk.length === 0 && !(await this.#next())) throw endOfFile()
-      const part = this.#chunk.subarray(0, target.length - done)
+      const part = await this.#take(target.length - done)
       target.set(part, done)
-      this.#chunk = this.#chunk.subarray(part.length)
       done += part.length
     }
-    this.#position += target.length
+    this.#position = position + target.length
   }
 
-  /** Reads what is left, so that whoever writes it can end, and gives its length and its last bytes. */
-  async drain(most: number): Promise<{ length: number; last: Buffer }> {
+  /** The first bytes, which stay to be read. */
+  async peek(count: number): Promise<Uint8Array> {
+    while (this.#chunk.length < count) {
+      const before = this.#chunk
+      if (!(await this.#next())) {
+        this.#chunk = before
+        break
+      }
+      this.#chunk = Buffer.concat([before, this.#chunk])
+    }
+    return this.#chunk.subarray(0, count)
+  }
+
+  /** All that is left. */
+  async *rest(): AsyncGenerator<Uint8Array> {
+    do yield this.#chunk
+    while (await this.#next())
+  }
+
+  /** Reads what is left, `most` and a little more at most, so that whoever writes it can end, and gives its length. */
+  async drain(most: number): Promise<number> {
     let length = 0
-    let last = Buffer.alloc(0)
-    do {
-      length += this.#chunk.length
-      last = Buffer.concat([last, this.#chunk.subarray(-10)]).subarray(-10)
-    } while (length <= most && (await this.#next()))
-    return { length, last }
+    do length += this.#chunk.length
+    while (length <= most && (await this.#next()))
+    return length
   }
 
   close(): void {
     this.#stream.destroy()
+  }
+
+  /** The next bytes, one at least. */
+  async #take(most: number): Promise<Uint8Array> {
+    while (this.#chunk.length === 0) if (!(await this.#next())) throw endOfFile()
+    const part = this.#chunk.subarray(0, most)
+    this.#chunk = this.#chunk.subarray(part.length)
+    return part
   }
 
   async #next(): Promise<boolean> {

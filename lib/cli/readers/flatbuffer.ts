@@ -55,6 +55,22 @@ class Table {
     return this.#elements(field, size).map((at) => places.map((place) => int64(this.#view, at + place)))
   }
 
+  text(field: number): string {
+    const { begin, length } = this.#vector(field, 1)
+    return new TextDecoder().decode(new Uint8Array(this.#view.buffer, this.#view.byteOffset + begin, length))
+  }
+
+  /** Makes a vector of tables one of these of its tables, in their order. */
+  keep(field: number, indices: readonly number[]): void {
+    const { begin } = this.#vector(field, 4)
+    const places = indices.map((index) => this.#follow(begin + 4 * index))
+    for (const [index, place] of places.entries()) {
+      const at = begin + 4 * index
+      this.#view.setUint32(at, place - at, true)
+    }
+    this.#view.setUint32(begin - 4, indices.length, true)
+  }
+
   /** Of a vector or a text, 0 where there is none. */
   lengthOf(field: number, elementSize: number): number {
     return this.#vector(field, elementSize).length
@@ -110,6 +126,24 @@ export interface Metadata {
   readonly dictionaryId: number
   readonly isDelta: boolean
   readonly batch: BatchMetadata
+  /** of a schema, its columns */
+  readonly fields: readonly FieldLayout[]
+}
+
+/** What a column takes of each record batch, with its children. */
+export interface FieldLayout {
+  readonly name: string
+  readonly nodes: number
+  /** without those that its unions had before V5, and those that its views have each as many as a batch says */
+  readonly buffers: number
+  readonly unions: number
+  readonly views: number
+  /** the ids of its dictionaries */
+  readonly dictionaries: readonly number[]
+  /** a type in it that apache-arrow cannot read */
+  readonly unreadable: string | undefined
+  /** a type in it of which nobody knows here what it takes */
+  readonly unknown: string | undefined
 }
 
 /** What a record batch, or a dictionary's values, has. */
@@ -137,13 +171,13 @@ export function readMetadata(bytes: Uint8Array): Metadata {
   const header = message.table(2)
   const bodyLength = message.int64(3)
   assertKeyValues(message, 4)
-  const plain = { dictionaryId: 0, isDelta: false, batch: noBatch }
+  const plain = { dictionaryId: 0, isDelta: false, batch: noBatch, fields: [] }
   const fields = { version: message.int16(0), kind, bodyLength, ...plain }
   if (kind === 'other') return fields
   if (header === undefined) throw new RangeError('a message without a header')
   if (kind === 'schema') {
     assertSchema(header)
-    return fields
+    return { ...fields, fields: header.tables(1).map(readField) }
   }
   if (kind === 'batch') return { ...fields, batch: readBatch(header, bodyLength) }
   const values = header.table(1)
@@ -158,15 +192,37 @@ export interface Block {
   readonly body: number
 }
 
+export interface Footer {
+  readonly dictionary: readonly Block[]
+  readonly batch: readonly Block[]
+  readonly version: number
+  readonly fields: readonly FieldLayout[]
+}
+
 /** Where the messages of a file are: File.fbs. Its schema is checked as that of a message is. */
-export function readFooter(bytes: Uint8Array): Record<'dictionary' | 'batch', Block[]> {
+export function readFooter(bytes: Uint8Array): Footer {
   const footer = Table.root(bytes)
   const schema = footer.table(1)
   if (schema === undefined) throw new RangeError('a footer without a schema')
   assertSchema(schema)
   const blocks = (field: number) =>
     footer.structures(field, 24, [0, 8]).map(([begin = 0, length = 0]) => ({ begin, body: begin + (length % 2 ** 32) }))
-  return { dictionary: blocks(2), batch: blocks(3) }
+  const fields = schema.tables(1).map(readField)
+  return { dictionary: blocks(2), batch: blocks(3), version: footer.int16(0), fields }
+}
+
+/** The message of a schema, of these of its columns alone. */
+export function keepColumns(message: Uint8Array, indices: readonly number[]): Uint8Array {
+  const copy = Uint8Array.from(message)
+  Table.root(copy).table(2)?.keep(1, indices)
+  return copy
+}
+
+/** The footer, whose schema is of these of its columns alone. */
+export function keepColumnsOfFooter(footer: Uint8Array, indices: readonly number[]): Uint8Array {
+  const copy = Uint8Array.from(footer)
+  Table.root(copy).table(1)?.keep(1, indices)
+  return copy
 }
 
 function assertSchema(schema: Table): void {
@@ -185,6 +241,72 @@ function readBatch(table: Table, bodyLength: number): BatchMetadata {
     throw new RangeError('a buffer beyond the end')
   const codec = compression && { codec: compression.uint8(0) }
   return { rows: table.int64(0), nodes, buffers, variadicCounts, ...codec }
+}
+
+const unionType = 14
+const viewTypes: readonly number[] = [23, 24]
+
+/** By their number in Schema.fbs: the names of types, and how many buffers a column has without its children. */
+const types: readonly (readonly [name: string, buffers: number])[] = [
+  ['None', 0],
+  ['Null', 0],
+  ['Int', 2],
+  ['FloatingPoint', 2],
+  ['Binary', 3],
+  ['Utf8', 3],
+  ['Bool', 2],
+  ['Decimal', 2],
+  ['Date', 2],
+  ['Time', 2],
+  ['Timestamp', 2],
+  ['Interval', 2],
+  ['List', 2],
+  ['Struct', 1],
+  ['Union', 1],
+  ['FixedSizeBinary', 2],
+  ['FixedSizeList', 1],
+  ['Map', 2],
+  ['Duration', 2],
+  ['LargeBinary', 3],
+  ['LargeUtf8', 3],
+  ['LargeList', 2],
+  ['RunEndEncoded', 0],
+  ['BinaryView', 2],
+  ['Utf8View', 2],
+  ['ListView', 3],
+  ['LargeListView', 3],
+]
+const unreadableTypes: readonly string[] = ['None', 'RunEndEncoded', 'ListView', 'LargeListView']
+
+function readField(field: Table): FieldLayout {
+  const name = field.text(0)
+  const number = field.uint8(2)
+  const [type = `type ${number}`, ownBuffers = 0] = types[number] ?? []
+  const children = field.tables(5).map(readField)
+  const dictionary = field.table(4)
+  const all = {
+    dictionaries: [...(dictionary ? [dictionary.int64(0)] : []), ...children.flatMap((child) => child.dictionaries)],
+    unreadable: unreadableTypes.includes(type) || types[number] === undefined ? type : find(children, 'unreadable'),
+  }
+  // A column of a dictionary has its indices in a batch, and all else in the dictionary.
+  if (dictionary !== undefined) return { name, nodes: 1, buffers: 2, unions: 0, views: 0, unknown: undefined, ...all }
+  const isUnion = number === unionType
+  const isDense = isUnion && field.table(3)?.int16(0) === 1
+  const sum = (key: 'nodes' | 'buffers' | 'unions' | 'views') =>
+    children.reduce((total, child) => total + child[key], 0)
+  return {
+    name,
+    nodes: 1 + sum('nodes'),
+    buffers: ownBuffers + Number(isDense) + sum('buffers'),
+    unions: Number(isUnion) + sum('unions'),
+    views: Number(viewTypes.includes(number)) + sum('views'),
+    unknown: types[number] === undefined || number === 0 ? type : find(children, 'unknown'),
+    ...all,
+  }
+}
+
+function find(fields: readonly FieldLayout[], key: 'unreadable' | 'unknown'): string | undefined {
+  return fields.find((field) => field[key] !== undefined)?.[key]
 }
 
 function assertField(field: Table): void {

@@ -1,5 +1,5 @@
 import { type Bytes, FileBytes, PipeBytes } from './bytes.ts'
-import { type Metadata, readFooter, readMetadata } from './flatbuffer.ts'
+import { keepColumns, keepColumnsOfFooter, type Metadata, readFooter, readMetadata } from './flatbuffer.ts'
 
 /** A message of Arrow IPC: https://arrow.apache.org/docs/format/Columnar.html#serialization-and-interprocess-communication-ipc */
 export interface Message extends Metadata {
@@ -8,15 +8,20 @@ export interface Message extends Metadata {
   readonly bodyPosition: number
 }
 
-const magic = 'ARROW1'
+/** The message of a schema. */
+export interface SchemaMessage extends Message {
+  /** the head of the message with these of its columns alone */
+  readonly headOf: (indices: readonly number[]) => Uint8Array
+}
+
+/** What a file begins and ends with, and a stream does not. */
+export const arrowMagic = 'ARROW1'
 const continuation = 0xffffffff
 /** Longer metadata without a mark of continuation is text, or anything else. */
 const mostLegacy = 2 ** 24
-/** More of metadata than that is no footer. */
-const mostFooter = 2 ** 28
 
 /** All messages: of a stream until its end mark, of a file those that its footer names, dictionaries before batches. */
-export async function* messagesOf(bytes: FileBytes | PipeBytes): AsyncGenerator<Message> {
+export async function* messagesOf(bytes: FileBytes | PipeBytes): AsyncGenerator<Message | SchemaMessage> {
   const first = Buffer.alloc(4)
   try {
     await bytes.fill(first, 0)
@@ -25,30 +30,25 @@ export async function* messagesOf(bytes: FileBytes | PipeBytes): AsyncGenerator<
   }
   if (first.toString('latin1') === 'FEA1')
     throw new Error('version 1 of Feather, must be Arrow IPC (Feather version 2)')
-  if (first.toString('latin1') !== magic.slice(0, 4)) return yield* streamOf(bytes, 0, first)
-  if (bytes instanceof FileBytes) return yield* fileOf(bytes)
-  await bytes.fill(Buffer.alloc(4), 4)
-  yield* streamOf(bytes, 8)
+  const isFile = bytes instanceof FileBytes && first.toString('latin1') === arrowMagic.slice(0, 4)
+  yield* isFile ? fileOf(bytes) : streamOf(bytes, first)
 }
 
-async function* streamOf(bytes: FileBytes | PipeBytes, begin: number, first?: Buffer): AsyncGenerator<Message> {
-  let position = begin
-  for (let start = first; ; start = undefined) {
+async function* streamOf(bytes: FileBytes | PipeBytes, first: Buffer): AsyncGenerator<Message | SchemaMessage> {
+  let position = 0
+  for (let start: Buffer | undefined = first; ; start = undefined) {
     const message = await messageAt(bytes, position, start)
     if (message === undefined && start !== undefined) throw new Error('not Arrow IPC: it does not begin with a schema')
     if (message === undefined) break
-    yield message
+    const { head, kind } = message
+    yield kind === 'schema'
+      ? { ...message, headOf: (indices) => withLength(keepColumns(head.subarray(4), indices)) }
+      : message
     position = message.bodyPosition + message.bodyLength
   }
-  await assertEnd(bytes, position, begin > 0)
-}
-
-/** The mark is of 4 or 8 bytes, and nothing follows but the footer of a file. What a damaged length has for a mark is none. */
-async function assertEnd(bytes: FileBytes | PipeBytes, position: number, isFile: boolean): Promise<void> {
-  const most = isFile ? mostFooter : 4
-  const left = bytes instanceof PipeBytes ? await bytes.drain(most) : { length: bytes.size - position - 8, last: [] }
-  const footer = isFile && left.last.length === 10 ? Buffer.from(left.last).readUInt32LE(0) + 10 : 0
-  if (left.length > footer + 4) throw new Error('goes on after its end: damaged, or more than one stream')
+  // The mark is of 4 or 8 bytes, and nothing follows. What a damaged length has for a mark is none.
+  const left = bytes instanceof PipeBytes ? await bytes.drain(4) : bytes.size - position - 8
+  if (left > 4) throw new Error('goes on after its end: damaged, or more than one stream')
 }
 
 async function* fileOf(bytes: FileBytes): AsyncGenerator<Message> {
@@ -56,11 +56,11 @@ async function* fileOf(bytes: FileBytes): AsyncGenerator<Message> {
   const tailPosition = bytes.size - tail.length
   bytes.fill(tail, Math.max(0, tailPosition))
   const length = tail.readUInt32LE(0)
-  if (tail.toString('latin1', 4) !== magic || length > tailPosition) throw new Error('unexpected end of file')
+  if (tail.toString('latin1', 4) !== arrowMagic || length > tailPosition) throw new Error('unexpected end of file')
   const footer = new Uint8Array(length)
   bytes.fill(footer, tailPosition - length)
-  const { dictionary, batch } = readable('the footer', () => readFooter(footer))
-  yield await schemaOf(footer)
+  const { dictionary, batch, ...schema } = readable('the footer', () => readFooter(footer))
+  yield await schemaOf(footer, schema)
   for (const [kind, blocks] of Object.entries({ dictionary, batch })) {
     for (const { begin, body } of blocks) {
       const message = await messageAt(bytes, begin)
@@ -71,14 +71,32 @@ async function* fileOf(bytes: FileBytes): AsyncGenerator<Message> {
 }
 
 /** The schema that a footer has, as the message that a stream has; not all writers of files begin with it. */
-async function schemaOf(footer: Uint8Array): Promise<Message> {
+async function schemaOf(footer: Uint8Array, schema: Pick<Metadata, 'version' | 'fields'>): Promise<SchemaMessage> {
   const { Footer } = await import('apache-arrow/ipc/metadata/file')
   const { Message } = await import('apache-arrow')
-  const metadata = readable('the schema', () => Message.encode(Message.from(Footer.decode(footer).schema)))
+  const headOf = (indices: readonly number[]) => {
+    const { schema } = Footer.decode(keepColumnsOfFooter(footer, indices))
+    return readable('the schema', () => withLength(Message.encode(Message.from(schema))))
+  }
+  return {
+    ...schema,
+    kind: 'schema',
+    bodyLength: 0,
+    dictionaryId: 0,
+    isDelta: false,
+    batch: { rows: 0, nodes: [], buffers: [], variadicCounts: [] },
+    head: new Uint8Array(0),
+    bodyPosition: 0,
+    headOf,
+  }
+}
+
+/** Metadata with its length before it, as a stream has it. */
+export function withLength(metadata: Uint8Array): Uint8Array<ArrayBuffer> {
   const head = new Uint8Array(4 + metadata.length)
   new DataView(head.buffer).setUint32(0, metadata.length, true)
   head.set(metadata, 4)
-  return { ...readMetadata(metadata), head, bodyPosition: 0 }
+  return head
 }
 
 /** The message there, or undefined for the end mark. Before Arrow 0.15 there was no mark of continuation. */

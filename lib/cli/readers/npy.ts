@@ -1,4 +1,3 @@
-import type { TensorDType } from '../../index.ts'
 import { naming } from '../failures.ts'
 import type { FileBytes } from './bytes.ts'
 import type { Names } from './readers.ts'
@@ -10,32 +9,73 @@ interface Npy {
   readonly bytes: FileBytes
   /** of the first element */
   readonly position: number
-  readonly descr: string
-  readonly dtype: TensorDType
+  readonly type: ElementType
   readonly isFortranOrder: boolean
   readonly shape: readonly number[]
 }
 
-/** By numpy's kind and number of bytes. */
-const dtypes = new Map<string, TensorDType>([
-  ['b1', 'uint8'],
-  ['i1', 'int8'],
-  ['i2', 'int16'],
-  ['i4', 'int32'],
-  ['i8', 'int64'],
-  ['u1', 'uint8'],
-  ['u2', 'uint16'],
-  ['u4', 'uint32'],
-  ['u8', 'uint64'],
-  ['f4', 'float32'],
-  ['f8', 'float64'],
-])
+interface ElementType {
+  /** numpy's kind and number of bytes */
+  readonly code: Code
+  readonly isBigEndian: boolean
+}
+
+const dtypes = {
+  b1: 'uint8',
+  i1: 'int8',
+  i2: 'int16',
+  i4: 'int32',
+  i8: 'int64',
+  u1: 'uint8',
+  u2: 'uint16',
+  u4: 'uint32',
+  u8: 'uint64',
+  f2: 'float16',
+  f4: 'float32',
+  f8: 'float64',
+} as const
+type Code = keyof typeof dtypes
+
+/** What else numpy.dtype() takes for these on 64-bit Linux and macOS: its characters, with an order of bytes or without, and names. */
+const characters = namesOf({
+  b1: '?',
+  i1: 'b',
+  i2: 'h',
+  i4: 'i',
+  i8: 'l q n p',
+  u1: 'B',
+  u2: 'H',
+  u4: 'I',
+  u8: 'L Q N P',
+  f2: 'e',
+  f4: 'f',
+  f8: 'd',
+})
+const names = namesOf({
+  b1: 'bool bool_',
+  i1: 'byte int8',
+  i2: 'short int16',
+  i4: 'intc int32',
+  i8: 'int int_ intp long longlong int64',
+  u1: 'ubyte uint8',
+  u2: 'ushort uint16',
+  u4: 'uintc uint32',
+  u8: 'uint uintp ulong ulonglong uint64',
+  f2: 'half float16',
+  f4: 'single float32',
+  f8: 'double float float64',
+})
+
+function namesOf(codes: Readonly<Record<Code, string>>): ReadonlyMap<string, Code> {
+  const entries = Object.entries(codes) as [Code, string][]
+  return new Map(entries.flatMap(([code, texts]) => texts.split(' ').map((name) => [name, code])))
+}
 
 /** The elements of two arrays of one shape. */
 export function readNpy(input: FileBytes, label: FileBytes, names: Names): Rows {
   const x = naming(names.input, () => readHeader(input))
   const y = naming(names.label, () => readHeader(label))
-  if (x.descr === '|b1') throw new Error(`${names.input}: of dtype bool, must be of numbers`)
+  if (x.type.code === 'b1') throw new Error(`${names.input}: of dtype bool, must be of numbers`)
   const shapes = [x, y].map(({ shape }) => `[${shape.join(', ')}]`)
   if (shapes[0] !== shapes[1])
     throw new Error(`${names.input} is of shape ${shapes[0]}, but ${names.label} of ${shapes[1]}`)
@@ -47,7 +87,7 @@ export function readNpy(input: FileBytes, label: FileBytes, names: Names): Rows 
     share: 1,
   }
   return {
-    dtype: x.dtype === 'float32' ? 'float32' : 'float64',
+    dtype: x.type.code === 'f4' || x.type.code === 'f2' ? 'float32' : 'float64',
     kept: [],
     array: { shape, isFortranOrder },
     stretches: once(stretch),
@@ -59,11 +99,12 @@ async function* once(stretch: Stretch): AsyncGenerator<Stretch> {
 }
 
 /** The elements as a column, in the order of C or of Fortran. */
-function columnOf({ bytes, position, descr, dtype, shape, ...npy }: Npy, isFortranOrder: boolean): Column {
-  const isBigEndian = descr.startsWith('>')
+function columnOf({ bytes, position, type, shape, ...npy }: Npy, isFortranOrder: boolean): Column {
+  const { code, isBigEndian } = type
+  const dtype = dtypes[code]
   const isInOrder = npy.isFortranOrder === isFortranOrder || shape.filter((extent) => extent > 1).length < 2
   if (isInOrder) return { bytes, position, dtype, isBigEndian }
-  const transposed = new Transposed(bytes, position, isFortranOrder ? shape.toReversed() : shape, sizeOf(descr))
+  const transposed = new Transposed(bytes, position, isFortranOrder ? shape.toReversed() : shape, sizeOf(code))
   return { bytes: transposed, position: 0, dtype, isBigEndian }
 }
 
@@ -73,8 +114,16 @@ function elementsOf(shape: readonly number[]): number {
   throw new Error(`of shape [${shape.join(', ')}], more than 2^53 elements`)
 }
 
-function sizeOf(descr: string): number {
-  return Number(descr.slice(2))
+function sizeOf(code: Code): number {
+  return Number(code.slice(1))
+}
+
+function typeOf(descr: string): ElementType | undefined {
+  const [, order = '', text = ''] = /^([<>=|]?)(.+)$/.exec(descr) ?? []
+  const [, kind = '', size = ''] = /^([biuf])0*(\d)$/.exec(text) ?? []
+  const code = kind + size
+  const found = code in dtypes ? (code as Code) : (characters.get(text) ?? (order === '' ? names.get(text) : undefined))
+  return found && { code: found, isBigEndian: order === '>' }
 }
 
 function readHeader(bytes: FileBytes): Npy {
@@ -92,27 +141,27 @@ function readHeader(bytes: FileBytes): Npy {
   const header = Buffer.alloc(length)
   bytes.fill(header, begin)
   const { descr, isFortranOrder, shape } = parse(header.toString(version === 3 ? 'utf8' : 'latin1'))
-  const dtype = /^[<>]|^\|.1$/.test(descr) ? dtypes.get(descr.slice(1)) : undefined
-  if (dtype === undefined) {
-    throw new Error(`of dtype ${descr}, must be bool, int8 to int64, uint8 to uint64, float32 or float64`)
+  const type = typeOf(descr)
+  if (type === undefined) {
+    throw new Error(`of dtype ${descr}, must be bool, int8 to int64, uint8 to uint64, or float16 to float64`)
   }
-  const expected = position + elementsOf(shape) * sizeOf(descr)
+  const expected = position + elementsOf(shape) * sizeOf(type.code)
   if (bytes.size !== expected) {
     throw new Error(`has ${bytes.size} bytes, but its shape, [${shape.join(', ')}] of ${descr}, takes ${expected}`)
   }
-  return { bytes, position, descr, dtype, isFortranOrder, shape }
+  return { bytes, position, type, isFortranOrder, shape }
 }
 
 /** A Python dictionary of three entries in any order. */
 const entries = {
-  descr: /'descr'\s*:\s*'([^'\\]*)'/,
-  order: /'fortran_order'\s*:\s*(True|False)/,
-  shape: /'shape'\s*:\s*\(((?:\s*\d+L?\s*,)*(?:\s*\d+L?)?\s*)\)/,
+  descr: /(['"])descr\1\s*:\s*[uU]?(['"])(?<value>[^'"\\]*)\2/,
+  order: /(['"])fortran_order\1\s*:\s*(?<value>True|False)/,
+  shape: /(['"])shape\1\s*:\s*\((?<value>(?:\s*\d+L?\s*,)*(?:\s*\d+L?)?\s*)\)/,
 }
 
 function parse(header: string): { descr: string; isFortranOrder: boolean; shape: number[] } {
-  if (/'descr'\s*:\s*\[/.test(header)) throw new Error('an array of structures, must be one of numbers')
-  const [descr, order, shape] = Object.values(entries).map((entry) => entry.exec(header)?.[1])
+  if (/(['"])descr\1\s*:\s*\[/.test(header)) throw new Error('an array of structures, must be one of numbers')
+  const [descr, order, shape] = Object.values(entries).map((entry) => entry.exec(header)?.groups?.value)
   const rest = Object.values(entries).reduce((text, entry) => text.replace(entry, ''), header)
   if (descr === undefined || order === undefined || shape === undefined || !/^\s*\{[\s,]*\}\s*$/.test(rest)) {
     throw new Error('the header is not that of a .npy file')

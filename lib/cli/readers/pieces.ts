@@ -84,6 +84,7 @@ interface Range {
 async function read(column: Column, { begin, count }: Range, role: string, scratch: Scratch): Promise<LabelData> {
   const { bytes, position, dtype, isBigEndian } = column
   if (dtype === 'bit') return readBits(column, { begin, count }, role, scratch)
+  if (dtype === 'float16') return readHalves(column, { begin, count }, role, scratch)
   const size = classes[dtype].BYTES_PER_ELEMENT
   const start = position + begin * size
   if (bytes instanceof MemoryBytes) {
@@ -94,6 +95,25 @@ async function read(column: Column, { begin, count }: Range, role: string, scrat
   await bytes.fill(memory, start)
   if (isBigEndian && size > 1) memory[`swap${(8 * size) as 16 | 32 | 64}`]()
   return new classes[dtype](memory.buffer, 0, count)
+}
+
+/** All values of float16 as float32, which has each of them. */
+let halves: Float32Array | undefined
+
+function makeHalves(): Float32Array {
+  return Float32Array.from({ length: 2 ** 16 }, (_, bits) => {
+    const [sign, exponent, fraction] = [bits >> 15 === 0 ? 1 : -1, (bits >> 10) & 31, bits & 1023]
+    if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN
+    return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25))
+  })
+}
+
+async function readHalves(column: Column, range: Range, role: string, scratch: Scratch): Promise<Float32Array> {
+  halves ??= makeHalves()
+  const bits = (await read({ ...column, dtype: 'uint16' }, range, `${role} bits`, scratch)) as Uint16Array
+  const values = new Float32Array(scratch.of(role, 4 * bits.length), 0, bits.length)
+  for (let i = 0; i < bits.length; i++) values[i] = halves[bits[i] as number] as number
+  return values
 }
 
 /** One uint8 a bit. */

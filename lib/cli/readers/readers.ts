@@ -1,11 +1,13 @@
-import { addAbortSignal } from 'node:stream'
+import { addAbortSignal, type Readable } from 'node:stream'
 import { named } from '../failures.ts'
 import type { Io } from '../opened.ts'
 import { assertFile } from '../regular.ts'
 import { readArrow } from './arrow.ts'
 import { FileBytes, PipeBytes } from './bytes.ts'
+import { arrowMagic } from './messages.ts'
 import { readNpy } from './npy.ts'
 import type { Rows } from './rows.ts'
+import { spool } from './spool.ts'
 
 /** What columns to read: of Arrow their names, of .npy the files that they are. */
 export interface Names {
@@ -36,7 +38,7 @@ export async function open({ kind, files }: Stream, names: Names, { signal, stre
   }
   try {
     for (const file of files) {
-      bytes.push(file === '-' ? new PipeBytes(addAbortSignal(signal, streams.stdin)) : await openFile(file))
+      bytes.push(file === '-' ? await openPipe(addAbortSignal(signal, streams.stdin)) : await openFile(file))
     }
     const rows = await readers[kind](bytes, names)
     return { ...rows, stretches: closing(rows.stretches, close) }
@@ -44,6 +46,13 @@ export async function open({ kind, files }: Stream, names: Names, { signal, stre
     close()
     throw error
   }
+}
+
+/** Only the footer of an Arrow file, at its end, says what is in it. */
+async function openPipe(stream: Readable): Promise<FileBytes | PipeBytes> {
+  const pipe = new PipeBytes(stream)
+  const start = Buffer.from(await pipe.peek(arrowMagic.length))
+  return start.toString('latin1') === arrowMagic ? spool(pipe.rest()) : pipe
 }
 
 async function openFile(file: string): Promise<FileBytes> {

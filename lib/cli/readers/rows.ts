@@ -1,4 +1,5 @@
 import type { Vector } from 'apache-arrow'
+import { classes } from '../../dtypes.ts'
 import type { TensorDType } from '../../index.ts'
 import type { Table } from '../writers/losses.ts'
 import type { Bytes } from './bytes.ts'
@@ -21,12 +22,18 @@ export interface Stretch {
   readonly share?: number
 }
 
+/** What the values of a column are: float16 is scored in float32, which has all its values; bits come least significant first. */
+export type ColumnDType = TensorDType | 'float16' | 'bit'
+
+export function bytesPerElement(dtype: Exclude<ColumnDType, 'bit'>): number {
+  return dtype === 'float16' ? 2 : classes[dtype].BYTES_PER_ELEMENT
+}
+
 /** Values of one type, one after the other. */
 export interface Column {
   readonly bytes: Bytes
   readonly position: number
-  /** bits: of the least significant one first */
-  readonly dtype: TensorDType | 'bit'
+  readonly dtype: ColumnDType
   readonly isBigEndian?: boolean
   /** bits that are 0 where the value is null, and how many are said to be */
   readonly validity?: { readonly bytes: Bytes; readonly position: number; readonly nulls: number }
