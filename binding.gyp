@@ -40,7 +40,13 @@
       "product_prefix": "",
       "product_extension": "so",
       "dependencies": ["core"],
-      "sources": ["native/duckdb_extension.cpp", "native/partial.cpp", "native/scoring.cpp"]
+      "sources": [
+        "native/duckdb_extension.cpp",
+        "native/partial.cpp",
+        "native/scoring.cpp",
+        "native/site_calibration.cpp",
+        "native/update_sites.cpp"
+      ]
     },
     {
       "target_name": "duckdb_extension",

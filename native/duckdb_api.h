@@ -47,6 +47,11 @@ struct Text {
 
 enum class Result : uint32_t { kSuccess, kError };
 
+// A result, whose fields are DuckDB's own.
+struct QueryResult {
+  uint64_t words[6];
+};
+
 using Call = void (*)(FunctionInfo info, DataChunk input, Vector output);
 using StateSize = Index (*)(FunctionInfo info);
 using InitState = void (*)(FunctionInfo info, State state);
@@ -59,11 +64,15 @@ struct Functions {
 #define DUCKDB_API_FUNCTIONS(FUNCTION)                                                                  \
   FUNCTION(connect, 3, Result (*)(Database, Connection*))                                               \
   FUNCTION(disconnect, 6, void (*)(Connection*))                                                        \
+  FUNCTION(library_version, 7, const char* (*)())                                                       \
+  FUNCTION(query, 13, Result (*)(Connection, const char*, QueryResult*))                                \
+  FUNCTION(destroy_result, 14, void (*)(QueryResult*))                                                  \
   FUNCTION(string_length, 28, uint32_t (*)(Text))                                                       \
   FUNCTION(string_data, 29, const char* (*)(Text*))                                                     \
   FUNCTION(create_logical_type, 156, LogicalType (*)(Type))                                             \
   FUNCTION(create_struct_type, 163, LogicalType (*)(LogicalType*, const char**, Index))                 \
   FUNCTION(destroy_logical_type, 184, void (*)(LogicalType*))                                           \
+  FUNCTION(destroy_data_chunk, 187, void (*)(DataChunk*))                                               \
   FUNCTION(data_chunk_get_vector, 190, Vector (*)(DataChunk, Index))                                    \
   FUNCTION(data_chunk_get_size, 191, Index (*)(DataChunk))                                              \
   FUNCTION(vector_get_data, 194, void* (*)(Vector))                                                     \
@@ -98,7 +107,8 @@ struct Functions {
   FUNCTION(create_aggregate_function_set, 238, AggregateFunctionSet (*)(const char*))                   \
   FUNCTION(destroy_aggregate_function_set, 239, void (*)(AggregateFunctionSet*))                        \
   FUNCTION(add_aggregate_function_to_set, 240, Result (*)(AggregateFunctionSet, AggregateFunction))     \
-  FUNCTION(register_aggregate_function_set, 241, Result (*)(Connection, AggregateFunctionSet))
+  FUNCTION(register_aggregate_function_set, 241, Result (*)(Connection, AggregateFunctionSet))          \
+  FUNCTION(fetch_chunk, 306, DataChunk (*)(QueryResult))
 
 #define DUCKDB_API_MEMBER(name, place, ...) std::type_identity_t<__VA_ARGS__> name;
   DUCKDB_API_FUNCTIONS(DUCKDB_API_MEMBER)

@@ -1,17 +1,9 @@
 // DuckDB only: vectors in, exact states, results out. An exception ends the query with its text.
 
-#if defined(__APPLE__)
-#include <mach/mach.h>
-#include <mach/mach_vm.h>
-#elif defined(__linux__)
-#include <sys/uio.h>
-#include <unistd.h>
-#endif
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <initializer_list>
 #include <new>
@@ -24,6 +16,8 @@
 #include "kernels.h"
 #include "partial.h"
 #include "scoring.h"
+#include "site_calibration.h"
+#include "update_sites.h"
 
 namespace {
 
@@ -31,6 +25,9 @@ namespace hel = hinge_embedding_loss;
 using namespace duckdb_api;
 
 Functions api;
+
+// Released DuckDBs from 2.0 on pass one state a row to every update.
+bool is_one_state_per_row = false;
 
 struct Refusal : std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -211,12 +208,9 @@ void refuse_others(const hel::OtherLabels& others, const hel::Labels& labels, co
   throw Refusal(hel::other_label_error(scoring.settings, hel::label_at(labels, others.first)));
 }
 
-constexpr uint64_t kMark = 0x9d1c68b3f27a40e5;
-
 // The state of a group. DuckDB moves it as memory and never destroys it.
 struct GroupState {
-  uint64_t mark;  // kMark, by which it is known
-  bool is_set;    // there were rows
+  bool is_set;  // there were rows
   hel::Scoring scoring;
   hel::Totals totals;
 
@@ -244,50 +238,36 @@ struct GroupState {
   }
 };
 
-// Reads memory that may not be there; gives how many bytes could be read, or all of them where nothing may be
-// read in this way.
-size_t read_memory(void* to, const void* from, size_t bytes) {
-#if defined(__linux__)
-  const iovec own{to, bytes}, other{const_cast<void*>(from), bytes};
-  const ssize_t read = process_vm_readv(getpid(), &own, 1, &other, 1, 0);
-  if (read >= 0) return static_cast<size_t>(read);
-  return errno == EFAULT ? 0 : bytes;
-#elif defined(__APPLE__)
-  mach_vm_size_t size = 0;
-  mach_vm_read_overwrite(mach_task_self(), reinterpret_cast<mach_vm_address_t>(from), bytes,
-                         reinterpret_cast<mach_vm_address_t>(to), &size);
-  return size;
-#endif
-}
-
-// Whether there is a state, wherever the pointer points.
-bool is_state(State state) {
-  uint64_t mark = kMark;
-  return read_memory(&mark, state, sizeof mark) == sizeof mark && mark == kMark;
-}
-
-// The states that rows are added to: an array of one a row. But DuckDB before 2.0 gives an array of one for
-// all rows where a window is a whole partition or where the call has an ORDER BY: duckdb/duckdb, issue 21537.
-// Behind it is other memory, even pointers of an array that was there before. So some pointers all along the
-// array are followed, the first three and half a dozen others.
+// The states that rows are added to.
 class States {
  public:
-  States(const State* states, size_t rows)
-      : states_(states), is_one_for_all_(rows > 1 && !is_array(states, rows)) {}
+  // `caller` is the return address of the update function.
+  States(const State* states, size_t rows, void* caller, FunctionInfo info)
+      : states_(states),
+        is_one_for_all_(
+            is_one(rows, update_sites::states_at(reinterpret_cast<update_sites::Address>(caller), info))) {}
 
   State operator[](size_t row) const { return states_[is_one_for_all_ ? 0 : row]; }
 
  private:
-  static bool is_array(const State* states, size_t rows) {
-    State copy[hel::kBlock];
-    for (size_t i = 0; i < hel::kBlock; i++) copy[i] = states[0];
-    const size_t size = std::min(rows, hel::kBlock);
-    if (read_memory(copy, states, size * sizeof(State)) < size * sizeof(State)) return false;
-    const size_t step = std::max<size_t>(1, size / 6);
-    for (size_t i = 1; i < size; i += i < 3 ? 1 : step) {
-      if (copy[i] != copy[0] && !is_state(copy[i])) return false;
+  static bool is_one(size_t rows, update_sites::States states) {
+    switch (states) {
+      case update_sites::States::kOnePerRow:
+        return false;
+      case update_sites::States::kOneForAll:
+        return true;
+      case update_sites::States::kFirstRowOnly:
+        throw Refusal(
+            "DuckDB passes the first row to an extension again and again here: give the window an order, "
+            "OVER (ORDER BY …)");
+      case update_sites::States::kUnknown:
+        if (is_one_state_per_row || rows <= 1) return false;
+        throw Refusal(
+            "DuckDB does not say here which rows belong to which group (duckdb/duckdb issue 21537): use "
+            "GROUP BY and "
+            "a join, hinge_embedding_loss_of(list(input) OVER …, list(label) OVER …), or DuckDB 2.0");
     }
-    return copy[size - 1] == copy[0] || is_state(copy[size - 1]);
+    __builtin_unreachable();
   }
 
   const State* const states_;
@@ -388,23 +368,25 @@ void score_each(FunctionInfo info, DataChunk chunk, Vector output) {
 
 Index state_size(FunctionInfo) { return sizeof(GroupState); }
 
-void init_state(FunctionInfo, State state) { new (state) GroupState{kMark, false, {}, {}}; }
+void init_state(FunctionInfo, State state) { new (state) GroupState{false, {}, {}}; }
 
 void update(FunctionInfo info, DataChunk chunk, State* states) {
+  void* const caller = __builtin_return_address(0);
   guard(api.aggregate_function_set_error, info, [&] {
     const auto& overload = *static_cast<const Overload*>(api.aggregate_function_get_extra_info(info));
     const Arguments arguments(chunk, overload);
-    const States own(states, arguments.rows);
+    const States own(states, arguments.rows, caller, info);
     overload.input == Type::kFloat ? update_groups<float>(arguments, own)
                                    : update_groups<double>(arguments, own);
   });
 }
 
 void update_from_partials(FunctionInfo info, DataChunk chunk, State* states) {
+  void* const caller = __builtin_return_address(0);
   guard(api.aggregate_function_set_error, info, [&] {
     const Column partials(api.data_chunk_get_vector(chunk, 0));
     const size_t rows = api.data_chunk_get_size(chunk);
-    const States own(states, rows);
+    const States own(states, rows, caller, info);
     for (size_t row = 0; row < rows; row++) {
       if (!partials.is_valid(row)) continue;
       const std::string_view text = text_at(partials, row);
@@ -561,9 +543,20 @@ extern "C" __attribute__((visibility("default"))) bool hinge_embedding_loss_init
                                                                                        const Access* access) {
   const auto* table = static_cast<void* const*>(access->get_api(info, "v1.2.0"));
   if (table == nullptr) return false;  // DuckDB has set the error
-#define DUCKDB_API_LOAD(name, place, ...) api.name = reinterpret_cast<__VA_ARGS__>(table[place]);
+  Functions loaded;
+#define DUCKDB_API_LOAD(name, place, ...) loaded.name = reinterpret_cast<__VA_ARGS__>(table[place]);
   DUCKDB_API_FUNCTIONS(DUCKDB_API_LOAD)
 #undef DUCKDB_API_LOAD
+  if (api.connect != nullptr && api.connect != loaded.connect) {
+    access->set_error(
+        info,
+        "another DuckDB library in this process has loaded this file of hinge_embedding_loss: load a "
+        "copy of the file here");
+    return false;
+  }
+  if (api.connect == nullptr) api = loaded;
+  const std::string_view version = api.library_version();  // v2.0.0, before its release v2.0.0-dev1
+  is_one_state_per_row = std::atoi(version.data() + 1) >= 2 && version.find('-') == std::string_view::npos;
   Connection connection;
   if (api.connect(*access->get_database(info), &connection) != Result::kSuccess) {
     access->set_error(info, "hinge_embedding_loss cannot connect to the database");
@@ -572,6 +565,7 @@ extern "C" __attribute__((visibility("default"))) bool hinge_embedding_loss_init
   bool is_registered = true;
   try {
     register_functions(connection);
+    calibrate_update_sites(api, connection);
   } catch (const std::exception& error) {
     access->set_error(info, error.what());
     is_registered = false;

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import {
@@ -323,6 +324,56 @@ describe('the DuckDB extension', function () {
         SELECT hinge_embedding_loss_partial(x, y) AS partial FROM many GROUP BY i % 5000)`
       expect(await one(merged)).to.equal(whole)
       expect(await one('SELECT hinge_embedding_loss(DISTINCT i % 7, 1).sum FROM many')).to.equal(21)
+    })
+
+    it('of many small groups, as whole partitions of several windows, and in orders within the calls', async () => {
+      const groups = 1666
+      await connection.run(`CREATE OR REPLACE TABLE small AS SELECT i, (hash(i) % ${groups})::INT AS g,
+        (hash(i + 7) % ${groups})::INT AS h, 0.5::DOUBLE AS x, 1::TINYINT AS y FROM range(5000) AS r(i)`)
+      const isWrong = (total: string, rows: string) => `${total}.count <> ${rows} OR ${total}.sum <> ${rows} / 2`
+      const over = (key: string) => `OVER (PARTITION BY ${key})`
+      const counts = `hinge_embedding_loss(x, y) ${over('g')} AS t, hinge_embedding_loss(x, y) ${over('h')} AS u,
+        count(*) ${over('g')} AS n, count(*) ${over('h')} AS m`
+      const inOrder = `hinge_embedding_loss(x, y ORDER BY i) AS t, hinge_embedding_loss(x, y ORDER BY h, i) AS u,
+        count(*) AS n, count(*) AS m`
+      for (const threads of [1, 2, 4]) {
+        await connection.run(`SET threads = ${threads}`)
+        for (const rows of [`SELECT ${counts} FROM small`, `SELECT ${inOrder} FROM small GROUP BY g`]) {
+          const sql = `SELECT count(*) FROM (${rows}) WHERE ${isWrong('t', 'n')} OR ${isWrong('u', 'm')}`
+          for (let run = 0; run < 3; run++) expect(await one(sql), `${threads} threads, ${sql}`).to.equal(0)
+        }
+      }
+      await connection.run('SET threads = 2')
+    })
+
+    it('a running window without an order is refused: DuckDB passes its first row again and again', () =>
+      fails(
+        'SELECT hinge_embedding_loss(x, y) OVER (ROWS UNBOUNDED PRECEDING) FROM many',
+        /give the window an order, OVER \(ORDER BY …\)/,
+      ))
+
+    it('a form of query that nothing has proven is refused, and others go on', () => {
+      const program = `
+        import { DuckDBInstance } from '@duckdb/node-api'
+        import { load } from ${JSON.stringify(new URL('../lib/duckdb.ts', import.meta.url))}
+        const instance = await DuckDBInstance.create(':memory:', { allow_unsigned_extensions: 'true' })
+        const connection = await instance.connect()
+        await connection.run('CREATE MACRO sum(x) AS 0') // no proof comes out right
+        await load(connection)
+        await connection.run('CREATE TABLE t AS SELECT i % 2 AS g, 0.5::DOUBLE AS x FROM range(100) r(i)')
+        for (const call of ['(x, 1) OVER ()', '(x, 1 ORDER BY x)', '(x, 1)']) {
+          const sql = 'SELECT (hinge_embedding_loss' + call + ').count FROM t LIMIT 1'
+          const rows = await connection.runAndReadAll(sql).then((result) => result.getRows(), (error) => error.message)
+          console.log(String(rows))
+        }`
+      const node = ['--import', 'tsx', '--input-type', 'module', '--eval', program]
+      const lines = execFileSync(process.execPath, node, { encoding: 'utf8' }).trim().split('\n')
+      const advice =
+        /use GROUP BY and a join, hinge_embedding_loss_of\(list\(input\) OVER …, list\(label\) OVER …\), or DuckDB 2.0/
+      expect(lines).to.have.lengthOf(3)
+      expect(lines[0]).to.match(advice)
+      expect(lines[1]).to.match(advice)
+      expect(lines[2]).to.equal('100')
     })
 
     it('what FILTER lets through, and in windows', async () => {

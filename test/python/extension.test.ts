@@ -5,6 +5,8 @@ import { expect } from 'chai'
 import { extensionPath } from '../../lib/duckdb.ts'
 import { hingeEmbeddingLoss, type MarginOptions } from '../../lib/index.ts'
 import { accumulated, figures } from '../accumulated.ts'
+import { Random } from '../fuzz/fuzz.ts'
+import { checkAnswer, randomWindowQuery } from '../window-queries.ts'
 import { type Environment, environmentOf } from './venv.ts'
 
 const program = fileURLToPath(new URL('answers.py', import.meta.url))
@@ -17,7 +19,9 @@ const table = `(SELECT "left" % 10 AS digit, learned_distance AS x, label AS y F
  */
 const releases = [
   { requirement: 'duckdb==1.2.2', config: { allow_extensions_metadata_mismatch: 'true' } },
+  { requirement: 'duckdb==1.3.2', config: {} },
   { requirement: 'duckdb==1.4.4', config: {} },
+  { requirement: 'duckdb==1.5.6', config: {} },
   { requirement: 'duckdb', config: {} },
 ]
 
@@ -81,8 +85,9 @@ for (const { requirement, config } of releases) {
     })
 
     /** The rows, or the error, of each. */
-    function answers(queries: readonly string[]): unknown[] {
-      const request = { extension: extensionPath, config: { allow_unsigned_extensions: 'true', ...config }, queries }
+    function answers(queries: readonly string[], threads = 2): unknown[] {
+      const settings = { allow_unsigned_extensions: 'true', threads: String(threads), ...config }
+      const request = { extension: extensionPath, config: settings, queries }
       const options = { input: JSON.stringify(request), maxBuffer: Infinity, encoding: 'utf8' } as const
       return JSON.parse(execFileSync(environment.python, [program], options))
     }
@@ -114,6 +119,21 @@ for (const { requirement, config } of releases) {
         [[JSON.stringify(totalOf(pairs))]],
         [[figures(near)]],
       ])
+    })
+
+    it('in windows, groups and orders gives the totals of the very rows', () => {
+      for (const threads of [1, 2, 4]) {
+        const queries = Array.from({ length: 40 }, (_, i) => randomWindowQuery(new Random(1000 * threads + i)))
+        const found = answers(
+          queries.flatMap(({ setup, sql }) => [...setup, sql]),
+          threads,
+        )
+        let at = -1
+        for (const query of queries) {
+          at += query.setup.length + 1
+          checkAnswer(found[at] as unknown[][] | string, query)
+        }
+      }
     })
 
     it('fails with the messages of the library, and the connection lives on', () => {
