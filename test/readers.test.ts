@@ -13,7 +13,17 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Field, Float32, Int8, Int32, LargeBinary, Message as MetadataMessage, Schema } from 'apache-arrow'
+import {
+  Field,
+  Float32,
+  Int8,
+  Int32,
+  LargeBinary,
+  Message as MetadataMessage,
+  Schema,
+  tableFromArrays,
+  tableToIPC,
+} from 'apache-arrow'
 import * as metadata from 'apache-arrow/ipc/metadata/message'
 import { expect } from 'chai'
 import { explain } from '../lib/cli/failures.ts'
@@ -83,6 +93,47 @@ describe('files of Arrow IPC and arrays that others have written', () => {
       else process.env.TMPDIR = before
       rmSync(temporary, { recursive: true })
     }
+  })
+
+  it('have columns that are named as those of other files are', async () => {
+    const place = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
+    const path = join(place, 'names.arrow')
+    const columns = {
+      Distance: [9],
+      distance: [0.5],
+      'my distance': [0.25],
+      'a"b': [2],
+      Apart: [4],
+      A: [1],
+      a: [2],
+      y: [1],
+    }
+    const floats = Object.entries(columns).map(([name, values]) => [name, Float32Array.from(values)])
+    writeFileSync(path, tableToIPC(tableFromArrays(Object.fromEntries(floats)), 'file'))
+    const sums = {
+      distance: 0.5,
+      Distance: 9,
+      '"distance"': 0.5,
+      'my distance': 0.25,
+      '"my distance"': 0.25,
+      '"a""b"': 2,
+      'a"b': 2,
+      aPart: 4,
+      a: 2,
+    }
+    for (const [input, sum] of Object.entries(sums)) {
+      const { stdout, stderr } = await command(['score', path, '--input', input, '--label', 'Y', '--json'])
+      expect(JSON.parse(stdout || '{}'), `${input} ${stderr}`).to.include({ sum })
+    }
+    for (const [input, said] of Object.entries({
+      DISTANCE: /may be any of the columns Distance, distance/,
+      'a + 1': /--input a \+ 1: no such column/,
+    })) {
+      const { code, stderr } = await command(['score', path, '--input', input, '--label', 'y'])
+      expect(code, stderr).to.equal(1)
+      expect(stderr).to.match(said)
+    }
+    rmSync(place, { recursive: true })
   })
 
   it('keep no column of a type that cannot be read', async () => {

@@ -1,21 +1,19 @@
 import type { DataType } from 'apache-arrow'
 import { dtypes } from '../../dtypes.ts'
+import { placeOf } from '../columns.ts'
 import type { ColumnDType } from './rows.ts'
 
 export type Arrow = typeof import('apache-arrow')
 
-/** The place of the column of that name. */
-export function indexOf(fields: readonly { readonly name: string }[], option: string, name: string): number {
-  const indexes = fields.flatMap((field, index) => (field.name === name ? [index] : []))
-  const [index] = indexes
-  if (index === undefined) {
-    const names = fields.slice(0, 10).map((field) => JSON.stringify(field.name))
-    const more = fields.length > 10 ? ', …' : ''
-    const advice = /\W/.test(name) ? ' (of Arrow a name as it is, without quotes or expressions)' : ''
-    throw new Error(`${option} ${name}: no such column. Its columns: ${names.join(', ')}${more}${advice}`)
-  }
-  if (indexes.length > 1) throw new Error(`${option} ${name}: ${indexes.length} columns have that name`)
-  return index
+/** The place of the column that a text names. */
+export function indexOf(fields: readonly { readonly name: string }[], option: string, text: string): number {
+  const names = fields.map(({ name }) => name)
+  const place = placeOf(`${option} ${text}`, text, names)
+  if (place !== undefined) return place
+  const first = names.slice(0, 10).map((name) => JSON.stringify(name))
+  const more = names.length > 10 ? ', …' : ''
+  const advice = /\W/.test(text) ? ' (of Arrow a name, no expression)' : ''
+  throw new Error(`${option} ${text}: no such column. Its columns: ${first.join(', ')}${more}${advice}`)
 }
 
 /** What a number is read as; undefined for all else. */
