@@ -26,7 +26,8 @@ export interface Appender {
 export class Session {
   readonly #connection: DuckDBConnection
   #isInterrupted = false
-  #pass: Pass = {}
+  /** none while the schemas of the files are read */
+  #pass: Pass | undefined
   /** of the pass, the most that was shown: between two queries DuckDB knows nothing */
   #share = 0
 
@@ -73,20 +74,22 @@ export class Session {
     this.#connection.closeSync()
   }
 
-  get pass(): Pass {
+  get pass(): Pass | undefined {
     return this.#pass
   }
 
-  set pass(pass: Pass) {
-    const isNext = pass.doing === this.#pass.doing && (pass.step ?? 0) > (this.#pass.step ?? 0)
+  set pass(pass: Pass | undefined) {
+    const isNext = pass?.doing === this.#pass?.doing && (pass?.step ?? 0) > (this.#pass?.step ?? 0)
     if (!isNext) this.#share = 0
     this.#pass = pass
   }
 
   /** Of the query that runs; undefined while DuckDB does not know. Its count of rows is a guess but for Parquet. */
   get progress(): Progress | undefined {
+    const { percentage } = this.#connection.progress
+    if (this.#pass === undefined) return percentage < 0 ? undefined : { doing: 'reading the schemas' }
     const { doing, rows, step = 0, steps = 1 } = this.#pass
-    const done = Math.min(Math.max(this.#connection.progress.percentage / 100, 0), 1)
+    const done = Math.min(Math.max(percentage / 100, 0), 1)
     this.#share = Math.max(this.#share, (step + done) / steps)
     if (this.#share === 0) return doing === undefined ? undefined : { doing }
     return {
