@@ -99,11 +99,6 @@ export interface Native {
   setNumThreads(count: number): void
 }
 
-const require = createRequire(import.meta.url)
-const root = fileURLToPath(new URL('..', import.meta.url))
-
-export const { version } = require('../package.json') as { version: string }
-
 function libc(): string {
   if (process.platform !== 'linux') return 'the platform’s own'
   const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } }
@@ -111,20 +106,54 @@ function libc(): string {
   return glibc === undefined ? 'musl' : `glibc ${glibc}`
 }
 
-function load(): Native {
+function notLoaded(reasons: readonly string[], cause: unknown): Error {
+  const message = [
+    'the native addon of hinge-embedding-loss cannot be loaded',
+    `platform ${process.platform}, arch ${process.arch}, Node ${process.version}, libc ${libc()}`,
+    ...reasons,
+  ].join('\n')
+  return Object.assign(new Error(message, { cause }), { code: 'ERR_ADDON_NOT_LOADED' })
+}
+
+interface Package {
+  readonly require: NodeRequire
+  readonly root: string
+  readonly version: string
+}
+
+/** The package that this file is in: a bundle of it is beside no addon, and may be beside another package's manifest. */
+function findPackage(): Package {
+  const url: string | undefined = import.meta.url
+  let cause: unknown
+  try {
+    const require = createRequire(url)
+    const { name, version } = require('../package.json') as { name: string; version: string }
+    if (name === 'hinge-embedding-loss') return { require, root: fileURLToPath(new URL('..', url)), version }
+  } catch (error) {
+    cause = error
+  }
+  const reason = `tried ${url ?? 'a file without a URL'}, which is not in the package: it seems to be a bundle`
+  const advice =
+    'in a bundle keep hinge-embedding-loss external, and install it beside: esbuild --external:hinge-embedding-loss, externals of webpack, external of Rollup and Vite, serverExternalPackages of Next.js'
+  throw notLoaded([reason, advice], cause)
+}
+
+function load({ require, root }: Package): Native {
   const loadAddon = require('node-gyp-build') as (root: string) => Native
   try {
     return loadAddon(root)
   } catch (cause) {
     const tried = cause instanceof Error ? cause.message : String(cause)
-    const message = [
-      'the native addon of hinge-embedding-loss cannot be loaded',
-      `platform ${process.platform}, arch ${process.arch}, Node ${process.version}, libc ${libc()}`,
+    const reasons = [
       `tried ${root}build/Release and ${root}prebuilds: ${tried}`,
       'to build it (python3, make and a C++20 compiler are needed): npm rebuild hinge-embedding-loss; in a clone: npm run build:addon',
-    ].join('\n')
-    throw Object.assign(new Error(message, { cause }), { code: 'ERR_ADDON_NOT_LOADED' })
+    ]
+    throw notLoaded(reasons, cause)
   }
 }
 
-export const native: Native = load()
+const own = findPackage()
+
+export const { version } = own
+
+export const native: Native = load(own)

@@ -1,4 +1,4 @@
-import { dtypeOf, lengthOf, type TensorDType } from './dtypes.ts'
+import { dtypeOf, isClampedArray, lengthOf, type TensorDType, viewOf } from './dtypes.ts'
 import type { InputData, LabelData } from './native.ts'
 import { assertNumber, attempt, describe, inspect, invalidArgument, isArray } from './validate.ts'
 
@@ -74,6 +74,28 @@ export function readContents<D extends LabelData>(name: string, data: D, shape?:
   return { data, dtype, shape: shape ?? vectorShape(size), size }
 }
 
+/** The typed array of a tensor over `D`: one class a dtype, as other libraries have it. Clamped bytes are seen as bytes. */
+export type DataOf<D extends LabelData> = D extends Uint8ClampedArray ? Uint8Array : D
+
+/** By dtype the typed arrays that tensors have; not those of `classes`, whose memory TypeScript knows more narrowly. */
+interface ArrayOf {
+  float32: Float32Array
+  float64: Float64Array
+  int8: Int8Array
+  uint8: Uint8Array | Uint8ClampedArray
+  int16: Int16Array
+  uint16: Uint16Array
+  int32: Int32Array
+  uint32: Uint32Array
+  int64: BigInt64Array
+  uint64: BigUint64Array
+}
+
+/** The dtype of a tensor over `D`. */
+export type DTypeOf<D extends LabelData> = D extends unknown
+  ? { [T in TensorDType]: D extends ArrayOf[T] ? T : never }[TensorDType]
+  : never
+
 /** The contents of a tensor, undefined for all else. */
 export let contentsOf: (value: unknown) => Contents | undefined
 
@@ -102,7 +124,9 @@ export class Tensor<D extends LabelData = LabelData> {
    */
   constructor(data: D, shape?: readonly number[]) {
     const extents = shape === undefined ? undefined : Object.freeze(readIntegers('shape', shape, 0))
-    this.#contents = readContents('data', data, extents)
+    const contents = readContents('data', data, extents)
+    const isClamped = contents.dtype === 'uint8' && isClampedArray(data)
+    this.#contents = (isClamped ? { ...contents, data: viewOf(data, 0, contents.size) } : contents) as Contents<D>
   }
 
   static isTensor(value: unknown): value is Tensor {
@@ -110,16 +134,16 @@ export class Tensor<D extends LabelData = LabelData> {
   }
 
   /** The elements in C order: memory of whoever made the tensor. */
-  get data(): D {
-    return this.#contents.data
+  get data(): DataOf<D> {
+    return this.#contents.data as DataOf<D>
   }
 
   get shape(): readonly number[] {
     return this.#contents.shape
   }
 
-  get dtype(): TensorDType {
-    return this.#contents.dtype
+  get dtype(): DTypeOf<D> {
+    return this.#contents.dtype as DTypeOf<D>
   }
 
   /** The number of elements. */
@@ -127,8 +151,8 @@ export class Tensor<D extends LabelData = LabelData> {
     return this.#contents.size
   }
 
-  get type(): TensorDType {
-    return this.#contents.dtype
+  get type(): DTypeOf<D> {
+    return this.dtype
   }
 
   get dims(): readonly number[] {

@@ -97,3 +97,24 @@ export async function makeApplication(): Promise<string> {
   writeFileSync(join(application, 'package.json'), '{ "name": "application", "private": true }')
   return application
 }
+
+/** Writes strict programs that use the types, by import and by require, and a tsconfig.json for those that are named. */
+export function writeTypedPrograms(application: string, files = ['imports.mts', 'requires.cts']): void {
+  const compilerOptions = { module: 'nodenext', target: 'es2022', strict: true, noEmit: true, types: ['node'] }
+  writeFileSync(join(application, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
+  writeFileSync(
+    join(application, 'imports.mts'),
+    `import { HingeEmbeddingLoss, hingeEmbeddingLoss, LossAccumulator, type Result, Tensor, tensor } from 'hinge-embedding-loss'
+    const mean: number = new HingeEmbeddingLoss()([1], [1])
+    const none: Tensor = new HingeEmbeddingLoss({ reduction: 'none' })(tensor([1]), 1)
+    const result: Result<'sum'> = hingeEmbeddingLoss(none, [1], { reduction: 'sum' })
+    // @ts-expect-error no such reduction
+    new HingeEmbeddingLoss({ reduction: 'avg' })
+    export const total: number = new LossAccumulator().update([mean, result], [1, -1]).negatives.active`,
+  )
+  writeFileSync(
+    join(application, 'requires.cts'),
+    `import library = require('hinge-embedding-loss')
+    export const mean: number = new library.HingeEmbeddingLoss()([1], [1])`,
+  )
+}

@@ -1,10 +1,11 @@
 import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { expect } from 'chai'
 import { getNumThreads, hingeEmbeddingLoss, runtimeInfo, setNumThreads } from '../lib/index.ts'
-import { makeApplication, manifest, node, readText, root, run, succeeds } from './application.ts'
+import { makeApplication, manifest, node, readText, root, run, succeeds, writeTypedPrograms } from './application.ts'
 
 describe('the package', () => {
   let application: string
@@ -127,6 +128,34 @@ describe('the package', () => {
     }
   })
 
+  describe('in a bundle', () => {
+    const { buildSync } = createRequire(createRequire(import.meta.url).resolve('tsx'))('esbuild') as {
+      buildSync(options: object): void
+    }
+    const contents = `import { hingeEmbeddingLoss } from 'hinge-embedding-loss'
+      console.log(hingeEmbeddingLoss([0.25], 1))`
+    const bundle = (options: object) => {
+      const entry = { contents, resolveDir: application }
+      buildSync({ stdin: entry, bundle: true, platform: 'node', logLevel: 'silent', ...options })
+    }
+
+    for (const format of ['esm', 'cjs']) {
+      it(`of ${format}, the error says to keep it external`, async () => {
+        const outfile = join(application, 'bundles', `inside.${format === 'esm' ? 'mjs' : 'cjs'}`)
+        bundle({ format, outfile })
+        const { status, stderr } = await node([outfile], application)
+        expect(status).to.equal(1)
+        expect(stderr).to.include('ERR_ADDON_NOT_LOADED').and.include('keep hinge-embedding-loss external')
+      })
+
+      it(`of ${format}, it works where it is external`, async () => {
+        const outfile = join(application, 'bundles', `outside.${format === 'esm' ? 'mjs' : 'cjs'}`)
+        bundle({ format, outfile, external: ['hinge-embedding-loss'] })
+        expect(await succeeds(node([outfile], application))).to.equal('0.25\n')
+      })
+    }
+  })
+
   it('has the manifest that the design says', () => {
     expect(manifest).to.include({ name: 'hinge-embedding-loss', license: 'MIT', type: 'module' })
     expect(manifest.engines.node).to.equal('>=20.19')
@@ -138,26 +167,7 @@ describe('the package', () => {
   })
 
   it('has types that strict programs take, by import and by require', async () => {
-    const compilerOptions = { module: 'nodenext', target: 'es2022', strict: true, noEmit: true, types: ['node'] }
-    writeFileSync(
-      join(application, 'tsconfig.json'),
-      JSON.stringify({ compilerOptions, files: ['imports.mts', 'requires.cts'] }),
-    )
-    writeFileSync(
-      join(application, 'imports.mts'),
-      `import { HingeEmbeddingLoss, hingeEmbeddingLoss, LossAccumulator, type Result, Tensor, tensor } from 'hinge-embedding-loss'
-      const mean: number = new HingeEmbeddingLoss()([1], [1])
-      const none: Tensor = new HingeEmbeddingLoss({ reduction: 'none' })(tensor([1]), 1)
-      const result: Result<'sum'> = hingeEmbeddingLoss(none, [1], { reduction: 'sum' })
-      // @ts-expect-error no such reduction
-      new HingeEmbeddingLoss({ reduction: 'avg' })
-      export const total: number = new LossAccumulator().update([mean, result], [1, -1]).negatives.active`,
-    )
-    writeFileSync(
-      join(application, 'requires.cts'),
-      `import library = require('hinge-embedding-loss')
-      export const mean: number = new library.HingeEmbeddingLoss()([1], [1])`,
-    )
+    writeTypedPrograms(application)
     await succeeds(node([join(root, 'node_modules/typescript/bin/tsc'), '--project', application], application))
   })
 
