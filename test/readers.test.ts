@@ -319,6 +319,84 @@ describe('files of Arrow IPC and arrays that others have written', () => {
     })
   })
 
+  describe('archives of arrays', () => {
+    const [x, y] = [join(folder, 'npy/versions/1.npy'), join(folder, 'npy/dtypes/i1.npy')]
+    const options = ['--negative-label', '0', '--json']
+    let place: string
+    let right: string
+    before(async function () {
+      if (
+        !(await import('yauzl').then(
+          () => true,
+          () => false,
+        ))
+      )
+        return this.skip()
+      place = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
+      right = (await command(['score', '--input', x, '--label', y, ...options])).stdout
+      const write = `
+import sys, zipfile
+x, y, place = sys.argv[1:]
+for name, method in {'stored': zipfile.ZIP_STORED, 'deflated': zipfile.ZIP_DEFLATED, 'lzma': zipfile.ZIP_LZMA}.items():
+    with zipfile.ZipFile(f'{place}/{name}.npz', 'w', method) as archive:
+        archive.write(x, 'distance.npy')
+        archive.write(y, 'a label: 1.npy')
+        with archive.open('large.npy', 'w', force_zip64=True) as member:
+            member.write(open(x, 'rb').read())
+        for copy in 'one', 'two.npy', 'two':
+            archive.write(y, copy)
+content = bytearray(open(f'{place}/stored.npz', 'rb').read())
+open(f'{place}/cut.npz', 'wb').write(content[:-30])
+content[150] ^= 1
+open(f'{place}/flipped.npz', 'wb').write(content)
+open(f'{place}/none.npz', 'wb').write(b'no archive')
+`
+      execFileSync('python3', ['-c', write, x, y, place])
+    })
+    after(() => place && rmSync(place, { recursive: true }))
+
+    const score = (input: string, label: string) =>
+      command(['score', '--input', join(place, input), '--label', join(place, label), ...options])
+
+    it('give arrays by their names, stored or deflated', async () => {
+      for (const end of ['stored', 'deflated']) {
+        for (const input of ['distance', 'distance.npy', 'large']) {
+          for (const label of ['a label: 1', 'one']) {
+            const { stdout, stderr } = await score(`${end}.npz:${input}`, `${end}.npz:${label}`)
+            expect({ stdout, stderr }, `${end} ${input} ${label}`).to.deep.equal({ stdout: right, stderr: '' })
+          }
+        }
+      }
+      const { stdout } = await command(['score', '--input', x, '--label', join(place, 'stored.npz:one'), ...options])
+      expect(stdout).to.equal(right)
+      const output = ['--output', join(place, 'losses.npy')]
+      await command(['score', '--input', join(place, 'stored.npz:large'), '--label', y, ...options, ...output])
+      expect(readFileSync(join(place, 'losses.npy'))).to.have.lengthOf(128 + 4 * 24)
+    })
+
+    it('are an error where they are damaged, cut off, or lack the array', async () => {
+      const wrong = {
+        'flipped.npz:distance': /flipped\.npz:distance: damaged: its bytes are not those of its checksum/,
+        'cut.npz:distance': /cut\.npz: not an archive that can be read/,
+        'none.npz:distance': /none\.npz: not an archive that can be read/,
+        'missing.npz:distance': /missing\.npz: no such file/,
+        'lzma.npz:distance': /lzma\.npz:distance: unsupported compression method: 14/,
+        'stored.npz:far': /stored\.npz:far: no such array\. Its arrays: distance, a label: 1, large, one, two, two\n/,
+        'stored.npz:two': /stored\.npz:two: more than one array has that name/,
+      }
+      for (const [input, said] of Object.entries(wrong)) {
+        const { code, stdout, stderr } = await score(input, 'stored.npz:one')
+        expect({ code, stdout }, stderr).to.deep.equal({ code: 1, stdout: '' })
+        expect(stderr)
+          .to.match(said)
+          .and.match(/^hinge-embedding-loss: [^\n]+\n$/)
+      }
+      const { code, stderr } = await score('stored.npz', 'stored.npz:one')
+      expect(code).to.equal(2)
+      expect(stderr).to.match(/stored\.npz, which is an archive: name one of its arrays, as in .*stored\.npz:distance/)
+    })
+  })
+
   it('have all values of float16 exactly', async () => {
     const place = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
     const bits = Uint16Array.from({ length: 2 ** 16 }, (_, i) => i).filter((half) => ((half >> 10) & 31) < 31)

@@ -30,6 +30,7 @@ const needs = {
   Arrow: ['apache-arrow'],
   'Arrow compressed with LZ4': ['lz4-napi'],
   'Arrow compressed with ZSTD': ['zstddec'],
+  '.npz': ['yauzl'],
   'a picture': ['vega'],
   'a picture in PNG': ['vega', '@resvg/resvg-js', 'dejavu-fonts-ttf'],
 } as const

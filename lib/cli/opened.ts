@@ -3,6 +3,7 @@ import { getNumThreads, setNumThreads } from '../index.ts'
 import { UsageError } from './failures.ts'
 import { findSources, type Source } from './files.ts'
 import { notify, type Progress, showProgress, type Terminal } from './progress.ts'
+import { fileOf, memberOf } from './readers/npz.ts'
 import type { Stream } from './readers/readers.ts'
 import { assertLocal } from './remote.ts'
 import { assertColumns, type Scan, type ScanSource, scansOf } from './scans.ts'
@@ -66,7 +67,7 @@ export async function opened<T>(
     })
     const streams = paths.length === 0 ? [arraysOf(options)] : streamsOf(sources)
     const scanned = sources.filter(isScanned)
-    const files = [...scanned.map(({ file }) => file), ...streams.flatMap((stream) => stream.files)]
+    const files = [...scanned.map(({ file }) => file), ...streams.flatMap((stream) => stream.files.map(fileOf))]
     if (scanned.length === 0) return await work({ files, streams, progress })
     const list = await scansOf(await openSession(), scanned, options, signal, options.output !== undefined)
     for (const scan of list) assertColumns(scan)
@@ -90,10 +91,9 @@ function streamsOf(sources: readonly Source[]): Stream[] {
 function arraysOf({ input, label, by, keep }: Options): Stream {
   for (const [option, path] of Object.entries({ input, label })) {
     assertLocal(path, `--${option}`)
-    if (!/\.npy$/i.test(path)) {
-      const advice = /\.npz$/i.test(path) ? ', which is an archive: save its arrays one by one' : ''
-      throw new UsageError(`without a FILE --input and --label must name a .npy each, got --${option} ${path}${advice}`)
-    }
+    if (/\.npy$/i.test(path) || memberOf(path) !== undefined) continue
+    const advice = /\.npz$/i.test(path) ? `, which is an archive: name one of its arrays, as in ${path}:distance` : ''
+    throw new UsageError(`without a FILE --input and --label must name a .npy each, got --${option} ${path}${advice}`)
   }
   for (const [option, columns] of Object.entries({ by, keep })) {
     if (columns !== undefined) throw new UsageError(`--${option} takes a FILE: .npy files have no other columns`)

@@ -12,6 +12,7 @@ import { describeFault, type Fault, type FaultKind } from './faults.ts'
 import type { Io } from './opened.ts'
 import type { Progress } from './progress.ts'
 import { compareKeys, type Key, keyOf } from './readers/keys.ts'
+import { fileOf } from './readers/npz.ts'
 import { completeRows, NullIn, type Piece, piecesOf, Scratch, take } from './readers/pieces.ts'
 import { type Names, open, type Stream } from './readers/readers.ts'
 import { emptyTotal, type Group, type Options } from './totals.ts'
@@ -83,7 +84,10 @@ function assertAlike(table: Table, first: { name: string; table: Table }): void 
 
 /** Of two files an error names the one that it is about. */
 function isNamed({ files }: Stream, cause: unknown): boolean {
-  return cause instanceof Error && files.some((file) => cause.message.startsWith(`${file}: `))
+  return (
+    cause instanceof Error &&
+    files.some((file) => [file, fileOf(file)].some((name) => cause.message.startsWith(`${name}: `)))
+  )
 }
 
 function nameOf({ files }: Stream): string {

@@ -6,6 +6,7 @@ import { readArrow } from './arrow.ts'
 import { FileBytes, PipeBytes } from './bytes.ts'
 import { arrowMagic } from './messages.ts'
 import { readNpy } from './npy.ts'
+import { memberOf, openMember } from './npz.ts'
 import type { Rows } from './rows.ts'
 import { spool } from './spool.ts'
 
@@ -20,7 +21,7 @@ export interface Names {
 /** A source that DuckDB does not read. */
 export interface Stream {
   readonly kind: 'Arrow' | 'npy'
-  /** paths; `-` is standard input */
+  /** paths; `-` is standard input, and `pairs.npz:distance` an array in an archive */
   readonly files: readonly string[]
 }
 
@@ -38,7 +39,9 @@ export async function open({ kind, files }: Stream, names: Names, { signal, stre
   }
   try {
     for (const file of files) {
-      bytes.push(file === '-' ? await openPipe(addAbortSignal(signal, streams.stdin)) : await openFile(file))
+      const member = kind === 'npy' ? memberOf(file) : undefined
+      if (file === '-') bytes.push(await openPipe(addAbortSignal(signal, streams.stdin)))
+      else bytes.push(member === undefined ? await openFile(file) : await openMember(member, signal))
     }
     const rows = await readers[kind](bytes, names)
     return { ...rows, stretches: closing(rows.stretches, close) }
