@@ -161,6 +161,22 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
       await agree(['hive'], '--input', 'd', '--by', 'g')
     })
 
+    it('of columns by their exact names, and of text as the options say it is written', async () => {
+      const text = 'Distance (L2);distance;Distance;y;order\n0,5;0,25;9;-1;a\n1,5;NA;9;1;b\n'
+      for (const name of ['1.csv', 'part-0']) writeFileSync(path(name), text)
+      const options = ['--decimal', ',', '--null-string', 'NA', '--nulls', 'ignore', '--json']
+      for (const input of ['Distance (L2)', 'distance', '"Distance"', 'distance + "Distance"']) {
+        const { code, stderr } = await agree(['1.csv'], '--input', input, ...options)
+        expect(code, stderr).to.equal(0)
+      }
+      const { stdout } = await agree(['part-0'], '--input', 'distance', '--by', 'order', '--format', 'csv', ...options)
+      expect(JSON.parse(stdout).total).to.include({ count: 1, sum: 0.75 })
+      expect((await agree(['1.csv'], '--input', 'DISTANCE', ...options)).stderr).to.include('distance, Distance')
+      writeFileSync(path('bare.csv'), '0.5^1\n')
+      const bare = ['--no-header', '--delimiter', '^', '--comment', '#', '--label', 'column1', '--json']
+      expect((await agree(['bare.csv'], '--input', 'column0', ...bare)).stdout).to.include('"count":1,"sum":0.5,')
+    })
+
     it('as partials that merge', async () => {
       const partial = ['partial', path('parts'), '--input', 'd', '--label', 'y']
       expect(await run([...partial, ...many()])).to.deep.equal(await run(partial))

@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { expect } from 'chai'
-import { command } from './command.ts'
+import { chunksOf, command } from './command.ts'
 import { assertAsPython, writeCsv } from './csv-files.ts'
 import { Random } from './fuzz/fuzz.ts'
 
@@ -19,8 +20,18 @@ describe('CSV on the command line', function () {
 
   after(() => rmSync(folder, { recursive: true, force: true }))
 
-  const score = (files: string | readonly string[], ...more: string[]) =>
-    command(['score', ...[files].flat(), '--input', 'distance', '--label', 'label', '--json', ...more])
+  const columns: Readonly<Record<string, string>> = { '--input': 'distance', '--label': 'label' }
+
+  const score = (files: string | readonly string[], ...more: string[]) => {
+    const named = ['--input', '--label'].filter((option) => !more.includes(option))
+    return command([
+      'score',
+      ...[files].flat(),
+      ...named.flatMap((option) => [option, columns[option] as string]),
+      '--json',
+      ...more,
+    ])
+  }
 
   async function scores(file: string, count: number, sum: number, ...more: string[]): Promise<void> {
     const { code, stdout, stderr } = await score(file, ...more)
@@ -96,5 +107,138 @@ describe('CSV on the command line', function () {
     ]
     const { stdout } = await score(files)
     expect(JSON.parse(stdout)).to.deep.include({ count: 3, sum: 1.25 })
+  })
+
+  describe('as people have it', () => {
+    const file = (name: string) => join(cases, name)
+
+    it('names the row of a text that is no number, with advice that works', async () => {
+      await fails(
+        file('r.csv'),
+        /r\.csv, row 2: --input distance is 'NA', expected a number \(--null-string 'NA' --nulls ignore/,
+      )
+      await scores(file('r.csv'), 2, 0.75, '--null-string', 'NA', '--nulls', 'ignore')
+      await scores(file('r.csv'), 2, 0.75, '--input', 'TRY_CAST(distance AS DOUBLE)', '--nulls', 'ignore')
+      await fails(file('deccomma.csv'), /row 1: --input distance is '0,25', .*--decimal , reads/)
+      await scores(file('deccomma.csv'), 3, 0.75, '--decimal', ',')
+      const minus = write('minus.csv', 'distance,label\n0.5,−1\n0.25,1\n')
+      await fails(minus, /row 1: --label label is '−1', .*--label "replace\(label::VARCHAR, '−', '-'\)::DOUBLE"/)
+      await scores(minus, 2, 0.75, '--label', `replace(label::VARCHAR, '−', '-')::DOUBLE`)
+      const words = write('words.csv', 'distance,label\n0.5,similar\n0.25,other\n')
+      await fails(words, /row 1: --label label is 'similar', .*--label "label = 'similar'" --negative-label 0/)
+      await scores(words, 2, 1.25, '--label', `label = 'similar'`, '--negative-label', '0')
+      const late = write('late.csv', `distance,label\n${'0.5,1\n'.repeat(30_000)}N/A,1\n`)
+      await fails(
+        late,
+        /line 30002: column "distance" is "N\/A", expected a number \(--null-string 'N\/A' --nulls ignore/,
+      )
+      await scores(late, 30_000, 15_000, '--null-string', 'NA', '--null-string', 'N/A', '--nulls', 'ignore')
+    })
+
+    it('takes delimiters, the sep= of Excel, and decimal commas within quotes', async () => {
+      await scores(write('bars.csv', 'distance|label\n0.5|-1\n'), 1, 0.5)
+      await scores(write('carets.csv', 'distance^label\n0.5^-1\n'), 1, 0.5, '--delimiter', '^')
+      await scores(write('spaces.csv', 'distance label\n0.5 -1\n'), 1, 0.5, '--delimiter', ' ')
+      await scores(write('tabs.csv', 'distance\tlabel\n0.5\t-1\n'), 1, 0.5, '--delimiter', '\\t')
+      await scores(write('sep.csv', '\ufeffsep=;\r\ndistance;label\r\n0.5;-1\r\n'), 1, 0.5)
+      await scores(write('quoted.csv', 'distance,label\n"0,5","-1"\n'), 1, 0.5, '--decimal', ',')
+      await scores(write('either.csv', 'distance,a;label,b\n0.5,1;1,2\n'), 1, 0.5, '--delimiter', ',', '--label', '1')
+    })
+
+    it('says how a header of numbers was taken', async () => {
+      const numbers = file('numeric-header.csv')
+      const columns = ['--input', '0', '--label', '1', '--json']
+      const { code, stdout, stderr } = await command(['score', numbers, ...columns])
+      expect(code, stderr).to.equal(0)
+      expect(JSON.parse(stdout)).to.deep.include({ count: 3, sum: 0.75 })
+      expect(stderr).to.match(
+        /numeric-header\.csv: the first row, .* is taken for the header; --no-header takes it for data/,
+      )
+      const quiet = await command(['score', numbers, ...columns, '--header'])
+      expect(quiet).to.deep.equal({ code: 0, stdout, stderr: '' })
+      const data = await command([
+        'score',
+        numbers,
+        '--no-header',
+        '--input',
+        'column0',
+        '--label',
+        'column1',
+        '--json',
+      ])
+      expect({ ...data, ...JSON.parse(data.stdout) }).to.deep.include({ code: 0, stderr: '', count: 4, sum: 0.75 })
+    })
+
+    it('reads the header of NumPy by its name, or without its comments', async () => {
+      const path = file('savetxt.csv')
+      await fails(path, /"distance" not found.*"# distance".*the text '# distance' names the first/)
+      const named = await command(['score', path, '--input', '# distance', '--label', 'label', '--json'])
+      const bare = ['--no-header', '--comment', '#', '--input', 'column0', '--label', 'column1', '--json']
+      const unnamed = await command(['score', path, ...bare])
+      for (const { stdout, stderr } of [named, unnamed]) {
+        expect(JSON.parse(stdout), stderr).to.deep.include({ count: 3, sum: 0.75 })
+      }
+    })
+
+    it('passes over comments where lines begin with them, and refuses them elsewhere', async () => {
+      const commented = '# a\ndistance,label,color\n# b,c\n0.5,1,"#fff"\n\n 0.5,1,x\n#\n'
+      await scores(write('comments.csv', commented), 2, 1, '--comment', '#')
+      await fails(
+        write('comments.csv', 'distance,label,color\n0.5,1,#fff\n'),
+        /line 2: # stands after the beginning/,
+        '--comment',
+        '#',
+      )
+    })
+
+    it('takes files of any name and standard input by --format', async () => {
+      const text = 'distance,label\n0.25,1\n1.5,-1\n0.5,-1\n'
+      const options = ['--input', 'distance', '--label', 'label', '--json']
+      const parquet = readFileSync(file('case/a.parquet'))
+      const objects = '{"distance":0.25,"label":1}\n{"distance":0.5,"label":-1}\n'
+      const inputs: [format: string, bytes: Uint8Array, count: number, sum: number][] = [
+        ['csv', Buffer.from(text), 3, 0.75],
+        ['csv', gzipSync(text), 3, 0.75],
+        ['tsv', Buffer.from(text.replaceAll(',', '\t')), 3, 0.75],
+        ['ndjson', Buffer.from(objects), 2, 0.75],
+        ['parquet', parquet, 2, 0.25],
+      ]
+      for (const [format, bytes, count, sum] of inputs) {
+        const before = readdirSync(tmpdir()).filter((name) => name.startsWith('hinge-embedding-loss-')).length
+        const piped = await command(['score', '-', '--format', format, ...options], chunksOf(bytes, 7))
+        expect(JSON.parse(piped.stdout), piped.stderr).to.deep.include({ count, sum })
+        const after = readdirSync(tmpdir()).filter((name) => name.startsWith('hinge-embedding-loss-')).length
+        expect(after, 'temporary files').to.be.at.most(before)
+        const part = join(folder, 'part-0')
+        writeFileSync(part, bytes)
+        await scores(part, count, sum, '--format', format)
+      }
+      const broken = await command(['score', '-', '--format', 'csv', ...options], [Buffer.from('distance,label\n1\n')])
+      expect(broken).to.deep.include({ code: 1, stdout: '' })
+      expect(broken.stderr).to.match(/^hinge-embedding-loss: standard input: line 2 has 1 field, expected 2/)
+    })
+
+    it('refuses options that cannot be, and those of text where there is none', async () => {
+      const usage = async (...args: string[]) => {
+        const { code, stdout, stderr } = await score(file('case/a.parquet'), ...args)
+        expect({ code, stdout }, stderr).to.deep.equal({ code: 2, stdout: '' })
+        return stderr
+      }
+      for (const option of ['--delimiter', '--comment']) {
+        for (const text of ['', ';;', '"', '\n', 'é']) expect(await usage(option, text)).to.include(option)
+      }
+      expect(await usage('--decimal', ';')).to.match(/--decimal.*\., ,/)
+      expect(await usage('--format', 'xls')).to.match(/--format.*parquet, csv, tsv, ndjson, arrow/)
+      for (const option of [
+        ['--delimiter', ';'],
+        ['--decimal', ','],
+        ['--null-string', 'NA'],
+        ['--no-header'],
+        ['--header'],
+        ['--comment', '#'],
+      ]) {
+        expect(await usage(...option)).to.match(/ is for CSV and TSV, of which there is no file/)
+      }
+    })
   })
 })

@@ -1,6 +1,7 @@
 import { isAbsolute, normalize } from 'node:path'
 import { UnrecoverableError } from 'bullmq'
 import type { RowRange, ScanSource } from '../cli/scans.ts'
+import { isSeparator, type TextOptions } from '../cli/text.ts'
 import type { Options } from '../cli/totals.ts'
 import { LossAccumulator, type LossAccumulatorJSON, runtimeInfo } from '../index.ts'
 
@@ -20,10 +21,11 @@ export interface Shard {
 }
 
 /** How a shard is scored: without what depends on the order of rows. */
-export type ShardOptions = Omit<Options, 'keep'> & {
-  /** in which times with a zone have their days and hours: the client's */
-  readonly timeZone: string
-}
+export type ShardOptions = Omit<Options, 'keep'> &
+  TextOptions & {
+    /** in which times with a zone have their days and hours: the client's */
+    readonly timeZone: string
+  }
 
 /** The data of a shard's job. */
 export interface ShardData {
@@ -47,7 +49,14 @@ export interface ShardResult {
 }
 
 /** A plan has no more shards, and a shard no more groups; expressions and paths are no longer. */
-export const limits = { shards: 1_000_000, groups: 50_000, text: 10_000, path: 4096, partitions: 100 } as const
+export const limits = {
+  shards: 1_000_000,
+  groups: 50_000,
+  text: 10_000,
+  path: 4096,
+  partitions: 100,
+  nullStrings: 100,
+} as const
 export const leastRetention = 5
 
 /** What the failure of a job begins with where the command line was not used as meant. */
@@ -133,6 +142,16 @@ const shard: Check<Shard> = (name, value) => {
   return taken.rows === undefined || taken.kind === 'Parquet' ? taken : refuse(`${name}.rows`, 'absent but for Parquet')
 }
 
+const separator: Check<string> = (name, value) =>
+  isSeparator(String(value)) ? text(1)(name, value) : refuse(name, 'one character of ASCII, not a quote')
+
+const truth: Check<boolean> = (name, value) => (typeof value === 'boolean' ? value : refuse(name, 'true or false'))
+
+const texts: Check<readonly string[]> = (name, value) => {
+  const list = Array.isArray(value) && value.length <= limits.nullStrings ? value : undefined
+  return list?.map((each) => text(limits.text)(name, each)) ?? refuse(name, `at most ${limits.nullStrings} texts`)
+}
+
 const options: Check<ShardOptions> = (name, value) => {
   const taken = record<ShardOptions>({
     input: text(limits.text),
@@ -144,6 +163,11 @@ const options: Check<ShardOptions> = (name, value) => {
     positiveLabel: integer(-(2 ** 24), 2 ** 24),
     negativeLabel: integer(-(2 ** 24), 2 ** 24),
     otherLabels: oneOf('error', 'zero', 'ignore'),
+    delimiter: optional(separator) as Check<string>,
+    decimal: optional(oneOf('.', ',')) as Check<'.' | ','>,
+    nullString: optional(texts) as Check<readonly string[]>,
+    header: optional(truth) as Check<boolean>,
+    comment: optional(separator) as Check<string>,
     timeZone: (at, zone) => (/^[\w/+-]{1,64}$/.test(String(zone)) ? text(64)(at, zone) : refuse(at, 'a time zone')),
   })(name, value)
   return taken.positiveLabel === taken.negativeLabel ? refuse(name, 'of two different labels') : taken

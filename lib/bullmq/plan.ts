@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { UsageError } from '../cli/failures.ts'
-import { findSources, type Source } from '../cli/files.ts'
+import { type Format, findSources, type Source } from '../cli/files.ts'
 import { assertResolvable, partitionKeys, type RowRange, type ScanSource, scansOf, table } from '../cli/scans.ts'
 import { list, Session } from '../cli/session.ts'
+import { assertTextOptions, textOptionsIn } from '../cli/text.ts'
 import { emptyTotal } from '../cli/totals.ts'
 import { getNumThreads, runtimeInfo } from '../index.ts'
 import { leastRetention, limits, type Shard, type ShardOptions } from './payload.ts'
@@ -28,7 +29,9 @@ export interface PlanOptions extends Partial<Omit<ShardOptions, 'timeZone'>> {
   readonly retention?: number
   /** a file that is given several times counts several times; by default once */
   readonly allowDuplicates?: boolean
-  /** is told which files are left out: hidden ones, and those that are given twice */
+  /** what all files are, whatever their names */
+  readonly format?: Format
+  /** is told which files are left out, hidden ones and those that are given twice, and how the first was taken where it may be meant otherwise */
   readonly onNote?: (message: string) => void
 }
 
@@ -57,15 +60,17 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
     positiveLabel,
     negativeLabel,
     otherLabels,
+    ...textOptionsIn(options),
   }
   emptyTotal(given)
   const session = await Session.open(getNumThreads())
   try {
     const scoring = { ...given, timeZone: await session.timeZone() }
-    const { allowDuplicates, onNote: note = () => {} } = options
-    const found = await findSources(paths, { match: (pattern) => session.glob(pattern), allowDuplicates, note })
+    const { allowDuplicates, format, onNote: note = () => {} } = options
+    const found = await findSources(paths, { match: (pattern) => session.glob(pattern), allowDuplicates, format, note })
+    assertTextOptions(options, found)
     const sources = found.map(assertScanned)
-    await assertResolvable(session, sources, scoring, new AbortController().signal)
+    await assertResolvable(session, sources, { ...scoring, onNote: note }, new AbortController().signal)
     const shards = await shardsOf(session, sources, shardRows)
     if (shards.length > limits.shards) throw new UsageError(`--shard-rows ${shardRows} makes ${shards.length} shards`)
     const identity = JSON.stringify([runtimeInfo().version, scoring, shards])
@@ -82,6 +87,7 @@ function assertInteger(name: string, value: number, least: number): void {
 }
 
 function assertScanned({ file, kind, ...rest }: Source): ScanSource {
+  if (file === '-') throw new UsageError('workers score files, not standard input')
   if (kind === 'Arrow') throw new UsageError(`${file}: workers score Parquet, CSV, TSV and NDJSON, not ${kind}`)
   return { file, kind, ...rest }
 }

@@ -1,8 +1,8 @@
-import { readdir, stat } from 'node:fs/promises'
+import { open, readdir, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { codeOf } from './failures.ts'
-import { describeKind } from './regular.ts'
+import { describeKind, readFlags } from './regular.ts'
 import { assertLocal } from './remote.ts'
 import { Tables } from './tables.ts'
 
@@ -21,6 +21,10 @@ const kinds = new Map([
 const compressions: Readonly<Record<string, string>> = { gz: 'gzip', zst: 'zstd' }
 const supported = `${[...kinds.keys()].map((end) => `.${end}`).join(', ')}; text also with .gz or .zst`
 
+/** What --format may say that files are. */
+export const formats = { parquet: 'Parquet', csv: 'CSV', tsv: 'TSV', ndjson: 'NDJSON', arrow: 'Arrow' } as const
+export type Format = keyof typeof formats
+
 export interface Source {
   file: string
   kind: 'Parquet' | 'CSV' | 'TSV' | 'NDJSON' | 'Arrow'
@@ -28,18 +32,37 @@ export interface Source {
   compression: string
 }
 
-function sourceOf(file: string): Source | undefined {
+function sourceOf(file: string, format?: Format): Source | undefined {
   const [, end = '', suffix = ''] = /\.(\w+?)(?:\.(gz|zst))?$/i.exec(file.toLowerCase()) ?? []
+  if (format !== undefined) return { file, kind: formats[format], compression: 'uncompressed' }
   const kind = kinds.get(end as never)
   if (kind === 'Arrow' && suffix !== '') return undefined
   return kind && { file, kind, compression: compressions[suffix] ?? 'uncompressed' }
 }
 
-function requireSource(file: string): Source {
-  const source = sourceOf(file)
+/** As its first bytes tell: files that --format names may have any name. */
+export async function compressionOf(file: string): Promise<string> {
+  const handle = await open(file, readFlags)
+  try {
+    const { buffer } = await handle.read(Buffer.alloc(4), 0, 4)
+    if (buffer.readUInt16BE() === 0x1f8b) return 'gzip'
+    return buffer.readUInt32LE() === 0xfd2fb528 ? 'zstd' : 'uncompressed'
+  } finally {
+    await handle.close()
+  }
+}
+
+function isText({ kind }: Source): boolean {
+  return kind === 'CSV' || kind === 'TSV' || kind === 'NDJSON'
+}
+
+function requireSource(file: string, format?: Format): Source {
+  const source = sourceOf(file, format)
   if (source !== undefined) return source
   const advice = /\.np[yz]$/i.test(file) ? '; arrays are .npy, named by --input and --label without a FILE' : ''
-  throw new Error(`${file}: the name of a file must end in one of ${supported}${advice}`)
+  throw new Error(
+    `${file}: the name of a file must end in one of ${supported}, or --format must say what it is${advice}`,
+  )
 }
 
 /** How files are searched for. */
@@ -48,6 +71,8 @@ export interface Search {
   readonly match: (pattern: string) => Promise<string[]>
   /** whether a file that is found several times counts several times; by default once */
   readonly allowDuplicates?: boolean | undefined
+  /** what all files are, whatever their names */
+  readonly format?: Format | undefined
   /** is told what was left out */
   readonly note: (message: string) => void
 }
@@ -55,18 +80,23 @@ export interface Search {
 /** What FILE arguments stand for: themselves, standard input, all in a folder, or all that match a pattern. */
 export async function findSources(
   paths: readonly string[],
-  { match, allowDuplicates = false, note }: Search,
+  { match, allowDuplicates = false, format, note }: Search,
 ): Promise<Source[]> {
   const tables = new Tables()
   const sources: Source[] = []
   let hidden = 0
   for (const path of paths) {
-    const found = await findAt(path, match, tables)
+    const found = await findAt(path, match, tables, format)
     sources.push(...found.sources)
     hidden += found.hidden
   }
   if (hidden > 0) note(`${describeHidden(hidden)}: skipped; name them to have them scored`)
-  return distinct(sources, allowDuplicates, note)
+  const files = await distinct(sources, allowDuplicates, note)
+  if (format === undefined) return files
+  for (const source of files) {
+    if (isText(source) && source.file !== '-') source.compression = await compressionOf(source.file)
+  }
+  return files
 }
 
 interface Found {
@@ -75,13 +105,13 @@ interface Found {
   readonly hidden: number
 }
 
-async function findAt(path: string, match: Search['match'], tables: Tables): Promise<Found> {
+async function findAt(path: string, match: Search['match'], tables: Tables, format?: Format): Promise<Found> {
   assertLocal(path)
-  if (path === '-') return { sources: [{ file: path, kind: 'Arrow', compression: 'uncompressed' }], hidden: 0 }
+  if (path === '-') return { sources: [requireSource(path, format ?? 'arrow')], hidden: 0 }
   const status = await stat(path).catch((cause) => {
     if (!['ENOENT', 'ENOTDIR'].includes(codeOf(cause))) throw cause
   })
-  if (status?.isDirectory()) return findInFolder(path, tables)
+  if (status?.isDirectory()) return findInFolder(path, tables, format)
   if (status === undefined && !/[*?[]/.test(path)) throw new Error(`${path}: no such file or folder`)
   if (status !== undefined && !status.isFile()) {
     throw new Error(`${path}: ${describeKind(status)}, neither a file nor a folder; - reads standard input`)
@@ -91,22 +121,22 @@ async function findAt(path: string, match: Search['match'], tables: Tables): Pro
   const seen = files.filter((file) => file === path || !isHiddenMatch(path, file))
   const hidden = files.length - seen.length
   if (seen.length === 0) throw new Error(`${path}: no file matches but ${describeHidden(hidden)}`)
-  const sources = seen.map(requireSource)
+  const sources = seen.map((file) => requireSource(file, format))
   for (const file of seen) await tables.assertNone(file, true)
   return { sources, hidden }
 }
 
-async function findInFolder(folder: string, tables: Tables): Promise<Found> {
+async function findInFolder(folder: string, tables: Tables, format?: Format): Promise<Found> {
   const all: Entry[] = []
   for await (const entry of entriesOf(folder)) all.push(entry)
   const sources: Source[] = []
   for (const { file } of all.filter(({ isHidden }) => !isHidden)) {
-    const source = sourceOf(file)
+    const source = sourceOf(file, format)
     if (source === undefined) continue
     await tables.assertNone(file, false)
     sources.push(source)
   }
-  const hidden = all.filter(({ file, isHidden }) => isHidden && sourceOf(file) !== undefined).length
+  const hidden = all.filter(({ file, isHidden }) => isHidden && sourceOf(file, format) !== undefined).length
   const [kind, ...others] = new Set(sources.map((source) => source.kind))
   if (kind === undefined) {
     const but = hidden > 0 ? ` but ${describeHidden(hidden)}` : ''

@@ -1,21 +1,25 @@
 import type { Readable } from 'node:stream'
 import { getNumThreads, setNumThreads } from '../index.ts'
 import { UsageError } from './failures.ts'
-import { findSources, type Source } from './files.ts'
+import { compressionOf, type Format, findSources, formats, type Source } from './files.ts'
 import { notify, type Progress, showProgress, type Terminal } from './progress.ts'
 import { fileOf, memberOf } from './readers/npz.ts'
 import type { Stream } from './readers/readers.ts'
 import { assertLocal } from './remote.ts'
 import { assertColumns, type Scan, type ScanSource, scansOf } from './scans.ts'
 import { Session } from './session.ts'
+import { Spool } from './spool.ts'
+import { assertTextOptions, type TextOptions } from './text.ts'
 import { emptyTotal, type Options } from './totals.ts'
 
-export interface RunOptions extends Options {
+export interface RunOptions extends Options, TextOptions {
   /** where to write what depends on the order of the rows */
   output?: string
   threads?: number
   /** a file that is given several times counts several times */
   allowDuplicates?: boolean
+  /** what all files are, whatever their names */
+  format?: Format
   progress: boolean
 }
 
@@ -55,27 +59,48 @@ export async function opened<T>(
   signal.addEventListener('abort', interrupt)
   const read = () => session?.progress ?? (progress.count === undefined ? undefined : progress)
   if (paths.includes('-') && stdin.isTTY) {
-    notify(stderr, 'waiting for Arrow IPC on standard input, which is a terminal: pipe data in, or Ctrl-C to stop')
+    const kind = options.format === undefined ? 'Arrow IPC' : formats[options.format]
+    notify(stderr, `waiting for ${kind} on standard input, which is a terminal: pipe data in, or Ctrl-C to stop`)
   }
   const endProgress = showProgress(stderr, options.progress, 'rows', read)
+  let spool: Spool | undefined
+  const note = (message: string) => notify(stderr, spool?.rename(message) ?? message)
   try {
     if (paths.indexOf('-') !== paths.lastIndexOf('-')) throw new UsageError('standard input, -, can be read only once')
     const sources = await findSources(paths, {
       match: async (pattern) => (await openSession()).glob(pattern),
       allowDuplicates: options.allowDuplicates,
-      note: (message) => notify(stderr, message),
+      format: options.format,
+      note,
     })
+    if (options.format !== undefined && paths.length === 0) throw new UsageError('--format takes a FILE')
+    assertTextOptions(options, sources)
     const streams = paths.length === 0 ? [arraysOf(options)] : streamsOf(sources)
     const scanned = sources.filter(isScanned)
+    for (const source of scanned.filter(({ file }) => file === '-')) {
+      spool = await Spool.write(stdin, signal)
+      source.file = spool.file
+      if (source.kind !== 'Parquet') source.compression = await compressionOf(spool.file)
+    }
     const files = [...scanned.map(({ file }) => file), ...streams.flatMap((stream) => stream.files.map(fileOf))]
     if (scanned.length === 0) return await work({ files, streams, progress })
-    const list = await scansOf(await openSession(), scanned, options, signal, options.output !== undefined)
+    const list = await scansOf(
+      await openSession(),
+      scanned,
+      { ...options, onNote: note },
+      signal,
+      options.output !== undefined,
+    )
     for (const scan of list) assertColumns(scan)
     return await work({ files, scans: { session: await openSession(), list }, streams, progress })
+  } catch (error) {
+    if (spool !== undefined && error instanceof Error) error.message = spool.rename(error.message)
+    throw error
   } finally {
     endProgress()
     signal.removeEventListener('abort', interrupt)
     session?.close()
+    await spool?.remove()
   }
 }
 

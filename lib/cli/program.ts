@@ -80,6 +80,8 @@ function explainUsage(message: string, commands: readonly Command[]): string {
 async function run(args: readonly string[], signal: AbortSignal, streams: Streams): Promise<number> {
   const { Command, CommanderError, InvalidArgumentError, Option } = await peer(import('commander'), 'the command line')
   const { runtimeInfo } = await import('../index.ts')
+  const { formats } = await import('./files.ts')
+  const { isSeparator } = await import('./text.ts')
 
   const number = (text: string): number => {
     const value = Number(text)
@@ -90,6 +92,11 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
   const collect = (text: string, others: string[] = []): string[] => {
     if (text === '') throw new InvalidArgumentError('It must not be empty.')
     return [...others, text]
+  }
+  const separator = (text: string): string => {
+    const character = text === '\\t' ? '\t' : text
+    if (!isSeparator(character)) throw new InvalidArgumentError('It must be one character of ASCII, not a quote.')
+    return character
   }
   const { stdout, stderr } = streams
   const io = { signal, streams }
@@ -149,6 +156,21 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
           .choices(['error', 'ignore', 'keep'])
           .default('error'),
       )
+      .addOption(
+        new Option('--format <format>', 'what all FILEs are, whatever their names, and standard input').choices(
+          Object.keys(formats),
+        ),
+      )
+      .option('--delimiter <character>', 'of CSV and TSV: what separates fields (\\t: a tab)', separator)
+      .addOption(new Option('--decimal <character>', 'of CSV and TSV: the decimal separator').choices(['.', ',']))
+      .option(
+        '--null-string <text>',
+        'of CSV and TSV: a text that is a null, such as NA; several times for several',
+        collect,
+      )
+      .option('--comment <character>', 'of CSV and TSV: what lines begin with that are no rows', separator)
+      .option('--header', 'of CSV and TSV: the first row has the names of the columns (default)')
+      .option('--no-header', 'of CSV and TSV: the first row is data; columns are called column0, column1 and so on')
       .option('--threads <n>', 'threads to use (default: the processors there are)', number)
       .option('--no-progress', 'show no progress on a terminal')
   const overWorkers = (command: string, summary: string) =>

@@ -3,8 +3,9 @@ import { type Column, columnsOf, type Resolved, resolveColumn } from './columns.
 import { nameOfNoColumn } from './expressions.ts'
 import { codeOf, UsageError } from './failures.ts'
 import type { Source } from './files.ts'
-import { csvArguments, csvNames, describeCsvError, inspectCsv, type TextOptions } from './readers/csv.ts'
+import { csvArguments, inspectCsv, openCsv } from './readers/csv.ts'
 import { identifier, list, quoted, type Session } from './session.ts'
+import { adviceOnText, describeCsvError, type TextOptions } from './text.ts'
 import { assertWhole } from './whole.ts'
 
 /** A file that DuckDB reads. */
@@ -35,6 +36,8 @@ export interface ScanOptions extends TextOptions {
   readonly label?: string
   readonly by?: string
   readonly keep?: readonly string[]
+  /** is told how a file was taken that may be meant otherwise */
+  readonly onNote?: (message: string) => void
 }
 
 /** From `start` on, up to but not with `end`. */
@@ -94,6 +97,7 @@ export async function scansOf(
   signal: AbortSignal,
   isInOrder = false,
 ): Promise<Scan[]> {
+  let numberHeader: string | undefined
   const schemas = await parquetSchemas(session, sources)
   const scans: OpenScan[] = []
   /** the scans that may have more files, by what is alike in them */
@@ -107,15 +111,19 @@ export async function scansOf(
       throw new Error(`${file}: the file is empty${kind === 'Parquet' ? '' : ', without even a header'}`)
     }
     const text = isCsv(source) ? await csvIn(session, source, options, signal) : undefined
+    if (text?.hasNumberHeader) numberHeader ??= file
     // A Parquet file whose schema is not known by its name is a scan of its own.
     const schema = kind === 'Parquet' ? (schemas.get(file) ?? file) : JSON.stringify([text?.csv, text?.columns])
     const key = [kind, compression, schema].join()
     if (isInOrder && !open.has(key)) open.clear()
-    const scan = open.get(key) ?? { kind, compression, files: [], isPartitioned: false, ...text }
+    const { csv, columns, expressions } = text ?? {}
+    const own = csv && columns && expressions ? { csv, columns, expressions } : {}
+    const scan = open.get(key) ?? { kind, compression, files: [], isPartitioned: false, ...own }
     if (scan.files.length === 0) scans.push(scan)
     scan.files.push(file)
     open.set(key, scan)
   }
+  if (numberHeader !== undefined) options.onNote?.(describeNumberHeader(numberHeader))
   const complete = []
   for (const scan of scans) {
     signal.throwIfAborted()
@@ -149,16 +157,21 @@ export async function assertResolvable(
   if (source === undefined) return
   const { file, kind, compression } = source
   const scan = { kind, compression, files: [file], isPartitioned: false }
-  const columns = isCsv(source)
-    ? await csvNames(session, source, options, signal).then(columnsOf, () => undefined)
-    : await columnsFound(session, scan)
-  if (columns !== undefined) await namingData(file, () => expressionsOf(session, columns, options))
+  const opening = isCsv(source) ? await openCsv(session, source, options, signal).catch(() => undefined) : undefined
+  if (isCsv(source) && opening === undefined) return
+  if (opening?.hasNumberHeader) options.onNote?.(describeNumberHeader(file))
+  const columns = opening ? columnsOf(opening.base.names) : await columnsFound(session, scan)
+  await namingData(file, () => expressionsOf(session, columns, options))
 }
 
 type Named = Pick<Scan, 'columns' | 'expressions'>
 
 /** A scan before its columns are known, but for CSV. */
 type OpenScan = Omit<Scan, 'files' | keyof Named> & Partial<Named> & { readonly files: string[] }
+
+function describeNumberHeader(file: string): string {
+  return `${file}: the first row, which has numbers alone, is taken for the header; --no-header takes it for data, --header for a header without this message`
+}
 
 type CsvSource = ScanSource & { kind: 'CSV' | 'TSV' }
 
@@ -197,7 +210,8 @@ async function namingData<T>(file: string, work: () => Promise<T>): Promise<T> {
     return await work()
   } catch (cause) {
     if (codeOf(cause) === 'ERR_USAGE' || !(cause instanceof Error)) throw cause
-    throw new Error(`${file}: ${describeCsvError(cause.message)}`, { cause })
+    const message = describeCsvError(cause.message)
+    throw new Error(`${file}${message.startsWith('row ') ? ',' : ':'} ${message}`, { cause })
   }
 }
 
@@ -281,16 +295,18 @@ async function csvIn(
   source: CsvSource,
   options: ScanOptions,
   signal: AbortSignal,
-): Promise<Named & { csv: string }> {
+): Promise<Named & { csv: string; hasNumberHeader: boolean }> {
   const { file, kind, compression } = source
   return await namingData(file, async () => {
-    const { format, rows } = await inspectCsv(session, source, options, signal)
+    const { format, rows, hasNumberHeader } = await inspectCsv(session, source, options, signal)
     const columns = columnsOf(format.names)
     const expressions = await expressionsOf(session, columns, options)
     const read = (types: ReadonlyMap<string, string>) => csvArguments(format, structOf(columns, types), options)
     const asText = table({ kind, compression, files: [file], isPartitioned: false, csv: read(new Map()) })
     if (rows !== undefined) await assertRows(session, asText, rows)
-    return { csv: read(await typesOf(session, asText, expressions, options)), columns, expressions }
+    const types = await typesOf(session, asText, expressions, options)
+    await assertScorable(session, asText, { columns, expressions }, types, options)
+    return { csv: read(types), columns, expressions, hasNumberHeader }
   })
 }
 
@@ -327,21 +343,55 @@ async function typesOf(
   ])
 }
 
+/** Refuses text that --input or --label names, and says which row has it. */
+async function assertScorable(
+  session: Session,
+  asText: string,
+  { expressions }: Named,
+  types: ReadonlyMap<string, string>,
+  options: ScanOptions,
+): Promise<void> {
+  for (const [name, text] of textsIn(options)) {
+    const { columns: [column] = [], references = [] } = expressions.get(text) ?? {}
+    const isText = column !== undefined && references.length === 0 && types.get(column.tableName) === 'VARCHAR'
+    if (!isText || (name !== 'input' && name !== 'label')) continue
+    const value = identifier(column.tableName)
+    const [[row, found] = []] = await session.rows(`SELECT row, ${value}
+      FROM (SELECT row_number() OVER () AS row, ${value} FROM ${asText})
+      WHERE ${value} IS NOT NULL AND NOT ${isNumber(value, options)} ORDER BY row LIMIT 1`)
+    const place = `row ${Number(row).toLocaleString('en')}: --${name} ${text} is '${shorten(String(found))}'`
+    const advice = adviceOnText(`--${name}`, plainName(column), String(found))
+    throw new Error(`${place}, expected a number${name === 'label' ? ' or true or false' : ''} (${advice})`)
+  }
+}
+
+function plainName({ tableName }: Column): string {
+  return /^[\p{L}_][\p{L}\p{N}_]*$/u.test(tableName) ? tableName : identifier(tableName)
+}
+
+function shorten(text: string): string {
+  return text.length > 50 ? `${text.slice(0, 50)}…` : text
+}
+
+function isNumber(column: string, { decimal = '.' }: TextOptions): string {
+  const number = decimal === '.' ? column : `translate(${column}, ${quoted(`.${decimal}`)}, ${quoted(`${decimal}.`)})`
+  return `(TRY_CAST(${number} AS DOUBLE) IS NOT NULL AND NOT contains(${column}, '_'))`
+}
+
 async function typesIn(
   session: Session,
   rows: string,
   columns: readonly string[],
-  { decimal = '.' }: TextOptions,
+  options: TextOptions,
 ): Promise<[string, string][]> {
   if (columns.length === 0) return []
-  const counts = columns.map(identifier).flatMap((column) => {
-    const number = decimal === '.' ? column : `translate(${column}, ${quoted(`.${decimal}`)}, ${quoted(`${decimal}.`)})`
-    return [
+  const counts = columns
+    .map(identifier)
+    .flatMap((column) => [
       `count(${column})`,
-      `count(*) FILTER (TRY_CAST(${number} AS DOUBLE) IS NOT NULL AND NOT contains(${column}, '_'))`,
+      `count(*) FILTER (${isNumber(column, options)})`,
       `count(*) FILTER (lower(${column}) IN ('true', 'false'))`,
-    ]
-  })
+    ])
   const [found = []] = await session.rows(`SELECT ${counts.join(', ')} FROM (${rows})`)
   return columns.map((column, i) => {
     const [filled, numbers, words] = found.slice(3 * i, 3 * i + 3).map(Number)

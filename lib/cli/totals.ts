@@ -2,9 +2,9 @@ import { LossAccumulator, type MarginOptions } from '../index.ts'
 import { codeOf, UsageError } from './failures.ts'
 import { describeFault, type FaultKind } from './faults.ts'
 import { mismatch, Partials } from './partials.ts'
-import { describeCsvError } from './readers/csv.ts'
 import { oneByOne, type Scan, sqlOf, table, within } from './scans.ts'
 import { quoted, type Session } from './session.ts'
+import { describeCsvError } from './text.ts'
 
 export interface Columns {
   /** SQL expressions over a file's columns */
@@ -246,7 +246,12 @@ async function nearestColumns(session: Session, scan: Scan, error: unknown): Pro
   const names = await session.texts(
     `SELECT column_name FROM (DESCRIBE FROM ${table(scan)}) ORDER BY ${distance}, column_name LIMIT 5`,
   )
-  return ` The nearest of its columns: ${names.map((name) => `"${name}"`).join(', ')}`
+  const [first = '', ...others] = names.map(
+    (tableName) => scan.columns.find((column) => column.tableName === tableName)?.name ?? tableName,
+  )
+  const nearest = [first, ...others].map((name) => `"${name}"`).join(', ')
+  const isPlain = /^[\p{L}_][\p{L}\p{N}_]*$/u.test(first)
+  return ` The nearest of its columns: ${nearest}${isPlain ? '' : `; the text '${first}' names the first`}`
 }
 
 /** The first row whose null, NaN or label is an error, and how many there are like it. */

@@ -5,16 +5,8 @@ import { pipeline } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { readFlags } from '../regular.ts'
 import { list, quoted, type Session } from '../session.ts'
+import type { TextOptions } from '../text.ts'
 import { type Dialect, RecordReader } from './csv-records.ts'
-
-/** How people say that their text files are written. */
-export interface TextOptions {
-  readonly delimiter?: string
-  readonly decimal?: string
-  readonly nullString?: readonly string[]
-  readonly header?: boolean
-  readonly comment?: string
-}
 
 /** How a file of CSV is to be read: nothing of it is left for DuckDB to guess. */
 export interface CsvFormat extends Dialect {
@@ -54,16 +46,6 @@ interface Opening {
 
 type CsvPlace = Place & { readonly kind: 'CSV' | 'TSV' }
 
-/** The names of the columns. */
-export async function csvNames(
-  session: Session,
-  place: CsvPlace,
-  options: TextOptions,
-  signal: AbortSignal,
-): Promise<readonly string[]> {
-  return (await openingOf(session, place, options, signal)).base.names
-}
-
 /** Finds out how a file of CSV is written, and checks that all its records have as many fields. */
 export async function inspectCsv(
   session: Session,
@@ -71,7 +53,7 @@ export async function inspectCsv(
   options: TextOptions,
   signal: AbortSignal,
 ): Promise<CsvFile> {
-  const { base, head, hasNumberHeader } = await openingOf(session, place, options, signal)
+  const { base, head, hasNumberHeader } = await openCsv(session, place, options, signal)
   const { records, ...checked } = await check(base, head.begin, () =>
     assertingUtf8(head.isWhole ? [head.bytes] : textOf(session, place, signal)),
   )
@@ -80,7 +62,7 @@ export async function inspectCsv(
 }
 
 /** What the beginning of a file says. */
-async function openingOf(
+export async function openCsv(
   session: Session,
   place: CsvPlace,
   options: TextOptions,
@@ -325,19 +307,4 @@ export function csvArguments(
   return `auto_detect = false, delim = ${quoted(delimiter)}, quote = '"', escape = ${quoted(escapeBy)}, comment = ${quoted(comment)},
     header = ${hasHeader}, skip = ${skip}, strict_mode = ${isStrict}, parallel = ${isParallel}, null_padding = false, ignore_errors = false,
     decimal_separator = ${quoted(decimal)}, nullstr = [${nulls}], columns = ${columns}`
-}
-
-/** What DuckDB reports of a row of CSV, in our words. */
-export function describeCsvError(message: string): string {
-  const [, line] = /CSV Error on Line: (\d+)/.exec(message) ?? []
-  const [, expected, found] = /Expected Number of Columns: (\d+) Found: (\d+)/.exec(message) ?? []
-  if (line !== undefined && found !== undefined) {
-    return `line ${line} has ${found} field${found === '1' ? '' : 's'}, expected ${expected}`
-  }
-  const [, column, value, type] =
-    /converting column "(.*)"\. Could not convert string "(.*)" to '(\w+)'/.exec(message) ?? []
-  if (line !== undefined && type !== undefined) {
-    return `line ${line}: column "${column}" is "${value}", expected a ${type === 'DOUBLE' ? 'number' : type}, as in the rows before`
-  }
-  return message
 }
