@@ -669,7 +669,7 @@ describe('hinge-embedding-loss on the command line', function () {
 
     it('lose no row as a comment, a preamble or a short line', async () => {
       const files = {
-        'comment.csv': ['d,y\n0.5,1\n#0.7,1\n0.2,-1\n', /--input d is VARCHAR/],
+        'comment.csv': ['d,y\n0.5,1\n#0.7,1\n0.2,-1\n', /row 2: --input d is '#0\.7', expected a number/],
         'preamble.csv': ['# pairs\nd,y\n0.5,1\n0.2,-1\n', /line 2 has 2 fields, expected 1/],
         'short.csv': ['d,y\n0.5,1\n0.7\n0.2,-1\n', /short\.csv: line 3 has 1 field, expected 2/],
       } as const

@@ -58,6 +58,7 @@ export function adviceOnText(option: string, column: string, value: string): str
   if (/^\s*[+-]?\d*,\d+(e[+-]?\d+)?\s*$/i.test(value)) return '--decimal , reads decimal commas'
   if (/^\s*[+-]?\d*\.\d+(e[+-]?\d+)?\s*$/i.test(value)) return '--decimal . reads decimal points'
   if (/^\s*−[\d.]+/.test(value)) return `${option} "replace(${column}::VARCHAR, '−', '-')::DOUBLE" reads minus signs`
+  if (value.startsWith('#')) return `--comment '#' passes over lines that begin with it`
   if (option === '--label') return `--label "${column} = ${sqlText(value)}" --negative-label 0 reads text`
   return `${option} "TRY_CAST(${column} AS DOUBLE)" --nulls ignore leaves out such rows`
 }
