@@ -28,12 +28,21 @@ const python = process.env.npm_config_python ?? process.env.PYTHON ?? 'python3'
 const make = process.env.MAKE ?? 'make'
 const compiler = process.env.CXX ?? 'g++'
 const compilerArguments = ['-std=c++20', '-fsyntax-only', '-x', 'c++', '-']
+/** What the code needs that not every compiler of C++20 has: g++ has the shuffle since 12. */
+const probe = `
+#include <bit>
+#include <span>
+#include <utility>
+typedef int Lanes __attribute__((vector_size(16)));
+Lanes reversed(Lanes lanes) { return __builtin_shufflevector(lanes, lanes, 3, 2, 1, 0); }
+bool fits(long long value) { return std::in_range<int>(value); }
+`
 const requirements = [
   ['python3', () => runs(python, ['--version'])],
   ['make', () => runs(make, ['--version'])],
   [
-    'a C++20 compiler (g++ 11 or later, or clang++ 14 or later as CXX)',
-    () => runs(compiler, compilerArguments, '#include <bit>\n#include <span>\n#include <atomic>\n'),
+    `a C++20 compiler with __builtin_shufflevector (g++ 12 or later, or clang++ 14 or later as CXX; tried ${compiler})`,
+    () => runs(compiler, compilerArguments, probe),
   ],
 ]
 

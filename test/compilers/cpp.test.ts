@@ -1,0 +1,58 @@
+import { spawnSync } from 'node:child_process'
+import { chmodSync, cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { node, root, run, succeeds } from '../application.ts'
+
+const isThere = (command: string) => spawnSync(command, ['--version']).status === 0
+
+/** What the tests are run with: the addon, and the extension in DuckDB. */
+const tests = ['exact-sums', 'hinge-embedding-loss', 'accumulator', 'float-environment', 'duckdb']
+
+const builds = [
+  { title: 'clang++-14 and libc++', compiler: 'clang++-14', library: '-stdlib=libc++' },
+  { title: 'clang++-14 and libstdc++', compiler: 'clang++-14', library: '-stdlib=libstdc++' },
+]
+
+describe('the addon and the extension', function () {
+  this.timeout(1_800_000)
+  let folder: string
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-compilers-'))
+    for (const path of ['package.json', 'binding.gyp', 'native', 'scripts']) {
+      cpSync(join(root, path), join(folder, path), { recursive: true })
+    }
+    symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
+  })
+  afterEach(() => rmSync(folder, { recursive: true }))
+
+  const build = (env: NodeJS.ProcessEnv) =>
+    run(process.execPath, [join(folder, 'scripts/build-addon.mjs')], folder, env)
+
+  for (const { title, compiler, library } of builds) {
+    it(`pass their tests when they are built with ${title}`, async function () {
+      if (!isThere(compiler)) this.skip()
+      await succeeds(build({ CXX: compiler, CXXFLAGS: library, LDFLAGS: library, JOBS: 'max' }))
+      const mocha = join(root, 'node_modules/mocha/bin/mocha.js')
+      const files = tests.map((name) => `test/${name}.test.ts`)
+      await succeeds(
+        node([mocha, '--timeout', '0', ...files], root, { HINGE_EMBEDDING_LOSS_PREBUILD: folder, CXX: compiler }),
+      )
+    })
+  }
+
+  it('are refused by a compiler that lacks what they need, in one line that names it', async () => {
+    const old = join(folder, 'old-compiler')
+    writeFileSync(old, '#!/bin/sh\n! grep -q __builtin_shufflevector\n')
+    chmodSync(old, 0o755)
+    for (const compiler of [old, ...['g++-11'].filter(isThere)]) {
+      const { status, stderr } = await build({ CXX: compiler })
+      expect(status).to.equal(1)
+      expect(stderr).to.match(/^hinge-embedding-loss: cannot build.*__builtin_shufflevector.*g\+\+ 12/)
+      expect(stderr).to.include(compiler)
+      expect(stderr.trimEnd()).not.to.include('\n')
+    }
+  })
+})
