@@ -111,6 +111,7 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
     await copy('SELECT w, y FROM pairs LIMIT 0', 'zero.csv')
     await copy('SELECT d, w, y FROM pairs LIMIT 0', 'zero.parquet')
     await copy('SELECT w AS d, y FROM pairs', 'double.parquet')
+    await copy('SELECT NULL::VARCHAR AS d, NULL::INTEGER AS w, y FROM pairs LIMIT 5', 'nulls.parquet')
     await copy('SELECT id AS file_row_number, w, y FROM pairs', 'own.parquet', '(ROW_GROUP_SIZE 2048)')
     await copy('SELECT id % 3 AS file_index, g AS filename, w, y FROM pairs', 'named.parquet')
     await copy('SELECT d, y, g FROM pairs', 'hive', '(FORMAT parquet, PARTITION_BY (g))')
@@ -186,6 +187,10 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
       const args = ['pairs.parquet', '--input', 'd', '--json'] as const
       await agree([args[0]], '--input', 'd', '--label', 'other', '--other-labels', 'zero')
       await agree([args[0]], '--input', 'gap', '--nulls', 'ignore')
+      for (const input of ['d', 'w']) {
+        const { code } = await agree(['nulls.parquet', 'pairs.parquet'], '--input', input, '--nulls', 'ignore')
+        expect(code).to.equal(0)
+      }
       for (const policy of ['ignore', 'keep']) await agree([args[0]], '--input', 'f', '--nan', policy)
     })
 

@@ -1,6 +1,6 @@
 import { mismatch, Partials } from '../cli/partials.ts'
 import { quoted, rowsPerChunk, Session } from '../cli/session.ts'
-import { emptyTotal, type Group } from '../cli/totals.ts'
+import { emptyTotal, type Group, isScoredAlike, nullType } from '../cli/totals.ts'
 import { LossAccumulator } from '../index.ts'
 import { parseShardResult, type ShardResult } from './payload.ts'
 import type { Plan } from './plan.ts'
@@ -84,11 +84,11 @@ async function groupsOf(session: Session, { shards, options }: Plan, schemas: re
 /** Files of a kind are of one type on one machine, too. */
 function assertAlike({ shards, options }: Plan, schemas: readonly Schema[]): void {
   const first = new Map<string, { file: string; types: Schema['types'] }>()
-  for (const { index, types } of schemas) {
+  for (const { index, types } of schemas.filter(({ types: { input } }) => input !== nullType)) {
     const { kind = '', file = '' } = shards[index] ?? {}
     const other = first.get(kind) ?? { file, types }
     first.set(kind, other)
-    if (types.input !== other.types.input) {
+    if (!isScoredAlike(types.input, other.types.input)) {
       throw mismatch('input', options, { file, type: types.input }, { file: other.file, type: other.types.input })
     }
     if (types.columns !== other.types.columns) {

@@ -5,7 +5,7 @@ import { type Job, UnrecoverableError } from 'bullmq'
 import { codeOf, explain } from '../cli/failures.ts'
 import { assertColumns, type Scan, scansOf, table } from '../cli/scans.ts'
 import { Session } from '../cli/session.ts'
-import { type Found, totalsOf } from '../cli/totals.ts'
+import { type Found, hasValues, nullType, totalsOf } from '../cli/totals.ts'
 import { getNumThreads } from '../index.ts'
 import {
   limits,
@@ -111,12 +111,15 @@ async function score(
   if (found === undefined) return { index, types: null, groups: [] }
   const scan = { ...found, isPartitioned: partitions !== undefined, ...(partitions && { partitions }) }
   assertColumns(scan, virtual)
-  const { typed, groups } = await totalsOf(session, [rows === undefined ? scan : { ...scan, rows }], options, signal)
+  const part = rows === undefined ? scan : { ...scan, rows }
+  const { typed, groups } = await totalsOf(session, [part], options, signal)
   const [{ types } = {}] = typed
   if (types === undefined) return { index, types: null, groups: [] }
+  const hasInput = groups.some(({ total }) => total.count > 0) || (await hasValues(session, part, options, 'x'))
   assertTransferable(shard, options.by, types.by, groups)
   const columns = kind === 'NDJSON' ? await columnsOf(session, scan) : ''
-  return { index, types: { ...types, columns }, groups: groups.map(({ key, total }) => [key, total.toJSON()]) }
+  const input = hasInput ? types.input : nullType
+  return { index, types: { ...types, input, columns }, groups: groups.map(({ key, total }) => [key, total.toJSON()]) }
 }
 
 /** Files of NDJSON are one table on one machine, whose columns have types that suit all of them. */

@@ -2,10 +2,19 @@ import { getNumThreads, HingeEmbeddingLoss, type InputData } from '../index.ts'
 import { peer, UsageError } from './failures.ts'
 import { writeWhole } from './output.ts'
 import { completeRows, take } from './readers/pieces.ts'
-import { type Scan, sqlOf, table } from './scans.ts'
+import { columnOf, type Scan, sqlOf, table } from './scans.ts'
 import { identifier, quoted, type Session } from './session.ts'
 import { type Reading, type StreamTotals, scored } from './streams.ts'
-import { type Found, fileChanged, lossArguments, type Options, pairs, type Typed } from './totals.ts'
+import {
+  type Found,
+  fileChanged,
+  hasValues,
+  lossArguments,
+  nullType,
+  type Options,
+  pairs,
+  type Typed,
+} from './totals.ts'
 import { writeArrow } from './writers/arrow.ts'
 import { copyQueries, throughDuckDB } from './writers/duckdb.ts'
 import { type Losses, lossColumn, type Table, type Writer } from './writers/losses.ts'
@@ -91,15 +100,18 @@ export async function writeScanned(
 
 /** A query for each scan, all of the same columns. */
 async function lossQueries(session: Session, typed: readonly Typed[], options: Options): Promise<string[]> {
-  const lossType = typed.every(({ types }) => types.input === 'FLOAT') ? 'FLOAT' : 'DOUBLE'
+  const inputs = typed.map(({ types }) => types.input).filter((type) => type !== nullType)
+  const lossType = inputs.length > 0 && inputs.every((type) => type === 'FLOAT') ? 'FLOAT' : 'DOUBLE'
   const queries: string[] = []
-  let first: Kept[] | undefined
-  for (const one of typed) {
+  const keptByScan = []
+  for (const { scan } of typed) keptByScan.push(await keptOf(session, scan, options))
+  const wanted = await commonColumns(session, keptByScan, options)
+  for (const [index, one] of typed.entries()) {
     const { scan } = one
-    const kept = await keptOf(session, scan, options)
-    first ??= kept
-    assertSameTypes(kept, first)
-    const columns = kept.map((column, i) => `, ${exactly(`kept${i}`, column)} AS ${identifier(column.name)}`)
+    const kept = keptByScan[index] ?? []
+    const columns = kept.map(
+      (column, i) => `, ${keptAs(`kept${i}`, column, wanted[i] as Kept)} AS ${identifier(column.name)}`,
+    )
     queries.push(`SELECT CAST(hinge_embedding_loss_each(${lossArguments(one, options)}) AS ${lossType}) AS ${lossColumn}${columns.join('')}
       FROM ${pairs(scan, options)}`)
   }
@@ -126,17 +138,39 @@ async function keptOf(session: Session, scan: Scan, { keep = [] }: Options): Pro
   const columns = await session.columns(
     `SELECT ${keep.map((text) => `(${sqlOf(scan, text)})`).join(', ')} FROM ${table(scan)}`,
   )
-  assertDistinct(columns.map(({ name }) => name))
-  return columns.map((column, index) => ({ scan, option: `--keep ${keep[index]}`, ...column }))
+  const kept = columns.map(({ name, type }, index) => {
+    const text = keep[index] as string
+    return { scan, option: `--keep ${text}`, name: columnOf(scan, text)?.name ?? name, type }
+  })
+  assertDistinct(kept.map(({ name }) => name))
+  return kept
 }
 
-/** DuckDB would convert what differs. */
-function assertSameTypes(columns: readonly Kept[], others: readonly Kept[]): void {
-  for (const [index, { scan, option, type }] of columns.entries()) {
-    const other = others[index] as Kept
-    if (type === other.type) continue
-    throw new Error(`${scan.files[0]}: ${option} is ${type}, but ${other.type} in ${other.scan.files[0]}`)
+/** The columns that are written, of one type in all scans, as DuckDB would convert what differs; where a scan has nulls alone its types do not count. */
+async function commonColumns(session: Session, scans: readonly Kept[][], options: Options): Promise<Kept[]> {
+  const [first = []] = scans
+  const common = []
+  for (const index of first.keys()) {
+    const columns = scans.map((kept) => kept[index] as Kept)
+    const isMixed = columns.some(({ type }) => type !== columns[0]?.type)
+    const filled = []
+    for (const column of columns) {
+      if (!isMixed || (await hasValues(session, column.scan, options, `kept${index}`))) filled.push(column)
+    }
+    const [one = columns[0] as Kept, ...others] = filled
+    const other = others.find(({ type }) => type !== one.type)
+    if (other !== undefined) {
+      throw new Error(
+        `${other.scan.files[0]}: ${other.option} is ${other.type}, but ${one.type} in ${one.scan.files[0]}`,
+      )
+    }
+    common.push(one)
   }
+  return common
+}
+
+function keptAs(name: string, column: Kept, wanted: Kept): string {
+  return column.type === wanted.type ? exactly(name, column) : `CAST(NULL AS ${wanted.type})`
 }
 
 /** Numbers in CSV are read as DOUBLE: those that may have been others are an error. */

@@ -79,6 +79,12 @@ export function sqlOf({ expressions }: Scan, text: string): string {
   return expressions.get(text)?.sql ?? text
 }
 
+/** The column that a text names, if it is not an expression. */
+export function columnOf({ expressions }: Scan, text: string): Column | undefined {
+  const { references = [], columns: [column] = [] } = expressions.get(text) ?? {}
+  return references.length === 0 ? column : undefined
+}
+
 /** What WHERE has for the rows of a scan; of row groups that have none of them DuckDB reads nothing. */
 export function within({ rows }: Scan): string {
   return rows === undefined ? 'TRUE' : `file_row_number >= ${rows.start} AND file_row_number < ${rows.end}`

@@ -41,7 +41,6 @@ export interface Found {
   readonly rows: number
   /** rows whose input is NaN, as far as they are counted */
   readonly nans: number
-  /** without text of no rows, whose columns have no types */
   readonly typed: readonly Typed[]
   /** the type of `Group.by` */
   readonly keyType: string
@@ -142,29 +141,44 @@ export function emptyTotal({ margin, positiveLabel, negativeLabel, otherLabels }
 }
 
 export async function typedOf(session: Session, scans: readonly Scan[], options: Options): Promise<Typed[]> {
-  const typed: Typed[] = []
-  const first = new Map<string, { file: string; type: string }>()
+  const found: { scan: Scan; kind: Scan['kind']; file: string; x: string; y: string; by: string }[] = []
   for (const scan of scans) {
-    const [file = ''] = scan.files
     const columns = await session.columns(`SELECT x, y, key FROM ${pairs(scan, options)}`)
     const [x = '', y = '', by = ''] = columns.map(({ type }) => type)
-    const isVarchar = [x, y].some((type) => type === 'VARCHAR' || type === 'JSON')
-    if (isVarchar && (await isHeaderOnly(session, scan))) continue
+    const {
+      kind,
+      files: [file = ''],
+    } = scan
+    found.push({ scan, kind, file, x, y, by })
+  }
+  for (const one of found) {
+    const { scan, kind, x, y } = one
+    const isMixed = found.some((other) => other.kind === kind && other.x !== x)
+    if ((isMixed || !isScorable('input', x)) && !(await hasValues(session, scan, options, 'x'))) one.x = nullType
+    if (!isScorable('label', y) && !(await hasValues(session, scan, options, 'y'))) one.y = nullType
+  }
+  for (const { kind, file, x } of found) {
     if (x === 'FLOAT' && !Number.isFinite(Math.fround(options.margin))) {
       throw new UsageError(`--margin must be finite in float32, as --input is, got ${options.margin}`)
     }
-    const types = { input: x, by }
-    typed.push({ scan, x: cast('input', options.input, 'x', x), y: cast('label', options.label, 'y', y), types })
-    const other = first.get(scan.kind) ?? { file, type: x }
-    first.set(scan.kind, other)
-    if (x !== other.type) throw mismatch('input', options, { file, type: x }, other)
+    const other = found.find((each) => each.kind === kind && each.x !== nullType)
+    if (other !== undefined && !isScoredAlike(x, other.x)) {
+      throw mismatch('input', options, { file, type: x }, { file: other.file, type: other.x })
+    }
   }
-  return typed
+  return found.map(({ scan, x, y, by }) => {
+    const types = { input: x, by }
+    return { scan, x: cast('input', options.input, 'x', x), y: cast('label', options.label, 'y', y), types }
+  })
 }
 
-/** Text of no rows, whose columns DuckDB calls VARCHAR. */
-async function isHeaderOnly(session: Session, scan: Scan): Promise<boolean> {
-  return scan.kind !== 'Parquet' && (await session.rows(`SELECT 1 FROM ${table(scan)} LIMIT 1`)).length === 0
+/** The type of a column whose values are all null, whatever the file says. */
+export const nullType = 'NULL'
+
+/** True if a row has a value other than null. */
+export async function hasValues(session: Session, scan: Scan, options: Columns, column: string): Promise<boolean> {
+  const rows = await session.rows(`SELECT 1 FROM ${pairs(scan, options)} WHERE ${column} IS NOT NULL LIMIT 1`)
+  return rows.length > 0
 }
 
 /**
@@ -179,8 +193,22 @@ export function pairs(scan: Scan, { input, label, by = 'NULL', keep = [] }: Colu
     WHERE ${within(scan)} AND (${expressions.map((text) => `${text} IS NULL OR `).join('')} TRUE)) AS pairs(${names.join(', ')})`
 }
 
+function scoredAs(option: 'input' | 'label', type: string): string | undefined {
+  return readAs[option][type.replace(/\(\d+,\s?\d+\)$/, '')]
+}
+
+/** True if inputs of both types are scored in the same precision. */
+export function isScoredAlike(one: string, other: string): boolean {
+  return [one, other].includes(nullType) || scoredAs('input', one) === scoredAs('input', other)
+}
+
+function isScorable(option: 'input' | 'label', type: string): boolean {
+  return scoredAs(option, type) !== undefined
+}
+
 function cast(option: 'input' | 'label', text: string, column: string, type: string): string {
-  const wanted = readAs[option][type.replace(/\(\d+,\s?\d+\)$/, '')]
+  if (type === nullType) return 'CAST(NULL AS DOUBLE)'
+  const wanted = scoredAs(option, type)
   if (wanted !== undefined) return wanted === type ? column : `CAST(${column} AS ${wanted})`
   const expected = `a number${option === 'label' ? ' or BOOLEAN' : ''}`
   const advice = type === 'VARCHAR' ? ` (CAST(${text} AS DOUBLE) reads numbers in text)` : ''
