@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FlowProducer, Job, type JobsOptions, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
@@ -92,7 +93,7 @@ export async function addFlow(redis: Redis, plan: Plan): Promise<void> {
 
 /** Those that are there already stay as they are. No list that they are put into may end before it is kept again. */
 async function addShards(redis: Redis, plan: Plan, isWanted = (_key: string) => true): Promise<void> {
-  const flows = new FlowProducer({ connection: redis })
+  const flows = silent(new FlowProducer({ connection: redis }))
   try {
     for (let from = 0; from < plan.shards.length; from += batch) {
       const { children, ...flow } = flowOf(plan, { from, to: from + batch })
@@ -119,7 +120,13 @@ function ifGone(error: unknown): void {
 }
 
 function queueOf(redis: Redis, name: string): Queue {
-  return new Queue(name, { connection: redis, streams: { events: { maxLen: 100 } } })
+  return silent(new Queue(name, { connection: redis, streams: { events: { maxLen: 100 } } }))
+}
+
+/** Its calls reject with what it emits, and BullMQ prints errors that nobody listens to. */
+function silent<T extends EventEmitter>(emitter: T): T {
+  emitter.on('error', () => {})
+  return emitter
 }
 
 async function countsOf(plans: Queue, plan: Plan): Promise<FlowProgress & { known: number }> {
@@ -164,7 +171,8 @@ async function untilDone(redis: Redis, plan: Plan, plans: Queue, options: WaitOp
     const { known, ...progress } = await answered(countsOf(plans, plan), timeout)
     onProgress?.(progress)
     const finished = progress.done + progress.failed
-    if (known < plan.shards.length) throw new Error(`${plan.id}: the job is gone from Redis`)
+    if (known < plan.shards.length)
+      throw new Error(`${plan.id}: the job is gone from Redis, or Redis did not take all of it`)
     if (finished === plan.shards.length) return
     const now = performance.now()
     if (now - lastKept > (1000 * plan.retention) / 3) {
@@ -183,7 +191,8 @@ async function untilDone(redis: Redis, plan: Plan, plans: Queue, options: WaitOp
 
 async function noWorkers(redis: Redis, timeout: number): Promise<Error> {
   const { version } = runtimeInfo()
-  const others = (await workerVersions(redis)).filter((other) => other !== version)
+  const versions = await workerVersions(redis).catch(() => [])
+  const others = versions.filter((other) => other !== version)
   const found = others.length > 0 ? `; there are workers of version ${others.join(', ')}` : ''
   return new Error(`no worker of version ${version} serves the queue ${queues.shards} for ${timeout} s${found}`)
 }

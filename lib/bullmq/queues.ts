@@ -1,4 +1,4 @@
-import type { Redis } from 'ioredis'
+import type { ChainableCommander, Redis } from 'ioredis'
 import { runtimeInfo } from '../index.ts'
 
 const family = 'hinge-embedding-loss-'
@@ -68,12 +68,19 @@ const relist = `
   end
   return gone`
 
+/** The answers of a pipeline; the first refusal throws. */
+async function execute(pipeline: ChainableCommander): Promise<unknown[]> {
+  const answers = (await pipeline.exec()) ?? []
+  for (const [error] of answers) if (error !== null) throw error
+  return answers.map(([, answer]) => answer)
+}
+
 /** Keys stay in Redis for so many seconds from now at least, and not for ever. */
 export async function keep(redis: Redis, keys: readonly string[], seconds: number): Promise<void> {
   for (let from = 0; from < keys.length; from += 1000) {
     const pipeline = redis.pipeline()
     for (const key of keys.slice(from, from + 1000)) pipeline.expire(key, seconds, 'NX').expire(key, seconds, 'GT')
-    await pipeline.exec()
+    await execute(pipeline)
   }
 }
 
@@ -85,7 +92,7 @@ export async function tidy(redis: Redis): Promise<void> {
   for await (const keys of redis.scanStream({ match: `${prefix}:${family}*`, count: 1000 })) {
     const pipeline = redis.pipeline()
     for (const key of keys as string[]) pipeline.expire(key, aDay, 'NX')
-    await pipeline.exec()
+    await execute(pipeline)
   }
   for (const [queue, name] of [
     [queues.plans, 'wait'],
@@ -98,12 +105,12 @@ export async function tidy(redis: Redis): Promise<void> {
     const ids: unknown[] = await (isList ? redis.lrange(key, 0, -1) : redis.zrange(key, '0', '-1'))
     const exist = redis.pipeline()
     for (const id of ids) exist.exists(keyOf(queue, String(id)))
-    const found = (await exist.exec()) ?? []
+    const found = await execute(exist)
     const remove = redis.pipeline()
     for (const [i, id] of ids.entries()) {
-      if (found[i]?.[1] === 0) isList ? remove.lrem(key, 0, String(id)) : remove.zrem(key, String(id))
+      if (found[i] === 0) isList ? remove.lrem(key, 0, String(id)) : remove.zrem(key, String(id))
     }
-    await remove.exec()
+    await execute(remove)
   }
 }
 

@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Job, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
+import { isLasting } from '../cli/refusals.ts'
 import { maxStalls } from './flow.ts'
 import { leastRetention } from './payload.ts'
 import { isStarved, type ProcessorOptions, type ShardProcessor, shardProcessor } from './processor.ts'
@@ -18,6 +19,8 @@ export interface ServeOptions extends ProcessorOptions {
 
 export interface Service {
   readonly worker: Worker
+  /** Rejects once Redis refuses what a worker needs, as where its user lacks a right. The worker takes no more shards then. */
+  readonly refusal: Promise<never>
   /**
    * Takes no more shards, and finishes those under way within the grace; of those that do not end then, or that Redis, away for a
    * lease, cannot be told of, it says so.
@@ -49,9 +52,22 @@ export async function serve(
     maxStalledCount: maxStalls,
     name: `${hostname()}-${process.pid}`,
   })
-  const stopKeeping = keepWhatRuns(worker, redis, lease)
+  let refuse: (error: unknown) => void = () => {}
+  const refusal = new Promise<never>((_, reject) => {
+    refuse = reject
+  })
+  refusal.catch(() => {})
+  const onError = (error: unknown) => {
+    if (!isLasting(error)) return
+    // A worker that is not closed asks again at once, and forever.
+    worker.close(true).catch(() => {})
+    refuse(error)
+  }
+  worker.on('error', onError)
+  const stopKeeping = keepWhatRuns(worker, redis, lease, onError)
   return {
     worker,
+    refusal,
     async close() {
       const closing = worker.close().then(stopKeeping)
       await drained(closing, redis, processor, { lease, grace })
@@ -107,7 +123,12 @@ async function live(redis: Redis, lease: number): Promise<void> {
 }
 
 /** While shards of a plan run or end it stays in Redis, and for its retention after that: also when its client is gone. */
-function keepWhatRuns(worker: Worker, redis: Redis, lease: number): () => Promise<void> {
+function keepWhatRuns(
+  worker: Worker,
+  redis: Redis,
+  lease: number,
+  onError: (error: unknown) => void,
+): () => Promise<void> {
   const running = new Map<string, Job>()
   const recent = new Map<string, Job>()
   const keepAll = async () => {
@@ -132,8 +153,9 @@ function keepWhatRuns(worker: Worker, redis: Redis, lease: number): () => Promis
     try {
       await live(redis, lease)
       await keepAll()
-    } catch {
-      // Redis is away, and the next beat tries again.
+    } catch (error) {
+      // If Redis is away, the next beat tries again.
+      onError(error)
     } finally {
       isBusy = false
     }

@@ -3,7 +3,7 @@ import { setNumThreads } from '../index.ts'
 import { peer, UsageError } from './failures.ts'
 import type { RunOptions } from './opened.ts'
 import { notify, showProgress, type Terminal } from './progress.ts'
-import { connect } from './redis.ts'
+import { connect, explainRefusal } from './redis.ts'
 
 export interface RedisOptions {
   redis?: string
@@ -25,7 +25,9 @@ export async function distributed(
   if (options.threads !== undefined) setNumThreads(options.threads)
   const say = (message: string) => notify(stderr, message)
   const plan = await planOf(paths, { ...options, onNote: say })
-  const redis = await connect(url, say)
+  const redis = await connect(url, { signal, onTrouble: say, patience: timeout })
+  const disconnect = () => redis.disconnect()
+  signal.addEventListener('abort', disconnect)
   let progress = { share: 0, count: 0 }
   const endProgress = showProgress(stderr, options.progress, 'shards', () => progress)
   try {
@@ -36,9 +38,12 @@ export async function distributed(
       progress = { share: count / Math.max(shards, 1), count }
     }
     return await foldResults(plan, await resultsOf(redis, plan, { timeout, signal, onProgress }))
+  } catch (error) {
+    throw explainRefusal(redis, error)
   } finally {
     endProgress()
-    redis.disconnect()
+    signal.removeEventListener('abort', disconnect)
+    disconnect()
   }
 }
 

@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import { getNumThreads, runtimeInfo, setNumThreads } from '../index.ts'
 import { peer, UsageError } from './failures.ts'
 import { notify, type Terminal } from './progress.ts'
-import { connect } from './redis.ts'
+import { connect, explainRefusal } from './redis.ts'
+import { isLasting, isRefusal } from './refusals.ts'
 
 export interface WorkerOptions {
   redis: string
@@ -24,29 +25,35 @@ export async function work(options: WorkerOptions, signal: AbortSignal, stderr: 
   const threads = options.threads ?? Math.max(1, Math.floor(getNumThreads() / concurrency))
   const { serve } = await peer(import('../bullmq/index.ts'), '--redis')
   const tell = (message: string) => notify(stderr, message)
-  const redis = await connect(options.redis, tell)
+  const redis = await connect(options.redis, { signal, onTrouble: tell })
+  const aborted = signal.aborted ? Promise.resolve() : once(signal, 'abort')
   try {
-    const { worker, close } = await serve(redis, { concurrency, lease, grace, threads, ...(roots && { roots }) })
+    const serving = serve(redis, { concurrency, lease, grace, threads, ...(roots && { roots }) })
+    await Promise.race([serving, aborted])
+    if (signal.aborted) return
+    const { worker, refusal, close } = await serving
     worker.on('failed', (job, error) => tell(`shard ${job?.id}: ${error.message}`))
     worker.on('error', tellingRefusals(tell))
-    await worker.waitUntilReady()
-    tell(`version ${runtimeInfo().version} serves ${worker.name}`)
-    if (!signal.aborted) await once(signal, 'abort')
+    await Promise.race([worker.waitUntilReady(), refusal, aborted])
+    if (!signal.aborted) tell(`version ${runtimeInfo().version} serves ${worker.name}`)
+    await Promise.race([aborted, refusal])
     await close().catch((error: Error) => {
       tell(error.message)
       throw error
     })
+  } catch (error) {
+    throw explainRefusal(redis, error)
   } finally {
     redis.disconnect()
   }
 }
 
-/** What Redis refuses, as when it is full, each once; that it is away is told by the connection. */
+/** What Redis refuses for a while, as when it is full, each once; that it is away is told by the connection. */
 function tellingRefusals(tell: (message: string) => void): (error: Error) => void {
   const told = new Set<string>()
-  return ({ name, message }) => {
-    if (name !== 'ReplyError' || told.has(message)) return
-    told.add(message)
-    tell(`Redis refuses: ${message}`)
+  return (error) => {
+    if (!isRefusal(error) || isLasting(error) || told.has(error.message)) return
+    told.add(error.message)
+    tell(`Redis refuses: ${error.message}`)
   }
 }
