@@ -71,11 +71,6 @@ export function isTypedArray(value: unknown): value is LabelData {
   return dtypeOf(value) !== undefined
 }
 
-/** A `Uint8ClampedArray`, of any realm. */
-export function isClampedArray(value: unknown): boolean {
-  return tagOf(value) === 'Uint8ClampedArray'
-}
-
 /** `length` elements of a typed array from `begin` on: a view over the same memory. */
 export function viewOf(data: LabelData, begin: number, length: number): LabelData {
   const Class = classes[dtypeOf(data) as TensorDType]

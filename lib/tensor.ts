@@ -1,4 +1,4 @@
-import { dtypeOf, isClampedArray, lengthOf, type TensorDType, viewOf } from './dtypes.ts'
+import { dtypeOf, lengthOf, type TensorDType } from './dtypes.ts'
 import type { InputData, LabelData } from './native.ts'
 import { assertNumber, attempt, describe, inspect, invalidArgument, isArray } from './validate.ts'
 
@@ -74,8 +74,10 @@ export function readContents<D extends LabelData>(name: string, data: D, shape?:
   return { data, dtype, shape: shape ?? vectorShape(size), size }
 }
 
-/** The typed array of a tensor over `D`: one class a dtype, as other libraries have it. Clamped bytes are seen as bytes. */
-export type DataOf<D extends LabelData> = D extends Uint8ClampedArray ? Uint8Array : D
+/** The typed array of a tensor over `D`. Where its class is not known, it is said to be one a dtype, as other libraries have it. */
+export type DataOf<D extends LabelData> = [Exclude<D, Uint8ClampedArray>] extends [never]
+  ? D
+  : Exclude<D, Uint8ClampedArray>
 
 /** By dtype the typed arrays that tensors have; not those of `classes`, whose memory TypeScript knows more narrowly. */
 interface ArrayOf {
@@ -124,9 +126,7 @@ export class Tensor<D extends LabelData = LabelData> {
    */
   constructor(data: D, shape?: readonly number[]) {
     const extents = shape === undefined ? undefined : Object.freeze(readIntegers('shape', shape, 0))
-    const contents = readContents('data', data, extents)
-    const isClamped = contents.dtype === 'uint8' && isClampedArray(data)
-    this.#contents = (isClamped ? { ...contents, data: viewOf(data, 0, contents.size) } : contents) as Contents<D>
+    this.#contents = readContents('data', data, extents)
   }
 
   static isTensor(value: unknown): value is Tensor {
