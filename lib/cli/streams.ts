@@ -11,7 +11,7 @@ import { codeOf, named, UsageError } from './failures.ts'
 import { describeFault, type Fault, type FaultKind } from './faults.ts'
 import type { Io } from './opened.ts'
 import type { Progress } from './progress.ts'
-import { compareKeys, type Key, keyOf } from './readers/keys.ts'
+import { compareKeys, type Key, type KeyKind, keyOf } from './readers/keys.ts'
 import { fileOf } from './readers/npz.ts'
 import { completeRows, NullIn, type Piece, piecesOf, Scratch, take } from './readers/pieces.ts'
 import { type Names, open, type Stream } from './readers/readers.ts'
@@ -148,6 +148,8 @@ class Faults {
 export class StreamTotals {
   readonly options: Options
   readonly #groups = new Map<string, { key: Key; total: LossAccumulator; rows: number[] }>()
+  /** of all keys that are not null, with the first of them */
+  #keyKind?: { readonly kind: KeyKind; readonly name: string }
 
   constructor(options: Options) {
     this.options = options
@@ -189,10 +191,19 @@ export class StreamTotals {
 
   #group(key: Key): { total: LossAccumulator; rows: number[] } {
     const known = this.#groups.get(key.json)
-    if (known !== undefined) return known
+    if (known?.key.kind === key.kind) return known
+    this.#assertKind(key)
     const group = { key, total: emptyTotal(this.options), rows: [] }
     this.#groups.set(key.json, group)
     return group
+  }
+
+  #assertKind({ kind, name }: Key): void {
+    if (kind === 'null') return
+    this.#keyKind ??= { kind, name }
+    if (kind === this.#keyKind.kind) return
+    const first = `${this.#keyKind.name} before is a ${this.#keyKind.kind}`
+    throw new Error(`--by ${this.options.by}: ${name} is a ${kind}, but ${first}`)
   }
 }
 

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { Data, RecordBatch, Vector } from 'apache-arrow'
 import { type Arrow, valueType } from './arrow-types.ts'
-import { type Key, type KeyValue, keyOf } from './keys.ts'
+import { dateKeyOf, type Key, type KeyValue, keyOf } from './keys.ts'
 import { assertNulls } from './rows.ts'
 
 /** A whole column, with offsets and indices that lie within what they point into. */
@@ -27,7 +27,7 @@ export function keysOf(arrow: Arrow, vector: Vector): (row: number) => Key {
     const value = vector.get(row) as KeyValue
     const known = keys.get(value)
     if (known !== undefined) return known
-    const key = keyOf(isDate && value !== null ? new Date(Number(value)).toISOString().slice(0, 10) : value)
+    const key = isDate && value !== null ? dateKeyOf(Number(value)) : keyOf(value)
     keys.set(value, key)
     return key
   }

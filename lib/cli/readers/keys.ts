@@ -4,15 +4,25 @@ export interface Key {
   readonly json: string
   readonly name: string
   readonly value: KeyValue
+  readonly kind: KeyKind
 }
+
+/** Keys of one kind compare with each other; null compares with all. */
+export type KeyKind = 'null' | 'text' | 'date' | 'number' | 'boolean'
 
 export type KeyValue = string | number | bigint | boolean | null
 
 export function keyOf(value: KeyValue): Key {
-  if (value === null) return { json: 'null', name: 'NULL', value }
-  if (typeof value === 'string') return { json: JSON.stringify(value), name: value, value }
-  const text = String(value)
-  return { json: typeof value === 'number' && !Number.isFinite(value) ? JSON.stringify(text) : text, name: text, value }
+  if (value === null) return { json: 'null', name: 'NULL', value, kind: 'null' }
+  if (typeof value === 'string') return { json: JSON.stringify(value), name: value, value, kind: 'text' }
+  const name = String(value)
+  const json = typeof value === 'number' && !Number.isFinite(value) ? JSON.stringify(name) : name
+  return { json, name, value, kind: typeof value === 'boolean' ? 'boolean' : 'number' }
+}
+
+/** The day, and the time of day where there is one, of milliseconds since 1970. */
+export function dateKeyOf(milliseconds: number): Key {
+  return { ...keyOf(new Date(milliseconds).toISOString().replace('T00:00:00.000Z', '')), kind: 'date' }
 }
 
 /** The order of DuckDB: text by its bytes, NaN after all numbers, null last. */
