@@ -338,13 +338,20 @@ describe('score --output', function () {
   })
 
   it('converts nothing that it keeps', async () => {
-    writeFileSync(path('large.csv'), 'x,y,large\n0.5,1,9007199254740993\n')
+    writeFileSync(path('large.csv'), 'x,y,large,note\n0.5,1,9007199254740993,007\n0.5,1,1,0.1234567890123456789\n')
     await connection.run(`COPY (SELECT x, y, large::DOUBLE AS large FROM pairs) TO '${path('double.parquet')}'`)
     const keep = [...score('x', 'y', '--keep', 'large'), '--output', path('out.csv')]
+    await run([path('large.csv'), ...keep, '--keep', 'note'])
+    expect(readFileSync(path('out.csv'), 'utf8').split('\n').slice(1, 3)).to.deep.equal([
+      '0.5,9007199254740993,007',
+      '0.5,1,0.1234567890123456789',
+    ])
+    writeFileSync(path('mixed.csv'), 'x,y,large\n0.5,1,9007199254740993\n0.5,1,0.5\n')
+    const computed = ['--keep', 'large + 1', '--output', path('out.csv')]
     await fails(
       1,
-      [path('large.csv'), ...keep],
-      /--keep large: numbers in CSV are read as DOUBLE, which does not tell 9007/,
+      [path('mixed.csv'), ...score('x', 'y'), ...computed],
+      /mixed\.csv: --keep large \+ 1: column large has/,
     )
     await fails(
       1,

@@ -3,7 +3,7 @@ import { peer, UsageError } from './failures.ts'
 import { writeWhole } from './output.ts'
 import { completeRows, take } from './readers/pieces.ts'
 import { columnOf, type Scan, sqlOf, table } from './scans.ts'
-import { identifier, quoted, type Session } from './session.ts'
+import { identifier, type Session } from './session.ts'
 import { type Reading, type StreamTotals, scored } from './streams.ts'
 import {
   type Found,
@@ -170,15 +170,7 @@ async function commonColumns(session: Session, scans: readonly Kept[][], options
 }
 
 function keptAs(name: string, column: Kept, wanted: Kept): string {
-  return column.type === wanted.type ? exactly(name, column) : `CAST(NULL AS ${wanted.type})`
-}
-
-/** Numbers in CSV are read as DOUBLE: those that may have been others are an error. */
-function exactly(column: string, { scan, option, type }: Kept): string {
-  if (type !== 'DOUBLE' || (scan.kind !== 'CSV' && scan.kind !== 'TSV')) return column
-  const message = `${option}: numbers in CSV are read as DOUBLE, which does not tell `
-  return `CASE WHEN isfinite(${column}) AND abs(${column}) >= ${2 ** 53}
-    THEN error(${quoted(message)} || ${column}::BIGNUM || ' from its neighbours') ELSE ${column} END`
+  return column.type === wanted.type ? name : `CAST(NULL AS ${wanted.type})`
 }
 
 /** How many losses are written at once, at most. */

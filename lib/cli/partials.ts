@@ -44,8 +44,7 @@ export class Partials {
 
   /** The totals in the order of their keys, and the numbers of rows; drops the tables. */
   async totals(): Promise<{ groups: Group[]; rows: number; nans: number; keyType: string }> {
-    const keyType = await this.#commonType()
-    for (const table of this.#tables) await this.#assertExact(table, keyType)
+    const keyType = await this.#exactType()
     const parts = this.#tables.map(({ name }) => `SELECT ${keyAs(keyType)} AS key, rows, nans, partial FROM ${name}`)
     const sql = `SELECT ${jsonKey}, ${textKey(keyType)}, rows, nans, partial
       FROM (${mergedByKey(parts.join(' UNION ALL '))}) ORDER BY key`
@@ -78,25 +77,33 @@ export class Partials {
     return filled
   }
 
-  /** The type that DuckDB finds for the keys of all tables. */
-  async #commonType(): Promise<string> {
+  /** A type that has the keys of all tables: the one that DuckDB finds, or else integers. */
+  async #exactType(): Promise<string> {
     const filled = this.#tables.length > 1 ? await this.#filledTables() : this.#tables
     const types = (filled.length > 0 ? filled : this.#tables.slice(0, 1)).map(({ type }) => type)
     if (types.length < 2) return types[0] ?? ''
     const nulls = types.map((type) => `SELECT CAST(NULL AS ${type})`)
-    const [column] = await this.#session.columns(nulls.join(' UNION ALL '))
-    return column?.type ?? ''
+    const [{ type: common } = { type: '' }] = await this.#session.columns(nulls.join(' UNION ALL '))
+    let failure: Error | undefined
+    for (const type of [common, 'HUGEINT']) {
+      const inexact = await this.#inexactKey(filled, type)
+      if (inexact === undefined) return type
+      failure ??= inexact
+    }
+    throw failure
   }
 
-  async #assertExact(table: KeyTable, keyType: string): Promise<void> {
-    const { name, type, file } = table
-    if (type === keyType) return
-    const [changed] = await this.#session.texts(`SELECT CAST(key AS VARCHAR) FROM ${name}
-      WHERE TRY_CAST(TRY_CAST(key AS ${keyType}) AS ${type}) IS DISTINCT FROM key ORDER BY key LIMIT 1`)
-    if (changed === undefined) return
-    const other = this.#tables.find((each) => each.type === keyType) ?? table
-    const { message } = mismatch('by', this.#options, { file, type }, other)
-    throw new Error(`${message} (${changed} is no ${keyType})`)
+  /** What is wrong with the first key that a type does not have. */
+  async #inexactKey(tables: readonly KeyTable[], keyType: string): Promise<Error | undefined> {
+    for (const { name, type, file } of tables.filter((table) => table.type !== keyType)) {
+      const [key] = await this.#session.texts(`SELECT CAST(key AS VARCHAR) FROM ${name}
+        WHERE TRY_CAST(TRY_CAST(key AS ${keyType}) AS ${type}) IS DISTINCT FROM key ORDER BY key LIMIT 1`)
+      if (key === undefined) continue
+      const other = tables.find((table) => table.type !== type) as KeyTable
+      const { message } = mismatch('by', this.#options, { file, type }, other)
+      return new Error(`${message} (${key} is no ${keyType})`)
+    }
+    return undefined
   }
 }
 
@@ -142,6 +149,6 @@ export interface Typed {
 /** What is wrong where two files have different types. */
 export function mismatch(option: 'input' | 'by', options: Options, one: Typed, other: Typed): Error {
   const text = options[option]
-  const advice = option === 'by' ? `; CAST(${text} AS VARCHAR) makes both text` : ''
-  return new Error(`${one.file}: --${option} ${text} is ${one.type}, but ${other.type} in ${other.file}${advice}`)
+  const found = `--${option} ${text} is ${one.type}, but ${other.type} in ${other.file}`
+  return new Error(`${one.file}: ${found}${option === 'by' ? '; score them apart, or CAST both to one type' : ''}`)
 }

@@ -24,6 +24,8 @@ export interface Scan {
   readonly rows?: RowRange
   /** what read_csv takes */
   readonly csv?: string
+  /** what read_json takes */
+  readonly json?: string
   /** those of the files, without those of folders */
   readonly columns: readonly Column[]
   /** what each text of the options stands for */
@@ -47,7 +49,7 @@ export interface RowRange {
 }
 
 /** JSON takes all rows as its sample: were a column read as BIGINT, a later 0.5 would be rounded without a word. */
-const json = 'sample_size = -1, maximum_sample_files = 2147483647'
+const wholeSample = 'sample_size = -1, maximum_sample_files = 2147483647'
 const readers: Readonly<Record<ScanSource['kind'], string>> = {
   Parquet: 'read_parquet',
   CSV: 'read_csv',
@@ -63,6 +65,7 @@ export function table({
   isPartitioned,
   partitions,
   csv,
+  json,
 }: Omit<Scan, 'columns' | 'expressions'>): string {
   const types = Object.entries(partitions ?? {}).map(([key, type]) => `${quoted(key)}: ${type}`)
   const folders = isPartitioned
@@ -70,7 +73,7 @@ export function table({
       ? []
       : ['hive_partitioning = true', `hive_types = {${types.join(', ')}}`]
     : ['hive_partitioning = false']
-  const own = kind === 'Parquet' ? [] : [`compression = ${quoted(compression)}`, csv ?? json]
+  const own = kind === 'Parquet' ? [] : [`compression = ${quoted(compression)}`, csv ?? json ?? wholeSample]
   return `${readers[kind]}(${[list(files), ...own, ...folders].join(', ')})`
 }
 
@@ -133,10 +136,14 @@ export async function scansOf(
   const complete = []
   for (const scan of scans) {
     signal.throwIfAborted()
-    complete.push({
+    const typed = {
       ...scan,
-      isPartitioned: await isPartitioned(session, scan),
-      ...(await columnsIn(session, scan, options)),
+      ...(scan.kind === 'NDJSON' && (await namingData(scan.files.join(', '), () => jsonIn(session, scan, options)))),
+    }
+    complete.push({
+      ...typed,
+      isPartitioned: await isPartitioned(session, typed),
+      ...(await columnsIn(session, typed, options)),
     })
   }
   return complete
@@ -327,8 +334,9 @@ async function assertRows(session: Session, asText: string, rows: number): Promi
 }
 
 /**
- * The types of the columns that are read: numbers in CSV are DOUBLE, and the words true and false BOOLEAN; all else is text.
- * Columns that --input and --label are must be numbers, so a sample tells enough; of others every row does.
+ * The types of the columns that are read: numbers in CSV are DOUBLE, or integers where DOUBLE does not hold them; the words
+ * true and false are BOOLEAN; all else is text. Columns that --input and --label are must be numbers, so a sample tells
+ * enough; of others every row does.
  */
 async function typesOf(
   session: Session,
@@ -336,16 +344,12 @@ async function typesOf(
   expressions: ReadonlyMap<string, Resolved>,
   options: ScanOptions,
 ): Promise<Map<string, string>> {
-  const [scored, others] = [new Set<string>(), new Set<string>()]
-  for (const [option, text] of textsIn(options)) {
-    const { columns = [], references = [] } = expressions.get(text) ?? {}
-    const isScored = (option === 'input' || option === 'label') && references.length === 0
-    for (const { tableName } of columns) (isScored ? scored : others).add(tableName)
-  }
-  const sampled = [...scored].filter((column) => !others.has(column))
+  const uses = usesOf(expressions, options)
+  const [sampled, others]: [ColumnUse[], ColumnUse[]] = [[], []]
+  for (const use of uses) (use.isNumber && use.keys.length === 0 && !use.isComputed ? sampled : others).push(use)
   return new Map([
     ...(await typesIn(session, `FROM ${asText} LIMIT ${sampleRows}`, sampled, options)),
-    ...(await typesIn(session, `FROM ${asText}`, [...others], options)),
+    ...(await typesIn(session, `FROM ${asText}`, others, options)),
   ])
 }
 
@@ -379,29 +383,124 @@ function shorten(text: string): string {
   return text.length > 50 ? `${text.slice(0, 50)}…` : text
 }
 
-function isNumber(column: string, { decimal = '.' }: TextOptions): string {
-  const number = decimal === '.' ? column : `translate(${column}, ${quoted(`.${decimal}`)}, ${quoted(`${decimal}.`)})`
-  return `(TRY_CAST(${number} AS DOUBLE) IS NOT NULL AND NOT contains(${column}, '_'))`
+/** A text with the decimal point of SQL. */
+function pointed(column: string, { decimal = '.' }: TextOptions): string {
+  return decimal === '.' ? column : `translate(${column}, ${quoted(`.${decimal}`)}, ${quoted(`${decimal}.`)})`
+}
+
+function isNumber(column: string, options: TextOptions): string {
+  return `(TRY_CAST(${pointed(column, options)} AS DOUBLE) IS NOT NULL AND NOT contains(${column}, '_'))`
+}
+
+/** What the options do with a column. */
+interface ColumnUse {
+  readonly column: string
+  /** --input or --label is the column */
+  isNumber: boolean
+  /** an expression reads it */
+  isComputed: boolean
+  /** what of it must not change, as the options say it */
+  readonly keys: string[]
+}
+
+function usesOf(expressions: ReadonlyMap<string, Resolved>, options: ScanOptions): ColumnUse[] {
+  const uses = new Map<string, ColumnUse>()
+  for (const [option, text] of textsIn(options)) {
+    const { columns = [], references = [] } = expressions.get(text) ?? {}
+    const isColumn = references.length === 0
+    for (const { tableName: column } of columns) {
+      const use = uses.get(column) ?? { column, isNumber: false, isComputed: false, keys: [] }
+      uses.set(column, use)
+      const isKey = option === 'by' || option === 'keep'
+      if (isColumn && !isKey) use.isNumber = true
+      if (!isColumn) use.isComputed = true
+      if (isKey || (option === 'label' && !isColumn)) use.keys.push(`--${option} ${text}`)
+    }
+  }
+  return [...uses.values()]
 }
 
 async function typesIn(
   session: Session,
   rows: string,
-  columns: readonly string[],
+  uses: readonly ColumnUse[],
   options: TextOptions,
 ): Promise<[string, string][]> {
-  if (columns.length === 0) return []
-  const counts = columns
-    .map(identifier)
-    .flatMap((column) => [
-      `count(${column})`,
-      `count(*) FILTER (${isNumber(column, options)})`,
-      `count(*) FILTER (lower(${column}) IN ('true', 'false'))`,
-    ])
-  const [found = []] = await session.rows(`SELECT ${counts.join(', ')} FROM (${rows})`)
-  return columns.map((column, i) => {
-    const [filled, numbers, words] = found.slice(3 * i, 3 * i + 3).map(Number)
-    if (numbers === filled) return [column, 'DOUBLE']
-    return [column, words === filled ? 'BOOLEAN' : 'VARCHAR']
+  if (uses.length === 0) return []
+  const conditions = uses.map(({ column }) => {
+    const text = identifier(column)
+    const number = pointed(text, options)
+    const double = `TRY_CAST(${number} AS DOUBLE)`
+    const digits = `ltrim(regexp_replace(regexp_replace(${number}, '[eE].*', ''), '[^0-9]', '', 'g'), '0')`
+    return {
+      filled: `${text} IS NOT NULL`,
+      number: isNumber(text, options),
+      // Two numbers of 15 digits are never one DOUBLE. A text that DuckDB would write of its DOUBLE is the only one of it.
+      exact: `(length(${digits}) <= 15 AND NOT regexp_matches(${number}, '^[+-]?0[0-9]')) OR ${double}::VARCHAR = ${number}`,
+      below: `NOT isfinite(${double}) OR abs(${double}) < ${2 ** 53}`,
+      integer: `regexp_full_match(${number}, '-?(0|[1-9][0-9]{0,37})')`,
+      bigint: `TRY_CAST(${number} AS BIGINT) IS NOT NULL`,
+      word: `lower(${text}) IN ('true', 'false')`,
+    }
   })
+  const counts = conditions.flatMap((each) => Object.values(each).map((sql) => `count(*) FILTER (${sql})`))
+  const [found = []] = await session.rows(`SELECT ${counts.join(', ')} FROM (${rows})`)
+  return uses.map((use, i) => {
+    const names = Object.keys(conditions[i] ?? {})
+    const of = (name: string) => Number(found[names.length * i + names.indexOf(name)])
+    const areAll = (name: string) => of(name) === of('filled')
+    if (!areAll('number')) return [use.column, areAll('word') ? 'BOOLEAN' : 'VARCHAR']
+    return [use.column, numberType(use, areAll)]
+  })
+}
+
+/** The type of a column of numbers in text. */
+function numberType({ column, isNumber, isComputed, keys }: ColumnUse, areAll: (name: string) => boolean): string {
+  if (keys.length === 0) return 'DOUBLE'
+  if (areAll('below') && (areAll('exact') || isNumber || isComputed)) return 'DOUBLE'
+  if (areAll('integer') && areAll('below')) return 'DOUBLE'
+  if (areAll('integer')) return areAll('bigint') ? 'BIGINT' : 'HUGEINT'
+  if (!isNumber && !isComputed) return 'VARCHAR'
+  throw inexact(column, keys)
+}
+
+function inexact(column: string, [key = '']: readonly string[]): Error {
+  return new Error(
+    `${key}: column ${column} has numbers of 2^53 or more, which DOUBLE does not tell from their neighbours`,
+  )
+}
+
+/** Types that JSON does not have: DuckDB finds them in text, which reading as them would change. */
+const typesInText = /"(?:[^"]|"")*"|\b(?:DATE|TIME|TIMESTAMP|TIMESTAMP WITH TIME ZONE|TIMESTAMP_NS|UUID)(?=[,)[]|$)/g
+
+/** How to read files of JSON: with the types that all of their rows have. */
+async function jsonIn(session: Session, scan: OpenScan, options: ScanOptions): Promise<{ json?: string }> {
+  const rows = await session.rows(`DESCRIBE FROM ${table(scan)}`).catch((): string[][] => [])
+  const names = rows.map(([name]) => String(name))
+  const keys = await keysOf(session, scan, names)
+  // DuckDB has other names than the file where two differ in case alone: then it must find the types itself.
+  if (names.length === 0 || names.some((name, place) => name !== keys[place])) return {}
+  const asText = (type: string) => type.replace(typesInText, (found) => (found.startsWith('"') ? found : 'VARCHAR'))
+  const types = new Map(rows.map(([name, type]) => [String(name), asText(String(type))]))
+  const columns = columnsOf(names)
+  const read = () => `columns = ${structOf(columns, types)}`
+  for (const { column, isNumber, isComputed, keys } of usesOf(
+    await expressionsOf(session, columns, options),
+    options,
+  )) {
+    const type = types.get(column) ?? ''
+    if (keys.length === 0 || !type.includes('DOUBLE')) continue
+    const isLarge = isLargeIn(identifier(column), type)
+    const large = await session.rows(`SELECT 1 FROM ${table({ ...scan, json: read() })} WHERE ${isLarge} LIMIT 1`)
+    if (large.length === 0) continue
+    if (type !== 'DOUBLE' || isNumber || isComputed) throw inexact(column, keys)
+    types.set(column, 'VARCHAR')
+  }
+  return { json: read() }
+}
+
+/** Whether a value holds a number of 2^53 or more; of lists and structs their JSON tells it. */
+function isLargeIn(column: string, type: string): string {
+  if (type === 'DOUBLE') return `isfinite(${column}) AND abs(${column}) >= ${2 ** 53}`
+  return `regexp_matches(to_json(${column})::VARCHAR, '(^|[\\[:,-])[0-9]{16,}|[0-9]e\\+?[0-9]{2}')`
 }

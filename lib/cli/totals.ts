@@ -118,13 +118,6 @@ async function find(session: Session, scans: readonly Scan[], options: Options):
     await partials.add(query(one, options), one.types.by, one.scan.files[0] ?? '')
   }
   const { groups, rows, nans, keyType } = await partials.totals()
-  const isCsv = typed.some(({ scan: { kind } }) => kind === 'CSV' || kind === 'TSV')
-  const vague = groups.find(({ key }) => isCsv && Math.abs(Number(key)) >= 2 ** 53)
-  if (vague !== undefined) {
-    throw new UsageError(
-      `--by ${options.by}: numbers in CSV are read as DOUBLE, which does not tell ${vague.by} from its neighbours`,
-    )
-  }
   return { groups, rows: rows + parquetRows, nans, typed, keyType }
 }
 
