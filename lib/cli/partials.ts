@@ -33,6 +33,10 @@ export class Partials {
 
   /** Adds a query's rows of [key, rows, nans, partial], whose keys have this type. */
   async add(sql: string, type: string, file: string): Promise<void> {
+    if (/\bINTERVAL\b/.test(type)) {
+      const advice = 'in which 1 month and 30 days are equal; CAST it to VARCHAR'
+      throw new Error(`${file}: --by ${this.#options.by} is ${type}, ${advice}`)
+    }
     const known = this.#tables.find((table) => table.type === type)
     const table = known ?? { name: `partials${this.#tables.length}`, type, file, rows: 0, merged: 0 }
     const into = known ? `INSERT INTO ${table.name}` : `CREATE OR REPLACE TEMP TABLE ${table.name} AS`

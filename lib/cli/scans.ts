@@ -494,7 +494,7 @@ async function jsonIn(session: Session, scan: OpenScan, options: ScanOptions): P
     const large = await session.rows(`SELECT 1 FROM ${table({ ...scan, json: read() })} WHERE ${isLarge} LIMIT 1`)
     if (large.length === 0) continue
     if (type !== 'DOUBLE' || isNumber || isComputed) throw inexact(column, keys)
-    types.set(column, 'VARCHAR')
+    types.set(column, 'JSON')
   }
   return { json: read() }
 }

@@ -202,8 +202,8 @@ export class StreamTotals {
     if (kind === 'null') return
     this.#keyKind ??= { kind, name }
     if (kind === this.#keyKind.kind) return
-    const first = `${this.#keyKind.name} before is a ${this.#keyKind.kind}`
-    throw new Error(`--by ${this.options.by}: ${name} is a ${kind}, but ${first}`)
+    const first = `${this.#keyKind.name} before is ${this.#keyKind.kind}`
+    throw new Error(`--by ${this.options.by}: ${name} is ${kind}, but ${first}; score them apart`)
   }
 }
 

@@ -8,7 +8,7 @@ export interface Key {
 }
 
 /** Keys of one kind compare with each other; null compares with all. */
-export type KeyKind = 'null' | 'text' | 'date' | 'number' | 'boolean'
+export type KeyKind = 'null' | 'text' | 'a date' | 'a number' | 'a boolean'
 
 export type KeyValue = string | number | bigint | boolean | null
 
@@ -17,12 +17,12 @@ export function keyOf(value: KeyValue): Key {
   if (typeof value === 'string') return { json: JSON.stringify(value), name: value, value, kind: 'text' }
   const name = String(value)
   const json = typeof value === 'number' && !Number.isFinite(value) ? JSON.stringify(name) : name
-  return { json, name, value, kind: typeof value === 'boolean' ? 'boolean' : 'number' }
+  return { json, name, value, kind: typeof value === 'boolean' ? 'a boolean' : 'a number' }
 }
 
 /** The day, and the time of day where there is one, of milliseconds since 1970. */
 export function dateKeyOf(milliseconds: number): Key {
-  return { ...keyOf(new Date(milliseconds).toISOString().replace('T00:00:00.000Z', '')), kind: 'date' }
+  return { ...keyOf(new Date(milliseconds).toISOString().replace('T00:00:00.000Z', '')), kind: 'a date' }
 }
 
 /** The order of DuckDB: text by its bytes, NaN after all numbers, null last. */
