@@ -399,6 +399,8 @@ interface ColumnUse {
   isNumber: boolean
   /** an expression reads it */
   isComputed: boolean
+  /** --by is the column */
+  isGroup: boolean
   /** what of it must not change, as the options say it */
   readonly keys: string[]
 }
@@ -409,11 +411,12 @@ function usesOf(expressions: ReadonlyMap<string, Resolved>, options: ScanOptions
     const { columns = [], references = [] } = expressions.get(text) ?? {}
     const isColumn = references.length === 0
     for (const { tableName: column } of columns) {
-      const use = uses.get(column) ?? { column, isNumber: false, isComputed: false, keys: [] }
+      const use = uses.get(column) ?? { column, isNumber: false, isComputed: false, isGroup: false, keys: [] }
       uses.set(column, use)
       const isKey = option === 'by' || option === 'keep'
       if (isColumn && !isKey) use.isNumber = true
       if (!isColumn) use.isComputed = true
+      else if (option === 'by') use.isGroup = true
       if (isKey || (option === 'label' && !isColumn)) use.keys.push(`--${option} ${text}`)
     }
   }
@@ -436,7 +439,8 @@ async function typesIn(
       filled: `${text} IS NOT NULL`,
       number: isNumber(text, options),
       // Two numbers of 15 digits are never one DOUBLE. A text that DuckDB would write of its DOUBLE is the only one of it.
-      exact: `(length(${digits}) <= 15 AND NOT regexp_matches(${number}, '^[+-]?0[0-9]')) OR ${double}::VARCHAR = ${number}`,
+      exact: `length(${digits}) <= 15 OR ${double}::VARCHAR = ${number}`,
+      unpadded: `NOT regexp_matches(${number}, '^[+-]?0[0-9]')`,
       below: `NOT isfinite(${double}) OR abs(${double}) < ${2 ** 53}`,
       integer: `regexp_full_match(${number}, '-?(0|[1-9][0-9]{0,37})')`,
       bigint: `TRY_CAST(${number} AS BIGINT) IS NOT NULL`,
@@ -455,9 +459,13 @@ async function typesIn(
 }
 
 /** The type of a column of numbers in text. */
-function numberType({ column, isNumber, isComputed, keys }: ColumnUse, areAll: (name: string) => boolean): string {
+function numberType(
+  { column, isNumber, isComputed, isGroup, keys }: ColumnUse,
+  areAll: (name: string) => boolean,
+): string {
   if (keys.length === 0) return 'DOUBLE'
-  if (areAll('below') && (areAll('exact') || isNumber || isComputed)) return 'DOUBLE'
+  const isKept = areAll('unpadded') && (areAll('exact') || !isGroup)
+  if (areAll('below') && (isKept || isNumber || isComputed)) return 'DOUBLE'
   if (areAll('integer') && areAll('below')) return 'DOUBLE'
   if (areAll('integer')) return areAll('bigint') ? 'BIGINT' : 'HUGEINT'
   if (!isNumber && !isComputed) return 'VARCHAR'
