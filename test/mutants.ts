@@ -66,6 +66,8 @@ export const arrowBases: readonly { file: string; columns: Pick<Options, 'input'
   { file: 'plain/pyarrow.arrow', columns: { input: 'gap', label: 'alike', by: 'text' } },
   { file: 'plain/polars-newest.arrow', columns: { input: 'gap', label: 'mark', by: 'text' } },
   { file: 'plain/pyarrow-lz4.arrow', columns: { input: 'gap', label: 'mark', by: 'int8' } },
+  { file: 'newer/plain.arrow', columns: { input: 'half_gap', label: 'half_label', by: 'coded' } },
+  { file: 'newer/lz4.arrows', columns: { input: 'coded_half', label: 'mark', by: 'view' } },
   { file: 'growing_numbers/True.arrows', columns: { input: 'value', label: 'label' } },
   { file: 'replaced/False.arrows', columns: { input: 'distance', label: 'label', by: 'value' } },
   { file: 'unions/plain.arrows', columns: { input: 'gap', label: 'mark' } },

@@ -46,14 +46,14 @@ def figures(x, y):
 
 
 def floats(values):
-    if values.dtype == np.bool_ or values.dtype == np.float16 or values.dtype.kind not in "iuf":
+    if values.dtype == np.bool_ or values.dtype.kind not in "iuf":
         raise TypeError(f"input of {values.dtype}")
-    native = values.astype(values.dtype.newbyteorder("="))
+    native = values.astype(np.float32 if values.dtype.itemsize == 2 and values.dtype.kind == "f" else values.dtype.newbyteorder("="))
     return native if values.dtype.kind == "f" else native.astype(np.float64)
 
 
 def numbers(values):
-    if values.dtype == np.float16 or values.dtype.kind not in "biuf":
+    if values.dtype.kind not in "biuf":
         raise TypeError(f"label of {values.dtype}")
     return values
 
@@ -101,7 +101,7 @@ def judge_arrow(path, input, label, by=None):
         answer["groups"] = {
             key: [found["count"], found["sum"]]
             for key, (xs, ys) in groups.items()
-            for found in [figures(np.array(xs, dtype), np.array(ys))]
+            for found in [figures(floats(np.array(xs, dtype)), np.array(ys))]
         }
     return {"whole": whole, **answer}
 

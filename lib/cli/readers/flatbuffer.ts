@@ -17,7 +17,11 @@ class Table {
     this.#fieldsSize = view.getUint16(this.#fields, true)
     this.#size = view.getUint16(this.#fields + 2, true)
     const isWithin = this.#fields + this.#fieldsSize <= view.byteLength && at + this.#size <= view.byteLength
-    if (!isWithin || at % 4 !== 0 || this.#fieldsSize % 2 !== 0) throw new RangeError('a table beyond the end')
+    const isWhole = at % 4 === 0 && this.#fieldsSize % 2 === 0 && this.#fieldsSize >= 4 && this.#size >= 4
+    if (!isWithin || !isWhole) throw new RangeError('a table beyond the end')
+    for (let place = this.#fields + 4; place < this.#fields + this.#fieldsSize; place += 2) {
+      if (view.getUint16(place, true) >= this.#size) throw new RangeError('a field beyond its table')
+    }
     this.#budget = budget
   }
 
@@ -106,7 +110,6 @@ class Table {
     const place = 4 + 2 * field
     if (place >= this.#fieldsSize) return undefined
     const offset = this.#view.getUint16(this.#fields + place, true)
-    if (offset >= this.#size) throw new RangeError('a field beyond its table')
     return offset === 0 ? undefined : this.#at + offset
   }
 }
