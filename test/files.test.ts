@@ -119,6 +119,7 @@ describe('FILE arguments', () => {
       ['a Hudi table', '.hoodie/hoodie.properties', /its own reader/],
       ['a Paimon table', 'snapshot/snapshot-1', /its own reader/],
       ['a table of Spark streaming', '_spark_metadata/0', /its own reader/],
+      ['a DuckLake table', 'ducklake-0197.parquet', /its own reader, such as DuckDB/],
     ] as const) {
       it(`among them ${name} with ${mark}`, async () => {
         write(`table/${mark}`)

@@ -136,6 +136,19 @@ describe('files of Arrow IPC and arrays that others have written', () => {
     rmSync(place, { recursive: true })
   })
 
+  it('give the totals of files that people had trouble with', async () => {
+    const ree = join(folder, 'cases/x-ree.arrow')
+    const columns = ['--input', 'd', '--label', 'y', '--json']
+    const right = { count: 6, sum: 2.549999952316284 }
+    expect(JSON.parse((await command(['score', ree, ...columns])).stdout)).to.deep.include(right)
+    expect(JSON.parse((await command(['score', '-', ...columns], [readFileSync(ree)])).stdout)).to.deep.include(right)
+    for (const name of ['descr-0-f8', 'descr-2-float64']) {
+      const arrays = ['--input', join(folder, `cases/npy/${name}.npy`), '--label', join(folder, 'cases/npy/y.npy')]
+      const { stdout } = await command(['score', ...arrays, '--json'])
+      expect(JSON.parse(stdout), name).to.deep.include({ count: 6, sum: 2.55 })
+    }
+  })
+
   it('keep no column of a type that cannot be read', async () => {
     const args = ['--input', 'distance', '--label', 'label', '--keep', 'other list_view', '--output', 'never.arrow']
     const { code, stderr } = await command(['score', join(folder, 'arrow/newer/plain.arrow'), ...args])

@@ -6,17 +6,18 @@ interface TableFormat {
   readonly name: string
   /** what its folder has; `*` stands for any text */
   readonly mark: string
-  /** DuckDB's function that reads it */
-  readonly scan?: string
+  /** DuckDB's function that reads it, or else a program that does */
+  readonly reader: string
 }
 
 const formats: readonly TableFormat[] = [
-  { name: 'a Delta table', mark: '_delta_log', scan: 'delta_scan' },
-  { name: 'an Iceberg table', mark: 'metadata/*.metadata.json', scan: 'iceberg_scan' },
-  { name: 'an Iceberg table', mark: 'metadata/version-hint.text', scan: 'iceberg_scan' },
-  { name: 'a Hudi table', mark: '.hoodie' },
-  { name: 'a Paimon table', mark: 'snapshot/snapshot-*' },
-  { name: 'a table of Spark streaming', mark: '_spark_metadata' },
+  { name: 'a Delta table', mark: '_delta_log', reader: 'delta_scan' },
+  { name: 'an Iceberg table', mark: 'metadata/*.metadata.json', reader: 'iceberg_scan' },
+  { name: 'an Iceberg table', mark: 'metadata/version-hint.text', reader: 'iceberg_scan' },
+  { name: 'a Hudi table', mark: '.hoodie', reader: 'Spark' },
+  { name: 'a Paimon table', mark: 'snapshot/snapshot-*', reader: 'Spark' },
+  { name: 'a table of Spark streaming', mark: '_spark_metadata', reader: 'Spark' },
+  { name: 'a DuckLake table', mark: 'ducklake-*.parquet', reader: 'DuckDB' },
 ]
 
 const datasetMark = 'dataset_info.json'
@@ -53,12 +54,12 @@ export class Tables {
   }
 }
 
-function describe({ name, mark, scan }: TableFormat, folder: string): string {
-  const [, extension = ''] = /^(\w+)_scan$/.exec(scan ?? '') ?? []
+function describe({ name, mark, reader }: TableFormat, folder: string): string {
+  const [, extension] = /^(\w+)_scan$/.exec(reader) ?? []
   const advice =
-    scan === undefined
-      ? 'export its rows with its own reader, such as Spark'
-      : `export its rows, as DuckDB does: INSTALL ${extension}; LOAD ${extension}; COPY (FROM ${scan}('${folder}')) TO 'rows.parquet'`
+    extension === undefined
+      ? `export its rows with its own reader, such as ${reader}`
+      : `export its rows, as DuckDB does: INSTALL ${extension}; LOAD ${extension}; COPY (FROM ${reader}('${folder}')) TO 'rows.parquet'`
   return `${name} (it has ${mark}), whose files also hold rows that do not count, such as deleted ones; ${advice}`
 }
 
