@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
+import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
 import { command } from './command.ts'
 
@@ -64,9 +65,23 @@ describe('JSON that was cut off', function () {
     expect(found).to.include(0.5).and.include(2.5).and.include(null)
   })
 
-  it('is refused within .gz, and where more than 4 KiB of white space follow', async () => {
+  it('is refused within .gz and .zst, and where more than 4 KiB of white space follow', async () => {
     const cut = array.slice(0, array.indexOf(',') + 1)
     writeFileSync(path('cut.json.gz'), gzipSync(cut))
+    const connection = await (await DuckDBInstance.create(':memory:')).connect()
+    const write = (text: string, name: string) =>
+      connection.run(
+        `COPY (SELECT '${text}' AS line) TO '${path(name)}' (FORMAT csv, HEADER false, QUOTE '', DELIMITER '|', COMPRESSION zstd)`,
+      )
+    await write(cut, 'cut.json.zst')
+    await write(array.trim(), 'array.json.zst')
+    await write('{"x":1.5}', 'lines.json.zst')
+    await write(`[{"x":1,"y":"${'a'.repeat(3_000_000)}"}]`, 'long.json.zst')
+    connection.closeSync()
+    expect(await score('cut.json.zst')).to.equal(null)
+    expect(await score('array.json.zst')).to.equal(2.5)
+    expect(await score('lines.json.zst')).to.equal(1.5)
+    expect(await score('long.json.zst')).to.equal(null)
     writeFileSync(path('space.json'), cut + ' \n'.repeat(3000))
     writeFileSync(path('whole.json'), ' \n'.repeat(3000) + array + ' \n'.repeat(3000))
     expect(await score('cut.json.gz')).to.equal(null)

@@ -114,7 +114,7 @@ export async function scansOf(
   for (const source of sources) {
     const { file, kind, compression } = source
     signal.throwIfAborted()
-    await assertWhole({ file, kind, compression }, signal)
+    await assertWhole(session, source, signal)
     if ((await stat(file)).size === 0) {
       if (kind === 'NDJSON') continue
       throw new Error(`${file}: the file is empty${kind === 'Parquet' ? '' : ', without even a header'}`)

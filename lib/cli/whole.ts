@@ -4,10 +4,13 @@ import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { named } from './failures.ts'
 import type { Source } from './files.ts'
+import { textOf } from './readers/csv.ts'
 import { readFlags } from './regular.ts'
+import type { Session } from './session.ts'
 
 /** DuckDB takes a truncated file for a complete one, unless the last row that it finds is broken. */
 export async function assertWhole(
+  session: Session,
   { file, kind, compression }: Pick<Source, 'file' | 'kind' | 'compression'>,
   signal: AbortSignal,
 ): Promise<void> {
@@ -17,6 +20,7 @@ export async function assertWhole(
     if (compression === 'zstd') await assertZstd(file)
     if (kind !== 'NDJSON') return
     if (compression === 'uncompressed') await readEnds(file, ends)
+    if (compression === 'zstd') await readZstdEnds(session, file, ends, signal)
     if (ends.first === '[' && ends.last !== ']') throw new Error('the JSON array has no end; the file was cut off')
   } catch (cause) {
     throw named(file, cause)
@@ -51,6 +55,18 @@ async function readEnds(file: string, ends: Ends): Promise<void> {
       await read(Math.max(0, position - 4096))
   } finally {
     await handle.close()
+  }
+}
+
+async function readZstdEnds(session: Session, file: string, ends: Ends, signal: AbortSignal): Promise<void> {
+  try {
+    for await (const chunk of textOf(session, { file, compression: 'zstd' }, signal)) {
+      ends.add(chunk)
+      if (ends.first !== '' && ends.first !== '[') return
+    }
+  } catch (cause) {
+    if (!/Maximum line size/.test(String(cause))) throw cause
+    throw new Error('a line of JSON is too long to be checked in .zst; decompress the file', { cause })
   }
 }
 

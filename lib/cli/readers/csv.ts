@@ -265,7 +265,11 @@ function notUtf8(): Error {
 }
 
 /** The bytes of a text file, decompressed; each chunk until the next is asked for. */
-async function* textOf(session: Session, { file, compression }: Place, signal: AbortSignal): AsyncGenerator<Buffer> {
+export async function* textOf(
+  session: Session,
+  { file, compression }: Place,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
   if (compression === 'zstd') yield* linesOf(session, file)
   else if (compression === 'gzip')
     yield* pipeline(createReadStream(file, { signal }), createGunzip({ chunkSize: 2 ** 18 }), () => {})
