@@ -190,6 +190,18 @@ describe('FILE arguments', () => {
     })
   })
 
+  it('say which files of folders a pattern leaves out', async () => {
+    for (const name of ['a.csv', 'b.csv/part-0.csv', 'b.csv/k=1/part-1.csv', 'b.csv/_temporary/c.csv', 'b.csv/n.txt'])
+      write(name)
+    const said = '2 files in folders that the pattern matches: skipped; name the folders, or write **\n'
+    expect(await score(path('*.csv'))).to.deep.equal({ count: 1, sum: 0.5, said })
+    expect(await score(path('*'))).to.deep.equal({ count: 1, sum: 0.5, said })
+    expect(await score(path('a*'))).to.deep.equal({ count: 1, sum: 0.5, said: '' })
+    expect(await score(path('a.csv'), path('b.csv'))).to.include({ count: 3 })
+    expect(await score(path('**/*.csv'))).to.include({ count: 3 })
+    await fails([path('b*')], /no file matches but 2 files in folders that the pattern matches/)
+  })
+
   describe('what is not a file', () => {
     before(function () {
       if (process.platform !== 'linux') this.skip()

@@ -84,12 +84,14 @@ export async function findSources(
 ): Promise<Source[]> {
   const tables = new Tables()
   const sources: Source[] = []
-  let hidden = 0
+  let [hidden, deeper] = [0, 0]
   for (const path of paths) {
     const found = await findAt(path, match, tables, format)
     sources.push(...found.sources)
     hidden += found.hidden
+    deeper += found.deeper
   }
+  if (deeper > 0) note(`${describeDeeper(deeper)}: skipped; name the folders, or write **`)
   if (hidden > 0) note(`${describeHidden(hidden)}: skipped; name them to have them scored`)
   const files = await distinct(sources, allowDuplicates, note)
   if (format === undefined) return files
@@ -103,11 +105,13 @@ interface Found {
   readonly sources: Source[]
   /** how many more there are with hidden names */
   readonly hidden: number
+  /** how many are in folders that a pattern matches as well */
+  readonly deeper: number
 }
 
 async function findAt(path: string, match: Search['match'], tables: Tables, format?: Format): Promise<Found> {
   assertLocal(path)
-  if (path === '-') return { sources: [requireSource(path, format ?? 'arrow')], hidden: 0 }
+  if (path === '-') return { sources: [requireSource(path, format ?? 'arrow')], hidden: 0, deeper: 0 }
   const status = await stat(path).catch((cause) => {
     if (!['ENOENT', 'ENOTDIR'].includes(codeOf(cause))) throw cause
   })
@@ -117,13 +121,23 @@ async function findAt(path: string, match: Search['match'], tables: Tables, form
     throw new Error(`${path}: ${describeKind(status)}, neither a file nor a folder; - reads standard input`)
   }
   const files = status === undefined ? await match(path) : [path]
-  if (files.length === 0) throw new Error(`${path}: no file matches`)
+  const deeper = status === undefined ? await countDeeper(path, match, format) : 0
+  if (files.length === 0)
+    throw new Error(`${path}: no file matches${deeper > 0 ? ` but ${describeDeeper(deeper)}` : ''}`)
   const seen = files.filter((file) => file === path || !isHiddenMatch(path, file))
   const hidden = files.length - seen.length
   if (seen.length === 0) throw new Error(`${path}: no file matches but ${describeHidden(hidden)}`)
   const sources = seen.map((file) => requireSource(file, format))
   for (const file of seen) await tables.assertNone(file, true)
-  return { sources, hidden }
+  return { sources, hidden, deeper }
+}
+
+/** How many files are in folders that a pattern matches, such as those that Spark writes and names x.parquet. */
+async function countDeeper(pattern: string, match: Search['match'], format?: Format): Promise<number> {
+  if (pattern.includes('**')) return 0
+  const inFolders = `${pattern}/**`
+  const files = await match(inFolders)
+  return files.filter((file) => sourceOf(file, format) !== undefined && !isHiddenMatch(inFolders, file)).length
 }
 
 async function findInFolder(folder: string, tables: Tables, format?: Format): Promise<Found> {
@@ -142,7 +156,7 @@ async function findInFolder(folder: string, tables: Tables, format?: Format): Pr
     const but = hidden > 0 ? ` but ${describeHidden(hidden)}` : ''
     throw new Error(`${folder}: the folder has no file that ends in one of ${supported}${but}`)
   }
-  if (others.length === 0) return { sources: sources.sort((a, b) => (a.file < b.file ? -1 : 1)), hidden }
+  if (others.length === 0) return { sources: sources.sort((a, b) => (a.file < b.file ? -1 : 1)), hidden, deeper: 0 }
   throw new Error(`${folder}: the folder mixes ${[kind, ...others].join(' and ')}; name the files, or a pattern`)
 }
 
@@ -196,6 +210,10 @@ function namesOf(path: string): string[] {
 
 function describeHidden(count: number): string {
   return `${count === 1 ? '1 file' : `${count} files`} whose name, or folder's name, begins with _ or .`
+}
+
+function describeDeeper(count: number): string {
+  return `${count === 1 ? '1 file' : `${count} files`} in folders that the pattern matches`
 }
 
 /** Refuses what is not a file, and leaves out what is the same file as one before, by whatever name. */
