@@ -32,7 +32,7 @@ std::string read_scoring(double margin, double positive_label, double negative_l
     const std::string label = number_text(positive_label);
     return "negative_label must be other than positive_label, " + label + ", got " + label;
   }
-  const auto name = std::ranges::find(kPolicyNames, other_labels);
+  const auto name = std::find(std::begin(kPolicyNames), std::end(kPolicyNames), other_labels);
   if (name == std::end(kPolicyNames)) {
     return "other_labels must be 'error', 'zero' or 'ignore', got '" + excerpt(other_labels) + "'";
   }
