@@ -117,7 +117,7 @@ describe('FILE arguments', () => {
       ['an Iceberg table', 'metadata/00001-5a.metadata.json', /FROM iceberg_scan\('/],
       ['an Iceberg table', 'metadata/version-hint.text', /FROM iceberg_scan\('/],
       ['a Hudi table', '.hoodie/hoodie.properties', /its own reader/],
-      ['a Paimon table', 'snapshot/snapshot-1', /its own reader/],
+      ['a Paimon table', 'manifest/manifest-list-5a-0', /its own reader/],
       ['a table of Spark streaming', '_spark_metadata/0', /its own reader/],
       ['a DuckLake table', 'ducklake-0197.parquet', /its own reader, such as DuckDB/],
     ] as const) {

@@ -15,7 +15,7 @@ const formats: readonly TableFormat[] = [
   { name: 'an Iceberg table', mark: 'metadata/*.metadata.json', reader: 'iceberg_scan' },
   { name: 'an Iceberg table', mark: 'metadata/version-hint.text', reader: 'iceberg_scan' },
   { name: 'a Hudi table', mark: '.hoodie', reader: 'Spark' },
-  { name: 'a Paimon table', mark: 'snapshot/snapshot-*', reader: 'Spark' },
+  { name: 'a Paimon table', mark: 'manifest/manifest-list-*', reader: 'Spark' },
   { name: 'a table of Spark streaming', mark: '_spark_metadata', reader: 'Spark' },
   { name: 'a DuckLake table', mark: 'ducklake-*.parquet', reader: 'DuckDB' },
 ]
