@@ -443,7 +443,7 @@ function indicesOf(flat: number, shape: readonly number[]): number[] {
   for (let d = shape.length - 1; d >= 0; d--) {
     const extent = shape[d] as number
     indices[d] = rest % extent
-    rest = Math.floor(rest / extent)
+    rest = (rest - (indices[d] as number)) / extent
   }
   return indices
 }
