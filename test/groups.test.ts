@@ -152,6 +152,35 @@ describe('groups of --by', function () {
     }
   })
 
+  it('are the names of folders as they are written', async () => {
+    const folders = {
+      days: ['2024-01-01', '2024-1-1'],
+      times: ['2024-01-01 00%3A00', '2024-01-01 00%3A00%3A00'],
+      zips: ['007', '7'],
+      numbers: ['10', '9', '-1', '__HIVE_DEFAULT_PARTITION__'],
+    }
+    const wanted = {
+      days: ['"2024-01-01"', '"2024-1-1"'],
+      times: ['"2024-01-01 00:00"', '"2024-01-01 00:00:00"'],
+      zips: ['"007"', '"7"'],
+      numbers: ['-1', '9', '10', 'null'],
+    }
+    for (const [name, folder] of Object.entries(folders)) {
+      for (const value of folder) {
+        mkdirSync(path(`${name}/k=${value}`), { recursive: true })
+        writeFileSync(path(`${name}/k=${value}/a.csv`), 'x,y\n0.5,1\n')
+      }
+      expect(await values([name], 'k')).to.deep.equal(wanted[name as keyof typeof wanted])
+      const { stdout, stderr } = await shards([path(name)], 'k')
+      expect(stdout, stderr).to.include(`"by":${wanted[name as keyof typeof wanted][1]}`)
+    }
+  })
+
+  it('may be nulls alone, also under an expression', async () => {
+    writeFileSync(path('nulls.ndjson'), '{"x":0.5,"y":1,"k":null}\n')
+    for (const by of ['k', 'k % 3']) expect(await values(['nulls.ndjson'], by)).to.deep.equal(['null'])
+  })
+
   it('of Arrow are of one kind, and each day is its own', async () => {
     const columns = { x: Float64Array.of(0.5), y: Int8Array.of(1) }
     const write = (name: string, k: Table) =>

@@ -142,7 +142,7 @@ export async function scansOf(
     }
     complete.push({
       ...typed,
-      isPartitioned: await isPartitioned(session, typed),
+      ...(await foldersIn(session, typed)),
       ...(await columnsIn(session, typed, options)),
     })
   }
@@ -192,18 +192,34 @@ function isCsv(source: ScanSource): source is CsvSource {
   return source.kind === 'CSV' || source.kind === 'TSV'
 }
 
+/** A folder that is named for a column and its value, in Hive's way, and the value of Hive's nulls. */
+const partition = /([^/=]+)=([^/]*)\//g
+const nullFolder = '__HIVE_DEFAULT_PARTITION__'
+
 /** What the folders of a file are named for, in hive's way. */
 export function partitionKeys(file: string): string[] {
-  return [...file.matchAll(/([^/=]+)=[^/]*\//g)].map(([, key = '']) => key.toLowerCase())
+  return [...file.matchAll(partition)].map(([, key = '']) => key.toLowerCase())
 }
 
-async function isPartitioned(session: Session, scan: OpenScan): Promise<boolean> {
+/** The columns that folders are named for. Names that DuckDB would not print as they are stay text. */
+async function foldersIn(
+  session: Session,
+  scan: OpenScan,
+): Promise<Pick<Scan, 'isPartitioned'> & Partial<Pick<Scan, 'partitions'>>> {
   const keys = scan.files.flatMap(partitionKeys)
-  if (keys.length === 0) return false
+  if (keys.length === 0) return { isPartitioned: false }
   const columns = await session
     .texts(`SELECT lower(column_name) FROM (DESCRIBE FROM ${table(scan)})`)
     .catch((): string[] => [])
-  return !keys.some((key) => columns.includes(key))
+  if (keys.some((key) => columns.includes(key))) return { isPartitioned: false }
+  const values = scan.files.flatMap((file) => [...file.matchAll(partition)])
+  const isText = (key: string) => {
+    const own = values.flatMap(([, name, value = '']) => (name === key && value !== nullFolder ? [value] : []))
+    return ![/^-?(0|[1-9]\d*)$/, /^\d{4}-\d\d-\d\d$/].some((plain) => own.every((value) => plain.test(value)))
+  }
+  const names = new Set(values.map(([, name = '']) => name))
+  const texts = [...names].filter(isText).map((name) => [name, 'VARCHAR'])
+  return { isPartitioned: true, ...(texts.length > 0 && { partitions: Object.fromEntries(texts) }) }
 }
 
 /** The columns of a scan, and what the options ask of them. */
@@ -497,9 +513,18 @@ async function jsonIn(session: Session, scan: OpenScan, options: ScanOptions): P
     options,
   )) {
     const type = types.get(column) ?? ''
+    const rows = `FROM ${table({ ...scan, json: read() })}`
+    // Of nulls alone DuckDB does not know the type.
+    if (
+      type === 'JSON' &&
+      (await session.rows(`SELECT 1 ${rows} WHERE ${identifier(column)} IS NOT NULL LIMIT 1`)).length === 0
+    ) {
+      types.set(column, 'DOUBLE')
+      continue
+    }
     if (keys.length === 0 || !type.includes('DOUBLE')) continue
     const isLarge = isLargeIn(identifier(column), type)
-    const large = await session.rows(`SELECT 1 FROM ${table({ ...scan, json: read() })} WHERE ${isLarge} LIMIT 1`)
+    const large = await session.rows(`SELECT 1 ${rows} WHERE ${isLarge} LIMIT 1`)
     if (large.length === 0) continue
     if (type !== 'DOUBLE' || isNumber || isComputed) throw inexact(column, keys)
     types.set(column, 'JSON')

@@ -296,7 +296,7 @@ async function firstFault(session: Session, { scan, x, y }: Typed, options: Opti
 /** Without the excerpt of our query and the advice on DuckDB's own options. */
 function shortened(error: unknown): string {
   const message = describeCsvError(error instanceof Error ? error.message : String(error))
-  const [first = ''] = message.split(/\n\n|\nPossible |\nCandidate |\nLINE /)
+  const [first = ''] = message.split(/\n\n|\n\s*(?:Possible|Candidate|LINE) /)
   const line = first.trim().replace(/\s*\n\s*/g, ' ')
   return line
     .replace('WHERE clause', '--input, --label and --by')
