@@ -21,6 +21,7 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
 import { type InputData, LossAccumulator, type MarginOptions, runtimeInfo } from '../lib/index.ts'
 import { command } from './command.ts'
+import { Random } from './fuzz/fuzz.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const libraryNeeds = ['node-gyp-build']
@@ -279,6 +280,33 @@ describe('hinge-embedding-loss on the command line', function () {
         ...inputs.map((input) => scores(score('pairs.parquet', input, 'y'), totals(cents, y))),
       ])
     })
+
+    it('of wide types are rounded once to doubles, as ECMAScript rounds their text', async () => {
+      const random = new Random(17)
+      const digits = (count: number) => Array.from({ length: count }, () => random.integer(0, 9)).join('')
+      const numbers: [type: string, make: () => string][] = [
+        ['DECIMAL(38,30)', () => `${digits(random.integer(1, 8))}.${digits(30)}`],
+        ['DECIMAL(38,30)', () => `0.${digits(random.integer(1, 30))}`],
+        ['DECIMAL(18,18)', () => `0.${digits(18)}`],
+        ['DECIMAL(18,2)', () => `${digits(16)}.${digits(2)}`],
+        ['DECIMAL(15,7)', () => `${digits(8)}.${digits(7)}`],
+        ['HUGEINT', () => `${digits(random.integer(17, 38))}`],
+        ['UHUGEINT', () => `${digits(random.integer(17, 38))}`],
+        ['BIGNUM', () => `${digits(random.integer(17, 60))}`],
+      ]
+      for (const [k, [type, make]] of numbers.entries()) {
+        const texts = ['0.1', ...Array.from({ length: 300 }, make)].slice(/INT|NUM/.test(type) ? 1 : 0)
+        write(`wide${k}.ndjson`, texts.map((t) => `${JSON.stringify({ t })}\n`).join(''))
+        const expected = totals(Float64Array.from(texts, Number), Array(texts.length).fill(1))
+        await scores(score(`wide${k}.ndjson`, `t::${type}`, '1'), expected)
+      }
+    })
+
+    it('between integers are no integer label', () =>
+      Promise.all([
+        fails(1, score('pairs.parquet', 'w', '1.0000000000000000001'), /label.* 1\.0000000000000002/),
+        fails(1, score('pairs.parquet', 'w', '-0.99999999999999999999'), /label.* -0\.9999999999999999/),
+      ]))
 
     it('may be expressions, with any name', async () => {
       const { w, d, y } = column

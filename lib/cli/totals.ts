@@ -48,6 +48,8 @@ export interface Found {
 
 const integers = ['TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'UTINYINT', 'USMALLINT', 'UINTEGER', 'UBIGINT']
 const wide = ['HUGEINT', 'UHUGEINT', 'BIGNUM', 'DECIMAL']
+/** Of so many digits a DECIMAL is rounded once by DuckDB's own cast. */
+const decimalDigits = 15
 
 function as(types: readonly string[], readAs?: string): Record<string, string> {
   return Object.fromEntries(types.map((type) => [type, readAs ?? type]))
@@ -199,8 +201,24 @@ function isScorable(option: 'input' | 'label', type: string): boolean {
   return scoredAs(option, type) !== undefined
 }
 
+/** True if DuckDB's own cast to DOUBLE may round twice. */
+function isRoundedTwice(type: string): boolean {
+  const [, name = type, digits] = /^(\w+)\((\d+),\s?\d+\)$/.exec(type) ?? []
+  return wide.includes(name) && !(Number(digits) <= decimalDigits)
+}
+
+/** A number of a wide type as the nearest double; a label between integers does not become one. */
+function nearestDouble(column: string, option: 'input' | 'label'): string {
+  const text = `CAST(${column} AS VARCHAR)`
+  const nearest = `CAST(${text} AS DOUBLE)`
+  if (option === 'input') return nearest
+  const isRoundedToInteger = `regexp_matches(${text}, '\\.0*[1-9]') AND ${nearest} = trunc(${nearest})`
+  return `CASE WHEN ${isRoundedToInteger} THEN nextafter(${nearest}, CAST('inf' AS DOUBLE)) ELSE ${nearest} END`
+}
+
 function cast(option: 'input' | 'label', text: string, column: string, type: string): string {
   if (type === nullType) return 'CAST(NULL AS DOUBLE)'
+  if (isRoundedTwice(type)) return nearestDouble(column, option)
   const wanted = scoredAs(option, type)
   if (wanted !== undefined) return wanted === type ? column : `CAST(${column} AS ${wanted})`
   const expected = `a number${option === 'label' ? ' or BOOLEAN' : ''}`
