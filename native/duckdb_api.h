@@ -37,7 +37,23 @@ enum class Type : uint32_t {
   kUbigint,
   kFloat,
   kDouble,
-  kVarchar = 17
+  kHugeint = 16,
+  kVarchar,
+  kDecimal = 19,
+  kList = 24,
+  kUhugeint = 32,
+  kAny = 34,
+  kNull = 36
+};
+
+// A value of a HUGEINT, UHUGEINT or wide DECIMAL vector; in two's complement.
+struct Wide {
+  uint64_t low, high;
+};
+
+// A value of a LIST vector: where its elements are among those of all lists.
+struct ListEntry {
+  uint64_t offset, length;
 };
 
 // A value of a VARCHAR vector: text of up to 12 bytes lies in it, longer text elsewhere.
@@ -61,53 +77,56 @@ using Finalize = void (*)(FunctionInfo info, State* source, Vector result, Index
 
 struct Functions {
   // name, place in the table, type
-#define DUCKDB_API_FUNCTIONS(FUNCTION)                                                                  \
-  FUNCTION(connect, 3, Result (*)(Database, Connection*))                                               \
-  FUNCTION(disconnect, 6, void (*)(Connection*))                                                        \
-  FUNCTION(library_version, 7, const char* (*)())                                                       \
-  FUNCTION(query, 13, Result (*)(Connection, const char*, QueryResult*))                                \
-  FUNCTION(destroy_result, 14, void (*)(QueryResult*))                                                  \
-  FUNCTION(string_length, 28, uint32_t (*)(Text))                                                       \
-  FUNCTION(string_data, 29, const char* (*)(Text*))                                                     \
-  FUNCTION(create_logical_type, 156, LogicalType (*)(Type))                                             \
-  FUNCTION(create_struct_type, 163, LogicalType (*)(LogicalType*, const char**, Index))                 \
-  FUNCTION(destroy_logical_type, 184, void (*)(LogicalType*))                                           \
-  FUNCTION(destroy_data_chunk, 187, void (*)(DataChunk*))                                               \
-  FUNCTION(data_chunk_get_vector, 190, Vector (*)(DataChunk, Index))                                    \
-  FUNCTION(data_chunk_get_size, 191, Index (*)(DataChunk))                                              \
-  FUNCTION(vector_get_data, 194, void* (*)(Vector))                                                     \
-  FUNCTION(vector_get_validity, 195, uint64_t* (*)(Vector))                                             \
-  FUNCTION(vector_ensure_validity_writable, 196, void (*)(Vector))                                      \
-  FUNCTION(vector_assign_string_element_len, 198, void (*)(Vector, Index, const char*, Index))          \
-  FUNCTION(struct_vector_get_child, 203, Vector (*)(Vector, Index))                                     \
-  FUNCTION(validity_set_row_invalid, 207, void (*)(uint64_t*, Index))                                   \
-  FUNCTION(create_scalar_function, 209, ScalarFunction (*)())                                           \
-  FUNCTION(destroy_scalar_function, 210, void (*)(ScalarFunction*))                                     \
-  FUNCTION(scalar_function_set_name, 211, void (*)(ScalarFunction, const char*))                        \
-  FUNCTION(scalar_function_add_parameter, 215, void (*)(ScalarFunction, LogicalType))                   \
-  FUNCTION(scalar_function_set_return_type, 216, void (*)(ScalarFunction, LogicalType))                 \
-  FUNCTION(scalar_function_set_extra_info, 217, void (*)(ScalarFunction, void*, void (*)(void*)))       \
-  FUNCTION(scalar_function_set_function, 218, void (*)(ScalarFunction, Call))                           \
-  FUNCTION(scalar_function_get_extra_info, 220, void* (*)(FunctionInfo))                                \
-  FUNCTION(scalar_function_set_error, 221, void (*)(FunctionInfo, const char*))                         \
-  FUNCTION(create_scalar_function_set, 222, ScalarFunctionSet (*)(const char*))                         \
-  FUNCTION(destroy_scalar_function_set, 223, void (*)(ScalarFunctionSet*))                              \
-  FUNCTION(add_scalar_function_to_set, 224, Result (*)(ScalarFunctionSet, ScalarFunction))              \
-  FUNCTION(register_scalar_function_set, 225, Result (*)(Connection, ScalarFunctionSet))                \
-  FUNCTION(create_aggregate_function, 226, AggregateFunction (*)())                                     \
-  FUNCTION(destroy_aggregate_function, 227, void (*)(AggregateFunction*))                               \
-  FUNCTION(aggregate_function_set_name, 228, void (*)(AggregateFunction, const char*))                  \
-  FUNCTION(aggregate_function_add_parameter, 229, void (*)(AggregateFunction, LogicalType))             \
-  FUNCTION(aggregate_function_set_return_type, 230, void (*)(AggregateFunction, LogicalType))           \
-  FUNCTION(aggregate_function_set_functions, 231,                                                       \
-           void (*)(AggregateFunction, StateSize, InitState, Update, Combine, Finalize))                \
-  FUNCTION(aggregate_function_set_extra_info, 235, void (*)(AggregateFunction, void*, void (*)(void*))) \
-  FUNCTION(aggregate_function_get_extra_info, 236, void* (*)(FunctionInfo))                             \
-  FUNCTION(aggregate_function_set_error, 237, void (*)(FunctionInfo, const char*))                      \
-  FUNCTION(create_aggregate_function_set, 238, AggregateFunctionSet (*)(const char*))                   \
-  FUNCTION(destroy_aggregate_function_set, 239, void (*)(AggregateFunctionSet*))                        \
-  FUNCTION(add_aggregate_function_to_set, 240, Result (*)(AggregateFunctionSet, AggregateFunction))     \
-  FUNCTION(register_aggregate_function_set, 241, Result (*)(Connection, AggregateFunctionSet))          \
+#define DUCKDB_API_FUNCTIONS(FUNCTION)                                                              \
+  FUNCTION(connect, 3, Result (*)(Database, Connection*))                                           \
+  FUNCTION(disconnect, 6, void (*)(Connection*))                                                    \
+  FUNCTION(library_version, 7, const char* (*)())                                                   \
+  FUNCTION(query, 13, Result (*)(Connection, const char*, QueryResult*))                            \
+  FUNCTION(destroy_result, 14, void (*)(QueryResult*))                                              \
+  FUNCTION(string_length, 28, uint32_t (*)(Text))                                                   \
+  FUNCTION(string_data, 29, const char* (*)(Text*))                                                 \
+  FUNCTION(create_logical_type, 156, LogicalType (*)(Type))                                         \
+  FUNCTION(create_list_type, 159, LogicalType (*)(LogicalType))                                     \
+  FUNCTION(create_struct_type, 163, LogicalType (*)(LogicalType*, const char**, Index))             \
+  FUNCTION(get_type_id, 166, Type (*)(LogicalType))                                                 \
+  FUNCTION(decimal_scale, 168, uint8_t (*)(LogicalType))                                            \
+  FUNCTION(decimal_internal_type, 169, Type (*)(LogicalType))                                       \
+  FUNCTION(destroy_logical_type, 184, void (*)(LogicalType*))                                       \
+  FUNCTION(destroy_data_chunk, 187, void (*)(DataChunk*))                                           \
+  FUNCTION(data_chunk_get_column_count, 189, Index (*)(DataChunk))                                  \
+  FUNCTION(data_chunk_get_vector, 190, Vector (*)(DataChunk, Index))                                \
+  FUNCTION(data_chunk_get_size, 191, Index (*)(DataChunk))                                          \
+  FUNCTION(vector_get_column_type, 193, LogicalType (*)(Vector))                                    \
+  FUNCTION(vector_get_data, 194, void* (*)(Vector))                                                 \
+  FUNCTION(vector_get_validity, 195, uint64_t* (*)(Vector))                                         \
+  FUNCTION(vector_ensure_validity_writable, 196, void (*)(Vector))                                  \
+  FUNCTION(vector_assign_string_element_len, 198, void (*)(Vector, Index, const char*, Index))      \
+  FUNCTION(list_vector_get_child, 199, Vector (*)(Vector))                                          \
+  FUNCTION(struct_vector_get_child, 203, Vector (*)(Vector, Index))                                 \
+  FUNCTION(validity_set_row_invalid, 207, void (*)(uint64_t*, Index))                               \
+  FUNCTION(create_scalar_function, 209, ScalarFunction (*)())                                       \
+  FUNCTION(destroy_scalar_function, 210, void (*)(ScalarFunction*))                                 \
+  FUNCTION(scalar_function_set_name, 211, void (*)(ScalarFunction, const char*))                    \
+  FUNCTION(scalar_function_add_parameter, 215, void (*)(ScalarFunction, LogicalType))               \
+  FUNCTION(scalar_function_set_return_type, 216, void (*)(ScalarFunction, LogicalType))             \
+  FUNCTION(scalar_function_set_function, 218, void (*)(ScalarFunction, Call))                       \
+  FUNCTION(scalar_function_set_error, 221, void (*)(FunctionInfo, const char*))                     \
+  FUNCTION(create_scalar_function_set, 222, ScalarFunctionSet (*)(const char*))                     \
+  FUNCTION(destroy_scalar_function_set, 223, void (*)(ScalarFunctionSet*))                          \
+  FUNCTION(add_scalar_function_to_set, 224, Result (*)(ScalarFunctionSet, ScalarFunction))          \
+  FUNCTION(register_scalar_function_set, 225, Result (*)(Connection, ScalarFunctionSet))            \
+  FUNCTION(create_aggregate_function, 226, AggregateFunction (*)())                                 \
+  FUNCTION(destroy_aggregate_function, 227, void (*)(AggregateFunction*))                           \
+  FUNCTION(aggregate_function_set_name, 228, void (*)(AggregateFunction, const char*))              \
+  FUNCTION(aggregate_function_add_parameter, 229, void (*)(AggregateFunction, LogicalType))         \
+  FUNCTION(aggregate_function_set_return_type, 230, void (*)(AggregateFunction, LogicalType))       \
+  FUNCTION(aggregate_function_set_functions, 231,                                                   \
+           void (*)(AggregateFunction, StateSize, InitState, Update, Combine, Finalize))            \
+  FUNCTION(aggregate_function_set_error, 237, void (*)(FunctionInfo, const char*))                  \
+  FUNCTION(create_aggregate_function_set, 238, AggregateFunctionSet (*)(const char*))               \
+  FUNCTION(destroy_aggregate_function_set, 239, void (*)(AggregateFunctionSet*))                    \
+  FUNCTION(add_aggregate_function_to_set, 240, Result (*)(AggregateFunctionSet, AggregateFunction)) \
+  FUNCTION(register_aggregate_function_set, 241, Result (*)(Connection, AggregateFunctionSet))      \
   FUNCTION(fetch_chunk, 306, DataChunk (*)(QueryResult))
 
 #define DUCKDB_API_MEMBER(name, place, ...) std::type_identity_t<__VA_ARGS__> name;

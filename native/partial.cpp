@@ -1,37 +1,70 @@
 #include "partial.h"
 
 #include <algorithm>
-#include <charconv>
+#include <functional>
+#include <initializer_list>
+#include <vector>
 
 namespace hinge_embedding_loss {
 
 namespace {
 
-// Reads JSON of one known structure, token by token.
-class Scanner {
- public:
-  explicit Scanner(std::string_view text) : rest_(text) {}
+bool is_digit(char each) { return each >= '0' && each <= '9'; }
 
-  // The tokens of `expected`, which has no white space.
-  bool skip(std::string_view expected) {
-    for (const char each : expected) {
-      const bool is_inside_name = in_name_;
-      if (each == '"') in_name_ = !in_name_;
-      if (!is_inside_name) skip_space();
-      if (!rest_.starts_with(each)) return false;
-      rest_.remove_prefix(1);
+void append_utf8(std::string& text, uint32_t point) {
+  const auto append = [&](uint32_t byte) { text += static_cast<char>(byte); };
+  if (point < 0x80) return append(point);
+  if (point < 0x800) {
+    append(0xc0 | point >> 6);
+  } else {
+    if (point < 0x10000) {
+      append(0xe0 | point >> 12);
+    } else {
+      append(0xf0 | point >> 18);
+      append(0x80 | (point >> 12 & 0x3f));
     }
-    return true;
+    append(0x80 | (point >> 6 & 0x3f));
+  }
+  append(0x80 | (point & 0x3f));
+}
+
+// Reads values of known types from JSON text, with JSON's own grammar.
+class Reader {
+ public:
+  struct Member {
+    std::string_view name;
+    std::function<bool(Reader&)> read;
+  };
+
+  explicit Reader(std::string_view text) : rest_(text) {}
+
+  // An object of exactly these members, in any order; of one that is there twice the last counts.
+  bool read_object(std::initializer_list<Member> members) {
+    std::vector<bool> is_read(members.size());
+    if (!skip_token('{')) return false;
+    do {
+      std::string name;
+      if (!read(name) || !skip_token(':')) return false;
+      size_t i = 0;
+      while (i < members.size() && members.begin()[i].name != name) i++;
+      if (i == members.size() || !members.begin()[i].read(*this)) return false;
+      is_read[i] = true;
+    } while (skip_token(','));
+    return skip_token('}') && is_read == std::vector<bool>(members.size(), true);
   }
 
   bool read(double& number) {
     skip_space();
-    const size_t length = std::min(rest_.find_first_not_of("+-.0123456789Ee"), rest_.size());
-    const char* end = rest_.data() + length;
-    if (rest_.starts_with('+')) return false;
-    const auto [stop, error] = std::from_chars(rest_.data(), end, number);
-    rest_.remove_prefix(length);
-    return error == std::errc() && stop == end;
+    const std::string_view begin = rest_;
+    skip('-');
+    if (!skip('0') && !skip_digits()) return false;
+    if (skip('.') && !skip_digits()) return false;
+    if (skip('e') || skip('E')) {
+      if (!skip('+')) skip('-');
+      if (!skip_digits()) return false;
+    }
+    number = read_number(std::string(begin.substr(0, begin.size() - rest_.size())));
+    return true;
   }
 
   bool read(uint64_t& count) {
@@ -41,18 +74,23 @@ class Scanner {
     return static_cast<double>(count) == number;
   }
 
-  bool read(std::string_view& text) {
-    skip_space();
-    if (!rest_.starts_with('"')) return false;
-    const size_t end = rest_.find('"', 1);
-    if (end == std::string_view::npos) return false;
-    text = rest_.substr(1, end - 1);
-    rest_.remove_prefix(end + 1);
+  bool read(std::string& text) {
+    text.clear();
+    if (!skip_token('"')) return false;
+    while (!skip('"')) {
+      if (rest_.empty() || static_cast<unsigned char>(rest_[0]) < 0x20) return false;
+      if (skip('\\')) {
+        if (!read_escape(text)) return false;
+      } else {
+        text += rest_[0];
+        rest_.remove_prefix(1);
+      }
+    }
     return true;
   }
 
   bool read(ExactSum& sum) {
-    std::string_view text;
+    std::string text;
     return read(text) && ExactSum::from_text(text, sum);
   }
 
@@ -62,11 +100,75 @@ class Scanner {
   }
 
  private:
+  bool skip(char expected) {
+    if (!rest_.starts_with(expected)) return false;
+    rest_.remove_prefix(1);
+    return true;
+  }
+
+  bool skip_token(char expected) {
+    skip_space();
+    return skip(expected);
+  }
+
+  bool skip_digits() {
+    size_t count = 0;
+    while (count < rest_.size() && is_digit(rest_[count])) count++;
+    rest_.remove_prefix(count);
+    return count > 0;
+  }
+
   void skip_space() { rest_.remove_prefix(std::min(rest_.find_first_not_of(" \t\n\r"), rest_.size())); }
 
+  // What follows a backslash.
+  bool read_escape(std::string& text) {
+    constexpr std::string_view kNames = "\"\\/bfnrt", kCharacters = "\"\\/\b\f\n\r\t";
+    if (rest_.empty()) return false;
+    if (skip('u')) {
+      uint32_t point, low;
+      if (!read_unit(point)) return false;
+      if (point >= 0xd800 && point < 0xdc00 && rest_.starts_with("\\u")) {
+        const std::string_view behind = rest_;
+        rest_.remove_prefix(2);
+        if (!read_unit(low)) return false;
+        if (low >= 0xdc00 && low < 0xe000) {
+          point = 0x10000 + ((point - 0xd800) << 10) + (low - 0xdc00);
+        } else {
+          rest_ = behind;
+        }
+      }
+      append_utf8(text, point);
+      return true;
+    }
+    const size_t name = kNames.find(rest_[0]);
+    if (name == std::string_view::npos) return false;
+    text += kCharacters[name];
+    rest_.remove_prefix(1);
+    return true;
+  }
+
+  // Four hexadecimal digits.
+  bool read_unit(uint32_t& unit) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    unit = 0;
+    if (rest_.size() < 4) return false;
+    for (size_t i = 0; i < 4; i++) {
+      const char lower = rest_[i] >= 'A' && rest_[i] <= 'F' ? static_cast<char>(rest_[i] + 32) : rest_[i];
+      const size_t digit = kDigits.find(lower);
+      if (digit == std::string_view::npos) return false;
+      unit = unit << 4 | static_cast<uint32_t>(digit);
+    }
+    rest_.remove_prefix(4);
+    return true;
+  }
+
   std::string_view rest_;
-  bool in_name_ = false;
 };
+
+template <class Value>
+Reader::Member member(std::string_view name, Value& value) {
+  return {name, [&value](Reader& reader) { return reader.read(value); }};
+}
 
 }  // namespace
 
@@ -87,23 +189,30 @@ std::string to_json(const Partial& partial) {
 }
 
 bool from_json(std::string_view text, Partial& partial) {
-  Scanner scanner(text);
+  Reader reader(text);
   Totals& totals = partial.totals;
   totals = {};
-  double margin, positive_label, negative_label;
-  std::string_view policy_name;
-  const bool is_json = scanner.skip(R"({"version":1,"margin":)") && scanner.read(margin) &&
-                       scanner.skip(R"(,"positiveLabel":)") && scanner.read(positive_label) &&
-                       scanner.skip(R"(,"negativeLabel":)") && scanner.read(negative_label) &&
-                       scanner.skip(R"(,"otherLabels":)") && scanner.read(policy_name) &&
-                       scanner.skip(R"(,"positives":{"count":)") && scanner.read(totals.positives) &&
-                       scanner.skip(R"(,"sum":)") && scanner.read(totals.sums[0]) &&
-                       scanner.skip(R"(},"negatives":{"count":)") && scanner.read(totals.negatives) &&
-                       scanner.skip(R"(,"sum":)") && scanner.read(totals.sums[1]) &&
-                       scanner.skip(R"(,"active":)") && scanner.read(totals.active) &&
-                       scanner.skip(R"(},"others":)") && scanner.read(totals.others) && scanner.skip("}") &&
-                       scanner.is_at_end();
-  if (!is_json || !totals.is_possible() || totals.size() > kSizeMax) return false;
+  double version, margin, positive_label, negative_label;
+  std::string policy_name;
+  const auto read_positives = [&](Reader& inner) {
+    return inner.read_object({member("count", totals.positives), member("sum", totals.sums[0])});
+  };
+  const auto read_negatives = [&](Reader& inner) {
+    return inner.read_object(
+        {member("count", totals.negatives), member("sum", totals.sums[1]), member("active", totals.active)});
+  };
+  const bool is_read = reader.read_object({
+      member("version", version),
+      member("margin", margin),
+      member("positiveLabel", positive_label),
+      member("negativeLabel", negative_label),
+      member("otherLabels", policy_name),
+      {"positives", read_positives},
+      {"negatives", read_negatives},
+      member("others", totals.others),
+  });
+  if (!is_read || !reader.is_at_end() || version != 1) return false;
+  if (!totals.is_possible() || totals.size() > kSizeMax) return false;
   return read_scoring(margin, positive_label, negative_label, policy_name, partial.scoring).empty() &&
          (totals.others == 0 || partial.scoring.policy != OtherLabelPolicy::kError);
 }

@@ -17,7 +17,8 @@ struct Partial {
 // The bytes that JSON.stringify gives of the LossAccumulator.
 std::string to_json(const Partial& partial);
 
-// False, and an unspecified partial, where the text is not such JSON, white space between its tokens apart.
+// False, and an unspecified partial, where the text is none that LossAccumulator.fromJSON(JSON.parse(text))
+// takes.
 bool from_json(std::string_view text, Partial& partial);
 
 }  // namespace hinge_embedding_loss

@@ -28,6 +28,9 @@ std::string other_label_error(const Settings& settings, double label);
 // The beginning of UTF-8 text, which is not cut within a character: what errors show of it.
 std::string excerpt(std::string_view text);
 
+// The decimal number as ECMA-262 reads it: rounded once. For text that is one.
+double read_number(const std::string& text);
+
 // The number as ECMA-262, Number::toString, writes it.
 std::string number_text(double value);
 

@@ -15,6 +15,7 @@ import { expect } from 'chai'
 import { extensionPath, load } from '../lib/duckdb.ts'
 import { hingeEmbeddingLoss, type InputData, LossAccumulator, type MarginOptions } from '../lib/index.ts'
 import { accumulated, figures } from './accumulated.ts'
+import { Random as Fuzz } from './fuzz/fuzz.ts'
 import { expected, formats, kinds, Random } from './oracle.ts'
 
 const digits = fileURLToPath(new URL('../examples/digit-pairs.parquet', import.meta.url))
@@ -393,6 +394,102 @@ describe('the DuckDB extension', function () {
     })
   })
 
+  describe('rounds input once', () => {
+    it('of DECIMAL, HUGEINT and UHUGEINT, as ECMAScript rounds their text', async () => {
+      const random = new Fuzz(17)
+      const digits = (count: number) => Array.from({ length: count }, () => random.integer(0, 9)).join('')
+      const numbers: [type: string, make: () => string][] = [
+        ['DECIMAL(38,30)', () => `${random.pick(['', '-'])}${digits(random.integer(1, 8))}.${digits(30)}`],
+        ['DECIMAL(38,30)', () => `0.${digits(random.integer(1, 30))}`],
+        ['DECIMAL(38,38)', () => `-0.${digits(38)}`],
+        ['DECIMAL(38,0)', () => digits(38)],
+        ['DECIMAL(18,18)', () => `0.${digits(18)}`],
+        ['DECIMAL(18,2)', () => `${digits(16)}.${digits(2)}`],
+        ['DECIMAL(9,4)', () => `-${digits(5)}.${digits(4)}`],
+        ['DECIMAL(4,2)', () => `${digits(2)}.${digits(2)}`],
+        ['HUGEINT', () => `-${digits(random.integer(17, 38))}`],
+        ['UHUGEINT', () => digits(random.integer(17, 38))],
+        ['UBIGINT', () => digits(19)],
+        ['BIGINT', () => `-${digits(18)}`],
+      ]
+      for (const [type, make] of numbers) {
+        const texts = Array.from({ length: 700 }, make)
+        const list = `unnest([${texts.map((text) => `'${text}'`).join()}])::${type}`
+        const each = await column(`SELECT hinge_embedding_loss_each(${list}, 1)`)
+        expect(each, type).to.deep.equal(texts.map((text) => Number(text) + 0))
+        expect(await one(`SELECT hinge_embedding_loss(x, 1).sum FROM (SELECT ${list} AS x)`), type).to.equal(
+          accumulated(Float64Array.from(texts, Number), Array(texts.length).fill(1)).sum,
+        )
+      }
+      expect(await one(`SELECT hinge_embedding_loss_each(0.1::DECIMAL(38,30), 1)`)).to.equal(0.1)
+    })
+
+    it('and takes labels of these types for what they are', async () => {
+      for (const type of ['DECIMAL(4,1)', 'DECIMAL(9,3)', 'DECIMAL(18,0)', 'DECIMAL(38,30)', 'HUGEINT']) {
+        expect(await one(`SELECT hinge_embedding_loss(0.25, (-1)::${type}).sum`), type).to.equal(0.75)
+        expect(await one(`SELECT hinge_embedding_loss(0.25, 1::${type}).sum`), type).to.equal(0.25)
+      }
+      expect(await one(`SELECT hinge_embedding_loss(0.25, 1::UHUGEINT).sum`)).to.equal(0.25)
+      await fails(
+        'SELECT hinge_embedding_loss(1, 1.0000000000000000001)',
+        /label must be 1 or -1, got 1.0000000000000002/,
+      )
+      await fails('SELECT hinge_embedding_loss_each(1, -0.99999999999999999999)', /got -0.9999999999999999 /)
+      await fails(
+        'SELECT hinge_embedding_loss(1, 170141183460469231731687303715884105727)',
+        /got 1.7014118346046923e\+38/,
+      )
+    })
+  })
+
+  describe('scores lists', () => {
+    it('as the aggregate does their elements, nulls and other types among them', async () => {
+      for (const type of ['FLOAT', 'DOUBLE', 'DECIMAL(18,6)']) {
+        for (const labelType of ['TINYINT', 'BIGINT', 'DOUBLE', 'DECIMAL(9,2)']) {
+          const input = `CASE WHEN i % 7 = 3 THEN NULL ELSE x::${type} END`
+          const label = `CASE WHEN i % 11 = 5 THEN NULL ELSE y::${labelType} END`
+          const rows = await query(`SELECT i % 9 AS g, hinge_embedding_loss(${input}, ${label}, 0.5) AS aggregate,
+            hinge_embedding_loss_of(list(${input}), list(${label}), 0.5) AS of_lists FROM pairs GROUP BY g`)
+          expect(rows).to.have.lengthOf(9)
+          for (const { aggregate, of_lists } of rows) expect(of_lists, `${type}, ${labelType}`).to.deep.equal(aggregate)
+        }
+      }
+    })
+
+    it('in windows, over slices and filters of lists, and as constants', async () => {
+      const window = await query(`SELECT i, hinge_embedding_loss_of(list(x) OVER w, list(y) OVER w) AS of_lists,
+        hinge_embedding_loss(x, y) OVER w AS aggregate FROM pairs WHERE i < 500 WINDOW w AS (ORDER BY i ROWS 9 PRECEDING)`)
+      for (const { of_lists, aggregate } of window) expect(of_lists).to.deep.equal(aggregate)
+      const lists = 'FROM (SELECT list(x ORDER BY i) AS xs, list(y ORDER BY i) AS ys FROM pairs)'
+      const sums = await query(`SELECT hinge_embedding_loss_of(xs[3:10], ys[3:10]).sum AS slice,
+        hinge_embedding_loss_of(list_reverse(xs), list_reverse(ys)).sum AS reversed,
+        hinge_embedding_loss_of(list_select(xs, [1, 3, 1]), list_select(ys, [1, 3, 1])).sum AS picked ${lists}`)
+      const sum = (where: string) => one(`SELECT hinge_embedding_loss(x, y).sum FROM pairs ${where}`)
+      const picked = `, unnest([0, 2, 0]) AS u(k) WHERE i = k`
+      expect(sums).to.deep.equal([
+        { slice: await sum('WHERE i BETWEEN 2 AND 9'), reversed: await sum(''), picked: await sum(picked) },
+      ])
+      expect(await one('SELECT hinge_embedding_loss_of([0.5, NULL, 2], [1, 1, -1]).sum')).to.equal(0.5)
+      expect(await one(`SELECT hinge_embedding_loss_of([0.5], [0], 1, 1, 0, 'error').sum`)).to.equal(0.5)
+      expect(await one('SELECT hinge_embedding_loss_of([]::FLOAT[], []::INT[]).count')).to.equal(0)
+    })
+
+    it('of which a NULL gives NULL, and refuses lists of two lengths', async () => {
+      const rows = await query(`SELECT f, f.count AS count, f.negatives.active AS active FROM (
+        SELECT hinge_embedding_loss_of(CASE WHEN i = 1 THEN NULL ELSE [0.5] END, [1]) AS f FROM range(3) AS r(i))`)
+      expect(rows.map(({ count, active }) => [count, active])).to.deep.equal([
+        [1, 0],
+        [null, null],
+        [1, 0],
+      ])
+      expect(rows[1]?.f).to.equal(null)
+      expect(await one('SELECT hinge_embedding_loss_of(NULL::DOUBLE[], [1])')).to.equal(null)
+      await fails('SELECT hinge_embedding_loss_of([0.5, 1], [1])', /of one length, got 2 and 1/)
+      await fails(`SELECT hinge_embedding_loss_of(['a'], [1])`, /input must be a number, got VARCHAR/)
+      await fails('SELECT hinge_embedding_loss_of([0.5], [3])', /label must be 1 or -1, got 3/)
+    })
+  })
+
   describe('takes settings', () => {
     it('that differ between groups, and between rows of a scalar', async () => {
       const found = await query(`SELECT m, hinge_embedding_loss(x, y, m).sum AS sum
@@ -411,12 +508,27 @@ describe('the DuckDB extension', function () {
 
     it('written in JSON as JavaScript writes them', async () => {
       const margins = [
-        0, 1, -1, 0.1, 1e21, 1e20, 123456789012345680000, 1e-6, 1e-7, 1.5e-9, 5e-324, 1.7976931348623157e308, -2.5e-8,
+        0,
+        1,
+        -1,
+        0.1,
+        1e21,
+        1e20,
+        123456789012345680000,
+        1e-6,
+        1e-7,
+        1.5e-9,
+        5e-324,
+        1.7976931348623157e308,
+        -2.5e-8,
+        ...Array.from({ length: 2098 }, (_, i) => 2 ** (i - 1074)),
+        ...Array.from({ length: 500 }, (_, i) => Math.sin(i) * 10 ** (i - 250)),
       ]
-      for (const margin of margins) {
-        const partial = await one(`SELECT hinge_embedding_loss_partial(0.5::DOUBLE, 1, '${margin}'::DOUBLE)`)
-        expect(partial).to.equal(JSON.stringify(accumulated(Float64Array.of(0.5), [1], { margin })))
-      }
+      const rows = await query(`SELECT hinge_embedding_loss_partial(0.5::DOUBLE, 1, m) AS partial
+        FROM (SELECT unnest(range(${margins.length})) AS i, unnest([${margins.map((each) => `'${each}'`).join()}])::DOUBLE AS m)
+        GROUP BY i ORDER BY i`)
+      const expected = margins.map((margin) => JSON.stringify(accumulated(Float64Array.of(0.5), [1], { margin })))
+      expect(rows.map(({ partial }) => partial)).to.deep.equal(expected)
     })
 
     it('and refuses wrong ones, as the library does', async () => {
@@ -434,7 +546,16 @@ describe('the DuckDB extension', function () {
         call(`, 1, 1, -1, CASE WHEN i = 4000 THEN 'zero' ELSE 'error' END`),
         /'error'\) and \(|'zero'\) and \(/,
       )
-      await fails(`SELECT hinge_embedding_loss('a', 1)`, /No function matches/)
+      await fails(`SELECT hinge_embedding_loss('a', 1)`, /^[^\n]*: input must be a number, got VARCHAR: CAST[^\n]*$/)
+      await fails(
+        `SELECT hinge_embedding_loss_each(1, '1')`,
+        /^[^\n]*: label must be a number, got VARCHAR: CAST[^\n]*$/,
+      )
+      await fails('SELECT hinge_embedding_loss(true, true)', /input must be a number, got BOOLEAN/)
+      await fails(
+        "SELECT hinge_embedding_loss(DATE '2024-01-01', 1)",
+        /input must be a number: CAST\(CAST\(… AS VARCHAR/,
+      )
       await fails('SELECT hinge_embedding_loss(1, 1, 1, 1)', /No function matches/)
     })
   })
@@ -444,11 +565,11 @@ describe('the DuckDB extension', function () {
       for (const name of ['hinge_embedding_loss', 'hinge_embedding_loss_partial', 'hinge_embedding_loss_each']) {
         await fails(
           `SELECT ${name}(x, CASE WHEN i = 3000 THEN 7 ELSE y END) FROM pairs`,
-          /label must be 1 or -1, got 7 \(positive_label and negative_label name the encoding; other_labels 'zero'/,
+          /label must be 1 or -1, got 7 \(all arguments, by their places, name the encoding: .*; other_labels 'zero'/,
         )
         await fails(
           `SELECT ${name}(x, (y > 0)::INT) FROM pairs`,
-          /label must be 1 or -1, got 0 \(negative_label 0 reads/,
+          /label must be 1 or -1, got 0 \(0\/1 labels need all arguments, by their places: \(input, label, 1, 1, 0, 'error'\)\)/,
         )
         await fails(`SELECT ${name}(x, 'nan'::FLOAT) FROM pairs`, /label must be 1 or -1, got NaN/)
       }

@@ -146,6 +146,17 @@ function orderedFrame(random: Random, rows: readonly Row[]): Column {
   }
 }
 
+/** Lists of a window, scored each. */
+function lists(random: Random, rows: readonly Row[]): Column {
+  const key = random.pick<Key>(['g', 'h'])
+  const members = groupBy(rows, (row) => row[key])
+  const over = `OVER (PARTITION BY ${key})`
+  return {
+    call: `hinge_embedding_loss_of(list(x) ${over}, list(y) ${over})`,
+    rowsOf: (row) => members.get(row[key]) as Row[],
+  }
+}
+
 /** The aggregate of a subquery's groups, beside each row. */
 function joinedGroup(random: Random, rows: readonly Row[]): Column {
   const { text, filter, keep } = randomArguments(random, true)
@@ -162,9 +173,10 @@ const select = (columns: readonly Column[]) => columns.map(({ call }, c) => `${c
 const outputs = (columns: readonly Column[]) =>
   columns.flatMap((_, c) => fields.map((field) => `c${c}.${field}`)).join()
 
-function windows(random: Random, rows: readonly Row[]): Omit<WindowQuery, 'setup'> {
+function windows(random: Random, rows: readonly Row[], hasLists: boolean): Omit<WindowQuery, 'setup'> {
   // Frames cost rows times their size here.
   const makers = rows.length > 400 ? [wholePartition, joinedGroup] : [wholePartition, orderedFrame, joinedGroup]
+  if (hasLists) makers.push(lists)
   const columns = random.list(random.integer(1, 3), () => random.pick(makers)(random, rows))
   if (rows.length > 400 && random.isTrue(0.3)) columns.push(shortFrame(random, rows))
   return {
@@ -215,9 +227,9 @@ function merged(random: Random, rows: readonly Row[]): Omit<WindowQuery, 'setup'
   }
 }
 
-export function randomWindowQuery(random: Random): WindowQuery {
+export function randomWindowQuery(random: Random, hasLists = true): WindowQuery {
   const rows = randomRows(random)
-  return { setup: createTable(rows), ...random.pick([windows, windows, groups, merged])(random, rows) }
+  return { setup: createTable(rows), ...random.pick([windows, windows, groups, merged])(random, rows, hasLists) }
 }
 
 /** Throws where rows, or the message of an error, are not what the query must give. */
