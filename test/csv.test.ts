@@ -218,6 +218,17 @@ describe('CSV on the command line', function () {
       expect(broken.stderr).to.match(/^hinge-embedding-loss: standard input: line 2 has 1 field, expected 2/)
     })
 
+    it('refuses padding after gzip by its length, and empty lines where they could be rows', async () => {
+      const zipped = gzipSync('distance,label\n0.5,1\n')
+      for (const padding of [1, 512, 100_000]) {
+        const path = write('padded.csv.gz', '')
+        writeFileSync(path, Buffer.concat([zipped, Buffer.alloc(padding)]))
+        await fails(path, new RegExp(`${padding} bytes of padding follow the data: head -c ${zipped.length} leaves`))
+      }
+      await fails(write('one.csv', 'distance\n0.5\n\n0.25\n'), /empty lines in a file of one column/, '--label', '1')
+      await scores(write('one.csv', 'distance\n0.5\n0.25\n'), 2, 0.75, '--label', '1')
+    })
+
     it('refuses options that cannot be, and those of text where there is none', async () => {
       const usage = async (...args: string[]) => {
         const { code, stdout, stderr } = await score(file('case/a.parquet'), ...args)

@@ -94,4 +94,57 @@ describe('files of different schemas', function () {
       ['', 'b'],
     ])
   })
+
+  describe('of text', () => {
+    const byValues = async (name: string, text: string, by: string): Promise<unknown[]> => {
+      writeFileSync(join(folder, name), text)
+      const { code, stdout, stderr } = await score([name], '--input', 'd', '--by', by)
+      expect(code, stderr).to.equal(0)
+      return JSON.parse(stdout).groups.map((group: { by: unknown; count: number }) => [group.by, group.count])
+    }
+    const objects = (...keys: unknown[]) => keys.map((k) => `{"d":0.5,"y":1,"k":${JSON.stringify(k)}}\n`).join('')
+
+    it('keep dates, times and UUIDs of NDJSON as they are written', async () => {
+      const groups = [
+        ['2024-01-05', '2024-1-5'],
+        ['2024-01-05 00:00:00', '2024-01-05T00:00:00'],
+        ['AAAAAAAA-0000-0000-0000-000000000000', 'aaaaaaaa-0000-0000-0000-000000000000'],
+        ['1:00:00', '01:00:00'],
+      ]
+      for (const keys of groups) {
+        const counts = keys.toSorted().map((key) => [key, 1])
+        expect(await byValues('keys.ndjson', objects(...keys), 'k')).to.deep.equal(counts)
+        const inner = await byValues('keys.ndjson', objects(...keys.map((DATE) => ({ DATE }))), 'k.DATE')
+        expect(inner).to.deep.equal(counts)
+      }
+    })
+
+    it('refuse true beside 1, and text beside numbers', async () => {
+      for (const [d, y] of [
+        ['"0.5"', '1'],
+        ['0.5', 'true'],
+      ]) {
+        writeFileSync(join(folder, 'mixed.ndjson'), `{"d":0.5,"y":1}\n{"d":${d},"y":${y}}\n`)
+        const { code, stderr } = await score(['mixed.ndjson'], '--input', 'd')
+        expect(code).to.equal(1)
+        expect(stderr).to.match(/mixed\.ndjson: --(input d|label y) is JSON, must be a number/)
+      }
+    })
+
+    it('keep text that looks like numbers only at first, or only in part', async () => {
+      const late = `d,y,k\n${'0.5,1,1\n'.repeat(21_000)}0.5,1,x\n`
+      expect(await byValues('late.csv', late, 'k')).to.deep.equal([
+        ['1', 21_000],
+        ['x', 1],
+      ])
+      expect(await byValues('ids.csv', 'd,y,k\n0.5,1,1_2\n0.5,1,12\n', 'k')).to.deep.equal([
+        ['12', 1],
+        ['1_2', 1],
+      ])
+      expect(await byValues('words.csv', 'd,y,k\n0.5,1,y\n0.5,1,yes\n', 'k')).to.deep.equal([
+        ['y', 1],
+        ['yes', 1],
+      ])
+    })
+  })
 })

@@ -1,14 +1,14 @@
-import type { Readable } from 'node:stream'
+import { addAbortSignal, type Readable } from 'node:stream'
 import { getNumThreads, setNumThreads } from '../index.ts'
-import { UsageError } from './failures.ts'
+import { named, UsageError } from './failures.ts'
 import { compressionOf, type Format, findSources, formats, type Source } from './files.ts'
 import { notify, type Progress, showProgress, type Terminal } from './progress.ts'
 import { fileOf, memberOf } from './readers/npz.ts'
 import type { Stream } from './readers/readers.ts'
+import { copyToFile, type TemporaryFile } from './readers/spool.ts'
 import { assertLocal } from './remote.ts'
 import { assertColumns, type Scan, type ScanSource, scansOf } from './scans.ts'
 import { Session } from './session.ts'
-import { Spool } from './spool.ts'
 import { assertTextOptions, type TextOptions } from './text.ts'
 import { emptyTotal, type Options } from './totals.ts'
 
@@ -63,8 +63,10 @@ export async function opened<T>(
     notify(stderr, `waiting for ${kind} on standard input, which is a terminal: pipe data in, or Ctrl-C to stop`)
   }
   const endProgress = showProgress(stderr, options.progress, 'rows', read)
-  let spool: Spool | undefined
-  const note = (message: string) => notify(stderr, spool?.rename(message) ?? message)
+  let copy: TemporaryFile | undefined
+  /** A message with the name that people know. */
+  const rename = (message: string) => (copy ? message.replaceAll(copy.path, 'standard input') : message)
+  const note = (message: string) => notify(stderr, rename(message))
   try {
     if (paths.indexOf('-') !== paths.lastIndexOf('-')) throw new UsageError('standard input, -, can be read only once')
     const sources = await findSources(paths, {
@@ -78,9 +80,11 @@ export async function opened<T>(
     const streams = paths.length === 0 ? [arraysOf(options)] : streamsOf(sources)
     const scanned = sources.filter(isScanned)
     for (const source of scanned.filter(({ file }) => file === '-')) {
-      spool = await Spool.write(stdin, signal)
-      source.file = spool.file
-      if (source.kind !== 'Parquet') source.compression = await compressionOf(spool.file)
+      copy = await copyToFile(addAbortSignal(signal, stdin)).catch((cause) => {
+        throw named('standard input', cause)
+      })
+      source.file = copy.path
+      if (source.kind !== 'Parquet') source.compression = await compressionOf(copy.path)
     }
     const files = [...scanned.map(({ file }) => file), ...streams.flatMap((stream) => stream.files.map(fileOf))]
     if (scanned.length === 0) return await work({ files, streams, progress })
@@ -94,13 +98,13 @@ export async function opened<T>(
     for (const scan of list) assertColumns(scan)
     return await work({ files, scans: { session: await openSession(), list }, streams, progress })
   } catch (error) {
-    if (spool !== undefined && error instanceof Error) error.message = spool.rename(error.message)
+    if (error instanceof Error) error.message = rename(error.message)
     throw error
   } finally {
     endProgress()
     signal.removeEventListener('abort', interrupt)
     session?.close()
-    await spool?.remove()
+    await copy?.remove()
   }
 }
 

@@ -346,7 +346,8 @@ function structOf(columns: readonly Column[], types: ReadonlyMap<string, string>
 
 async function assertRows(session: Session, asText: string, rows: number): Promise<void> {
   const [counted] = await session.texts(`SELECT count(*) FROM ${asText}`)
-  if (Number(counted) !== rows) throw new Error(`DuckDB reads ${counted} rows, expected ${rows}`)
+  if (Number(counted) !== rows)
+    throw new Error(`DuckDB reads ${counted} rows, expected ${rows}: are there empty lines in a file of one column?`)
 }
 
 /**

@@ -78,7 +78,11 @@ async function assertGzip(file: string, ends: Ends, signal: AbortSignal): Promis
     },
   })
   const handle = await open(file, readFlags)
-  await pipeline(handle.createReadStream(), createGunzip(), nowhere, { signal })
+  const { size } = await handle.stat()
+  const gunzip = createGunzip()
+  await pipeline(handle.createReadStream(), gunzip, nowhere, { signal })
+  const end = gunzip.bytesWritten
+  if (end < size) throw new Error(`${size - end} bytes of padding follow the data: head -c ${end} leaves them out`)
 }
 
 /** RFC 8878: frames of blocks that say how long they are, and which is the last. */

@@ -23,7 +23,7 @@ export interface CsvFormat extends Dialect {
 /** A file of CSV after its records have been checked. */
 export interface CsvFile {
   readonly format: CsvFormat
-  /** without the header; undefined where DuckDB cannot count otherwise */
+  /** without the header, where DuckDB could count otherwise */
   readonly rows?: number
   readonly hasNumberHeader: boolean
 }
@@ -57,7 +57,9 @@ export async function inspectCsv(
   const { records, ...checked } = await check(base, head.begin, () =>
     assertingUtf8(head.isWhole ? [head.bytes] : textOf(session, place, signal)),
   )
-  const rows = records === undefined ? {} : { rows: Math.max(0, records - Number(base.hasHeader)) }
+  const { escape: escapeBy, isStrict, isParallel } = checked
+  const isOdd = escapeBy !== '"' || !isStrict || !isParallel || base.skip > 0 || base.names.length === 1
+  const rows = records === undefined || !isOdd ? {} : { rows: Math.max(0, records - Number(base.hasHeader)) }
   return { format: { ...base, ...checked }, hasNumberHeader, ...rows }
 }
 
