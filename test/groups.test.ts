@@ -143,6 +143,12 @@ describe('groups of --by', function () {
     ])
   })
 
+  it('have one zero in JSON of several types, too', async () => {
+    const keys = ['0.0', '-0.0', '"a"', '{"b":[-0.0]}', '{"b":[0.0]}']
+    writeFileSync(path('zeros.ndjson'), keys.map((key) => `{"x":0.5,"y":1,"k":${key}}\n`).join(''))
+    expect((await values(['zeros.ndjson'], 'k')).sort()).to.deep.equal(['"a"', '0.0', '{"b":[0.0]}'])
+  })
+
   it('are the text of JSON as it was written', async () => {
     const texts = ['2024-01-01', '2024-1-1', '6F9619FF-8B86-D011-B42D-00CF4FC964FF', '10:00', '2024-01-01T00:00:00Z']
     for (const [i, text] of texts.entries()) {

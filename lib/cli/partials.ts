@@ -54,13 +54,17 @@ export class Partials {
       FROM (${mergedByKey(parts.join(' UNION ALL '))}) ORDER BY key`
     const answers = parts.length > 0 ? await this.#session.rows(sql) : []
     for (const { name } of this.#tables.splice(0)) await this.#session.run(`DROP TABLE ${name}`)
-    const groups = answers.map(([by, key, , , partial]) => ({
-      by: jsonOf(by),
-      key: key === null ? null : String(key),
-      total: partial === null ? emptyTotal(this.#options) : LossAccumulator.fromJSON(JSON.parse(String(partial))),
-    }))
+    // DuckDB compares keys of JSON as text, in which one zero is not another.
+    const groups = new Map<string, Group>()
+    for (const [json, text, , , partial] of answers) {
+      const by = jsonOf(json)
+      const total = partial === null ? emptyTotal(this.#options) : LossAccumulator.fromJSON(JSON.parse(String(partial)))
+      const known = groups.get(by)
+      const key = text === null ? null : String(text)
+      groups.set(by, known ? { ...known, total: known.total.merge(total) } : { by, key, total })
+    }
     const sum = (column: number) => answers.reduce((total, answer) => total + Number(answer[column]), 0)
-    return { groups, rows: sum(2), nans: sum(3), keyType }
+    return { groups: [...groups.values()], rows: sum(2), nans: sum(3), keyType }
   }
 
   async #merge(table: KeyTable): Promise<void> {
