@@ -22,6 +22,7 @@ import fc from 'fast-check'
 import type { Redis } from 'ioredis'
 import {
   addFlow,
+  flowOf,
   foldResults,
   parseShardData,
   parseShardResult,
@@ -114,6 +115,7 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
     await copy('SELECT NULL::VARCHAR AS d, NULL::INTEGER AS w, y FROM pairs LIMIT 5', 'nulls.parquet')
     await copy('SELECT id AS file_row_number, w, y FROM pairs', 'own.parquet', '(ROW_GROUP_SIZE 2048)')
     await copy('SELECT id % 3 AS file_index, g AS filename, w, y FROM pairs', 'named.parquet')
+    await copy('SELECT i AS id, 0.5 AS d, 1 AS y FROM range(50001) AS r(i)', 'many.parquet')
     await copy('SELECT d, y, g FROM pairs', 'hive', '(FORMAT parquet, PARTITION_BY (g))')
     writeFileSync(path('empty.ndjson'), '')
     writeFileSync(path('truncated.csv.gz'), readFileSync(path('text.csv.gz')).subarray(0, 5000))
@@ -147,6 +149,7 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
         await agree([name], '--input', 'w', '--json')
       }
       await agree(['empty.ndjson', 'text.csv', 'zero.csv', 'parts/*.parquet'], '--input', 'w', '--json')
+      await agree(['text.csv'], '--input', 'w', '--null-string', '', '--nulls', 'ignore', '--json')
       await agree(['own.parquet'], '--input', 'w + file_row_number', '--json')
       await agree(['pairs.parquet', 'parts'], '--input', 'w', '--by', 'file_row_number % 3', '--json')
       await agree(['named.parquet'], '--input', 'w', '--by', 'file_index + "Filename"', '--json')
@@ -257,25 +260,113 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
       }
     })
 
-    it('or refuse by name what would not be the same', async () => {
-      for (const name of ['file_index', 'Filename']) {
-        const args = score(['parts'], '--input', 'd', '--by', `lower(${name}::VARCHAR)`)
-        await fails(
-          [...args, ...many()],
+    /** Each as docs/distributed.md names it: what one machine scores and many refuse. */
+    const refusals: Readonly<Record<string, readonly [args: () => string[], code: number, reason: RegExp][]>> = {
+      'Arrow and .npy': [
+        [() => score(['losses.arrow'], '--input', 'loss', '--label', 'loss', '--other-labels', 'zero'), 2, /not Arrow/],
+        [
+          () => ['score', '--input', path('loss.npy'), '--label', path('loss.npy'), '--other-labels', 'zero'],
           2,
-          new RegExp(`is not a function of its row alone: .* has no column ${name}`, 'i'),
-        )
+          /takes a FILE/,
+        ],
+      ],
+      'standard input': [
+        [() => ['score', '-', '--format', 'csv', '--input', 'w', '--label', 'y'], 2, /not standard input/],
+      ],
+      '`--output`': [
+        [
+          () => score(['pairs.parquet'], '--input', 'd', '--output', path('out.csv')),
+          2,
+          /--output does not go with --redis/,
+        ],
+      ],
+      'NDJSON files whose columns differ': [
+        [
+          () => score(['text.ndjson', 'other.ndjson'], '--input', 'w'),
+          1,
+          /other\.ndjson: columns other than in .*text\.ndjson/,
+        ],
+      ],
+      '`--by` of a list, structure or other type that is not plain': [
+        [() => score(['pairs.parquet'], '--input', 'd', '--by', '[g]'), 1, /--by \[g\] is (INTEGER|BIGINT)\[\]/],
+        [() => score(['pairs.parquet'], '--input', 'd', '--by', '{a: g}'), 1, /--by \{a: g\} is STRUCT/],
+      ],
+      // Takes longer than the lease of this worker: without Redis, below.
+      '`--by` of more than 50,000 values in a shard': [],
+      '`filename`, unless the file has such a column': [
+        [
+          () => score(['parts'], '--input', 'd', '--by', `lower(Filename)`),
+          2,
+          /is not a function of its row alone: .* has no column filename/i,
+        ],
+      ],
+      'a path given from below a folder such as `model=a` that its file is below': [
+        [() => ['score', 'k=1/one.parquet', '--input', 'k', '--label', 'y'], 2, /give the path from the folder m=… on/],
+      ],
+      'expressions of more than 10,000 characters': [
+        [
+          () => score(['pairs.parquet'], '--input', `d + length('${'x'.repeat(10_000)}')`),
+          1,
+          /input must be text of 1 to 10000 characters/,
+        ],
+      ],
+      'more than 1,000,000 shards, 100 folders `key=value` in a path, or 100 `--null-string`': [
+        [
+          () => [
+            ...score(['text.csv'], '--input', 'w'),
+            ...Array.from({ length: 101 }, (_, i) => ['--null-string', `n${i}`]).flat(),
+          ],
+          1,
+          /must be at most 100 texts/,
+        ],
+      ],
+    }
+
+    it('or refuse what docs/distributed.md lists, and nothing else is listed there', async () => {
+      const [, table = ''] =
+        /\| refused with `--redis` \|.*\n\|---.*\n((?:\|.*\n)+)/.exec(readFileSync('docs/distributed.md', 'utf8')) ?? []
+      const listed = table
+        .trim()
+        .split('\n')
+        .map((line) => line.split(' | ')[0]?.slice(2))
+      expect(listed).to.deep.equal(Object.keys(refusals))
+      await run(score(['pairs.parquet'], '--input', 'd', '--output', path('losses.arrow')))
+      await run(score(['pairs.parquet'], '--input', 'd', '--output', path('loss.npy')))
+      const here = process.cwd()
+      mkdirSync(path('m=6/x/k=1'), { recursive: true })
+      cpSync(path('parts/0.parquet'), path('m=6/x/k=1/one.parquet'))
+      process.chdir(path('m=6/x'))
+      try {
+        for (const [args, code, reason] of Object.values(refusals).flat()) {
+          const one = args()
+          if (!one.includes('-')) expect((await run(one)).code, one.join(' ').slice(0, 200)).to.equal(0)
+          await fails([...one, '--redis', server.url], code, reason)
+        }
+      } finally {
+        process.chdir(here)
       }
-      await fails(
-        [...score(['pairs.parquet'], '--input', 'd', '--by', '[g]'), ...many()],
-        1,
-        /--by \[g\] is INTEGER\[\]|--by \[g\] is BIGINT\[\]/,
-      )
-      await fails(
-        [...score(['text.ndjson', 'other.ndjson'], '--input', 'w'), ...many()],
-        1,
-        /other\.ndjson: columns other than in .*text\.ndjson/,
-      )
+    })
+
+    it('or refuse more than 50,000 values of --by in a shard', async () => {
+      const plan = await planOf([path('many.parquet')], { input: 'd', label: 'y', by: 'id' })
+      const [data] = flowOf(plan).children.map((child) => child.data)
+      const processor = await shardProcessor({ threads: 1, roots: [folder] })
+      const error = await processor.process({ data }).catch(String)
+      processor.close()
+      expect(error).to.match(/--by id has 50001 values, workers take at most 50000/)
+    })
+
+    it('of Parquet with row groups of no rows, at its beginning, in its middle and at its end', async () => {
+      const file = path('empty-row-groups.parquet')
+      cpSync(join(import.meta.dirname, 'fixtures/parquet/empty-row-groups.parquet'), file)
+      const args = ['score', file, '--input', 'x', '--label', 'y', '--json']
+      for (const rows of ['1', '4', '5', '8', '100']) {
+        const { stdout, stderr } = await run([...args, '--redis', server.url, '--shard-rows', rows])
+        expect(stderr, rows).to.equal('')
+        // by Python's fractions
+        expect(JSON.parse(stdout), rows).to.deep.include({ count: 12, sum: 5.75 })
+        expect(JSON.parse(stdout).positives).to.include({ count: 4, sum: 4.5 })
+      }
     })
   })
 
@@ -370,6 +461,35 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
       expect((await run([...score(['parts'], '--input', 'd', '--margin', '9'), ...many()])).stderr).to.equal('')
       await strange.close()
       await redis.del(id)
+    })
+
+    it("leaves keys alone that are no queue's of this package and version, whatever they begin with", async () => {
+      const names = [
+        'bull:other:meta',
+        `bull:${queue}-mine:wait`,
+        `bull:${queue}-plans-mine:meta`,
+        `bull:${queue}`,
+        'bull:hinge-embedding-loss:1',
+        'bull:hinge-embedding-loss-0.0.9:meta',
+        `other:${queue}:meta`,
+        queue,
+      ]
+      for (const name of names) await redis.set(name, 'x')
+      await redis.set(`bull:${queue}:left-behind`, 'x')
+      const strange = new Queue(`${queue}-mine`, { connection: redis })
+      await redis.del(`bull:${queue}-mine:wait`)
+      const { id } = await strange.add('job', { kept: true })
+      expect((await run([...score(['parts'], '--input', 'd', '--margin', '8'), ...many()])).stderr).to.equal('')
+      expect(await redis.ttl(`bull:${queue}:left-behind`)).to.be.greaterThan(80_000)
+      for (const name of names.filter((each) => !each.endsWith('-mine:wait'))) {
+        expect([name, await redis.get(name), await redis.ttl(name)]).to.deep.equal([name, 'x', -1])
+      }
+      for (const name of await redis.keys(`bull:${queue}-mine:*`))
+        expect([name, await redis.ttl(name)]).to.deep.equal([name, -1])
+      expect((await strange.getJob(id ?? ''))?.data).to.deep.equal({ kept: true })
+      await strange.obliterate({ force: true })
+      await strange.close()
+      await redis.del(...names)
     })
 
     it('runs beside another, and is joined by a second client', async () => {

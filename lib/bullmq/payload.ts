@@ -69,10 +69,11 @@ function refuse(name: string, expected: string): never {
   throw new UnrecoverableError(`the job's ${name} must be ${expected}`)
 }
 
-function text(longest: number): Check<string> {
+function text(longest: number, shortest = 1): Check<string> {
   return (name, value) => {
-    const isText = typeof value === 'string' && value !== '' && value.length <= longest && !value.includes('\0')
-    return isText ? value : refuse(name, `text of 1 to ${longest} characters`)
+    const isText = typeof value === 'string' && !value.includes('\0')
+    const isFit = isText && value.length >= shortest && value.length <= longest
+    return isFit ? value : refuse(name, `text of ${shortest} to ${longest} characters`)
   }
 }
 
@@ -149,7 +150,7 @@ const truth: Check<boolean> = (name, value) => (typeof value === 'boolean' ? val
 
 const texts: Check<readonly string[]> = (name, value) => {
   const list = Array.isArray(value) && value.length <= limits.nullStrings ? value : undefined
-  return list?.map((each) => text(limits.text)(name, each)) ?? refuse(name, `at most ${limits.nullStrings} texts`)
+  return list?.map((each) => text(limits.text, 0)(name, each)) ?? refuse(name, `at most ${limits.nullStrings} texts`)
 }
 
 const options: Check<ShardOptions> = (name, value) => {

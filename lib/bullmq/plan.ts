@@ -176,14 +176,14 @@ async function eachOrAll(
   }
 }
 
-/** Row groups together, until they are enough. */
+/** Row groups together, until they are enough; row groups may have no rows. */
 function cut(counts: readonly number[], shardRows: number): RowRange[] {
   const ranges: RowRange[] = []
   let [start, end] = [0, 0]
   for (const [i, count] of counts.entries()) {
     end += count
     if (end - start < shardRows && i < counts.length - 1) continue
-    ranges.push({ start, end })
+    if (end > start) ranges.push({ start, end })
     start = end
   }
   return ranges

@@ -85,14 +85,16 @@ export async function keep(redis: Redis, keys: readonly string[], seconds: numbe
 }
 
 /**
- * Nor does what a process has left that died before it could say how long to keep it; and jobs that are gone are listed
- * no longer.
+ * Nor does what a process of this version has left that died before it could say how long to keep it; and jobs that are
+ * gone are listed no longer. Queues of others, whatever their names begin with, are left alone.
  */
 export async function tidy(redis: Redis): Promise<void> {
-  for await (const keys of redis.scanStream({ match: `${prefix}:${family}*`, count: 1000 })) {
-    const pipeline = redis.pipeline()
-    for (const key of keys as string[]) pipeline.expire(key, aDay, 'NX')
-    await execute(pipeline)
+  for (const queue of Object.values(queues)) {
+    for await (const keys of redis.scanStream({ match: keyOf(queue, '*'), count: 1000 })) {
+      const pipeline = redis.pipeline()
+      for (const key of keys as string[]) pipeline.expire(key, aDay, 'NX')
+      await execute(pipeline)
+    }
   }
   for (const [queue, name] of [
     [queues.plans, 'wait'],
