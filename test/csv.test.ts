@@ -99,6 +99,13 @@ describe('CSV on the command line', function () {
     await fails(path, /utf16\.csv: UTF-16, expected UTF-8: iconv/)
   })
 
+  it('reads lines of many megabytes, and refuses a file without a header', async () => {
+    await scores(write('long.csv', `distance,label,note\n0.5,1,"${'x'.repeat(10_000_000)}"\n0.25,1,\n`), 2, 0.75)
+    for (const text of ['\n\n', '# only\n']) {
+      await fails(write('none.csv', text), /none\.csv: the file is empty, without even a header/, '--comment', '#')
+    }
+  })
+
   it('binds columns by their names where files have them in another order', async () => {
     const files = [
       write('one.csv', 'distance,label\n0.5,1\n'),
@@ -225,7 +232,12 @@ describe('CSV on the command line', function () {
         writeFileSync(path, Buffer.concat([zipped, Buffer.alloc(padding)]))
         await fails(path, new RegExp(`${padding} bytes of padding follow the data: head -c ${zipped.length} leaves`))
       }
-      await fails(write('one.csv', 'distance\n0.5\n\n0.25\n'), /empty lines in a file of one column/, '--label', '1')
+      await fails(
+        write('one.csv', 'distance\n0.5\n\n0.25\n'),
+        /reads 3 rows, expected 2; remove empty lines/,
+        '--label',
+        '1',
+      )
       await scores(write('one.csv', 'distance\n0.5\n0.25\n'), 2, 0.75, '--label', '1')
     })
 

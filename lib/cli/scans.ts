@@ -347,7 +347,9 @@ function structOf(columns: readonly Column[], types: ReadonlyMap<string, string>
 async function assertRows(session: Session, asText: string, rows: number): Promise<void> {
   const [counted] = await session.texts(`SELECT count(*) FROM ${asText}`)
   if (Number(counted) !== rows)
-    throw new Error(`DuckDB reads ${counted} rows, expected ${rows}: are there empty lines in a file of one column?`)
+    throw new Error(
+      `DuckDB reads ${counted} rows, expected ${rows}; remove empty lines, which may be rows in a file of one column`,
+    )
 }
 
 /**

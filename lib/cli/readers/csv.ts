@@ -73,7 +73,8 @@ export async function openCsv(
   const head = await readHead(session, place, options, signal)
   const known = options.delimiter ?? head.separator ?? (place.kind === 'TSV' ? '\t' : undefined)
   const delimiter = known ?? delimiterOf(head, options)
-  const [first = []] = recordsOf(head, { ...escapeOf(head, delimiter), ...commentIn(options) }, 1)
+  const [first] = recordsOf(head, { ...escapeOf(head, delimiter), ...commentIn(options) }, 1)
+  if (first === undefined) throw new Error('the file is empty, without even a header')
   const hasHeader = options.header ?? true
   const texts = first.map((text) => text.trim())
   const names = texts.map((text, i) => (hasHeader && text !== '' ? text : `column${i}`))
@@ -303,6 +304,9 @@ async function* linesOf(session: Session, file: string): AsyncGenerator<Buffer> 
   }
 }
 
+/** In bytes; DuckDB's own limit, 2 MB, is less than a page of text or an embedding in JSON may take. */
+const longestLine = 16_000_000
+
 /** What read_csv takes for files of this format. */
 export function csvArguments(
   { names: _, delimiter, escape: escapeBy, comment = '', hasHeader, skip, isStrict, isParallel }: CsvFormat,
@@ -312,5 +316,5 @@ export function csvArguments(
   const nulls = ['', ...nullString].map(quoted).join(', ')
   return `auto_detect = false, delim = ${quoted(delimiter)}, quote = '"', escape = ${quoted(escapeBy)}, comment = ${quoted(comment)},
     header = ${hasHeader}, skip = ${skip}, strict_mode = ${isStrict}, parallel = ${isParallel}, null_padding = false, ignore_errors = false,
-    decimal_separator = ${quoted(decimal)}, nullstr = [${nulls}], columns = ${columns}`
+    decimal_separator = ${quoted(decimal)}, max_line_size = ${longestLine}, nullstr = [${nulls}], columns = ${columns}`
 }
