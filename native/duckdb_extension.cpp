@@ -196,6 +196,10 @@ class Numbers : public Column {
   int scale_ = 0;
 };
 
+void refuse_boolean(const Numbers& input) {
+  if (input.type() == Type::kBoolean) throw Refusal("input must be a number, got BOOLEAN");
+}
+
 // Elements of two columns, one beside the other.
 struct Pairs {
   const Numbers& input;
@@ -267,7 +271,7 @@ class Arguments {
         input(api.data_chunk_get_vector(chunk, 0), "input"),
         label(api.data_chunk_get_vector(chunk, 1), "label"),
         options(chunk) {
-    if (input.type() == Type::kBoolean) throw Refusal("input must be a number, got BOOLEAN");
+    refuse_boolean(input);
   }
 
   Pairs pairs() const { return {input, label, 0, 0, rows}; }
@@ -648,13 +652,34 @@ void add_pairs(GroupState& state, const Pairs& pairs, const hel::Scoring& scorin
   }
 }
 
+// A column of lists of numbers.
+class Lists {
+ public:
+  Lists(Vector vector, const char* name) : entries_(vector) {
+    const OwnType type(api.vector_get_column_type(vector));
+    if (api.get_type_id(type) == Type::kNull) return;
+    if (api.get_type_id(type) != Type::kList) {
+      throw Refusal(std::string(name) + " must be a list: CAST(… AS DOUBLE[]) makes one of an array");
+    }
+    elements = Numbers(api.list_vector_get_child(vector), name);
+    is_list_ = true;
+  }
+
+  Numbers elements;
+
+  bool is_valid(size_t row) const { return is_list_ && entries_.is_valid(row); }
+  const ListEntry& operator[](size_t row) const { return entries_.at<ListEntry>(row); }
+
+ private:
+  Column entries_;
+  bool is_list_ = false;
+};
+
 void score_lists(FunctionInfo info, DataChunk chunk, Vector output) {
   guard(api.scalar_function_set_error, info, [&] {
-    const Vector input_lists = api.data_chunk_get_vector(chunk, 0);
-    const Vector label_lists = api.data_chunk_get_vector(chunk, 1);
-    const Column inputs(input_lists), labels(label_lists);
-    const Numbers input(api.list_vector_get_child(input_lists), "input");
-    const Numbers label(api.list_vector_get_child(label_lists), "label");
+    const Lists inputs(api.data_chunk_get_vector(chunk, 0), "input");
+    const Lists labels(api.data_chunk_get_vector(chunk, 1), "label");
+    refuse_boolean(inputs.elements);
     const Options options(chunk);
     const size_t rows = api.data_chunk_get_size(chunk);
     for (size_t row = 0; row < rows; row++) {
@@ -662,18 +687,19 @@ void score_lists(FunctionInfo info, DataChunk chunk, Vector output) {
         set_figures_null(output, row);
         continue;
       }
-      const auto& [input_begin, size] = inputs.at<ListEntry>(row);
-      const auto& [label_begin, label_size] = labels.at<ListEntry>(row);
+      const auto& [input_begin, size] = inputs[row];
+      const auto& [label_begin, label_size] = labels[row];
       if (size != label_size) {
         throw Refusal("the lists of input and label must be of one length, got " + std::to_string(size) +
                       " and " + std::to_string(label_size));
       }
       GroupState state{};
-      const hel::Scoring scoring = options.scoring(row, input.type());
-      const Pairs pairs{input, label, input_begin, label_begin, size};
+      const Type type = inputs.elements.type();
+      const hel::Scoring scoring = options.scoring(row, type);
+      const Pairs pairs{inputs.elements, labels.elements, input_begin, label_begin, size};
       state.expect(scoring);
-      input.type() == Type::kFloat ? add_pairs<float>(state, pairs, scoring)
-                                   : add_pairs<double>(state, pairs, scoring);
+      type == Type::kFloat ? add_pairs<float>(state, pairs, scoring)
+                           : add_pairs<double>(state, pairs, scoring);
       store_figures(output, row, state);
     }
   });
@@ -774,8 +800,7 @@ void register_functions(Connection connection) {
                    score_each);
   // DuckDB 1.2 passes lists whose elements may lie anywhere, and does not say so.
   if (std::string_view(api.library_version()).starts_with("v1.2.")) return;
-  const OwnType list(api.create_list_type(any));
-  register_scalars(connection, "hinge_embedding_loss_of", {{list, figures}}, list, score_lists);
+  register_scalars(connection, "hinge_embedding_loss_of", {{any, figures}}, any, score_lists);
 }
 
 }  // namespace

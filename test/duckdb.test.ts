@@ -486,6 +486,14 @@ describe('the DuckDB extension', function () {
       expect(await one('SELECT hinge_embedding_loss_of(NULL::DOUBLE[], [1])')).to.equal(null)
       await fails('SELECT hinge_embedding_loss_of([0.5, 1], [1])', /of one length, got 2 and 1/)
       await fails(`SELECT hinge_embedding_loss_of(['a'], [1])`, /input must be a number, got VARCHAR/)
+      await fails(
+        'SELECT hinge_embedding_loss_of([0.5]::FLOAT[1], [1])',
+        /input must be a list: CAST\(… AS DOUBLE\[\]\) makes one of/,
+      )
+      await fails('SELECT hinge_embedding_loss_of([0.5], MAP {1: 2})', /label must be a list/)
+      expect(await one('SELECT hinge_embedding_loss_of(NULL, [1])')).to.equal(null)
+      expect(await one('SELECT hinge_embedding_loss_of([0.5], [1], NULL)')).to.equal(null)
+      await fails('SELECT hinge_embedding_loss_of([true], [true])', /input must be a number, got BOOLEAN/)
       await fails('SELECT hinge_embedding_loss_of([0.5], [3])', /label must be 1 or -1, got 3/)
     })
   })
