@@ -75,6 +75,9 @@ describe('names of columns', function () {
         'distance + 0',
         '0 + "distance"',
         'CASE WHEN Distance = 9 THEN distance END',
+        'distance::DOUBLE+distance*0+Distance*0',
+        `CASE WHEN 'é😀'<>'' THEN"distance"-0*distance END`,
+        'list_sum(list_transform([distance], lambda x: x+0))',
       ]) {
         await scores(file, text, 0.25)
       }

@@ -92,7 +92,7 @@ function rewriteReferences(
     const place = placeOf(`${option} ${text}`, identifier(first), names)
     const { name, tableName } = place === undefined ? { name: first, tableName: first } : (columns[place] as Column)
     if (name === tableName) continue
-    const [written = ''] = /^("(?:[^"]|"")+"|[^\s."()[\],]+)/.exec(bytes.subarray(location).toString()) ?? []
+    const [written = first] = /^"(?:[^"]|"")+"/.exec(bytes.subarray(location).toString()) ?? []
     sql += `${bytes.subarray(done, location)}${identifier(tableName)}`
     done = location + Buffer.byteLength(written)
   }
