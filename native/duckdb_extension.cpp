@@ -5,7 +5,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
+#include <mutex>
 #include <new>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -372,9 +374,14 @@ void refuse_others(const hel::OtherLabels& others, const hel::Labels& labels, co
 
 // The state of a group. DuckDB moves it as memory and never destroys it.
 struct GroupState {
-  bool is_set;  // there were rows
+  bool is_set;        // there were rows
+  const char* error;  // of its rows, which finalize raises
   hel::Scoring scoring;
   hel::Totals totals;
+
+  void raise_error() const {
+    if (error != nullptr) throw Refusal(error);
+  }
 
   void expect(const hel::Scoring& expected) {
     if (!is_set) scoring = expected;
@@ -400,23 +407,49 @@ struct GroupState {
   }
 };
 
+// Text that lasts, as states do not own any.
+const char* keep_text(const std::string& text) {
+  static std::mutex mutex;
+  static std::set<std::string> texts;
+  const std::lock_guard lock(mutex);
+  return texts.insert(text).first->c_str();
+}
+
 // The states that rows are added to.
 class States {
  public:
   // `caller` is the return address of the update function.
   States(const State* states, size_t rows, void* caller, FunctionInfo info)
-      : states_(states),
-        is_one_for_all_(
-            is_one(rows, update_sites::states_at(reinterpret_cast<update_sites::Address>(caller), info))) {}
+      : States(states, rows, update_sites::states_at(reinterpret_cast<update_sites::Address>(caller), info)) {
+  }
 
   State operator[](size_t row) const { return states_[is_one_for_all_ ? 0 : row]; }
   const State* from(size_t row) const { return states_ + row; }
   bool is_one_for_all() const { return is_one_for_all_; }
 
+  // Calls add(), whose error the states keep where update must not raise it.
+  template <class Add>
+  void update(const Add& add) const {
+    if (!keeps_errors_) return add();
+    try {
+      add();
+    } catch (const Refusal& error) {
+      const char* const text = keep_text(error.what());
+      for (size_t row = 0; row < rows_; row++) reinterpret_cast<GroupState*>(states_[row])->error = text;
+    }
+  }
+
  private:
+  States(const State* states, size_t rows, update_sites::States known)
+      : states_(states),
+        rows_(rows),
+        is_one_for_all_(is_one(rows, known)),
+        keeps_errors_(known == update_sites::States::kOnePerRowOfDistinct) {}
+
   static bool is_one(size_t rows, update_sites::States states) {
     switch (states) {
       case update_sites::States::kOnePerRow:
+      case update_sites::States::kOnePerRowOfDistinct:
         return false;
       case update_sites::States::kOneForAll:
         return true;
@@ -435,7 +468,9 @@ class States {
   }
 
   const State* const states_;
+  const size_t rows_;
   const bool is_one_for_all_;
+  const bool keeps_errors_;
 };
 
 GroupState& group(State state) { return *reinterpret_cast<GroupState*>(state); }
@@ -558,15 +593,17 @@ void score_each(FunctionInfo info, DataChunk chunk, Vector output) {
 
 Index state_size(FunctionInfo) { return sizeof(GroupState); }
 
-void init_state(FunctionInfo, State state) { new (state) GroupState{false, {}, {}}; }
+void init_state(FunctionInfo, State state) { new (state) GroupState{}; }
 
 void update(FunctionInfo info, DataChunk chunk, State* states) {
   void* const caller = __builtin_return_address(0);
   guard(api.aggregate_function_set_error, info, [&] {
-    const Arguments arguments(chunk);
-    const States own(states, arguments.rows, caller, info);
-    arguments.input.type() == Type::kFloat ? update_groups<float>(arguments, own)
-                                           : update_groups<double>(arguments, own);
+    const States own(states, api.data_chunk_get_size(chunk), caller, info);
+    own.update([&] {
+      const Arguments arguments(chunk);
+      arguments.input.type() == Type::kFloat ? update_groups<float>(arguments, own)
+                                             : update_groups<double>(arguments, own);
+    });
   });
 }
 
@@ -576,16 +613,18 @@ void update_from_partials(FunctionInfo info, DataChunk chunk, State* states) {
     const Column partials(api.data_chunk_get_vector(chunk, 0));
     const size_t rows = api.data_chunk_get_size(chunk);
     const States own(states, rows, caller, info);
-    for (size_t row = 0; row < rows; row++) {
-      if (!partials.is_valid(row)) continue;
-      const std::string_view text = text_at(partials, row);
-      hel::Partial partial;
-      if (!hel::from_json(text, partial)) {
-        throw Refusal("partial must be what hinge_embedding_loss_partial gives, got '" + hel::excerpt(text) +
-                      "'");
+    own.update([&] {
+      for (size_t row = 0; row < rows; row++) {
+        if (!partials.is_valid(row)) continue;
+        const std::string_view text = text_at(partials, row);
+        hel::Partial partial;
+        if (!hel::from_json(text, partial)) {
+          throw Refusal("partial must be what hinge_embedding_loss_partial gives, got '" +
+                        hel::excerpt(text) + "'");
+        }
+        group(own[row]).merge(partial);
       }
-      group(own[row]).merge(partial);
-    }
+    });
   });
 }
 
@@ -593,7 +632,14 @@ void combine(FunctionInfo info, State* sources, State* targets, Index count) {
   guard(api.aggregate_function_set_error, info, [&] {
     for (Index i = 0; i < count; i++) {
       const GroupState& source = group(sources[i]);
-      if (source.is_set) group(targets[i]).merge({source.totals, source.scoring});
+      GroupState& target = group(targets[i]);
+      if (source.error != nullptr) target.error = source.error;
+      if (!source.is_set || target.error != nullptr) continue;
+      try {
+        target.merge({source.totals, source.scoring});
+      } catch (const Refusal& error) {
+        target.error = keep_text(error.what());
+      }
     }
   });
 }
@@ -621,7 +667,10 @@ void store_figures(Vector result, Index row, const GroupState& source) {
 
 void finalize_figures(FunctionInfo info, State* sources, Vector result, Index count, Index offset) {
   guard(api.aggregate_function_set_error, info, [&] {
-    for (Index i = 0; i < count; i++) store_figures(result, offset + i, group(sources[i]));
+    for (Index i = 0; i < count; i++) {
+      group(sources[i]).raise_error();
+      store_figures(result, offset + i, group(sources[i]));
+    }
   });
 }
 
@@ -709,6 +758,7 @@ void finalize_partials(FunctionInfo info, State* sources, Vector result, Index c
   guard(api.aggregate_function_set_error, info, [&] {
     for (Index i = 0; i < count; i++) {
       const GroupState& source = group(sources[i]);
+      source.raise_error();
       if (source.is_set) {
         const std::string text = hel::to_json({source.totals, source.scoring});
         api.vector_assign_string_element_len(result, offset + i, text.data(), text.size());

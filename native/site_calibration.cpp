@@ -31,7 +31,7 @@ const Form kForms[] = {
     {States::kOnePerRow, "list_aggregate([i], '@')", 4},
     {States::kOnePerRow, "@(i) OVER (ORDER BY i ROWS 1 PRECEDING)", 9},
     {States::kOnePerRow, "@(DISTINCT i) OVER (ORDER BY i ROWS 1 PRECEDING EXCLUDE CURRENT ROW)", 9},
-    {States::kOnePerRow, "@(DISTINCT i % 40) OVER (ORDER BY i ROWS 60 PRECEDING)", 100},
+    {States::kOnePerRowOfDistinct, "@(DISTINCT i % 40) OVER (ORDER BY i ROWS 60 PRECEDING)", 100},
     {States::kOneForAll, "@(i) OVER (PARTITION BY i // 3)", 9},
     {States::kOneForAll, "@(i ORDER BY -i)", 9, "GROUP BY i // 3"},
     {States::kFirstRowOnly, "@(i) OVER (ROWS UNBOUNDED PRECEDING)", 9},
@@ -75,8 +75,9 @@ void update(FunctionInfo info, DataChunk chunk, State* states) {
   if (form == nullptr || rows == 0) return;
   const Address site = update_sites::learn_site(caller, info);
   if (rows > 1 || form->states == States::kFirstRowOnly) calibration.sites.insert(site);
-  const bool is_one_per_row =
-      form->states != States::kOneForAll && update_sites::states_of(site) == States::kOnePerRow;
+  const States known = update_sites::states_of(site);
+  const bool is_one_per_row = form->states != States::kOneForAll &&
+                              (known == States::kOnePerRow || known == States::kOnePerRowOfDistinct);
   const auto* values =
       static_cast<const int64_t*>(duckdb->vector_get_data(duckdb->data_chunk_get_vector(chunk, 0)));
   for (size_t row = 0; row < rows; row++) sum_in(states[is_one_per_row ? row : 0]) += values[row];

@@ -12,6 +12,8 @@ namespace update_sites {
 enum class States : uint8_t {
   kUnknown,
   kOnePerRow,
+  kOnePerRowOfDistinct,  // in a window with DISTINCT, where DuckDB waits forever for a thread that has an
+                         // error
   kOneForAll,
   kFirstRowOnly,  // one state, but each call has the first row again: OVER (ROWS UNBOUNDED PRECEDING)
 };

@@ -581,6 +581,12 @@ describe('the DuckDB extension', function () {
         )
         await fails(`SELECT ${name}(x, 'nan'::FLOAT) FROM pairs`, /label must be 1 or -1, got NaN/)
       }
+      // Where an error of one thread would leave the others waiting.
+      await fails(
+        `SELECT hinge_embedding_loss(DISTINCT (i // 2)::DOUBLE, CASE WHEN i = 7000 THEN 5 ELSE 1 END)
+          OVER (ORDER BY i ROWS 9 PRECEDING) FROM range(20000) AS r(i)`,
+        /label must be 1 or -1, got 5/,
+      )
       await fails('SELECT hinge_embedding_loss(x, 3) FROM pairs GROUP BY i % 9', /label must be 1 or -1, got 3/)
     })
 
