@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
 import { command, type Outcome } from './command.ts'
@@ -73,6 +73,16 @@ describe('files of different schemas', function () {
     }
     const by = await scores(['scale3', 'scale5'], 2, 0.15625, '--input', 'd', '--by', 'd')
     expect(JSON.parse(by.stdout).groups.map(({ by }: { by: number }) => by)).to.deep.equal([0.03125, 0.125])
+  })
+
+  it('of one schema are read together, so that their folders have one type', async () => {
+    const files = ['day=01', 'day=1', 'day=x'].map((name) => join(name, 'pairs'))
+    for (const name of files) {
+      mkdirSync(dirname(join(folder, name)))
+      copyFileSync(join(folder, 'float.parquet'), join(folder, `${name}.parquet`))
+    }
+    const { stdout } = await scores(files, 3, 0.75, '--input', 'd', '--by', 'day')
+    expect(JSON.parse(stdout).groups.map(({ by }: { by: unknown }) => by)).to.deep.equal(['01', '1', 'x'])
   })
 
   it('have nulls alone, or no rows, of any type beside others', async () => {

@@ -290,7 +290,8 @@ function textsIn({ input, label, by, keep }: ScanOptions): [option: string, text
 }
 
 /** What two Parquet files must have alike for one scan to read them as each by itself would be. */
-const parquetColumn = `{ name, type, type_length, repetition_type, num_children, converted_type, scale, precision, logical_type }`
+const parquetColumn =
+  'row(name, type, type_length, repetition_type, num_children, converted_type, scale, precision, logical_type)'
 
 async function parquetSchemas(session: Session, sources: readonly ScanSource[]): Promise<Map<string, string>> {
   const files = sources.filter(({ kind }) => kind === 'Parquet').map(({ file }) => file)
