@@ -265,7 +265,7 @@ function readStrided(name: string, source: Source, like: Contents | undefined): 
     const dtype = dtypeAliases[meant] ?? meant
     const expected = dtypes.includes(dtype as TensorDType)
       ? `of the dtype of its data, ${dtypeOf(data)}`
-      : `of ${dtypes.join(', ')}; others are to be converted before`
+      : 'of float32, float64 or an integer dtype, converted where it is another'
     if (dtype !== dtypeOf(data)) throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, describe(meant))
   }
   if (strides === undefined) return readContents(name, data, shape)

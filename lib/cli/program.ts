@@ -127,13 +127,13 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
       .summary(summary)
       .argument(
         '[file...]',
-        'Parquet, Arrow IPC, CSV, TSV or NDJSON (text also .gz or .zst); files, globs or folders; - for Arrow IPC on standard input; none where --input and --label name a .npy each',
+        'Parquet, Arrow IPC, CSV, TSV or NDJSON (text also .gz or .zst): files, patterns, or folders, in which names that begin with _ or . are skipped; - for standard input, Arrow IPC unless --format says otherwise; none if --input and --label name NumPy arrays (x.npy, or pairs.npz:distance)',
         collect,
       )
       .addOption(
         requiredOption(
           '--input <expr>',
-          'distance or energy: a column or SQL expression (of Arrow a column); FLOAT is scored in float32',
+          'distance or energy: a column, or an SQL expression over the columns of a row (of Arrow a column); FLOAT is scored in float32',
         ),
       )
       .addOption(requiredOption('--label <expr>', 'label: a column or SQL expression'))
@@ -141,36 +141,43 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
       .option('--positive-label <integer>', 'label of similar pairs', number, 1)
       .option('--negative-label <integer>', 'label of dissimilar pairs; 0 reads 0/1 labels', number, -1)
       .addOption(
-        new Option('--other-labels <policy>', 'a label that is neither: an error, a loss of 0, or not counted')
+        new Option('--other-labels <policy>', 'a label that is neither: an error, a loss of 0, or leave it out')
           .choices(['error', 'zero', 'ignore'])
           .default('error'),
       )
       .addOption(
-        new Option('--nulls <policy>', 'a row with a null: an error, or left out')
+        new Option('--nulls <policy>', 'a row with a null: an error, or leave it out')
           .choices(['error', 'ignore'])
           .default('error'),
       )
-      .option('--allow-duplicates', 'count a file each time that it is given (default: once)')
+      .option('--allow-duplicates', 'count a file each time it is given (default: once)')
       .addOption(
-        new Option('--nan <policy>', 'a row whose input is NaN: an error, left out, or kept: its loss is NaN')
+        new Option(
+          '--nan <policy>',
+          'a row whose input is NaN: an error, leave it out, or keep it: its loss is NaN, and so are the totals',
+        )
           .choices(['error', 'ignore', 'keep'])
           .default('error'),
       )
       .addOption(
-        new Option('--format <format>', 'what all FILEs are, whatever their names, and standard input').choices(
+        new Option('--format <format>', 'format of all FILEs, whatever their names, and of standard input').choices(
           Object.keys(formats),
         ),
       )
-      .option('--delimiter <character>', 'of CSV and TSV: what separates fields (\\t: a tab)', separator)
-      .addOption(new Option('--decimal <character>', 'of CSV and TSV: the decimal separator').choices(['.', ',']))
+      .option(
+        '--delimiter <character>',
+        'CSV and TSV: what separates fields (\\t: a tab; default: as the file shows)',
+        separator,
+      )
+      .addOption(new Option('--decimal <character>', 'CSV and TSV: the decimal separator').choices(['.', ',']))
       .option(
         '--null-string <text>',
-        'of CSV and TSV: a text that is a null, such as NA; several times for several',
+        'CSV and TSV: a text that is a null, such as NA; may be given several times',
         collect,
       )
-      .option('--comment <character>', 'of CSV and TSV: what lines begin with that are no rows', separator)
-      .option('--header', 'of CSV and TSV: the first row has the names of the columns (default)')
-      .option('--no-header', 'of CSV and TSV: the first row is data; columns are called column0, column1 and so on')
+      .option('--comment <character>', 'CSV and TSV: lines that begin with it are no rows', separator)
+      .option('--header', 'CSV and TSV: the first row names the columns (default)')
+      .option('--no-header', 'CSV and TSV: the first row is data; the columns are column0, column1 and so on')
       .option('--threads <n>', 'threads to use (default: the processors there are)', number)
       .option('--no-progress', 'show no progress on a terminal')
   const overWorkers = (command: string, summary: string) =>
@@ -188,7 +195,11 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
     )
     .option('--by <expr>', 'a line of totals for each value of a column or SQL expression')
     .option('--output <file>', 'write the loss of each row, in the order of the rows: .parquet, .csv, .arrow or .npy')
-    .option('--keep <expr>', 'a column to write beside the losses; may be given several times', collect)
+    .option(
+      '--keep <expr>',
+      'a column or SQL expression to write beside the losses; may be given several times',
+      collect,
+    )
     .option(...json)
     .addHelpText('after', example(`score ${digits}`))
     .action(async (files: string[], options: ScoreOptions) => {
@@ -224,7 +235,7 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
     .command('merge')
     .summary('print the totals of partials')
     .description('Prints what score would print over the files of all partials, bit for bit.')
-    .argument('<part...>', 'files of lines that partial printed; each counts as often as it is given', collect)
+    .argument('<part...>', 'files of lines that partial printed; each counts every time it is given', collect)
     .option(...json)
     .addHelpText('after', example(`partial ${digits} > monday.json`, 'merge monday.json monday.json'))
     .action(async (parts: string[], options: { json?: true }) => {
@@ -240,7 +251,7 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
     .addOption(
       requiredOption(
         '--redis <url>',
-        'redis:// or rediss://; its password may be in HINGE_EMBEDDING_LOSS_REDIS_PASSWORD',
+        'redis:// or rediss:// URL; the password may be in HINGE_EMBEDDING_LOSS_REDIS_PASSWORD instead',
       ),
     )
     .option('--concurrency <n>', 'shards at once', number, 1)

@@ -109,7 +109,7 @@ async function messageAt(bytes: Bytes, position: number, start?: Buffer): Promis
   const length = second.readUInt32LE(0)
   if (length === 0) return undefined
   const headPosition = position + (isContinued ? 8 : 4)
-  if (!isContinued && length > mostLegacy) throw new Error('not Arrow IPC')
+  if (!isContinued && length > mostLegacy) throw new Error('not Arrow IPC; --format says what else it is, such as csv')
   const isBeyond = bytes instanceof FileBytes && headPosition + length > bytes.size
   if (isBeyond || length > 0x7fffffff) throw new Error('unexpected end of file')
   const head = new Uint8Array(4 + length)
