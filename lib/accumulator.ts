@@ -43,7 +43,7 @@ export interface LossAccumulatorJSON extends Required<MarginOptions> {
 export class LossAccumulator {
   readonly #settings: Settings
   readonly #state = new Uint8Array(native.stateBytes)
-  /** Elements seen, which stay countable. */
+  /** Element count, below 2^53. */
   #size = 0
   /** Of the state as it is, once somebody has asked. */
   #known: Totals | undefined

@@ -27,7 +27,7 @@ export interface ForwardOptions {
 
 export interface ForwardAsyncOptions extends ForwardOptions, AsyncOptions {}
 
-/** What comes in from behind the loss: a number, which for `'none'` is that of all elements, or a tensor like the input. */
+/** The upstream gradient: a number, which for `'none'` is that of all elements, or a tensor like the input. */
 export type GradOutput<R extends Reduction> = R extends 'none' ? TensorLike : number
 
 export interface GradOptions {
@@ -291,8 +291,8 @@ export class HingeEmbeddingLoss<R extends Reduction = 'mean'> extends Callable {
 
   /**
    * As `forward`, with the same result to the last bit, in slices of about a millisecond: between them the event loop runs
-   * on, and other calls have their turn. Arguments are read when it is called; the elements, as it goes along: whoever
-   * changes them meanwhile changes the result, and whoever transfers or resizes their memory ends the call.
+   * on, and other calls have their turn. Arguments are read at the call, elements slice by slice: if they change meanwhile, so does
+   * the result, and if their memory is transferred or resized, the call rejects.
    *
    * @param options.signal ends the call between two slices
    * @returns a promise, which rejects with what `forward` throws, and with `signal.reason` after an abort; `out` is then

@@ -45,8 +45,8 @@ export function readIntegers(name: string, values: unknown, least: number): numb
 }
 
 /**
- * What a tensor was made of. The addon is told the dtype and believes it: so it is told what stands here, and never what a tensor
- * or a typed array says of itself, which a program can override.
+ * What a tensor was made of. The addon believes the dtype that it gets, so it gets the one that stands here. What a tensor or a
+ * typed array says of itself a program can override.
  */
 export interface Contents<D extends LabelData = LabelData> {
   readonly data: D
@@ -133,7 +133,7 @@ export class Tensor<D extends LabelData = LabelData> {
     return contentsOf(value) !== undefined
   }
 
-  /** The elements in C order: memory of whoever made the tensor. */
+  /** The elements in C order, in the memory that the tensor was made over. */
   get data(): DataOf<D> {
     return this.#contents.data as DataOf<D>
   }

@@ -13,7 +13,7 @@ export function clip(text: string, length: number): string {
   return cut.replace(/[\p{Cc}\u2028\u2029]/gu, ' ')
 }
 
-/** An error about one argument: which, what was expected and what came. No longer than a line, whatever the argument holds. */
+/** An error about one argument: its name, what was expected and what it got. At most a line long, whatever the argument holds. */
 export function invalidArgument(
   code: keyof typeof errorClasses,
   name: string,
@@ -69,7 +69,7 @@ function className(value: object): string {
   return typeof name === 'string' && name !== '' ? clip(name, 40) : 'Object'
 }
 
-/** A revoked proxy is no array, and no error. */
+/** As Array.isArray, but false for a revoked proxy, which makes that throw. */
 export function isArray(value: unknown): value is readonly unknown[] {
   try {
     return Array.isArray(value)

@@ -31,7 +31,7 @@ States states_of(Address site);
 // states_at.
 Address learn_site(Address caller, const void* info);
 
-// Of the site and its function. What is taught two kinds is unknown.
+// Records what a site and its function pass. If two calls teach different kinds, they are unknown.
 void teach(Address site, States states);
 
 }  // namespace update_sites

@@ -35,7 +35,7 @@ interface FlowNames {
 
 /**
  * The shards of a plan, from the one up to but not with the other, as children of a job that stands for all of it: for a
- * `FlowProducer` of one's own. A shard that fails does not keep the others from being done.
+ * `FlowProducer` of your own. A shard that fails does not stop the others.
  *
  * @example
  * await new FlowProducer({ connection }).add(flowOf(plan, { queues: { shards: 'scoring', plans: 'totals' } }))
@@ -68,7 +68,7 @@ function shardId(planId: string, index: number): string {
 }
 
 /**
- * Adds what Redis has not of a plan, and tries again what has failed. What is done stays done, what is under way goes on.
+ * Adds the shards of a plan that Redis does not have, and tries failed ones again. Others stay done, or go on.
  *
  * @example
  * await addFlow(redis, plan)
@@ -108,7 +108,7 @@ async function addShards(redis: Redis, plan: Plan, isWanted = (_key: string) => 
   }
 }
 
-/** Shards that nobody has and that wait for nobody, because their jobs or the list that they were in have ended, wait again. */
+/** Requeues shards whose job or list has expired. */
 async function recover(redis: Redis, plan: Plan): Promise<void> {
   const gone = new Set(await revive(redis, plan.id))
   if (gone.size > 0) await addShards(redis, plan, (key) => gone.has(key))

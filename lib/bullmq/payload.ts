@@ -5,7 +5,7 @@ import { isSeparator, type TextOptions } from '../cli/text.ts'
 import type { Options } from '../cli/totals.ts'
 import { LossAccumulator, type LossAccumulatorJSON, runtimeInfo } from '../index.ts'
 
-/** A file, or whole row groups of one of Parquet, and by what a worker knows that it sees the same file. */
+/** A file, or whole row groups of a Parquet file, with the size and time by which a worker knows that it is the same file. */
 export interface Shard {
   readonly file: string
   readonly kind: ScanSource['kind']
@@ -23,7 +23,7 @@ export interface Shard {
 /** How a shard is scored: without what depends on the order of rows. */
 export type ShardOptions = Omit<Options, 'keep'> &
   TextOptions & {
-    /** in which times with a zone have their days and hours: the client's */
+    /** the client's time zone, for days and hours of TIMESTAMPTZ */
     readonly timeZone: string
   }
 
@@ -175,7 +175,7 @@ const options: Check<ShardOptions> = (name, value) => {
 }
 
 /**
- * The data of a shard's job as a worker takes it: that of a stranger.
+ * The data of a shard's job, which a worker does not trust.
  *
  * @throws {UnrecoverableError} of bullmq: it is not what a plan of this version makes
  */
@@ -200,7 +200,7 @@ const types: Check<NonNullable<ShardResult['types']>> = record({
   columns: (name, value) => (typeof value === 'string' ? value : refuse(name, 'text')),
 })
 
-/** What a shard's job has returned, as who folds it takes it: that of a stranger. */
+/** The result of a shard's job, which the client does not trust. */
 export function parseShardResult(value: unknown): ShardResult {
   return record<ShardResult>({
     index: integer(0, limits.shards),

@@ -10,13 +10,13 @@ import { emptyTotal } from '../cli/totals.ts'
 import { getNumThreads, runtimeInfo } from '../index.ts'
 import { leastRetention, limits, type Shard, type ShardOptions } from './payload.ts'
 
-/** All that is to be scored as one. */
+/** The files to score as one, cut into shards. */
 export interface Plan {
   /** The same for the same files, options and version: a plan that is added again goes on where it was. */
   readonly id: string
   readonly options: ShardOptions
   readonly shards: readonly Shard[]
-  /** seconds that results, and what is left of a plan that nobody waits for, stay in Redis */
+  /** seconds that Redis keeps results, and a plan that nobody waits for */
   readonly retention: number
 }
 
@@ -29,9 +29,9 @@ export interface PlanOptions extends Partial<Omit<ShardOptions, 'timeZone'>> {
   readonly retention?: number
   /** a file that is given several times counts several times; by default once */
   readonly allowDuplicates?: boolean
-  /** what all files are, whatever their names */
+  /** the format of all files, whatever their names */
   readonly format?: Format
-  /** is told which files are left out, hidden ones and those that are given twice, and how the first was taken where it may be meant otherwise */
+  /** is called with a message for files that are left out, because they are hidden or given twice, and for a header that may be data */
   readonly onNote?: (message: string) => void
 }
 
@@ -39,7 +39,7 @@ export interface PlanOptions extends Partial<Omit<ShardOptions, 'timeZone'>> {
  * Cuts the files that paths, patterns and folders stand for into shards.
  *
  * @throws {RangeError} ERR_INVALID_ARG_VALUE: options as `LossAccumulator` refuses them
- * @throws {Error} ERR_USAGE: an expression is not one, or reads more than its file; a number is out of range
+ * @throws {Error} ERR_USAGE: a column or expression is refused, or a number is out of range
  *
  * @example
  * const plan = await planOf(['/data/pairs'], { input: 'distance', label: 'label', by: 'model' })
@@ -121,7 +121,7 @@ function assertOwnFolders(file: string): string {
   return path
 }
 
-/** Where the large ones of Parquet files are cut. What cannot be read is for a worker to complain of. */
+/** Where the large ones of Parquet files are cut. A worker reports what cannot be read. */
 async function rangesOf(
   session: Session,
   sources: readonly ScanSource[],

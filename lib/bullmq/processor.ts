@@ -18,23 +18,23 @@ import {
 } from './payload.ts'
 
 export interface ProcessorOptions {
-  /** of DuckDB's for each shard. Default: all that the process may use */
+  /** threads of DuckDB for each shard. Default: all that the process may use */
   readonly threads?: number
-  /** folders outside of which no file is read. Default: none, all files may be */
+  /** files are read in these folders only. Default: anywhere */
   readonly roots?: readonly string[]
 }
 
 export interface ShardProcessor {
   /** Scores the shard of a job: what a `Worker` of BullMQ calls. */
   readonly process: (job: Pick<Job, 'data'>) => Promise<ShardResult>
-  /** Ends the shards under way, which another worker, or this one, may score later. */
+  /** Ends the running shards, which another worker, or this one, may score later. */
   interrupt(): void
   /** Frees what is kept between shards. */
   close(): void
 }
 
 /**
- * Scores shards, as many at once as the worker hands over, each inside a DuckDB that can read no file but those of the roots.
+ * Scores shards, as many at once as the worker hands over, each inside a DuckDB that can read no file outside of the roots.
  *
  * @example
  * const { process } = await shardProcessor({ roots: ['/data'] })
@@ -98,7 +98,7 @@ export async function shardProcessor({
   }
 }
 
-/** What DuckDB says of a file, which differs between machines, where no column has the name. */
+/** Columns that DuckDB adds to a file, and that differ between machines; a file may have columns of these names. */
 const virtual = ['filename', 'file_index']
 
 async function score(
@@ -138,7 +138,7 @@ function assertTransferable({ file }: Shard, by: string | undefined, type: strin
   }
 }
 
-/** What the client has seen is here, too, where the roots allow it, and did not change. */
+/** Checks that the file is inside the roots and has the size and time that the client saw. */
 async function assertSame({ file, size, modified }: Shard, folders: readonly string[]): Promise<void> {
   const isInside = (path: string) => folders.some((folder) => path.startsWith(withSeparator(folder)))
   if (!isInside(file)) throw new UnrecoverableError(`${file}: outside of the worker's roots on ${hostname()}`)

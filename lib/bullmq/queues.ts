@@ -85,8 +85,8 @@ export async function keep(redis: Redis, keys: readonly string[], seconds: numbe
 }
 
 /**
- * Nor does what a process of this version has left that died before it could say how long to keep it; and jobs that are
- * gone are listed no longer. Queues of others, whatever their names begin with, are left alone.
+ * Expires the keys of crashed processes of this version, and removes jobs that are gone from lists. Leaves alone all keys of other
+ * programs, whatever their names begin with.
  */
 export async function tidy(redis: Redis): Promise<void> {
   for (const queue of Object.values(queues)) {

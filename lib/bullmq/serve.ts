@@ -11,19 +11,19 @@ import { aDay, alive, keep, keepQueues, keyOf, planKeys, queues, tidy } from './
 export interface ServeOptions extends ProcessorOptions {
   /** shards at once. Default 1 */
   readonly concurrency?: number
-  /** seconds after which the shards of a worker that says nothing are given to another. Default 15 */
+  /** heartbeat timeout, in seconds, before its shards are reassigned. Default 15 */
   readonly lease?: number
-  /** seconds that `close` gives to the shards under way; then they are left to other workers. Default 60 */
+  /** seconds that `close` gives to running shards before it leaves them to other workers. Default 60 */
   readonly grace?: number
 }
 
 export interface Service {
   readonly worker: Worker
-  /** Rejects once Redis refuses what a worker needs, as where its user lacks a right. The worker takes no more shards then. */
+  /** Rejects when Redis refuses for good what a worker needs, such as a right. The worker takes no more shards then. */
   readonly refusal: Promise<never>
   /**
-   * Takes no more shards, and finishes those under way within the grace; of those that do not end then, or that Redis, away for a
-   * lease, cannot be told of, it says so.
+   * Takes no more shards, and finishes the running ones within the grace. Rejects if some do not end in time, or if Redis is away
+   * for a lease: those are left to other workers.
    */
   close(): Promise<void>
 }

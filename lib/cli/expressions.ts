@@ -63,7 +63,7 @@ async function referencesOf(session: Session, option: string, text: string): Pro
   return referencesIn(parsed)
 }
 
-/** The first name that DuckDB reads as a function, or as what it knows of a file, where the file has no such column. */
+/** The first name that is no column of the file, but that DuckDB reads as a function or as a column that it adds. */
 export function nameOfNoColumn(
   references: readonly Reference[],
   columns: ReadonlySet<string>,
@@ -94,7 +94,7 @@ async function serialize(session: Session, text: string): Promise<string> {
   return parsed
 }
 
-/** A parsed query but for what it selects. */
+/** A parsed query without what it selects. */
 function shape(json: string): string {
   return JSON.stringify(JSON.parse(json), (key, value) => (key === 'select_list' ? value.length : value))
 }
@@ -112,7 +112,7 @@ function referencesIn(nodes: readonly Node[]): Reference[] {
   )
 }
 
-/** On what an expression depends beside its row, if on anything. */
+/** Says what else than its row an expression depends on, if anything. */
 async function findDependence(
   session: Session,
   nodes: readonly Node[],

@@ -40,7 +40,7 @@ function sourceOf(file: string, format?: Format): Source | undefined {
   return kind && { file, kind, compression: compressions[suffix] ?? 'uncompressed' }
 }
 
-/** As its first bytes tell: files that --format names may have any name. */
+/** The compression that the first bytes show, for files of any name. */
 export async function compressionOf(file: string): Promise<string> {
   const handle = await open(file, readFlags)
   try {
@@ -73,11 +73,11 @@ export interface Search {
   readonly allowDuplicates?: boolean | undefined
   /** what all files are, whatever their names */
   readonly format?: Format | undefined
-  /** is told what was left out */
+  /** is called with a message for what is left out */
   readonly note: (message: string) => void
 }
 
-/** What FILE arguments stand for: themselves, standard input, all in a folder, or all that match a pattern. */
+/** The files that FILE arguments stand for: a file, standard input, all files in a folder, or all that match a pattern. */
 export async function findSources(
   paths: readonly string[],
   { match, allowDuplicates = false, format, note }: Search,
@@ -216,7 +216,7 @@ function describeDeeper(count: number): string {
   return `${count === 1 ? '1 file' : `${count} files`} in folders that the pattern matches`
 }
 
-/** Refuses what is not a file, and leaves out what is the same file as one before, by whatever name. */
+/** Refuses what is not a file, and leaves out a file that was found before under any name. */
 async function distinct(sources: readonly Source[], allowDuplicates: boolean, note: Search['note']): Promise<Source[]> {
   const found = new Map<string, Source>()
   const twice: string[] = []

@@ -38,7 +38,7 @@ export interface ScanOptions extends TextOptions {
   readonly label?: string
   readonly by?: string
   readonly keep?: readonly string[]
-  /** is told how a file was taken that may be meant otherwise */
+  /** is called with a message for a file that may be meant otherwise */
   readonly onNote?: (message: string) => void
 }
 
@@ -98,7 +98,7 @@ export function oneByOne(scans: readonly Scan[]): { file: string; scan: Scan }[]
   return scans.flatMap(({ rows: _, ...scan }) => scan.files.map((file) => ({ file, scan: { ...scan, files: [file] } })))
 }
 
-/** As few scans as there are schemas or, with `isInOrder`, as leave the files in their order; files that cannot be read stay for DuckDB to complain of. */
+/** One scan for each schema or, with `isInOrder`, as few as keep the order of the files. Files that cannot be read are left for DuckDB to report. */
 export async function scansOf(
   session: Session,
   sources: readonly ScanSource[],
@@ -244,7 +244,7 @@ async function namingData<T>(file: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** What cannot be read has no columns: it is for DuckDB to complain of. */
+/** A file that cannot be read has no columns; DuckDB reports it later. */
 async function columnsFound(session: Session, scan: OpenScan): Promise<Column[]> {
   const tableNames = await session
     .texts(`SELECT column_name FROM (DESCRIBE FROM ${table(scan)})`)

@@ -22,7 +22,7 @@ const formats: readonly TableFormat[] = [
 
 const datasetMark = 'dataset_info.json'
 
-/** Refuses files that only the reader of a table can tell which rows of count. */
+/** Refuses files of tables, of which only a reader of the table knows which rows count. */
 export class Tables {
   readonly #formats = new Map<string, Promise<TableFormat | undefined>>()
   readonly #datasets = new Map<string, Promise<boolean>>()

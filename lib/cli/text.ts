@@ -33,7 +33,7 @@ export function isSeparator(text: string): boolean {
 }
 
 /**
- * Refuses options that cannot be, or for which there is no file.
+ * Refuses wrong values, and options for CSV if there is no CSV or TSV.
  *
  * @throws {UsageError}
  */
@@ -51,7 +51,7 @@ export function assertTextOptions(options: TextOptions, sources: readonly Source
   throw new UsageError(`${flags[given]} is for CSV and TSV, of which there is no file`)
 }
 
-/** What to do about text in place of a number. */
+/** Advice for text that is no number. */
 export function adviceOnText(option: string, column: string, value: string): string {
   const isNull = /^(#?n\/?a|<na>|null|none|nil|missing|undefined|\\n|[-–—?.*]+)$/i
   if (isNull.test(value.trim())) return `--null-string '${value}' --nulls ignore leaves out such rows`
