@@ -89,6 +89,22 @@ describe('JSON that was cut off', function () {
     expect(await score('whole.json')).to.equal(2.5)
   })
 
+  it('is told from files without a row, which add nothing to others', async () => {
+    writeFileSync(path('row.ndjson'), '{"a.b":0.5}\n')
+    writeFileSync(path('blank.ndjson'), ' \n\n')
+    writeFileSync(path('nothing.ndjson.gz'), gzipSync(''))
+    const score = async (...names: string[]) =>
+      await command(['score', ...names.map(path), '--input', 'a.b', '--label', '1', '--json'])
+    for (const names of [
+      ['nothing.ndjson.gz', 'blank.ndjson', 'row.ndjson'],
+      ['row.ndjson', 'blank.ndjson', 'nothing.ndjson.gz'],
+    ]) {
+      const { code, stdout, stderr } = await score(...names)
+      expect({ code, stderr }, names.join()).to.deep.equal({ code: 0, stderr: '' })
+      expect(JSON.parse(stdout)).to.include({ count: 1, sum: 0.5 })
+    }
+  })
+
   it('is told from what else is no JSON', async () => {
     const texts = [
       ...['[{"x":1}][{"x":1}]', '[{"x":1}]\n{"x":1}', '{"x":1}\n[{"x":1}]', '[{"x":1}] x', '[{"x":1}],', '[{"x":1}]]'],

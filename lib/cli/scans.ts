@@ -114,9 +114,9 @@ export async function scansOf(
   for (const source of sources) {
     const { file, kind, compression } = source
     signal.throwIfAborted()
-    await assertWhole(session, source, signal)
+    const hasText = await assertWhole(session, source, signal)
+    if (kind === 'NDJSON' && !hasText) continue
     if ((await stat(file)).size === 0) {
-      if (kind === 'NDJSON') continue
       throw new Error(`${file}: the file is empty${kind === 'Parquet' ? '' : ', without even a header'}`)
     }
     const text = isCsv(source) ? await csvIn(session, source, options, signal) : undefined
@@ -367,9 +367,26 @@ async function typesOf(
   const uses = usesOf(expressions, options)
   const [sampled, others]: [ColumnUse[], ColumnUse[]] = [[], []]
   for (const use of uses) (use.isNumber && use.keys.length === 0 && !use.isComputed ? sampled : others).push(use)
+  const sample = `FROM ${asText} LIMIT ${sampleRows}`
+  // What is text in a sample is text in the whole, which would take long to find again.
+  const asSampled = new Map(
+    await typesIn(
+      session,
+      sample,
+      others.map((use) => ({ ...use, keys: [] })),
+      options,
+    ),
+  )
+  const isText = ({ column }: ColumnUse) => asSampled.get(column) === 'VARCHAR'
   return new Map([
-    ...(await typesIn(session, `FROM ${asText} LIMIT ${sampleRows}`, sampled, options)),
-    ...(await typesIn(session, `FROM ${asText}`, others, options)),
+    ...(await typesIn(session, sample, sampled, options)),
+    ...others.filter(isText).map(({ column }): [string, string] => [column, 'VARCHAR']),
+    ...(await typesIn(
+      session,
+      `FROM ${asText}`,
+      others.filter((use) => !isText(use)),
+      options,
+    )),
   ])
 }
 

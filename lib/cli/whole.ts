@@ -8,20 +8,25 @@ import { textOf } from './readers/csv.ts'
 import { readFlags } from './regular.ts'
 import type { Session } from './session.ts'
 
-/** DuckDB takes a truncated file for a complete one, unless the last row that it finds is broken. */
+/**
+ * DuckDB takes a truncated file for a complete one, unless the last row that it finds is broken.
+ *
+ * @returns whether a file of JSON has any text
+ */
 export async function assertWhole(
   session: Session,
   { file, kind, compression }: Pick<Source, 'file' | 'kind' | 'compression'>,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
   const ends = new Ends()
   try {
     if (compression === 'gzip') await assertGzip(file, ends, signal)
     if (compression === 'zstd') await assertZstd(file)
-    if (kind !== 'NDJSON') return
+    if (kind !== 'NDJSON') return true
     if (compression === 'uncompressed') await readEnds(file, ends)
     if (compression === 'zstd') await readZstdEnds(session, file, ends, signal)
     if (ends.first === '[' && ends.last !== ']') throw new Error('the JSON array has no end; the file was cut off')
+    return ends.first !== ''
   } catch (cause) {
     throw named(file, cause)
   }
