@@ -23,6 +23,7 @@ using AggregateFunctionSet = struct AggregateFunctionSetHandle*;
 using FunctionInfo = struct FunctionInfoHandle*;
 using State = struct StateHandle*;
 using Database = struct DatabaseHandle*;
+using Config = struct ConfigHandle*;
 using ExtensionInfo = struct ExtensionInfoHandle*;
 
 enum class Type : uint32_t {
@@ -78,9 +79,14 @@ using Finalize = void (*)(FunctionInfo info, State* source, Vector result, Index
 struct Functions {
   // name, place in the table, type
 #define DUCKDB_API_FUNCTIONS(FUNCTION)                                                              \
+  FUNCTION(open_ext, 1, Result (*)(const char*, Database*, Config, char**))                         \
+  FUNCTION(close, 2, void (*)(Database*))                                                           \
   FUNCTION(connect, 3, Result (*)(Database, Connection*))                                           \
   FUNCTION(disconnect, 6, void (*)(Connection*))                                                    \
   FUNCTION(library_version, 7, const char* (*)())                                                   \
+  FUNCTION(create_config, 8, Result (*)(Config*))                                                   \
+  FUNCTION(set_config, 11, Result (*)(Config, const char*, const char*))                            \
+  FUNCTION(destroy_config, 12, void (*)(Config*))                                                   \
   FUNCTION(query, 13, Result (*)(Connection, const char*, QueryResult*))                            \
   FUNCTION(destroy_result, 14, void (*)(QueryResult*))                                              \
   FUNCTION(string_length, 28, uint32_t (*)(Text))                                                   \

@@ -863,16 +863,20 @@ extern "C" __attribute__((visibility("default"))) bool hinge_embedding_loss_init
 #define DUCKDB_API_LOAD(name, place, ...) loaded.name = reinterpret_cast<__VA_ARGS__>(table[place]);
   DUCKDB_API_FUNCTIONS(DUCKDB_API_LOAD)
 #undef DUCKDB_API_LOAD
-  if (api.connect != nullptr && api.connect != loaded.connect) {
+  static std::once_flag once;
+  std::call_once(once, [&] {
+    api = loaded;
+    const std::string_view version = api.library_version();  // v2.0.0, before its release v2.0.0-dev1
+    is_one_state_per_row = std::atoi(version.data() + 1) >= 2 && version.find('-') == std::string_view::npos;
+    calibrate_update_sites(api);
+  });
+  if (api.connect != loaded.connect) {
     access->set_error(
         info,
         "another DuckDB library in this process has loaded this file of hinge_embedding_loss: load a "
         "copy of the file here");
     return false;
   }
-  if (api.connect == nullptr) api = loaded;
-  const std::string_view version = api.library_version();  // v2.0.0, before its release v2.0.0-dev1
-  is_one_state_per_row = std::atoi(version.data() + 1) >= 2 && version.find('-') == std::string_view::npos;
   Connection connection;
   if (api.connect(*access->get_database(info), &connection) != Result::kSuccess) {
     access->set_error(info, "hinge_embedding_loss cannot connect to the database");
@@ -881,7 +885,6 @@ extern "C" __attribute__((visibility("default"))) bool hinge_embedding_loss_init
   bool is_registered = true;
   try {
     register_functions(connection);
-    calibrate_update_sites(api, connection);
   } catch (const std::exception& error) {
     access->set_error(info, error.what());
     is_registered = false;

@@ -27,7 +27,7 @@ States states_at(Address caller, const void* info);
 
 States states_of(Address site);
 
-// The site, 0 where the stack cannot be read. One thread at a time may call this and `teach`; any may call
+// The site, 0 where the stack cannot be read. One thread may call this and `teach`, before others call
 // states_at.
 Address learn_site(Address caller, const void* info);
 

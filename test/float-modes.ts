@@ -6,16 +6,18 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HingeEmbeddingLoss, type LabelData, LossAccumulator, Tensor, tensor } from '../lib/index.ts'
 
-const source = fileURLToPath(new URL('native/float_mode.cpp', import.meta.url))
-
-/** Compiles an addon that sets the floating-point mode of its thread; gives its path, in a folder of its own. */
-export function compileModeSetter(): { path: string; remove: () => void } {
-  const folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-mode-'))
-  const path = join(folder, 'float_mode.node')
+/** Compiles a source of test/native to a library that is loaded at run time; gives its path, in a folder of its own. */
+export function compileLibrary(name: string): { path: string; remove: () => void } {
+  const source = fileURLToPath(new URL(`native/${name}.cpp`, import.meta.url))
+  const folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-library-'))
+  const path = join(folder, `${name}.node`)
   const shared = process.platform === 'darwin' ? ['-shared', '-undefined', 'dynamic_lookup'] : ['-shared']
   execFileSync(process.env.CXX ?? 'g++', ['-std=c++20', '-O1', '-fPIC', ...shared, source, '-o', path])
   return { path, remove: () => rmSync(folder, { recursive: true }) }
 }
+
+/** Compiles an addon that sets the floating-point mode of its thread. */
+export const compileModeSetter = () => compileLibrary('float_mode')
 
 type SetMode = (mode: number) => number
 
