@@ -184,7 +184,6 @@ size_t num_threads() { return thread_count().load(std::memory_order_relaxed); }
 void set_num_threads(size_t count) { thread_count().store(count, std::memory_order_relaxed); }
 
 void run_parallel(size_t n, Call call, const void* body) {
-  const DefaultFloatEnvironment environment;
   const size_t threads = n < kParallelMin ? 1 : std::min(num_threads(), (n + kRange - 1) / kRange);
   Ranges ranges(n, threads == 1 ? n : kRange);
   if (threads == 1 || !pool().run(call, body, ranges, threads - 1)) call(body, ranges);
