@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -88,6 +88,27 @@ describe('CSV on the command line', function () {
       /line 2: a quote that opens there is never closed/,
     )
     await fails(write('after.csv', 'distance,label,note\n0.5,1,"a"b\n'), /line 2: text follows a closing quote/)
+  })
+
+  it('reads 1_000 as Python does, wherever it stands', async () => {
+    const rows = (before: number) => `distance,label\n${'0.5,1\n'.repeat(before)}1_000,1\n`
+    await scores(write('early.csv', rows(3)), 4, 1001.5)
+    await scores(write('late.csv', rows(30_000)), 30_001, 16_000)
+    await fails(write('key.csv', rows(3)), /row 4: --input distance is '1_000', expected a number/, '--by', 'distance')
+  })
+
+  it('groups by folders whose names differ in case, whatever the others have', async () => {
+    for (const name of ['Day=1', 'day=2']) {
+      mkdirSync(join(folder, 'days', name), { recursive: true })
+      write(join('days', name, 'a.csv'), 'distance,label\n0.5,1\n')
+    }
+    const { code, stdout, stderr } = await score(join(folder, 'days'), '--by', 'day')
+    expect(code, stderr).to.equal(0)
+    const { groups } = JSON.parse(stdout) as { groups: { by: number; sum: number }[] }
+    expect(groups.map(({ by, sum }) => [by, sum])).to.deep.equal([
+      [1, 0.5],
+      [2, 0.5],
+    ])
   })
 
   it('refuses separators between which it cannot choose', () =>

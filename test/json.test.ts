@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -121,5 +121,15 @@ describe('JSON that was cut off', function () {
       writeFileSync(path('other.json'), text)
       expect(await score('other.json'), text).to.equal(null)
     }
+  })
+
+  it('without a row gives an output of its columns, those of --keep included', async () => {
+    writeFileSync(path('blank.ndjson'), '\n')
+    const output = path('blank.csv')
+    const { code, stderr } = await command([
+      ...['score', path('blank.ndjson'), '--input', 'x', '--label', 'y', '--keep', 'k', '--output', output],
+    ])
+    expect(code, stderr).to.equal(0)
+    expect(readFileSync(output, 'utf8')).to.equal('loss,k\n')
   })
 })

@@ -120,8 +120,8 @@ async function lossQueries(session: Session, typed: readonly Typed[], options: O
 
 /** The columns without rows. */
 async function emptyQuery(session: Session, [scan]: readonly Scan[], options: Options): Promise<string> {
-  const kept = scan ? await keptOf(session, scan, options) : []
-  const nulls = kept.map(({ name }) => `, NULL AS ${identifier(name)}`)
+  const names = scan ? (await keptOf(session, scan, options)).map(({ name }) => name) : (options.keep ?? [])
+  const nulls = names.map((name) => `, NULL AS ${identifier(name)}`)
   return `SELECT NULL::DOUBLE AS ${lossColumn}${nulls.join('')} LIMIT 0`
 }
 

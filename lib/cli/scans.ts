@@ -123,7 +123,8 @@ export async function scansOf(
     if (text?.hasNumberHeader) numberHeader ??= file
     // A Parquet file whose schema is not known by its name is a scan of its own.
     const schema = kind === 'Parquet' ? (schemas.get(file) ?? file) : JSON.stringify([text?.csv, text?.columns])
-    const key = [kind, compression, schema].join()
+    const folders = [...file.matchAll(partition)].map(([, name]) => name)
+    const key = JSON.stringify([kind, compression, schema, folders])
     if (isInOrder && !open.has(key)) open.clear()
     const { csv, columns, expressions } = text ?? {}
     const own = csv && columns && expressions ? { csv, columns, expressions } : {}
@@ -366,7 +367,7 @@ async function typesOf(
 ): Promise<Map<string, string>> {
   const uses = usesOf(expressions, options)
   const [sampled, others]: [ColumnUse[], ColumnUse[]] = [[], []]
-  for (const use of uses) (use.isNumber && use.keys.length === 0 && !use.isComputed ? sampled : others).push(use)
+  for (const use of uses) (isScoredAlone(use) ? sampled : others).push(use)
   const sample = `FROM ${asText} LIMIT ${sampleRows}`
   // What is text in a sample is text in the whole, which would take long to find again.
   const asSampled = new Map(
@@ -405,7 +406,8 @@ async function assertScorable(
     const value = identifier(column.tableName)
     const [[row, found] = []] = await session.rows(`SELECT row, ${value}
       FROM (SELECT row_number() OVER () AS row, ${value} FROM ${asText})
-      WHERE ${value} IS NOT NULL AND NOT ${isNumber(value, options)} ORDER BY row LIMIT 1`)
+      WHERE ${value} IS NOT NULL AND NOT ${isPlainNumber(value, options)}
+      ORDER BY ${isNumber(value, options)}, row LIMIT 1`)
     const place = `row ${Number(row).toLocaleString('en')}: --${name} ${text} is '${shorten(String(found))}'`
     const advice = adviceOnText(`--${name}`, plainName(column), String(found))
     throw new Error(`${place}, expected a number${name === 'label' ? ' or true or false' : ''} (${advice})`)
@@ -425,8 +427,14 @@ function pointed(column: string, { decimal = '.' }: TextOptions): string {
   return decimal === '.' ? column : `translate(${column}, ${quoted(`.${decimal}`)}, ${quoted(`${decimal}.`)})`
 }
 
+/** True of text that DuckDB reads as a number, as in a column that is scored alone. */
 function isNumber(column: string, options: TextOptions): string {
-  return `(TRY_CAST(${pointed(column, options)} AS DOUBLE) IS NOT NULL AND NOT contains(${column}, '_'))`
+  return `(TRY_CAST(${pointed(column, options)} AS DOUBLE) IS NOT NULL)`
+}
+
+/** True of text that is a number wherever else the column is read, too: DuckDB takes 1_000 for 1000, as Python does. */
+function isPlainNumber(column: string, options: TextOptions): string {
+  return `(${isNumber(column, options)} AND NOT contains(${column}, '_'))`
 }
 
 /** What the options do with a column. */
@@ -440,6 +448,10 @@ interface ColumnUse {
   isGroup: boolean
   /** what of it must not change, as the options say it */
   readonly keys: string[]
+}
+
+function isScoredAlone({ isNumber, isComputed, keys }: ColumnUse): boolean {
+  return isNumber && !isComputed && keys.length === 0
 }
 
 function usesOf(expressions: ReadonlyMap<string, Resolved>, options: ScanOptions): ColumnUse[] {
@@ -467,14 +479,14 @@ async function typesIn(
   options: TextOptions,
 ): Promise<[string, string][]> {
   if (uses.length === 0) return []
-  const conditions = uses.map(({ column }) => {
-    const text = identifier(column)
+  const conditions = uses.map((use) => {
+    const text = identifier(use.column)
     const number = pointed(text, options)
     const double = `TRY_CAST(${number} AS DOUBLE)`
     const digits = `ltrim(regexp_replace(regexp_replace(${number}, '[eE].*', ''), '[^0-9]', '', 'g'), '0')`
     return {
       filled: `${text} IS NOT NULL`,
-      number: isNumber(text, options),
+      number: isScoredAlone(use) ? isNumber(text, options) : isPlainNumber(text, options),
       // Two numbers of 15 digits are never one DOUBLE. A text that DuckDB would write of its DOUBLE is the only one of it.
       exact: `length(${digits}) <= 15 OR ${double}::VARCHAR = ${number}`,
       unpadded: `NOT regexp_matches(${number}, '^[+-]?0[0-9]')`,
