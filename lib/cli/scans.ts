@@ -484,23 +484,27 @@ async function typesIn(
     const number = pointed(text, options)
     const double = `TRY_CAST(${number} AS DOUBLE)`
     const digits = `ltrim(regexp_replace(regexp_replace(${number}, '[eE].*', ''), '[^0-9]', '', 'g'), '0')`
+    const kinds = { filled: `${text} IS NOT NULL`, word: `lower(${text}) IN ('true', 'false')` }
+    if (isScoredAlone(use)) return { ...kinds, number: isNumber(text, options) }
     return {
-      filled: `${text} IS NOT NULL`,
-      number: isScoredAlone(use) ? isNumber(text, options) : isPlainNumber(text, options),
+      ...kinds,
+      number: isPlainNumber(text, options),
       // Two numbers of 15 digits are never one DOUBLE. A text that DuckDB would write of its DOUBLE is the only one of it.
       exact: `length(${digits}) <= 15 OR ${double}::VARCHAR = ${number}`,
       unpadded: `NOT regexp_matches(${number}, '^[+-]?0[0-9]')`,
       below: `NOT isfinite(${double}) OR abs(${double}) < ${2 ** 53}`,
       integer: `regexp_full_match(${number}, '-?(0|[1-9][0-9]{0,37})')`,
       bigint: `TRY_CAST(${number} AS BIGINT) IS NOT NULL`,
-      word: `lower(${text}) IN ('true', 'false')`,
     }
   })
   const counts = conditions.flatMap((each) => Object.values(each).map((sql) => `count(*) FILTER (${sql})`))
   const [found = []] = await session.rows(`SELECT ${counts.join(', ')} FROM (${rows})`)
+  let end = 0
   return uses.map((use, i) => {
     const names = Object.keys(conditions[i] ?? {})
-    const of = (name: string) => Number(found[names.length * i + names.indexOf(name)])
+    const begin = end
+    end += names.length
+    const of = (name: string) => Number(found[begin + names.indexOf(name)])
     const areAll = (name: string) => of(name) === of('filled')
     if (!areAll('number')) return [use.column, areAll('word') ? 'BOOLEAN' : 'VARCHAR']
     return [use.column, numberType(use, areAll)]
