@@ -52,6 +52,9 @@ describe('scoring on many machines', function () {
     }
     await connection.run(`COPY (SELECT 0.5 AS d, 0 AS g, CASE WHEN i = 21000 THEN 7 ELSE 1 END AS y FROM range(${rows}) AS r(i))
       TO '${folder}/poison.parquet'`)
+    await connection.run(
+      `COPY (SELECT 0.5 AS d, i % 3 AS g, 1 AS y FROM range(1000000) AS r(i)) TO '${folder}/long.parquet'`,
+    )
     connection.closeSync()
   })
 
@@ -252,7 +255,7 @@ describe('scoring on many machines', function () {
   it('says so when the only worker is killed, or frozen, with a shard under way, and not while it works', async () => {
     for (const signal of ['SIGKILL', 'SIGSTOP'] as const) {
       const [only] = await startWorkers(1)
-      const client = start([...endless(), '--redis', server.url, '--timeout', '2'])
+      const client = start([...longRunning(), '--redis', server.url, '--timeout', '2'])
       await untilActive()
       await sleep(5000)
       expect(client.isOver, client.stderr).to.equal(false)
@@ -269,7 +272,7 @@ describe('scoring on many machines', function () {
 
   it('ends a worker on SIGTERM within its grace, whose shard waits for another one', async () => {
     const args = ['worker', '--redis', server.url, '--threads', '1', '--lease', '1', '--grace', '1']
-    const [leaving, client] = [start(args), start([...endless(), ...many()])]
+    const [leaving, client] = [start(args), start([...longRunning(), ...many()])]
     await untilActive()
     await sleep(300)
     const begin = performance.now()
@@ -288,7 +291,7 @@ describe('scoring on many machines', function () {
   it('ends a worker on SIGTERM within its lease when Redis is away, idle or not', async () => {
     for (const isBusy of [false, true]) {
       const [leaving] = await startWorkers(1)
-      const client = isBusy ? start([...endless(), ...many()]) : undefined
+      const client = isBusy ? start([...longRunning(), ...many()]) : undefined
       if (isBusy) await untilActive()
       await server.kill('SIGKILL')
       await sleep(500)
@@ -315,10 +318,10 @@ describe('scoring on many machines', function () {
     await clear()
   })
 
-  /** Its only shard never ends. */
-  function endless(): string[] {
-    const input = 'd + 0 * (SELECT sum(r) FROM range(1000000000000000) AS t(r))'
-    return ['score', join(folder, 'pairs/0.parquet'), '--input', input, '--label', 'y', '--json']
+  /** Its only shard takes about a minute, and DuckDB can interrupt it after each tenth of a second. */
+  function longRunning(): string[] {
+    const input = "d + 0 * levenshtein(repeat('a', 120 + g), repeat('b', 120))"
+    return ['score', join(folder, 'long.parquet'), '--input', input, '--label', 'y', '--json']
   }
 
   async function untilActive(): Promise<void> {
