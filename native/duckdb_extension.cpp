@@ -407,10 +407,10 @@ struct GroupState {
   }
 };
 
-// Text that lasts, as states do not own any.
+// Text that lasts, as states do not own any. Never destroyed: DuckDB's threads may outlive static objects.
 const char* keep_text(const std::string& text) {
-  static std::mutex mutex;
-  static std::set<std::string> texts;
+  static auto& mutex = *new std::mutex;
+  static auto& texts = *new std::set<std::string>;
   const std::lock_guard lock(mutex);
   return texts.insert(text).first->c_str();
 }
