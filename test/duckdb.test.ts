@@ -395,7 +395,7 @@ describe('the DuckDB extension', function () {
 
     it('functions of the program do not reach the proof, nor does the proof reach its catalog', () => {
       const lines = run(
-        `const sql = 'SELECT hinge_embedding_loss(i, 1) OVER (PARTITION BY i // 5) FROM range(10) r(i)'
+        `const sql = 'SELECT hinge_embedding_loss(i, 1) OVER (PARTITION BY i // 5) FROM range(10) r(i) ORDER BY i'
         console.log((await connection.runAndReadAll(sql)).getRows().map(([each]) => each.entries.sum).join())
         const names = "SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_name LIKE 'hinge%' ORDER BY ALL"
         console.log((await connection.runAndReadAll(names)).getRows().join())`,
