@@ -3,6 +3,6 @@ import { main } from './program.ts'
 
 const interruption = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => interruption.abort())
-process.exitCode = await main(process.argv.slice(2), interruption.signal, process)
-// Nothing that a connection or a thread still waits for keeps what was told to end.
-if (interruption.signal.aborted) process.exit()
+const exitCode = await main(process.argv.slice(2), interruption.signal, process)
+// Neither a connection nor a thread that still waits keeps a process that is done; what it wrote has been taken.
+process.exit(exitCode)
