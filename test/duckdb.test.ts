@@ -380,7 +380,7 @@ describe('the DuckDB extension', function () {
             const rows = await connection.runAndReadAll(sql).then((result) => result.getRows(), (error) => error.message)
             console.log(String(rows))
           }`,
-          { LD_PRELOAD: noBacktrace.path },
+          { LD_PRELOAD: [process.env.LD_PRELOAD, noBacktrace.path].filter(Boolean).join(':') },
         )
         const advice =
           /use GROUP BY and a join, hinge_embedding_loss_of\(list\(input\) OVER …, list\(label\) OVER …\), or DuckDB 2.0/
