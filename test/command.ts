@@ -20,6 +20,20 @@ export async function command(args: readonly string[], stdin: Iterable<Uint8Arra
   return { code, stdout: out, stderr: err }
 }
 
+/** The same while it runs: what it has said so far, and its outcome. */
+export function startCommand(args: readonly string[], signal: AbortSignal) {
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()]
+  const said = { stdout: '', stderr: '' }
+  stdout.on('data', (chunk) => {
+    said.stdout += chunk
+  })
+  stderr.on('data', (chunk) => {
+    said.stderr += chunk
+  })
+  const code = main(args, signal, { stdin: new PassThrough(), stdout, stderr })
+  return { said, outcome: code.then((code): Outcome => ({ code, ...said })) }
+}
+
 /** The bytes in chunks as a pipe may give them. */
 export function* chunksOf(bytes: Uint8Array, size: number): Generator<Uint8Array> {
   for (let begin = 0; begin < bytes.length; begin += size) yield bytes.subarray(begin, begin + size)

@@ -3,10 +3,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { PassThrough } from 'node:stream'
 import { expect } from 'chai'
-import { main } from '../lib/cli/program.ts'
-import { hasRedis, type Outcome, RedisServer } from './redis.ts'
+import { startCommand } from './command.ts'
+import { hasRedis, RedisServer } from './redis.ts'
 
 /** What a Redis that serves answers to the commands of connecting. */
 const info = 'redis_version:7.2.4\r\nredis_mode:standalone\r\nloading:0\r\nrole:master\r\n'
@@ -26,18 +25,7 @@ describe(`--redis${hasRedis ? '' : ', which needs redis-server'}`, function () {
 
   after(() => rmSync(folder, { recursive: true }))
 
-  function start(args: readonly string[], signal = new AbortController().signal) {
-    const [stdout, stderr] = [new PassThrough(), new PassThrough()]
-    const said = { stdout: '', stderr: '' }
-    stdout.on('data', (chunk) => {
-      said.stdout += chunk
-    })
-    stderr.on('data', (chunk) => {
-      said.stderr += chunk
-    })
-    const code = main(args, signal, { stdin: new PassThrough(), stdout, stderr })
-    return { said, outcome: code.then((code): Outcome => ({ code, ...said })) }
-  }
+  const start = (args: readonly string[], signal = new AbortController().signal) => startCommand(args, signal)
 
   const score = (url: string, ...more: string[]) => [
     ...['score', file, '--input', 'x', '--label', 'y', '--json', '--redis', url],

@@ -1,18 +1,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { PassThrough } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { Redis } from 'ioredis'
-import { main } from '../../lib/cli/program.ts'
+import { type Outcome, startCommand } from '../command.ts'
 import { hasRedis, RedisServer } from '../redis.ts'
-
-interface Outcome {
-  code: number
-  stdout: string
-  stderr: string
-}
 
 describe(`a Redis user without a command${hasRedis ? '' : ', which needs redis-server'}`, function () {
   this.timeout(600_000)
@@ -39,17 +32,8 @@ describe(`a Redis user without a command${hasRedis ? '' : ', which needs redis-s
   })
 
   function start(args: readonly string[]): { outcome: Promise<Outcome>; abort(): void } {
-    const [stdout, stderr] = [new PassThrough(), new PassThrough()]
-    const said = { stdout: '', stderr: '' }
-    stdout.on('data', (chunk) => {
-      said.stdout += chunk
-    })
-    stderr.on('data', (chunk) => {
-      said.stderr += chunk
-    })
     const controller = new AbortController()
-    const code = main(args, controller.signal, { stdin: new PassThrough(), stdout, stderr })
-    const outcome = code.then((code) => ({ code, ...said }))
+    const { outcome } = startCommand(args, controller.signal)
     return { outcome, abort: () => controller.abort() }
   }
 
