@@ -1,7 +1,7 @@
 import { native, type StateRecord } from './native.ts'
-import { invalidLabel, type MarginOptions, readLabels, readSettings, type Settings, settingNames } from './scoring.ts'
+import { invalidLabel, type MarginOptions, readLabels, readSettings, type Settings, settingNames } from './settings.ts'
 import { type AsyncOptions, accumulateInSlices } from './slices.ts'
-import { readInput, type TensorLike } from './tensor-like.ts'
+import { readInput, type TensorLike } from './tensor/tensor-like.ts'
 import { assertOptions, assertSignal, attempt, describe, inspect, invalidArgument } from './validate.ts'
 
 /** Count, exact sum rounded once, and exact mean rounded once (NaN of none) of one class or of all elements. */

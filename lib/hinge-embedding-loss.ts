@@ -1,9 +1,9 @@
 import { types } from 'node:util'
 import { type InputData, native } from './native.ts'
-import { invalidLabel, type MarginOptions, readLabels, readSettings, type Settings } from './scoring.ts'
+import { invalidLabel, type MarginOptions, readLabels, readSettings, type Settings } from './settings.ts'
 import { type AsyncOptions, accumulateInSlices, inSlices } from './slices.ts'
-import { assertUnchanged, contentsOf, type InputContents, type InputTensor, type Tensor } from './tensor.ts'
-import { newLike, readInput, readLikeInput, readOut, type TensorLike } from './tensor-like.ts'
+import { assertUnchanged, contentsOf, type InputContents, type InputTensor, type Tensor } from './tensor/tensor.ts'
+import { newLike, readInput, readLikeInput, readOut, type TensorLike } from './tensor/tensor-like.ts'
 import { assertOneOf, assertOptions, assertSignal, clip, describe, inspect, invalidArgument } from './validate.ts'
 
 const reductions = ['none', 'mean', 'sum'] as const

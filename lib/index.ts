@@ -1,5 +1,4 @@
 export { type ClassTotals, LossAccumulator, type LossAccumulatorJSON, type NegativeTotals } from './accumulator.ts'
-export type { DType, TensorDType } from './dtypes.ts'
 export {
   type ForwardAsyncOptions,
   type ForwardOptions,
@@ -14,7 +13,8 @@ export {
 } from './hinge-embedding-loss.ts'
 export type { InputData, LabelData, OtherLabelPolicy } from './native.ts'
 export { getNumThreads, type RuntimeInfo, runtimeInfo, setNumThreads } from './runtime.ts'
-export type { InvalidLabelError, LabelOptions, MarginOptions } from './scoring.ts'
+export type { InvalidLabelError, LabelOptions, MarginOptions } from './settings.ts'
 export type { AsyncOptions } from './slices.ts'
-export { type InputTensor, type Nested, Tensor } from './tensor.ts'
-export { type NestedArray, type TensorLike, tensor } from './tensor-like.ts'
+export type { DType, TensorDType } from './tensor/dtypes.ts'
+export { type InputTensor, type Nested, Tensor } from './tensor/tensor.ts'
+export { type NestedArray, type TensorLike, tensor } from './tensor/tensor-like.ts'

@@ -1,8 +1,8 @@
 import { performance } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers'
 import { native, type OtherLabels } from './native.ts'
-import { invalidLabel, type Labels, type Settings } from './scoring.ts'
-import { assertUnchanged, type InputContents } from './tensor.ts'
+import { invalidLabel, type Labels, type Settings } from './settings.ts'
+import { assertUnchanged, type InputContents } from './tensor/tensor.ts'
 
 export interface AsyncOptions {
   /** ends the call: it then rejects with the signal's reason */

@@ -37,9 +37,9 @@ async function testAddon() {
     LDFLAGS: sanitizers,
     JOBS: 'max',
   })
-  const tests = ['accumulator', 'duckdb', 'errors', 'exact-sums', 'hinge-embedding-loss', 'paddle-cases', 'slices']
+  const tests = ['accumulator', 'errors', 'hinge-embedding-loss', 'paddle-cases', 'slices', 'fuzz/hostile']
   const mocha = join(root, 'node_modules/mocha/bin/mocha.js')
-  const files = [...tests, 'fuzz/hostile'].map((name) => `test/${name}.test.ts`)
+  const files = [...tests, 'native/exact-sums', 'native/duckdb/functions'].map((name) => `test/${name}.test.ts`)
   // Without its tests of an addon that is missing; V8 leaks by design.
   await run(process.execPath, [mocha, '--timeout', '0', '--invert', '--grep', 'ERR_ADDON_NOT_LOADED', ...files], {
     LD_PRELOAD: ['libasan.so', 'libubsan.so'].map(library).join(':'),

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { LossAccumulator } from '../lib/index.ts'
-import { node, readText, root, succeeds } from './application.ts'
+import { node, readText, root, succeeds } from './support/application.ts'
 
 const example = (name: string, ...args: string[]) => succeeds(node([join('examples', name), ...args], root))
 

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import { HingeEmbeddingLoss, setNumThreads, Tensor } from '../lib/index.ts'
 import { type InputData, native, type OtherLabels, otherLabelPolicies } from '../lib/native.ts'
+import { expected, expectedGradients, type Format, formats, Random } from './oracle.ts'
 import {
   type Arguments,
   type Case,
@@ -13,8 +14,7 @@ import {
   smallSizes,
   threadCounts,
   traps,
-} from './cases.ts'
-import { expected, expectedGradients, type Format, formats, Random } from './oracle.ts'
+} from './support/cases.ts'
 
 const instructionSets = native.instructionSets()
 const reductions = ['none', 'mean', 'sum'] as const

@@ -1,7 +1,7 @@
 import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { makeApplication, node, type Outcome, root, succeeds } from './application.ts'
+import { makeApplication, node, type Outcome, root, succeeds } from './support/application.ts'
 
 /** How many times as often as in `npm test` everything is done: `npm run test:soak` sets it. */
 const times = Number(process.env.SOAK_TIMES ?? 1)

@@ -5,7 +5,16 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { expect } from 'chai'
 import { getNumThreads, hingeEmbeddingLoss, runtimeInfo, setNumThreads } from '../lib/index.ts'
-import { makeApplication, manifest, node, readText, root, run, succeeds, writeTypedPrograms } from './application.ts'
+import {
+  makeApplication,
+  manifest,
+  node,
+  readText,
+  root,
+  run,
+  succeeds,
+  writeTypedPrograms,
+} from './support/application.ts'
 
 describe('the package', () => {
   let application: string

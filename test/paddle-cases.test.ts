@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { expect } from 'chai'
-import { dtypesCode, type TensorDType } from '../lib/dtypes.ts'
 import { type InputData, type LabelData, native, otherLabelPolicies } from '../lib/native.ts'
+import { dtypesCode, type TensorDType } from '../lib/tensor/dtypes.ts'
 
 /** Numbers, some as text: "NaN", "Infinity", "-Infinity", "-0". A 0-D case has them without an array. */
 type Figures = number | string | readonly (number | string)[]

@@ -1,8 +1,8 @@
 import { isAbsolute, normalize } from 'node:path'
 import { UnrecoverableError } from 'bullmq'
-import type { RowRange, ScanSource } from '../cli/scans.ts'
-import { isSeparator, type TextOptions } from '../cli/text.ts'
-import type { Options } from '../cli/totals.ts'
+import { isSeparator, type TextOptions } from '../files/csv-options.ts'
+import type { RowRange, ScanSource } from '../files/duckdb/scan.ts'
+import type { Options } from '../files/duckdb/totals.ts'
 import { LossAccumulator, type LossAccumulatorJSON, runtimeInfo } from '../index.ts'
 
 /** A file, or whole row groups of a Parquet file, with the size and time by which a worker knows that it is the same file. */

@@ -1,12 +1,19 @@
 import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { UsageError } from '../cli/failures.ts'
-import { type Format, findSources, type Source } from '../cli/files.ts'
-import { assertResolvable, partitionKeys, type RowRange, type ScanSource, scansOf, table } from '../cli/scans.ts'
-import { list, Session } from '../cli/session.ts'
-import { assertTextOptions, textOptionsIn } from '../cli/text.ts'
-import { emptyTotal } from '../cli/totals.ts'
+import { assertTextOptions, textOptionsIn } from '../files/csv-options.ts'
+import {
+  assertResolvable,
+  partitionKeys,
+  type RowRange,
+  type ScanSource,
+  scansOf,
+  table,
+} from '../files/duckdb/scan.ts'
+import { list, Session } from '../files/duckdb/session.ts'
+import { emptyTotal } from '../files/duckdb/totals.ts'
+import { UsageError } from '../files/errors.ts'
+import { type Format, findSources, type Source } from '../files/sources.ts'
 import { getNumThreads, runtimeInfo } from '../index.ts'
 import { leastRetention, limits, type Shard, type ShardOptions } from './payload.ts'
 

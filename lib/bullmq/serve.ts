@@ -2,11 +2,11 @@ import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Job, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { isLasting } from '../cli/refusals.ts'
 import { maxStalls } from './flow.ts'
 import { leastRetention } from './payload.ts'
 import { isStarved, type ProcessorOptions, type ShardProcessor, shardProcessor } from './processor.ts'
 import { aDay, alive, keep, keepQueues, keyOf, planKeys, queues, tidy } from './queues.ts'
+import { isLasting } from './refusals.ts'
 
 export interface ServeOptions extends ProcessorOptions {
   /** shards at once. Default 1 */

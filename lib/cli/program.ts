@@ -1,10 +1,10 @@
 import type { Readable, Writable } from 'node:stream'
 import type { Command, Option } from 'commander'
-import { codeOf, explain, peer, UsageError } from './failures.ts'
-import type { PlotOptions } from './plot.ts'
+import { codeOf, explain, peer, UsageError } from '../files/errors.ts'
+import type { ScoreOptions } from '../files/score.ts'
+import type { PlotOptions } from '../plot/plot.ts'
+import type { WorkerOptions } from './commands/worker.ts'
 import { notify, type Terminal } from './progress.ts'
-import type { ScoreOptions } from './score.ts'
-import type { WorkerOptions } from './worker.ts'
 
 const name = 'hinge-embedding-loss'
 
@@ -80,8 +80,8 @@ function explainUsage(message: string, commands: readonly Command[]): string {
 async function run(args: readonly string[], signal: AbortSignal, streams: Streams): Promise<number> {
   const { Command, CommanderError, InvalidArgumentError, Option } = await peer(import('commander'), 'the command line')
   const { runtimeInfo } = await import('../index.ts')
-  const { formats } = await import('./files.ts')
-  const { isSeparator } = await import('./text.ts')
+  const { formats } = await import('../files/sources.ts')
+  const { isSeparator } = await import('../files/csv-options.ts')
 
   const number = (text: string): number => {
     const value = Number(text)
@@ -203,7 +203,7 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
     .option(...json)
     .addHelpText('after', example(`score ${digits}`))
     .action(async (files: string[], options: ScoreOptions) => {
-      const { score } = await import('./score.ts')
+      const { score } = await import('../files/score.ts')
       await print(await score(files, options, io))
     })
   overWorkers('partial', 'print the totals of files as one line of JSON for merge')
@@ -212,7 +212,7 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
     )
     .addHelpText('after', example(`partial ${digits} > monday.json`))
     .action(async (files: string[], options: ScoreOptions) => {
-      const { partial } = await import('./score.ts')
+      const { partial } = await import('../files/score.ts')
       await print(await partial(files, options, io))
     })
   overFiles('plot', 'draw the distances of both classes and the losses over them')
@@ -228,7 +228,7 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
     .option(...json)
     .addHelpText('after', example(`plot ${digits} --output digits.svg`))
     .action(async (files: string[], options: PlotOptions) => {
-      const { plot } = await import('./plot.ts')
+      const { plot } = await import('../plot/plot.ts')
       await print(await plot(files, options, io))
     })
   program
@@ -239,7 +239,7 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
     .option(...json)
     .addHelpText('after', example(`partial ${digits} > monday.json`, 'merge monday.json monday.json'))
     .action(async (parts: string[], options: { json?: true }) => {
-      const { merge } = await import('./merge.ts')
+      const { merge } = await import('../files/merge.ts')
       await print(await merge(parts, options, signal))
     })
   program
@@ -261,7 +261,7 @@ async function run(args: readonly string[], signal: AbortSignal, streams: Stream
     .option('--grace <seconds>', 'time that running shards get after SIGTERM', number, 60)
     .addHelpText('after', workerExample)
     .action(async (options: WorkerOptions) => {
-      const { work } = await import('./worker.ts')
+      const { work } = await import('./commands/worker.ts')
       await work(options, signal, stderr)
     })
   program

@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream'
+import { escapeInvisible } from './escape.ts'
 import { groups } from './report.ts'
-import { escapeInvisible } from './visible.ts'
 
 /** How far a run is. */
 export interface Progress {

@@ -1,6 +1,6 @@
+import type { Group } from '../files/duckdb/totals.ts'
 import type { LossAccumulator } from '../index.ts'
-import type { Group } from './totals.ts'
-import { escapeInvisible } from './visible.ts'
+import { escapeInvisible } from './escape.ts'
 
 export function groups(count: number): string {
   return count.toLocaleString('en')

@@ -3,7 +3,7 @@ import { chmodSync, cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } fr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { node, root, run, succeeds } from '../application.ts'
+import { node, root, run, succeeds } from '../support/application.ts'
 
 const isThere = (command: string) => spawnSync(command, ['--version']).status === 0
 

@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs'
-import { makeApplication, run, succeeds, writeTypedPrograms } from '../application.ts'
+import { makeApplication, run, succeeds, writeTypedPrograms } from '../support/application.ts'
 
 /** The oldest that the README promises; npm brings it, as one project has only one TypeScript beside its tools. */
 const oldest = 'typescript@5.0.4'

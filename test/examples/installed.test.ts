@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { expect } from 'chai'
-import { node, root, run, succeeds } from '../application.ts'
+import { node, root, run, succeeds } from '../support/application.ts'
 
 const binary = 'application/octet-stream'
 

@@ -7,8 +7,8 @@ import { expect } from 'chai'
 import type { Redis } from 'ioredis'
 import { addFlow, foldResults, planOf, resultsOf, serve } from '../../lib/bullmq/index.ts'
 import { runtimeInfo } from '../../lib/index.ts'
-import { makeApplication } from '../application.ts'
-import { hasRedis, type Outcome, Program, RedisServer } from '../redis.ts'
+import { makeApplication } from '../support/application.ts'
+import { hasRedis, type Outcome, Program, RedisServer } from '../support/redis.ts'
 
 const queue = `hinge-embedding-loss-${runtimeInfo().version}`
 const shards = 12

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
-import { makeApplication, node, readText, run, succeeds } from '../application.ts'
-import { hasRedis, Program, RedisServer } from '../redis.ts'
+import { makeApplication, node, readText, run, succeeds } from '../support/application.ts'
+import { hasRedis, Program, RedisServer } from '../support/redis.ts'
 
 const page = readText('docs/distributed.md')
 const hasParallel = spawnSync('parallel', ['--version']).status === 0

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { Redis } from 'ioredis'
-import { type Outcome, startCommand } from '../command.ts'
-import { hasRedis, RedisServer } from '../redis.ts'
+import { type Outcome, startCommand } from '../support/command.ts'
+import { hasRedis, RedisServer } from '../support/redis.ts'
 
 describe(`a Redis user without a command${hasRedis ? '' : ', which needs redis-server'}`, function () {
   this.timeout(600_000)

@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { assertAsPython, writeCsv } from '../csv-files.ts'
-import { fuzz } from './fuzz.ts'
+import { assertAsPython, writeCsv } from '../support/csv-files.ts'
+import { fuzz } from '../support/random.ts'
 
 describe('CSV of random quotes, delimiters, line ends and empty lines', () => {
   let folder: string

@@ -1,8 +1,8 @@
 import { expect } from 'chai'
-import { classes, dtypes, type TensorDType } from '../../lib/dtypes.ts'
 import { getNumThreads, type LabelData, setNumThreads } from '../../lib/index.ts'
-import { bitsOf, compileModeSetter, inMode, loadModeSetter, modes, operations } from '../float-modes.ts'
-import { fuzz, type Random } from './fuzz.ts'
+import { classes, dtypes, type TensorDType } from '../../lib/tensor/dtypes.ts'
+import { bitsOf, compileModeSetter, inMode, loadModeSetter, modes, operations } from '../support/float-modes.ts'
+import { fuzz, type Random } from '../support/random.ts'
 
 /** Values whose sums and products round, and subnormals of both floats. */
 function randomValue(random: Random): number {

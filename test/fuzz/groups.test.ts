@@ -2,9 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
-import { command } from '../command.ts'
-import { assertAnswer, type Expectation, expectationsOf, randomCase, writeFiles } from '../group-files.ts'
-import { fuzz } from './fuzz.ts'
+import { command } from '../support/command.ts'
+import { assertAnswer, type Expectation, expectationsOf, randomCase, writeFiles } from '../support/group-files.ts'
+import { fuzz } from '../support/random.ts'
 
 describe('groups of --by over random files', () => {
   let connection: DuckDBConnection

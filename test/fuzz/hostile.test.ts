@@ -1,6 +1,5 @@
 import { inspect } from 'node:util'
 import { expect } from 'chai'
-import { classes, dtypes, lengthOf, type TensorDType } from '../../lib/dtypes.ts'
 import {
   getNumThreads,
   HingeEmbeddingLoss,
@@ -12,7 +11,8 @@ import {
   type TensorLike,
   tensor,
 } from '../../lib/index.ts'
-import { fuzz, type Random } from './fuzz.ts'
+import { classes, dtypes, lengthOf, type TensorDType } from '../../lib/tensor/dtypes.ts'
+import { fuzz, type Random } from '../support/random.ts'
 
 /** An argument that lies about what it is, and what it is in truth, where it is one of ours at all. */
 interface Lie {

@@ -1,7 +1,7 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { load } from '../../lib/duckdb.ts'
 import { LossAccumulator } from '../../lib/index.ts'
-import { fuzz, type Random } from './fuzz.ts'
+import { fuzz, type Random } from '../support/random.ts'
 
 const numbers = [
   '0',

@@ -1,7 +1,7 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { load } from '../../lib/duckdb.ts'
-import { checkAnswer, randomWindowQuery } from '../window-queries.ts'
-import { fuzz } from './fuzz.ts'
+import { fuzz } from '../support/random.ts'
+import { checkAnswer, randomWindowQuery } from '../support/window-queries.ts'
 
 const plain = (value: unknown) => (typeof value === 'bigint' ? Number(value) : value)
 

@@ -4,9 +4,9 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
 import { extensionPath } from '../../lib/duckdb.ts'
 import { hingeEmbeddingLoss, type MarginOptions } from '../../lib/index.ts'
-import { accumulated, figures } from '../accumulated.ts'
-import { Random } from '../fuzz/fuzz.ts'
-import { checkAnswer, randomWindowQuery } from '../window-queries.ts'
+import { accumulated, figures } from '../support/accumulated.ts'
+import { Random } from '../support/random.ts'
+import { checkAnswer, randomWindowQuery } from '../support/window-queries.ts'
 import { type Environment, environmentOf } from './venv.ts'
 
 const program = fileURLToPath(new URL('answers.py', import.meta.url))

@@ -3,9 +3,9 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
-import { explain } from '../../lib/cli/failures.ts'
-import type { Stream } from '../../lib/cli/readers/readers.ts'
-import { arrowBases, isClear, lenient, mutantsOf, npyBases, scoreStream } from '../mutants.ts'
+import { explain } from '../../lib/files/errors.ts'
+import type { Stream } from '../../lib/files/readers/readers.ts'
+import { arrowBases, isClear, lenient, mutantsOf, npyBases, scoreStream } from '../support/mutants.ts'
 import { type Environment, environmentOfColumns } from './venv.ts'
 
 const judge = fileURLToPath(new URL('judge.py', import.meta.url))

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { hingeEmbeddingLoss } from '../../lib/index.ts'
-import { command } from '../command.ts'
+import { command } from '../support/command.ts'
 import { environmentOfColumns } from './venv.ts'
 
 const program = fileURLToPath(new URL('read.py', import.meta.url))

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describeReaders } from '../readers.ts'
+import { describeReaders } from '../support/reader-tests.ts'
 import { environmentOfColumns } from './venv.ts'
 
 const tables = fileURLToPath(new URL('tables.py', import.meta.url))

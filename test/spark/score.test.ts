@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
-import { node, type Outcome, readText, root, run, succeeds } from '../application.ts'
+import { node, type Outcome, readText, root, run, succeeds } from '../support/application.ts'
 
 const hasJava = spawnSync('java', ['-version']).status === 0
 const program = join(root, 'dist/cli/main.js')

@@ -1,0 +1,186 @@
+import { UsageError } from '../errors.ts'
+import { columnlessFunctions, listAggregates, listAggregations, rowFunctions } from './functions.ts'
+import { quoted, type Session } from './session.ts'
+
+/** A name in an expression, which is a column where the file has it. */
+export interface Reference {
+  /** the parts between dots */
+  readonly names: readonly string[]
+  /** in bytes of the text */
+  readonly location: number
+}
+
+/** An expression as DuckDB has parsed it. */
+interface Node {
+  readonly class: string
+  readonly type: string
+  readonly schema?: string
+  readonly function_name?: string
+  readonly children?: readonly Node[]
+  readonly value?: { readonly value?: unknown }
+  readonly column_names?: readonly string[]
+  readonly query_location?: number
+  readonly cast_type?: unknown
+  readonly subquery?: { readonly node: Query }
+}
+
+interface Query {
+  readonly type: string
+  readonly from_table: { readonly type: string }
+  readonly modifiers: readonly unknown[]
+  readonly sample: unknown
+}
+
+const expressionClasses = [
+  ...['BETWEEN', 'CASE', 'CAST', 'COLLATE', 'COLUMN_REF', 'COMPARISON', 'CONJUNCTION', 'CONSTANT', 'FUNCTION'],
+  ...['LAMBDA', 'OPERATOR', 'SUBQUERY'],
+]
+
+const checked = new WeakMap<Session, Map<string, readonly Reference[]>>()
+
+/**
+ * The names in an option's SQL. Refuses what is not one expression whose value depends on its row alone, as columns are
+ * read more than once: `--output` reads the rows again, and so does a worker that takes over a shard.
+ *
+ * @throws {UsageError}
+ */
+export async function checkRowExpression(
+  session: Session,
+  option: string,
+  text: string,
+): Promise<readonly Reference[]> {
+  const known = checked.get(session) ?? new Map<string, readonly Reference[]>()
+  checked.set(session, known)
+  const references = known.get(text) ?? (await referencesOf(session, option, text))
+  known.set(text, references)
+  return references
+}
+
+async function referencesOf(session: Session, option: string, text: string): Promise<Reference[]> {
+  const parsed = await parseExpression(session, option, text)
+  const reason = await findDependence(session, parsed)
+  if (reason !== undefined) throw new UsageError(`${option} ${text} is not a function of its row alone: ${reason}`)
+  return referencesIn(parsed)
+}
+
+/** The first name that is no column of the file, but that DuckDB reads as a function or as a column that it adds. */
+export function nameOfNoColumn(
+  references: readonly Reference[],
+  columns: ReadonlySet<string>,
+  virtual: readonly string[],
+): string | undefined {
+  for (const { names } of references) {
+    const lower = names.map((name) => name.toLowerCase())
+    const isFunction = lower.length === 1 && columnlessFunctions.has(lower[0] as string)
+    const isVirtual = lower.some((name) => virtual.includes(name))
+    if ((isFunction || isVirtual) && !lower.some((name) => columns.has(name))) return lower.join('.')
+  }
+  return undefined
+}
+
+/** The nodes of text that is one expression where a query has `(text)`. */
+async function parseExpression(session: Session, option: string, text: string): Promise<Node[]> {
+  const [plain = '', parsed = ''] = await Promise.all(['1', text].map((each) => serialize(session, each)))
+  const { error_message: reason = 'more than one, a parameter or a star' } = JSON.parse(parsed)
+  const nodes = nodesIn(JSON.parse(parsed))
+  if (shape(parsed) === shape(plain) && nodes.every((node) => node.class !== 'STAR')) return nodes
+  throw new UsageError(`${option} must be one SQL expression, got '${text}' (${reason}), and no column has that name`)
+}
+
+const selectBegin = 'SELECT ('
+
+async function serialize(session: Session, text: string): Promise<string> {
+  const [parsed = ''] = await session.texts(`SELECT json_serialize_sql(${quoted(`${selectBegin}${text})`)})`)
+  return parsed
+}
+
+/** A parsed query without what it selects. */
+function shape(json: string): string {
+  return JSON.stringify(JSON.parse(json), (key, value) => (key === 'select_list' ? value.length : value))
+}
+
+/** The expressions within a parsed query, an outer one before those in it. */
+function nodesIn(value: unknown): Node[] {
+  if (typeof value !== 'object' || value === null) return []
+  const inner = Object.values(value).flatMap(nodesIn)
+  return 'class' in value ? [value as Node, ...inner] : inner
+}
+
+function referencesIn(nodes: readonly Node[]): Reference[] {
+  return nodes.flatMap(({ column_names: names, query_location: location = 0 }) =>
+    names ? [{ names, location: location - selectBegin.length }] : [],
+  )
+}
+
+/** Says what else than its row an expression depends on, if anything. */
+async function findDependence(
+  session: Session,
+  nodes: readonly Node[],
+  checked = new Set<string>(),
+): Promise<string | undefined> {
+  for (const node of nodes) {
+    const reason = dependenceOf(node)
+    if (reason !== undefined) return reason
+  }
+  const called = nodes.flatMap(({ function_name: name }) => (name === undefined ? [] : [name.toLowerCase()]))
+  const names = [...new Set(called)].filter((name) => !checked.has(name))
+  if (names.length === 0) return undefined
+  const overloads = await session.rows(`SELECT DISTINCT lower(function_name), function_type, stability, macro_definition
+    FROM duckdb_functions() WHERE function_type IN ('scalar', 'aggregate', 'macro')
+    AND lower(function_name) IN (${names.map(quoted)})`)
+  for (const name of names) {
+    checked.add(name)
+    const own = overloads.filter(([overload]) => overload === name)
+    if (own.length === 0) return `DuckDB has no scalar function ${name}`
+    for (const [, type, stability, body] of own) {
+      const reason =
+        type === 'macro'
+          ? await findMacroDependence(session, name, String(body), checked)
+          : dependsBy(name, type, stability)
+      if (reason !== undefined) return reason
+    }
+  }
+  return undefined
+}
+
+async function findMacroDependence(
+  session: Session,
+  name: string,
+  body: string,
+  checked: Set<string>,
+): Promise<string | undefined> {
+  const nodes = nodesIn(JSON.parse(await serialize(session, body)))
+  const names = referencesIn(nodes).flatMap(({ names }) => names.map((name) => name.toLowerCase()))
+  const columnless = names.find((name) => columnlessFunctions.has(name))
+  const reason = columnless
+    ? `${columnless} may give another value in each query`
+    : await findDependence(session, nodes, checked)
+  return reason && `${name} is ${body}: ${reason}`
+}
+
+function dependsBy(name: string, type: unknown, stability: unknown): string | undefined {
+  if (type === 'aggregate') return `${name} is an aggregate`
+  if (stability === 'VOLATILE') return `${name} may give another value at each call`
+  if (stability === 'CONSISTENT_WITHIN_QUERY') return `${name} may give another value in each query`
+  return rowFunctions.has(name) ? undefined : `${name} may depend on more than its arguments`
+}
+
+function dependenceOf(node: Node): string | undefined {
+  if (node.class === 'WINDOW') return 'a window function reads other rows'
+  if (!expressionClasses.includes(node.class) || node.type === 'GROUPING_FUNCTION') return `it has a ${node.type}`
+  if (node.subquery !== undefined && !isValue(node.subquery.node)) return 'a subquery over tables reads other rows'
+  if (/"TIME WITH TIME ZONE"/.test(JSON.stringify(node.cast_type))) {
+    return 'a time with a zone but no date takes the offset of today'
+  }
+  const name = String(node.function_name).toLowerCase()
+  if (!listAggregations.has(name)) return undefined
+  const aggregate = node.schema === '' ? node.children?.[1] : undefined
+  if (aggregate?.class === 'CONSTANT' && listAggregates.has(String(aggregate.value?.value).toLowerCase()))
+    return undefined
+  return `${name} must name an aggregate such as 'sum', which depends on its list alone`
+}
+
+/** True if a query is over no tables. */
+function isValue({ type, from_table: from, modifiers, sample }: Query): boolean {
+  return type === 'SELECT_NODE' && from.type === 'EMPTY' && modifiers.length === 0 && sample === null
+}

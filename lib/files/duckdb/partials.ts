@@ -1,0 +1,162 @@
+import { LossAccumulator } from '../../index.ts'
+import type { Session } from './session.ts'
+import { emptyTotal, type Group, type Options } from './totals.ts'
+
+/** Types whose values compare with each other as numbers. */
+const numeric = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|BIGNUM|DECIMAL\(.*\)|FLOAT|DOUBLE)$/
+const nested = /^(STRUCT|MAP|UNION)\(|\]$/
+
+/** Partials whose keys have one type. */
+interface KeyTable {
+  readonly name: string
+  readonly type: string
+  /** the first file with keys of this type */
+  readonly file: string
+  rows: number
+  /** the rows that the last merge left */
+  merged: number
+}
+
+/**
+ * Partials by the values of --by, in tables of a session. Keys of one type merge, and numbers of different types where the
+ * conversion to one type changes none of them.
+ */
+export class Partials {
+  readonly #session: Session
+  readonly #options: Options
+  readonly #tables: KeyTable[] = []
+
+  constructor(session: Session, options: Options) {
+    this.#session = session
+    this.#options = options
+  }
+
+  /** Adds a query's rows of [key, rows, nans, partial], whose keys have this type. */
+  async add(sql: string, type: string, file: string): Promise<void> {
+    if (/\bINTERVAL\b/.test(type)) {
+      const advice = 'in which 1 month and 30 days are equal; CAST it to VARCHAR'
+      throw new Error(`${file}: --by ${this.#options.by} is ${type}, ${advice}`)
+    }
+    const known = this.#tables.find((table) => table.type === type)
+    const table = known ?? { name: `partials${this.#tables.length}`, type, file, rows: 0, merged: 0 }
+    const into = known ? `INSERT INTO ${table.name}` : `CREATE OR REPLACE TEMP TABLE ${table.name} AS`
+    table.rows += Number((await this.#session.texts(`${into} ${sql}`))[0])
+    if (known === undefined) this.#tables.push(table)
+    if (this.#tables.length > 1) await this.#filledTables()
+    if (table.rows > 2 * table.merged + 100_000) await this.#merge(table)
+  }
+
+  /** The totals in the order of their keys, and the numbers of rows; drops the tables. */
+  async totals(): Promise<{ groups: Group[]; rows: number; nans: number; keyType: string }> {
+    const keyType = await this.#exactType()
+    const parts = this.#tables.map(({ name }) => `SELECT ${keyAs(keyType)} AS key, rows, nans, partial FROM ${name}`)
+    const sql = `SELECT ${jsonKey}, ${textKey(keyType)}, rows, nans, partial
+      FROM (${mergedByKey(parts.join(' UNION ALL '))}) ORDER BY key`
+    const answers = parts.length > 0 ? await this.#session.rows(sql) : []
+    for (const { name } of this.#tables.splice(0)) await this.#session.run(`DROP TABLE ${name}`)
+    // DuckDB compares keys of JSON as text, in which one zero is not another.
+    const groups = new Map<string, Group>()
+    for (const [json, text, , , partial] of answers) {
+      const by = jsonOf(json)
+      const total = partial === null ? emptyTotal(this.#options) : LossAccumulator.fromJSON(JSON.parse(String(partial)))
+      const known = groups.get(by)
+      const key = text === null ? null : String(text)
+      groups.set(by, known ? { ...known, total: known.total.merge(total) } : { by, key, total })
+    }
+    const sum = (column: number) => answers.reduce((total, answer) => total + Number(answer[column]), 0)
+    return { groups: [...groups.values()], rows: sum(2), nans: sum(3), keyType }
+  }
+
+  async #merge(table: KeyTable): Promise<void> {
+    const sql = `CREATE OR REPLACE TEMP TABLE ${table.name} AS ${mergedByKey(`FROM ${table.name}`)}`
+    table.rows = table.merged = Number((await this.#session.texts(sql))[0])
+  }
+
+  /** The tables with keys other than null, which compare with each other. */
+  async #filledTables(): Promise<KeyTable[]> {
+    const filled: KeyTable[] = []
+    for (const table of this.#tables) {
+      const keys = await this.#session.rows(`SELECT 1 FROM ${table.name} WHERE key IS NOT NULL LIMIT 1`)
+      if (keys.length > 0) filled.push(table)
+    }
+    const [first, ...others] = filled
+    const other = others.find(({ type }) => !numeric.test(type) || !numeric.test(first?.type ?? ''))
+    if (first && other) throw mismatch('by', this.#options, other, first)
+    return filled
+  }
+
+  /** A type that has the keys of all tables: the one that DuckDB finds, or else integers. */
+  async #exactType(): Promise<string> {
+    const filled = this.#tables.length > 1 ? await this.#filledTables() : this.#tables
+    const types = (filled.length > 0 ? filled : this.#tables.slice(0, 1)).map(({ type }) => type)
+    if (types.length < 2) return types[0] ?? ''
+    const nulls = types.map((type) => `SELECT CAST(NULL AS ${type})`)
+    const [{ type: common } = { type: '' }] = await this.#session.columns(nulls.join(' UNION ALL '))
+    let failure: Error | undefined
+    for (const type of [common, 'HUGEINT']) {
+      const inexact = await this.#inexactKey(filled, type)
+      if (inexact === undefined) return type
+      failure ??= inexact
+    }
+    throw failure
+  }
+
+  /** What is wrong with the first key that a type does not have. */
+  async #inexactKey(tables: readonly KeyTable[], keyType: string): Promise<Error | undefined> {
+    for (const { name, type, file } of tables.filter((table) => table.type !== keyType)) {
+      const [key] = await this.#session.texts(`SELECT CAST(key AS VARCHAR) FROM ${name}
+        WHERE TRY_CAST(TRY_CAST(key AS ${keyType}) AS ${type}) IS DISTINCT FROM key ORDER BY key LIMIT 1`)
+      if (key === undefined) continue
+      const other = tables.find((table) => table.type !== type) as KeyTable
+      const { message } = mismatch('by', this.#options, { file, type }, other)
+      return new Error(`${message} (${key} is no ${keyType})`)
+    }
+    return undefined
+  }
+}
+
+/** One row a key, of a query for rows of [key, rows, nans, partial]. */
+function mergedByKey(sql: string): string {
+  return `SELECT key, sum(rows)::BIGINT AS rows, sum(nans)::BIGINT AS nans, hinge_embedding_loss_merge(partial) AS partial
+    FROM (${sql}) GROUP BY key`
+}
+
+/** The key in a type, with one NaN and one zero: which of several a group holds is chance. */
+export function keyAs(type: string): string {
+  const key = `CAST(key AS ${type})`
+  return type === 'FLOAT' || type === 'DOUBLE' ? `CASE WHEN isnan(${key}) THEN 'nan' ELSE ${key} + 0 END` : key
+}
+
+/** The key as JSON, for `jsonOf`. */
+export const jsonKey = 'CAST(to_json(key) AS VARCHAR)'
+
+/** The key as text; nested keys as JSON, in which numbers are told from text. */
+function textKey(type: string): string {
+  return nested.test(type) ? jsonKey : 'CAST(key AS VARCHAR)'
+}
+
+/** DuckDB writes numbers that JSON does not have, negative zeros, and the spaces of JSON that it read. */
+export function jsonOf(value: unknown): string {
+  return String(value).replace(
+    /"(?:[^"\\]|\\.)*"|\s+|(-?)(?:(nan)|inf(?:inity)?)|-0\.0(?![\d])/gi,
+    (token, sign, nan) => {
+      if (token.startsWith('"')) return token
+      if (token.startsWith('-0')) return '0.0'
+      if (nan !== undefined) return '"NaN"'
+      return sign === undefined ? '' : `"${sign}Infinity"`
+    },
+  )
+}
+
+/** Keys, or inputs, of one type. */
+export interface Typed {
+  readonly type: string
+  readonly file: string
+}
+
+/** What is wrong where two files have different types. */
+export function mismatch(option: 'input' | 'by', options: Options, one: Typed, other: Typed): Error {
+  const text = options[option]
+  const found = `--${option} ${text} is ${one.type}, but ${other.type} in ${other.file}`
+  return new Error(`${one.file}: ${found}${option === 'by' ? '; score them apart, or CAST both to one type' : ''}`)
+}

@@ -1,0 +1,322 @@
+import { LossAccumulator, type MarginOptions } from '../../index.ts'
+import { describeCsvError } from '../csv-options.ts'
+import { codeOf, UsageError } from '../errors.ts'
+import { describeFault, type FaultKind } from '../row-errors.ts'
+import { mismatch, Partials } from './partials.ts'
+import { oneByOne, type Scan, sqlOf, table, within } from './scan.ts'
+import { quoted, type Session } from './session.ts'
+
+export interface Columns {
+  /** SQL expressions over a file's columns */
+  input: string
+  label: string
+  by?: string
+  /** what to write beside the losses */
+  keep?: readonly string[]
+  nulls: 'error' | 'ignore'
+  /** what a row is whose input is NaN */
+  nan: 'error' | 'ignore' | 'keep'
+}
+
+export type Options = Columns & Required<MarginOptions>
+
+/** The totals of the rows with one value of `by`. */
+export interface Group {
+  /** the value as JSON, and as text: null where it is NULL */
+  readonly by: string
+  readonly key: string | null
+  readonly total: LossAccumulator
+}
+
+/** The types of what is scored; files whose types differ cannot be totalled as one. */
+export interface Types {
+  readonly input: string
+  readonly by: string
+}
+
+/** What the rows of all files have. */
+export interface Found {
+  readonly groups: Group[]
+  /** with those that are left out */
+  readonly rows: number
+  /** rows whose input is NaN, as far as they are counted */
+  readonly nans: number
+  readonly typed: readonly Typed[]
+  /** the type of `Group.by` */
+  readonly keyType: string
+}
+
+const integers = ['TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'UTINYINT', 'USMALLINT', 'UINTEGER', 'UBIGINT']
+const wide = ['HUGEINT', 'UHUGEINT', 'BIGNUM', 'DECIMAL']
+/** Of so many digits a DECIMAL is rounded once by DuckDB's own cast. */
+const decimalDigits = 15
+
+function as(types: readonly string[], readAs?: string): Record<string, string> {
+  return Object.fromEntries(types.map((type) => [type, readAs ?? type]))
+}
+
+/** What a column of each type is scored as. */
+const readAs: Readonly<Record<'input' | 'label', Readonly<Record<string, string>>>> = {
+  input: { ...as(['FLOAT', 'DOUBLE']), ...as([...integers, ...wide], 'DOUBLE') },
+  label: { ...as([...integers, 'FLOAT', 'DOUBLE', 'BOOLEAN']), ...as(wide, 'DOUBLE') },
+}
+
+/** Scans with what their columns are scored as. */
+export interface Typed {
+  readonly scan: Scan
+  readonly x: string
+  readonly y: string
+  readonly types: Types
+}
+
+/** The totals of all files by the values of `by`, in their order; without `by` one group at most. */
+export async function totalsOf(
+  session: Session,
+  scans: readonly Scan[],
+  options: Options,
+  signal: AbortSignal,
+): Promise<Found> {
+  let found: Found
+  try {
+    found = await find(session, scans, options)
+  } catch (cause) {
+    if (codeOf(cause) === 'ERR_USAGE') throw cause
+    await assertFaultless(session, scans, options, signal)
+    throw new Error(shortened(cause), { cause })
+  }
+  const scored = found.groups.reduce((sum, { total }) => sum + sizeOf(total), 0)
+  const leftOut = options.nan === 'ignore' ? found.nans : 0
+  const hasNull = options.nulls === 'error' && found.rows - leftOut > scored
+  const hasNaN = options.nan === 'error' && found.nans > 0
+  // Infinities of both signs, too, have a sum of NaN.
+  const mayHaveNaN = options.nan === 'error' && found.groups.some(({ total }) => isSumNaN(total))
+  if (hasNull || hasNaN || mayHaveNaN) await assertFaultless(session, scans, options, signal)
+  if (hasNull || hasNaN) throw fileChanged()
+  return found
+}
+
+/** What DuckDB read once is not what it reads now. */
+export function fileChanged(): Error {
+  return new Error('a file changed while it was read')
+}
+
+function isSumNaN({ positives, negatives }: LossAccumulator): boolean {
+  return Number.isNaN(positives.sum) || Number.isNaN(negatives.sum)
+}
+
+function sizeOf({ positives, negatives, others }: LossAccumulator): number {
+  return positives.count + negatives.count + others
+}
+
+/** Goes scan after scan: a query over several would hold all of them open. */
+async function find(session: Session, scans: readonly Scan[], options: Options): Promise<Found> {
+  const typed = await typedOf(session, scans, options)
+  const partials = new Partials(session, options)
+  let parquetRows = 0
+  for (const { scan } of typed) parquetRows += await rowsOfParquet(session, scan)
+  const known = typed.every(({ scan }) => scan.kind === 'Parquet') ? parquetRows : undefined
+  for (const [step, one] of typed.entries()) {
+    session.pass = { rows: known, step, steps: typed.length }
+    await partials.add(query(one, options), one.types.by, one.scan.files[0] ?? '')
+  }
+  const { groups, rows, nans, keyType } = await partials.totals()
+  return { groups, rows: rows + parquetRows, nans, typed, keyType }
+}
+
+/** Parquet says how many rows it has; to count them beside the losses would take a fifth of the time. */
+async function rowsOfParquet(session: Session, scan: Scan): Promise<number> {
+  if (scan.kind !== 'Parquet') return 0
+  const [count] = await session.texts(`SELECT count(*) FROM ${table(scan)} WHERE ${within(scan)}`)
+  return Number(count)
+}
+
+/** The total of no rows; wrong options throw. */
+export function emptyTotal({ margin, positiveLabel, negativeLabel, otherLabels }: Options): LossAccumulator {
+  return new LossAccumulator({ margin, positiveLabel, negativeLabel, otherLabels })
+}
+
+export async function typedOf(session: Session, scans: readonly Scan[], options: Options): Promise<Typed[]> {
+  const found: { scan: Scan; kind: Scan['kind']; file: string; x: string; y: string; by: string }[] = []
+  for (const scan of scans) {
+    const columns = await session.columns(`SELECT x, y, key FROM ${pairs(scan, options)}`)
+    const [x = '', y = '', by = ''] = columns.map(({ type }) => type)
+    const {
+      kind,
+      files: [file = ''],
+    } = scan
+    found.push({ scan, kind, file, x, y, by })
+  }
+  for (const one of found) {
+    const { scan, kind, x, y } = one
+    const isMixed = found.some((other) => other.kind === kind && other.x !== x)
+    if ((isMixed || !isScorable('input', x)) && !(await hasValues(session, scan, options, 'x'))) one.x = nullType
+    if (!isScorable('label', y) && !(await hasValues(session, scan, options, 'y'))) one.y = nullType
+  }
+  for (const { kind, file, x } of found) {
+    if (x === 'FLOAT' && !Number.isFinite(Math.fround(options.margin))) {
+      throw new UsageError(`--margin must be finite in float32, as --input is, got ${options.margin}`)
+    }
+    const other = found.find((each) => each.kind === kind && each.x !== nullType)
+    if (other !== undefined && !isScoredAlike(x, other.x)) {
+      throw mismatch('input', options, { file, type: x }, { file: other.file, type: other.x })
+    }
+  }
+  return found.map(({ scan, x, y, by }) => {
+    const types = { input: x, by }
+    return { scan, x: cast('input', options.input, 'x', x), y: cast('label', options.label, 'y', y), types }
+  })
+}
+
+/** The type of a column whose values are all null, whatever the file says. */
+export const nullType = 'NULL'
+
+/** True if a row has a value other than null. */
+export async function hasValues(session: Session, scan: Scan, options: Columns, column: string): Promise<boolean> {
+  const rows = await session.rows(`SELECT 1 FROM ${pairs(scan, options)} WHERE ${column} IS NOT NULL LIMIT 1`)
+  return rows.length > 0
+}
+
+/**
+ * A table of x, y, key and, of what is to be kept, kept0, kept1, ….
+ * WHERE refuses aggregates, window functions and unnest, all of which would change which rows there are. The columns have
+ * no names of their own that an expression could refer to by mistake.
+ */
+export function pairs(scan: Scan, { input, label, by = 'NULL', keep = [] }: Columns): string {
+  const expressions = [input, label, by, ...keep].map((text) => `(${sqlOf(scan, text)})`)
+  const names = ['x', 'y', 'key', ...keep.map((_, index) => `kept${index}`)]
+  return `(SELECT ${expressions.join(', ')} FROM ${table(scan)}
+    WHERE ${within(scan)} AND (${expressions.map((text) => `${text} IS NULL OR `).join('')} TRUE)) AS pairs(${names.join(', ')})`
+}
+
+function scoredAs(option: 'input' | 'label', type: string): string | undefined {
+  return readAs[option][type.replace(/\(\d+,\s?\d+\)$/, '')]
+}
+
+/** True if inputs of both types are scored in the same precision. */
+export function isScoredAlike(one: string, other: string): boolean {
+  return [one, other].includes(nullType) || scoredAs('input', one) === scoredAs('input', other)
+}
+
+function isScorable(option: 'input' | 'label', type: string): boolean {
+  return scoredAs(option, type) !== undefined
+}
+
+/** True if DuckDB's own cast to DOUBLE may round twice. */
+function isRoundedTwice(type: string): boolean {
+  const [, name = type, digits] = /^(\w+)\((\d+),\s?\d+\)$/.exec(type) ?? []
+  return wide.includes(name) && !(Number(digits) <= decimalDigits)
+}
+
+/** A number of a wide type as the nearest double; a label between integers does not become one. */
+function nearestDouble(column: string, option: 'input' | 'label'): string {
+  const text = `CAST(${column} AS VARCHAR)`
+  const nearest = `CAST(${text} AS DOUBLE)`
+  if (option === 'input') return nearest
+  const isRoundedToInteger = `regexp_matches(${text}, '\\.0*[1-9]') AND ${nearest} = trunc(${nearest})`
+  return `CASE WHEN ${isRoundedToInteger} THEN nextafter(${nearest}, CAST('inf' AS DOUBLE)) ELSE ${nearest} END`
+}
+
+function cast(option: 'input' | 'label', text: string, column: string, type: string): string {
+  if (type === nullType) return 'CAST(NULL AS DOUBLE)'
+  if (isRoundedTwice(type)) return nearestDouble(column, option)
+  const wanted = scoredAs(option, type)
+  if (wanted !== undefined) return wanted === type ? column : `CAST(${column} AS ${wanted})`
+  const expected = `a number${option === 'label' ? ' or BOOLEAN' : ''}`
+  const advice = type === 'VARCHAR' ? ` (CAST(${text} AS DOUBLE) reads numbers in text)` : ''
+  throw new Error(`--${option} ${text} is ${type}, must be ${expected}${advice}`)
+}
+
+/** Rows of [key, number of rows of text, number of NaN, partial]. */
+function query(typed: Typed, options: Options): string {
+  const { scan, x } = typed
+  const isGrouped = options.by !== undefined
+  const nans = isNaNCounted(options) ? `count(*) FILTER (isnan(${x}) AND y IS NOT NULL)` : '0::BIGINT'
+  return `SELECT ${isGrouped ? 'key' : 'NULL AS key'}, ${scan.kind === 'Parquet' ? '0::BIGINT' : 'count(*)'} AS rows,
+    ${nans} AS nans, hinge_embedding_loss_partial(${lossArguments(typed, options)}) AS partial
+    FROM ${pairs(scan, options)} ${isGrouped ? 'GROUP BY key' : ''}`
+}
+
+/** Without other labels, whose loss is 0, the sums show a NaN, which costs nothing. */
+function isNaNCounted({ nan, otherLabels }: Options): boolean {
+  return nan === 'ignore' || (nan === 'error' && otherLabels !== 'error')
+}
+
+/** What SQL's functions take. */
+export function lossArguments({ x, y }: Typed, options: Options): string {
+  const input = options.nan === 'ignore' ? `CASE WHEN isnan(${x}) THEN NULL ELSE ${x} END` : x
+  return `${input}, ${y}${settings(options)}`
+}
+
+/** As few arguments as say it: each one that is constant costs as much as a column. */
+function settings({ margin, positiveLabel, negativeLabel, otherLabels }: Options): string {
+  const isPlain = positiveLabel === 1 && negativeLabel === -1 && otherLabels === 'error'
+  if (isPlain && margin === 1) return ''
+  const labels = `, ${positiveLabel}, ${negativeLabel}, '${otherLabels}'`
+  return `, '${margin}'::DOUBLE${isPlain ? '' : labels}`
+}
+
+/** Throws what is wrong with the first file that has something wrong with it. */
+async function assertFaultless(
+  session: Session,
+  scans: readonly Scan[],
+  options: Options,
+  signal: AbortSignal,
+): Promise<void> {
+  const files = oneByOne(scans)
+  for (const [step, { file, scan }] of files.entries()) {
+    session.pass = { doing: 'looking for the first faulty row', step, steps: files.length }
+    signal.throwIfAborted()
+    let fault: string | undefined
+    try {
+      const [typed] = await typedOf(session, [scan], options)
+      fault = typed && (await firstFault(session, typed, options))
+    } catch (cause) {
+      throw new Error(`${file}: ${shortened(cause)}${await nearestColumns(session, scan, cause)}`, { cause })
+    }
+    if (fault !== undefined) throw new Error(`${file}, ${fault}`)
+  }
+}
+
+/** Where an error says that there is no such column. */
+async function nearestColumns(session: Session, scan: Scan, error: unknown): Promise<string> {
+  const [, missing] = /Referenced column "(.*)" not found/.exec(String(error)) ?? []
+  if (missing === undefined) return ''
+  const distance = `levenshtein(lower(column_name), lower(${quoted(missing)}))`
+  const names = await session.texts(
+    `SELECT column_name FROM (DESCRIBE FROM ${table(scan)}) ORDER BY ${distance}, column_name LIMIT 5`,
+  )
+  const [first = '', ...others] = names.map(
+    (tableName) => scan.columns.find((column) => column.tableName === tableName)?.name ?? tableName,
+  )
+  const nearest = [first, ...others].map((name) => `"${name}"`).join(', ')
+  const isPlain = /^[\p{L}_][\p{L}\p{N}_]*$/u.test(first)
+  return ` The nearest of its columns: ${nearest}${isPlain ? '' : `; the text '${first}' names the first`}`
+}
+
+/** The first row whose null, NaN or label is an error, and how many there are like it. */
+async function firstFault(session: Session, { scan, x, y }: Typed, options: Options): Promise<string | undefined> {
+  const { positiveLabel, negativeLabel, otherLabels, nulls, nan } = options
+  const isOther = otherLabels === 'error' ? `y NOT IN (${positiveLabel}, ${negativeLabel})` : 'FALSE'
+  const isNotNumber = nan === 'keep' ? 'FALSE' : 'isnan(x)'
+  const kinds = [...(nulls === 'error' ? ['input', 'label'] : []), ...(nan === 'error' ? ['nan'] : []), 'other']
+  const [row] = await session.rows(`
+    SELECT fault, min(row), arg_min(CAST(y AS VARCHAR), row), count(*)
+    FROM (
+      SELECT row, y, CASE WHEN x IS NULL THEN 'input' WHEN y IS NULL THEN 'label' WHEN ${isNotNumber} THEN 'nan' WHEN ${isOther} THEN 'other' END AS fault
+      FROM (SELECT row_number() OVER () AS row, ${x} AS x, ${y} AS y FROM ${pairs(scan, options)})
+    )
+    WHERE fault IN (${kinds.map(quoted)}) GROUP BY fault ORDER BY min(row) LIMIT 1`)
+  if (row === undefined) return undefined
+  const [kind, first, label, count] = row as [FaultKind, bigint, string, bigint]
+  return describeFault({ kind, row: Number(first), label, count: Number(count) }, options)
+}
+
+/** Without the excerpt of our query and the advice on DuckDB's own options. */
+function shortened(error: unknown): string {
+  const message = describeCsvError(error instanceof Error ? error.message : String(error))
+  const [first = ''] = message.split(/\n\n|\n\s*(?:Possible|Candidate|LINE) /)
+  const line = first.trim().replace(/\s*\n\s*/g, ' ')
+  return line
+    .replace('WHERE clause', '--input, --label and --by')
+    .replace(/^Binder Error: Referenced (column ".*" not found).*/, '$1.')
+}

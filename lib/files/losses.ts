@@ -1,0 +1,233 @@
+import { getNumThreads, HingeEmbeddingLoss, type InputData } from '../index.ts'
+import { writeWhole } from './atomic-write.ts'
+import { type Reading, type StreamTotals, scored } from './chunk-totals.ts'
+import { columnOf, type Scan, sqlOf, table } from './duckdb/scan.ts'
+import { identifier, type Session } from './duckdb/session.ts'
+import {
+  type Found,
+  fileChanged,
+  hasValues,
+  lossArguments,
+  nullType,
+  type Options,
+  pairs,
+  type Typed,
+} from './duckdb/totals.ts'
+import { peer, UsageError } from './errors.ts'
+import { completeRows, take } from './readers/chunks.ts'
+import { writeArrow } from './writers/arrow.ts'
+import { copyQueries, throughDuckDB } from './writers/duckdb.ts'
+import { type Losses, lossColumn, type Table, type Writer } from './writers/losses.ts'
+import { writeNpy } from './writers/npy.ts'
+import { arrowType, duckdbTypes } from './writers/types.ts'
+
+type Format = string | Writer
+
+/** By the end of the file's name: DuckDB's options to write it, into the file that is there, or our own writer. */
+const formats: Readonly<Record<string, Format>> = {
+  parquet: '(FORMAT parquet, USE_TMP_FILE false)',
+  csv: '(FORMAT csv, USE_TMP_FILE false)',
+  arrow: writeArrow,
+  npy: writeNpy,
+}
+
+/** Where to write losses, and how. */
+export interface Target {
+  readonly path: string
+  readonly format: Format
+}
+
+/** How to write such a file; refuses what it cannot hold. */
+export function formatOf(output: string, { keep = [] }: Options): Format {
+  const [, end = ''] = /\.(\w+)$/.exec(output.toLowerCase()) ?? []
+  const format = Object.hasOwn(formats, end) ? formats[end] : undefined
+  if (format === undefined) {
+    const ends = Object.keys(formats).map((each) => `.${each}`)
+    throw new UsageError(`--output must end in one of ${ends.join(', ')}, got ${output}`)
+  }
+  if (format === writeNpy && keep.length > 0) throw new UsageError('--keep takes another --output: .npy is one array')
+  return format
+}
+
+/** Refuses names of columns that a file of losses cannot have side by side. */
+function assertDistinct(kept: readonly string[]): void {
+  const names = [lossColumn, ...kept].map((name) => name.toLowerCase())
+  const twice = kept.find((_, index) => names.indexOf(names[index + 1] as string) <= index)
+  if (twice !== undefined) throw new UsageError(`--keep ${twice}: there is a column of that name already`)
+}
+
+/** Writes the loss of each row of streams, while their totals are gathered. */
+export function writeStreamed({ path, format }: Target, reading: Reading, totals: StreamTotals): Promise<void> {
+  const { signal } = reading.io
+  const write = typeof format === 'string' ? throughDuckDB(format, getNumThreads(), signal) : format
+  return writeWhole(path, signal, (beside) => write(beside, streamedLosses(reading, totals)))
+}
+
+async function* streamedLosses(reading: Reading, totals: StreamTotals): AsyncGenerator<Losses> {
+  const { margin, positiveLabel, negativeLabel, otherLabels } = totals.options
+  assertDistinct(totals.options.keep ?? [])
+  const criterion = new HingeEmbeddingLoss({ margin, positiveLabel, negativeLabel, otherLabels, reduction: 'none' })
+  for await (const { input, label, nulls, kept, table } of scored(reading, totals)) {
+    if (nulls === undefined) {
+      yield { table, values: criterion(input, label).data as InputData, kept }
+      continue
+    }
+    const rows = completeRows(nulls)
+    const losses = criterion(take(input, rows), take(label, rows)).data as InputData
+    const values = input.slice().fill(Number.NaN)
+    for (const [i, row] of rows.entries()) values[row] = losses[i] as number
+    yield { table, values, nulls: nulls.slice(), kept }
+  }
+}
+
+/** Writes the loss of each row of scans, scan after scan. */
+export async function writeScanned(
+  { path, format }: Target,
+  session: Session,
+  scans: readonly Scan[],
+  { typed, rows }: Found,
+  options: Options,
+  signal: AbortSignal,
+): Promise<void> {
+  const queries =
+    typed.length > 0 ? await lossQueries(session, typed, options) : [await emptyQuery(session, scans, options)]
+  session.pass = { doing: 'writing losses', rows }
+  await writeWhole(path, signal, async (beside) => {
+    if (typeof format !== 'string') return format(beside, assertRows(scannedLosses(session, queries), rows))
+    if ((await copyQueries(session, queries, beside, format)) !== rows) throw fileChanged()
+  })
+}
+
+/** A query for each scan, all of the same columns. */
+async function lossQueries(session: Session, typed: readonly Typed[], options: Options): Promise<string[]> {
+  const inputs = typed.map(({ types }) => types.input).filter((type) => type !== nullType)
+  const lossType = inputs.length > 0 && inputs.every((type) => type === 'FLOAT') ? 'FLOAT' : 'DOUBLE'
+  const queries: string[] = []
+  const keptByScan = []
+  for (const { scan } of typed) keptByScan.push(await keptOf(session, scan, options))
+  const wanted = await commonColumns(session, keptByScan, options)
+  for (const [index, one] of typed.entries()) {
+    const { scan } = one
+    const kept = keptByScan[index] ?? []
+    const columns = kept.map(
+      (column, i) => `, ${keptAs(`kept${i}`, column, wanted[i] as Kept)} AS ${identifier(column.name)}`,
+    )
+    queries.push(`SELECT CAST(hinge_embedding_loss_each(${lossArguments(one, options)}) AS ${lossType}) AS ${lossColumn}${columns.join('')}
+      FROM ${pairs(scan, options)}`)
+  }
+  return queries
+}
+
+/** The columns without rows. */
+async function emptyQuery(session: Session, [scan]: readonly Scan[], options: Options): Promise<string> {
+  const names = scan ? (await keptOf(session, scan, options)).map(({ name }) => name) : (options.keep ?? [])
+  const nulls = names.map((name) => `, NULL AS ${identifier(name)}`)
+  return `SELECT NULL::DOUBLE AS ${lossColumn}${nulls.join('')} LIMIT 0`
+}
+
+/** A column to keep, of one scan. */
+interface Kept {
+  readonly scan: Scan
+  readonly option: string
+  readonly name: string
+  readonly type: string
+}
+
+async function keptOf(session: Session, scan: Scan, { keep = [] }: Options): Promise<Kept[]> {
+  if (keep.length === 0) return []
+  const columns = await session.columns(
+    `SELECT ${keep.map((text) => `(${sqlOf(scan, text)})`).join(', ')} FROM ${table(scan)}`,
+  )
+  const kept = columns.map(({ name, type }, index) => {
+    const text = keep[index] as string
+    return { scan, option: `--keep ${text}`, name: columnOf(scan, text)?.name ?? name, type }
+  })
+  assertDistinct(kept.map(({ name }) => name))
+  return kept
+}
+
+/** The columns that are written, of one type in all scans, as DuckDB would convert what differs; where a scan has nulls alone its types do not count. */
+async function commonColumns(session: Session, scans: readonly Kept[][], options: Options): Promise<Kept[]> {
+  const [first = []] = scans
+  const common = []
+  for (const index of first.keys()) {
+    const columns = scans.map((kept) => kept[index] as Kept)
+    const isMixed = columns.some(({ type }) => type !== columns[0]?.type)
+    const filled = []
+    for (const column of columns) {
+      if (!isMixed || (await hasValues(session, column.scan, options, `kept${index}`))) filled.push(column)
+    }
+    const [one = columns[0] as Kept, ...others] = filled
+    const other = others.find(({ type }) => type !== one.type)
+    if (other !== undefined) {
+      throw new Error(
+        `${other.scan.files[0]}: ${other.option} is ${other.type}, but ${one.type} in ${one.scan.files[0]}`,
+      )
+    }
+    common.push(one)
+  }
+  return common
+}
+
+function keptAs(name: string, column: Kept, wanted: Kept): string {
+  return column.type === wanted.type ? name : `CAST(NULL AS ${wanted.type})`
+}
+
+/** How many losses are written at once, at most. */
+const rowsPerBatch = 2 ** 16
+
+async function* scannedLosses(session: Session, queries: readonly string[]): AsyncGenerator<Losses> {
+  const table = await tableOf(session, queries[0] ?? '')
+  const { makeBuilder, Vector } = table.kept.length > 0 ? await importArrow() : ({} as Arrow)
+  const builders = table.kept.map(({ type }) => makeBuilder({ type, nullValues: [null] }))
+  const memory = new (table.dtype === 'float32' ? Float32Array : Float64Array)(rowsPerBatch)
+  const nulls = new Uint8Array(rowsPerBatch)
+  let rows = 0
+  const flush = (): Losses => {
+    const [values, isNull] = [memory.slice(0, rows), nulls.slice(0, rows)]
+    rows = 0
+    return { table, values, nulls: isNull, kept: builders.map((builder) => new Vector([builder.flush()])) }
+  }
+  for (const [step, sql] of queries.entries()) {
+    session.pass = { ...session.pass, step, steps: queries.length }
+    for await (const [losses = [], ...kept] of session.chunks(sql)) {
+      if (rows + losses.length > rowsPerBatch) yield flush()
+      for (const loss of losses) {
+        memory[rows] = loss === null ? Number.NaN : (loss as number)
+        nulls[rows++] = Number(loss === null)
+      }
+      for (const [index, builder] of builders.entries()) for (const value of kept[index] ?? []) builder.append(value)
+    }
+  }
+  yield flush()
+}
+
+type Arrow = typeof import('apache-arrow')
+
+function importArrow(): Promise<Arrow> {
+  return peer(import('apache-arrow'), 'Arrow')
+}
+
+async function tableOf(session: Session, sql: string): Promise<Table> {
+  const [loss, ...keep] = await session.columns(sql)
+  const dtype = loss?.type === 'FLOAT' ? 'float32' : 'float64'
+  if (keep.length === 0) return { dtype, kept: [] }
+  const arrow = await importArrow()
+  const kept = keep.map(({ name, type }) => {
+    const found = arrowType(arrow, type)
+    if (found !== undefined) return new arrow.Field(name, found, true)
+    const advice = `CAST(${name} AS VARCHAR) makes it text`
+    throw new Error(`--keep ${name} is ${type}, which .arrow does not take (but ${duckdbTypes}; ${advice})`)
+  })
+  return { dtype, kept }
+}
+
+/** All batches, if they have so many rows together. */
+async function* assertRows(batches: AsyncIterable<Losses>, rows: number): AsyncGenerator<Losses> {
+  let written = 0
+  for await (const losses of batches) {
+    written += losses.values.length
+    yield losses
+  }
+  if (written !== rows) throw fileChanged()
+}

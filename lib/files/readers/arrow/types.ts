@@ -1,0 +1,54 @@
+import type { DataType } from 'apache-arrow'
+import { dtypes } from '../../../tensor/dtypes.ts'
+import { placeOf } from '../../duckdb/columns.ts'
+import type { ColumnDType } from '../batches.ts'
+
+export type Arrow = typeof import('apache-arrow')
+
+/** The place of the column that a text names. */
+export function indexOf(fields: readonly { readonly name: string }[], option: string, text: string): number {
+  const names = fields.map(({ name }) => name)
+  const place = placeOf(`${option} ${text}`, text, names)
+  if (place !== undefined) return place
+  const first = names.slice(0, 10).map((name) => JSON.stringify(name))
+  const more = names.length > 10 ? ', …' : ''
+  const advice = /\W/.test(text) ? ' (of Arrow a name, no expression)' : ''
+  throw new Error(`${option} ${text}: no such column. Its columns: ${first.join(', ')}${more}${advice}`)
+}
+
+/** What a number is read as; undefined for all else. */
+export function dtypeOf({ DataType, Precision }: Arrow, type: DataType): ColumnDType | undefined {
+  if (DataType.isBool(type)) return 'bit'
+  if (DataType.isInt(type)) return dtypes.find((each) => each === `${type.isSigned ? '' : 'u'}int${type.bitWidth}`)
+  if (!DataType.isFloat(type)) return undefined
+  const floats = { [Precision.HALF]: 'float16', [Precision.SINGLE]: 'float32', [Precision.DOUBLE]: 'float64' } as const
+  return floats[type.precision]
+}
+
+/** Of a dictionary the type of its values. */
+export function valueType({ DataType }: Arrow, type: DataType): DataType {
+  return DataType.isDictionary(type) ? type.dictionary : type
+}
+
+/** Refuses what is not scored. */
+export function assertType(
+  arrow: Arrow,
+  option: string,
+  name: string,
+  type: DataType,
+  expected: string,
+  refused: readonly unknown[],
+): void {
+  const dtype = dtypeOf(arrow, valueType(arrow, type))
+  if (dtype !== undefined && !refused.includes(dtype)) return
+  throw new Error(`${option} ${name} is ${type}, must be ${expected}`)
+}
+
+/** Refuses what is no value of --by. */
+export function assertKeyType(arrow: Arrow, name: string, type: DataType): void {
+  const { DataType } = arrow
+  const value = valueType(arrow, type)
+  const isText = DataType.isUtf8(value) || DataType.isLargeUtf8(value) || DataType.isUtf8View(value)
+  if (isText || DataType.isDate(value) || dtypeOf(arrow, value) !== undefined) return
+  throw new Error(`--by ${name} is ${type}, must be text, a number, Bool or a date`)
+}

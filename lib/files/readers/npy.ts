@@ -1,0 +1,170 @@
+import { naming } from '../errors.ts'
+import type { Column, Rows, Stretch } from './batches.ts'
+import type { FileBytes } from './bytes.ts'
+import type { Names } from './readers.ts'
+import { Transposed } from './transposed.ts'
+
+/** An array in a .npy file: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html */
+interface Npy {
+  readonly bytes: FileBytes
+  /** of the first element */
+  readonly position: number
+  readonly type: ElementType
+  readonly isFortranOrder: boolean
+  readonly shape: readonly number[]
+}
+
+interface ElementType {
+  /** numpy's kind and number of bytes */
+  readonly code: Code
+  readonly isBigEndian: boolean
+}
+
+const dtypes = {
+  b1: 'uint8',
+  i1: 'int8',
+  i2: 'int16',
+  i4: 'int32',
+  i8: 'int64',
+  u1: 'uint8',
+  u2: 'uint16',
+  u4: 'uint32',
+  u8: 'uint64',
+  f2: 'float16',
+  f4: 'float32',
+  f8: 'float64',
+} as const
+type Code = keyof typeof dtypes
+
+/** What else numpy.dtype() takes for these on 64-bit Linux and macOS: its characters, with an order of bytes or without, and names. */
+const characters = namesOf({
+  b1: '?',
+  i1: 'b',
+  i2: 'h',
+  i4: 'i',
+  i8: 'l q n p',
+  u1: 'B',
+  u2: 'H',
+  u4: 'I',
+  u8: 'L Q N P',
+  f2: 'e',
+  f4: 'f',
+  f8: 'd',
+})
+const names = namesOf({
+  b1: 'bool bool_',
+  i1: 'byte int8',
+  i2: 'short int16',
+  i4: 'intc int32',
+  i8: 'int int_ intp long longlong int64',
+  u1: 'ubyte uint8',
+  u2: 'ushort uint16',
+  u4: 'uintc uint32',
+  u8: 'uint uintp ulong ulonglong uint64',
+  f2: 'half float16',
+  f4: 'single float32',
+  f8: 'double float float64',
+})
+
+function namesOf(codes: Readonly<Record<Code, string>>): ReadonlyMap<string, Code> {
+  const entries = Object.entries(codes) as [Code, string][]
+  return new Map(entries.flatMap(([code, texts]) => texts.split(' ').map((name) => [name, code])))
+}
+
+/** The elements of two arrays of one shape. */
+export function readNpy(input: FileBytes, label: FileBytes, names: Names): Rows {
+  const x = naming(names.input, () => readHeader(input))
+  const y = naming(names.label, () => readHeader(label))
+  if (x.type.code === 'b1') throw new Error(`${names.input}: of dtype bool, must be of numbers`)
+  const shapes = [x, y].map(({ shape }) => `[${shape.join(', ')}]`)
+  if (shapes[0] !== shapes[1])
+    throw new Error(`${names.input} is of shape ${shapes[0]}, but ${names.label} of ${shapes[1]}`)
+  const { shape, isFortranOrder } = x
+  const stretch = {
+    rows: elementsOf(shape),
+    input: columnOf(x, isFortranOrder),
+    label: columnOf(y, isFortranOrder),
+    share: 1,
+  }
+  return {
+    dtype: x.type.code === 'f4' || x.type.code === 'f2' ? 'float32' : 'float64',
+    kept: [],
+    array: { shape, isFortranOrder },
+    stretches: once(stretch),
+  }
+}
+
+async function* once(stretch: Stretch): AsyncGenerator<Stretch> {
+  yield stretch
+}
+
+/** The elements as a column, in the order of C or of Fortran. */
+function columnOf({ bytes, position, type, shape, ...npy }: Npy, isFortranOrder: boolean): Column {
+  const { code, isBigEndian } = type
+  const dtype = dtypes[code]
+  const isInOrder = npy.isFortranOrder === isFortranOrder || shape.filter((extent) => extent > 1).length < 2
+  if (isInOrder) return { bytes, position, dtype, isBigEndian }
+  const transposed = new Transposed(bytes, position, isFortranOrder ? shape.toReversed() : shape, sizeOf(code))
+  return { bytes: transposed, position: 0, dtype, isBigEndian }
+}
+
+function elementsOf(shape: readonly number[]): number {
+  const count = shape.reduce((product, extent) => product * extent, 1)
+  if (Number.isSafeInteger(count)) return count
+  throw new Error(`of shape [${shape.join(', ')}], more than 2^53 elements`)
+}
+
+function sizeOf(code: Code): number {
+  return Number(code.slice(1))
+}
+
+function typeOf(descr: string): ElementType | undefined {
+  const [, order = '', text = ''] = /^([<>=|]?)(.+)$/.exec(descr) ?? []
+  const [, kind = '', size = ''] = /^([biuf])0*(\d)$/.exec(text) ?? []
+  const code = kind + size
+  const found = code in dtypes ? (code as Code) : (characters.get(text) ?? (order === '' ? names.get(text) : undefined))
+  return found && { code: found, isBigEndian: order === '>' }
+}
+
+function readHeader(bytes: FileBytes): Npy {
+  const start = Buffer.alloc(12)
+  if (bytes.size >= start.length) bytes.fill(start, 0)
+  if (start.toString('latin1', 0, 6) !== '\x93NUMPY') {
+    const isArchive = start.toString('latin1', 0, 4) === 'PK\x03\x04'
+    throw new Error(isArchive ? 'an archive (.npz), must be one array (.npy)' : 'not a .npy file')
+  }
+  const version = start.readUInt8(6)
+  if (version < 1 || version > 3) throw new Error(`version ${version} of the format, must be 1 to 3`)
+  const [begin, length] = version === 1 ? [10, start.readUInt16LE(8)] : [12, start.readUInt32LE(8)]
+  const position = begin + length
+  if (position > bytes.size) throw new Error('unexpected end of file')
+  const header = Buffer.alloc(length)
+  bytes.fill(header, begin)
+  const { descr, isFortranOrder, shape } = parse(header.toString(version === 3 ? 'utf8' : 'latin1'))
+  const type = typeOf(descr)
+  if (type === undefined) {
+    throw new Error(`of dtype ${descr}, must be bool, int8 to int64, uint8 to uint64, or float16 to float64`)
+  }
+  const expected = position + elementsOf(shape) * sizeOf(type.code)
+  if (bytes.size !== expected) {
+    throw new Error(`has ${bytes.size} bytes, but its shape, [${shape.join(', ')}] of ${descr}, takes ${expected}`)
+  }
+  return { bytes, position, type, isFortranOrder, shape }
+}
+
+/** A Python dictionary of three entries in any order. */
+const entries = {
+  descr: /(['"])descr\1\s*:\s*[uU]?(['"])(?<value>[^'"\\]*)\2/,
+  order: /(['"])fortran_order\1\s*:\s*(?<value>True|False)/,
+  shape: /(['"])shape\1\s*:\s*\((?<value>(?:\s*\d+L?\s*,)*(?:\s*\d+L?)?\s*)\)/,
+}
+
+function parse(header: string): { descr: string; isFortranOrder: boolean; shape: number[] } {
+  if (/(['"])descr\1\s*:\s*\[/.test(header)) throw new Error('an array of structures, must be one of numbers')
+  const [descr, order, shape] = Object.values(entries).map((entry) => entry.exec(header)?.groups?.value)
+  const rest = Object.values(entries).reduce((text, entry) => text.replace(entry, ''), header)
+  if (descr === undefined || order === undefined || shape === undefined || !/^\s*\{[\s,]*\}\s*$/.test(rest)) {
+    throw new Error('the header is not that of a .npy file')
+  }
+  return { descr, isFortranOrder: order === 'True', shape: (shape.match(/\d+/g) ?? []).map(Number) }
+}

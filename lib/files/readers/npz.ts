@@ -1,0 +1,62 @@
+import { addAbortSignal, type Readable } from 'node:stream'
+import { crc32 } from 'node:zlib'
+import type { Entry, ZipFile } from 'yauzl'
+import { named, peer } from '../errors.ts'
+import { assertFile } from '../regular-files.ts'
+import type { FileBytes } from './bytes.ts'
+import { spool } from './temporary-file.ts'
+
+/** An array in an archive, as `pairs.npz:distance` names it. */
+export interface Member {
+  readonly archive: string
+  readonly array: string
+}
+
+export function memberOf(text: string): Member | undefined {
+  const [, archive, array] = /^(.*\.npz):(.+)$/is.exec(text) ?? []
+  return archive === undefined || array === undefined ? undefined : { archive, array }
+}
+
+/** The file in which an array is. */
+export function fileOf(text: string): string {
+  return memberOf(text)?.archive ?? text
+}
+
+/** The .npy file of an array, copied out of its archive. */
+export async function openMember({ archive, array }: Member, signal: AbortSignal): Promise<FileBytes> {
+  await assertFile(archive)
+  const { openPromise } = await peer(import('yauzl'), '.npz')
+  const zip = await openPromise(archive, { lazyEntries: true, autoClose: false }).catch((cause) => {
+    throw new Error(`${archive}: not an archive that can be read (${cause.message})`, { cause })
+  })
+  try {
+    const entry = await findEntry(zip, array)
+    const stream = addAbortSignal(signal, await zip.openReadStreamPromise(entry))
+    return await spool(whole(stream, entry))
+  } catch (cause) {
+    throw named(`${archive}:${array}`, cause)
+  } finally {
+    zip.close()
+  }
+}
+
+/** numpy names the file of an array with .npy at its end, and takes both names. */
+async function findEntry(zip: ZipFile, array: string): Promise<Entry> {
+  const entries: Entry[] = []
+  for await (const entry of zip.eachEntry()) entries.push(entry)
+  const found = entries.filter(({ fileName }) => fileName === array || fileName === `${array}.npy`)
+  if (found.length > 1) throw new Error('more than one array has that name')
+  const [entry] = found
+  if (entry !== undefined) return entry
+  const names = entries.slice(0, 10).map(({ fileName }) => fileName.replace(/\.npy$/, ''))
+  throw new Error(`no such array. Its arrays: ${names.join(', ')}${entries.length > 10 ? ', …' : ''}`)
+}
+
+async function* whole(stream: Readable, entry: Entry): AsyncGenerator<Uint8Array> {
+  let sum = 0
+  for await (const chunk of stream) {
+    sum = crc32(chunk, sum)
+    yield chunk
+  }
+  if (sum !== entry.crc32) throw new Error('damaged: its bytes are not those of its checksum')
+}

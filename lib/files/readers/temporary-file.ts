@@ -1,0 +1,40 @@
+import { mkdtemp, open, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { codeOf } from '../errors.ts'
+import { FileBytes } from './bytes.ts'
+
+/** A file in a folder of its own, until it is removed. */
+export interface TemporaryFile {
+  readonly path: string
+  readonly remove: () => Promise<void>
+}
+
+export async function copyToFile(chunks: AsyncIterable<Uint8Array>): Promise<TemporaryFile> {
+  const folder = await mkdtemp(join(tmpdir(), 'hinge-embedding-loss-'))
+  const remove = () => rm(folder, { recursive: true, force: true })
+  try {
+    const path = join(folder, 'spool')
+    const file = await open(path, 'wx', 0o600)
+    try {
+      for await (const chunk of chunks) await file.writeFile(chunk)
+    } finally {
+      await file.close()
+    }
+    return { path, remove }
+  } catch (cause) {
+    await remove()
+    if (codeOf(cause) !== 'ENOSPC') throw cause
+    throw new Error(`no space in ${tmpdir()} to copy it to; TMPDIR can name another folder`, { cause })
+  }
+}
+
+/** What comes, in a file that can be read anywhere, and that is gone once it is closed. */
+export async function spool(chunks: AsyncIterable<Uint8Array>): Promise<FileBytes> {
+  const { path, remove } = await copyToFile(chunks)
+  try {
+    return new FileBytes(path)
+  } finally {
+    await remove()
+  }
+}

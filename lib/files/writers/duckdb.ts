@@ -1,0 +1,91 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { DuckDBValue } from '@duckdb/node-api'
+import { type Appender, identifier, quoted, rowsPerChunk, Session } from '../duckdb/session.ts'
+import { type Losses, lossColumn, type Table, type Writer } from './losses.ts'
+import { arrowTypes, duckdbType } from './types.ts'
+
+/** A file that DuckDB writes, by way of a table on the disk beside it. */
+export function throughDuckDB(copyOptions: string, threads: number, signal: AbortSignal): Writer {
+  return async (path, batches) => {
+    const session = await Session.open(threads)
+    const interrupt = () => session.interrupt()
+    signal.addEventListener('abort', interrupt)
+    try {
+      await beside(session, path, async () => {
+        let appender: Appender | undefined
+        for await (const losses of batches) {
+          appender ??= await createTable(session, losses.table)
+          append(appender, losses)
+        }
+        appender?.close()
+        signal.throwIfAborted()
+        await copy(session, `FROM ${lossTable}`, path, copyOptions)
+      })
+    } finally {
+      signal.removeEventListener('abort', interrupt)
+      session.close()
+    }
+  }
+}
+
+/** Writes the rows of queries in their order, and gives their number; those of several go through a table on the disk. */
+export async function copyQueries(
+  session: Session,
+  queries: readonly string[],
+  path: string,
+  copyOptions: string,
+): Promise<number> {
+  if (queries.length === 1) return copy(session, queries.join(), path, copyOptions)
+  return beside(session, path, async () => {
+    for (const [step, sql] of queries.entries()) {
+      session.pass = { ...session.pass, step, steps: queries.length + 1 }
+      await session.run(`${step === 0 ? `CREATE TABLE ${lossTable} AS` : `INSERT INTO ${lossTable}`} ${sql}`)
+    }
+    session.pass = { ...session.pass, step: queries.length }
+    return copy(session, `FROM ${lossTable}`, path, copyOptions)
+  })
+}
+
+const lossTable = 'beside.losses'
+
+/** Runs `work` with a database in a folder into which nobody else can look, and removes it afterwards. */
+async function beside<T>(session: Session, path: string, work: () => Promise<T>): Promise<T> {
+  const folder = `${path}.db`
+  try {
+    await mkdir(folder, 0o700)
+    await session.run(`ATTACH ${quoted(join(folder, 'losses'))} AS beside`)
+    return await work()
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function copy(session: Session, sql: string, path: string, copyOptions: string): Promise<number> {
+  const [rows] = await session.texts(`COPY (${sql}) TO ${quoted(path)} ${copyOptions}`)
+  return Number(rows)
+}
+
+async function createTable(session: Session, { dtype, kept }: Table): Promise<Appender> {
+  const columns = kept.map(({ name, type }) => {
+    const found = duckdbType(type)
+    if (found !== undefined) return `${identifier(name)} ${found}`
+    throw new Error(
+      `--keep ${name} is ${type}, of which this --output takes none; it takes ${arrowTypes}, and .arrow any`,
+    )
+  })
+  const loss = `${lossColumn} ${{ float32: 'FLOAT', float64: 'DOUBLE' }[dtype]}`
+  await session.run(`CREATE TABLE ${lossTable} (${[loss, ...columns].join(', ')})`)
+  return session.appender('losses', 'main', 'beside')
+}
+
+function append(appender: Appender, { values, nulls, kept }: Losses): void {
+  for (let begin = 0; begin < values.length; begin += rowsPerChunk) {
+    const end = Math.min(begin + rowsPerChunk, values.length)
+    const loss: DuckDBValue[] = Array.from(values.subarray(begin, end))
+    nulls?.subarray(begin, end).forEach((isNull, i) => {
+      if (isNull !== 0) loss[i] = null
+    })
+    appender.append([loss, ...kept.map((vector) => Array.from(vector.slice(begin, end)) as DuckDBValue[])])
+  }
+}

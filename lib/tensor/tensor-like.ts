@@ -1,0 +1,449 @@
+import { getHeapStatistics } from 'node:v8'
+import { type InputData, type LabelData, native } from '../native.ts'
+import { assertOneOf, assertOptions, attempt, describe, invalidArgument, isArray } from '../validate.ts'
+import {
+  classes,
+  type DType,
+  dtypeOf,
+  dtypes,
+  dtypesCode,
+  isFloat,
+  isTypedArray,
+  lengthOf,
+  type TensorDType,
+  viewOf,
+} from './dtypes.ts'
+import {
+  assertSameShape,
+  assertUnchanged,
+  type Contents,
+  contentsOf,
+  type InputContents,
+  maxRank,
+  plural,
+  readContents,
+  readIntegers,
+  shapeMismatch,
+  sizeOf,
+  Tensor,
+} from './tensor.ts'
+
+/** Numbers, or arrays of arrays of … numbers, all of one length on each level. Labels may be booleans or BigInts, too. */
+export type NestedArray = readonly (number | boolean | bigint | NestedArray)[]
+
+interface ArrowChunk {
+  readonly values: unknown
+  readonly length: number
+  readonly offset: number
+  readonly nullCount: number
+}
+
+interface Strided {
+  readonly data: unknown
+  readonly shape: ArrayLike<number>
+  readonly offset?: number
+}
+
+/**
+ * Whatever is read as a tensor: a `Tensor`, a typed array (1-D), a number (0-D), nested arrays, a tensor of ONNX Runtime,
+ * transformers.js or TensorFlow.js, an ndarray of scijs or @stdlib, an Apache Arrow vector, or `{ data, shape }` in C order.
+ */
+export type TensorLike =
+  | LabelData
+  | number
+  | NestedArray
+  | { readonly type: string; readonly dims: readonly number[]; readonly data: unknown }
+  | { readonly dtype: string; readonly shape: readonly number[]; dataSync(): unknown }
+  | { readonly type: { readonly typeId: number }; readonly data: readonly ArrowChunk[] }
+  | { readonly data: LabelData | NestedArray; readonly shape: readonly number[] }
+  | (Strided & { readonly stride: ArrayLike<number> })
+  | (Strided & { readonly strides: ArrayLike<number> })
+
+/**
+ * A tensor from numbers: a number is 0-D, nested arrays have their depth as rank, typed arrays are shared where the dtype
+ * is their own.
+ *
+ * @param options.dtype by default float32 for numbers, as `paddle.to_tensor` has it, uint8 for booleans, int64 for BigInts, else
+ * the data's own
+ * @param options.shape extents, outermost first, for as many elements as there are
+ * @throws {TypeError} ERR_INVALID_ARG_TYPE: `data` is nothing of that kind
+ * @throws {RangeError} ERR_INVALID_ARG_VALUE: an element is not a value of an integer dtype
+ * @throws {RangeError} ERR_SHAPE_MISMATCH: ragged nested arrays, or not as many elements as `shape` says
+ *
+ * @example
+ * tensor([[1, -2, 3], [0, -1, 2]])                  // float32, [2, 3]
+ * tensor([1, 0, 1, 1], { dtype: 'int8', shape: [2, 2] })
+ */
+export function tensor(data: TensorLike, options?: { dtype?: TensorDType; shape?: readonly number[] }): Tensor {
+  assertOptions('options', options, ['dtype', 'shape'])
+  const { dtype, shape } = options ?? {}
+  if (dtype !== undefined) assertOneOf('dtype', dtype, dtypes)
+  const source = isNested(data) ? readNested('data', data, undefined, dtype) : readTensor('data', data)
+  assertUnchanged('data', source)
+  if (dtype === undefined && shape === undefined && source === contentsOf(data)) return data as Tensor
+  const isOfDType = dtype === undefined || dtype === source.dtype
+  const converted = isOfDType ? source.data : convert(source, dtype, (flat) => `data[${flat}]`)
+  return new Tensor(converted, shape ?? source.shape)
+}
+
+/**
+ * What `value` is or stands for as a tensor; of other libraries' tensors over their memory, where it is in C order.
+ *
+ * @param like the input, whose shape it must have: compared before anything is made of a shape that costs nothing to claim
+ */
+export function readTensor(name: string, value: unknown, like?: Contents): Contents {
+  const contents = contentsOf(value) ?? (isTypedArray(value) ? readContents(name, value) : undefined)
+  if (contents !== undefined) {
+    assertLike(name, contents.shape, like)
+    return contents
+  }
+  if (isNested(value)) return readNested(name, value, like)
+  if (typeof value === 'object' && value !== null) {
+    const source = value as Source
+    const theirs = attempt(name, () => readers.find(([looksAlike]) => looksAlike(source))?.[1](name, source, like))
+    if (theirs !== undefined) return theirs
+  }
+  const expected = 'a tensor, a typed array, nested arrays or a number'
+  throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, describe(value))
+}
+
+/** @returns `value` as contents of float32 or float64 */
+export function readInput(name: string, value: unknown): InputContents {
+  const contents = readTensor(name, value)
+  if (isFloat(contents.dtype)) return contents as InputContents
+  const expected = `a tensor of float32 or float64, as tensor(data, { dtype: 'float32' }) makes it`
+  throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, contents.dtype)
+}
+
+/** @returns a tensor like `input`, over new memory */
+export function newLike(input: InputContents): Tensor<InputData> {
+  return new Tensor(new classes[input.dtype as DType](input.size), input.shape)
+}
+
+/** @returns the tensor to write to: `out`, over its memory, or a new one where there is none */
+export function readOut(name: string, out: unknown, input: InputContents): Tensor<InputData> {
+  if (out === undefined) return newLike(input)
+  const contents = contentsOf(out)
+  if (contents !== undefined) {
+    assertLikeInput(name, contents, input)
+    return out as Tensor<InputData>
+  }
+  if (!isTypedArray(out)) {
+    throw invalidArgument('ERR_INVALID_ARG_TYPE', name, 'a Tensor or a typed array', describe(out))
+  }
+  const shape = lengthOf(out) === input.size ? input.shape : undefined
+  assertLikeInput(name, readContents(name, out, shape), input)
+  return new Tensor(out as InputData, shape)
+}
+
+/** @returns `value` as contents like those of `input`, in whose dtype plain numbers are read */
+export function readLikeInput(name: string, value: unknown, input: InputContents): InputContents {
+  const contents = isArray(value) ? readNested(name, value, input, input.dtype) : readTensor(name, value, input)
+  assertLikeInput(name, contents, input)
+  return contents as InputContents
+}
+
+function assertLikeInput(name: string, contents: Contents, input: InputContents): void {
+  if (contents.dtype !== input.dtype) {
+    throw invalidArgument('ERR_INVALID_ARG_TYPE', name, `of the dtype of input, ${input.dtype}`, contents.dtype)
+  }
+  assertLike(name, contents.shape, input)
+  assertUnchanged(name, contents)
+}
+
+function assertLike(name: string, shape: readonly number[], like: Contents | undefined): void {
+  if (like !== undefined) assertSameShape(name, shape, 'input', like.shape)
+}
+
+/** What other libraries call these dtypes. Their tensors say how the elements are meant: float16 lies in a Uint16Array. */
+const dtypeAliases: Readonly<Record<string, TensorDType>> = {
+  bool: 'uint8',
+  buffer: 'uint8',
+  uint8c: 'uint8',
+  uint8_clamped: 'uint8',
+  bigint64: 'int64',
+  biguint64: 'uint64',
+}
+
+type Source = Readonly<Partial<Record<string, unknown>>>
+type Reader = (name: string, source: Source, like: Contents | undefined) => Contents
+
+/** Other libraries' tensors, told apart by their properties. */
+const readers: readonly (readonly [looksAlike: (source: Source) => boolean, read: Reader])[] = [
+  [({ dataSync }) => typeof dataSync === 'function', readTensorFlow],
+  [({ type, dims }) => typeof type === 'string' && isArray(dims), readOnnx],
+  [({ type, data }) => typeof type === 'object' && type !== null && isArray(data), readArrow],
+  [({ shape }) => isArray(shape), readStrided],
+]
+
+function readTensorFlow(name: string, source: Source, like: Contents | undefined): Contents {
+  const { shape, dtype } = source
+  const data = (source as { dataSync(): unknown }).dataSync()
+  return readStrided(name, { data, shape, dtype }, like)
+}
+
+function readOnnx(name: string, source: Source, like: Contents | undefined): Contents {
+  const { type, dims, location = 'cpu' } = source
+  if (location !== 'cpu') {
+    throw invalidArgument('ERR_INVALID_ARG_VALUE', `${name}.location`, `'cpu'`, describe(location))
+  }
+  return readStrided(name, { data: source.data, shape: dims, dtype: type }, like)
+}
+
+const arrowTypeIds = { int: 2, float: 3, bool: 6 }
+
+/** The dtype of a type of Arrow's; of Bool that of its bytes. */
+function readArrowType(name: string, type: unknown): TensorDType {
+  const { typeId, precision, isSigned, bitWidth } = type as Source
+  const dtype =
+    typeId === arrowTypeIds.float
+      ? [undefined, 'float32', 'float64'][precision as number]
+      : typeId === arrowTypeIds.int
+        ? `${isSigned ? '' : 'u'}int${bitWidth}`
+        : 'uint8'
+  const isKnown = Object.values<unknown>(arrowTypeIds).includes(typeId)
+  if (isKnown && dtypes.includes(dtype as TensorDType)) return dtype as TensorDType
+  const isHalf = typeId === arrowTypeIds.float && precision === 0
+  const expected = 'an Arrow vector of Float32, Float64, Int, Uint or Bool'
+  throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, isHalf ? 'Float16' : describe(type))
+}
+
+function readArrow(name: string, source: Source, like: Contents | undefined): Contents {
+  const dtype = readArrowType(name, source.type)
+  const isBool = (source.type as Source).typeId === arrowTypeIds.bool
+  const chunks = source.data as readonly ArrowChunk[]
+  const parts: { data: LabelData; length: number; offset: number }[] = []
+  let size = 0
+  for (let i = 0; i < chunks.length; i++) {
+    const { values, length, offset, nullCount } = chunks[i] as ArrowChunk
+    const place = `${name}.data[${i}]`
+    if (dtypeOf(values) !== dtype) {
+      throw invalidArgument('ERR_INVALID_ARG_TYPE', `${place}.values`, `a typed array of ${dtype}`, describe(values))
+    }
+    readIntegers(`${place}: length, offset and nullCount`, [length, offset, nullCount], 0)
+    if (nullCount > 0) throw invalidArgument('ERR_INVALID_ARG_VALUE', name, 'free of nulls', plural(nullCount, 'null'))
+    const data = values as LabelData
+    const held = isBool ? 8 * lengthOf(data) - offset : lengthOf(data)
+    if (length > held) {
+      throw shapeMismatch(`${place}.length`, `at most ${held}, for its values are no more`, String(length))
+    }
+    parts.push({ data, length, offset })
+    size += length
+  }
+  assertLike(name, [size], like)
+  const [first] = parts
+  if (first !== undefined && parts.length === 1 && !isBool) {
+    return readContents(name, viewOf(first.data, 0, first.length))
+  }
+  const joined = new classes[dtype](size)
+  let at = 0
+  for (const { data, length, offset } of parts) {
+    if (isBool) {
+      for (let i = 0; i < length; i++) joined[at + i] = (Number(data[(offset + i) >> 3]) >> ((offset + i) & 7)) & 1
+    } else {
+      joined.set(viewOf(data, 0, length) as never, at)
+    }
+    at += length
+  }
+  return readContents(name, joined)
+}
+
+/** The typed array that `value` is, or one of the numbers of an array. */
+function readData(name: string, value: unknown): LabelData {
+  if (isTypedArray(value)) return value
+  if (isArray(value)) return readNested(name, value).data
+  throw invalidArgument('ERR_INVALID_ARG_TYPE', `${name}.data`, 'a numeric typed array', describe(value))
+}
+
+/** scijs names its strides `stride`, @stdlib `strides`; without any, the data is in C order. */
+function readStrided(name: string, source: Source, like: Contents | undefined): Contents {
+  const { dtype: meant, strides = source.stride, offset = 0 } = source
+  const shape = Object.freeze(readIntegers(`${name}.shape`, source.shape, 0))
+  assertLike(name, shape, like)
+  const data = readData(name, source.data)
+  if (typeof meant === 'string' && meant !== 'generic' && meant !== 'array') {
+    const dtype = dtypeAliases[meant] ?? meant
+    const expected = dtypes.includes(dtype as TensorDType)
+      ? `of the dtype of its data, ${dtypeOf(data)}`
+      : 'of float32, float64 or an integer dtype, converted where it is another'
+    if (dtype !== dtypeOf(data)) throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, describe(meant))
+  }
+  if (strides === undefined) return readContents(name, data, shape)
+  const steps = readIntegers(`${name}.strides`, strides, Number.NEGATIVE_INFINITY)
+  const [start = 0] = readIntegers(`${name}.offset`, [offset], 0)
+  if (steps.length !== shape.length && shape.length > 0) {
+    throw shapeMismatch(`${name}.strides`, `${shape.length} long, as the shape`, String(steps.length))
+  }
+  const most = like?.size ?? Math.max(lengthOf(data), maxRepeated)
+  return readContents(name, gather(name, data, shape, steps, start, most), shape)
+}
+
+/** How many elements strides may make of fewer, where there is no input whose shape says how many. */
+const maxRepeated = 2 ** 16
+
+/** The elements at offset + Σ index[d] · steps[d], in C order: a view where they lie so already. */
+function gather(
+  name: string,
+  data: LabelData,
+  shape: readonly number[],
+  steps: readonly number[],
+  offset: number,
+  most: number,
+): LabelData {
+  const size = sizeOf(shape)
+  const length = lengthOf(data)
+  if (size === 0) return new classes[dtypeOf(data) as TensorDType](0)
+  if (size > most) {
+    throw shapeMismatch(name, `of at most ${most} elements, for its data has ${length}`, plural(size, 'element'))
+  }
+  const spans = shape.map((extent, d) => (extent - 1) * (steps[d] as number))
+  const first = spans.reduce((first, span) => first + Math.min(span, 0), offset)
+  const last = spans.reduce((last, span) => last + Math.max(span, 0), offset)
+  if (first < 0 || last >= length) {
+    const actual = `strides and an offset that reach from ${first} to ${last}`
+    throw shapeMismatch(name, `within its data, ${plural(length, 'element')}`, actual)
+  }
+  let contiguous = 1
+  const isView = shape.reduceRight((isView, extent, d) => {
+    const isNext = extent === 1 || steps[d] === contiguous
+    contiguous *= extent
+    return isView && isNext
+  }, true)
+  if (isView) return viewOf(data, offset, size)
+
+  const packed = new classes[dtypeOf(data) as TensorDType](size)
+  let flat = 0
+  const pack = (d: number, from: number): void => {
+    if (d === shape.length) {
+      packed[flat++] = data[from] as never
+      return
+    }
+    for (let i = 0; i < (shape[d] as number); i++) pack(d + 1, from + i * (steps[d] as number))
+  }
+  pack(0, offset)
+  return packed
+}
+
+/** The values of `source` in `dtype`: floats are rounded once, integers must be what they are. */
+function convert(source: Contents, dtype: TensorDType, placeOf: (flat: number) => string): LabelData {
+  const data = new classes[dtype](source.size)
+  const converted = native.convert(data, source.data, dtypesCode(dtype, source.dtype))
+  if (converted === source.size) return data
+  const value = describe(source.data[converted])
+  throw invalidArgument('ERR_INVALID_ARG_VALUE', placeOf(converted), `a value of ${dtype}`, value)
+}
+
+const isNested = (value: unknown): value is number | readonly unknown[] => typeof value === 'number' || isArray(value)
+const isBig = (dtype: TensorDType) => dtype === 'int64' || dtype === 'uint64'
+
+/** By the type of an element: the dtype it is read in, and the one that is made of it where none is asked for. */
+const elementTypes: Readonly<Record<string, { read: TensorDType; made: TensorDType }>> = {
+  number: { read: 'float64', made: 'float32' },
+  boolean: { read: 'uint8', made: 'uint8' },
+  bigint: { read: 'int64', made: 'int64' },
+}
+
+/** Elements to take memory for at first: an array may be longer than what is in it. */
+const firstElements = 2 ** 16
+/** Elements that arrays may repeat, or proxies make up. More must be there: each takes so many bytes of JavaScript's heap at least. */
+const maxShared = 2 ** 24
+const bytesOfElement = 4
+
+/** A number, or nested arrays of elements of one type; where the dtype holds BigInts, of any type. */
+function readNested(name: string, root: unknown, like?: Contents, dtype?: TensorDType): Contents {
+  return attempt(name, () => readElements(name, root, like, dtype))
+}
+
+function readElements(name: string, root: unknown, like?: Contents, dtype?: TensorDType): Contents {
+  const shape: number[] = []
+  let first = root
+  for (; isArray(first) && shape.at(-1) !== 0; first = first[0]) {
+    shape.push(first.length)
+    if (shape.length > maxRank) {
+      throw invalidArgument('ERR_INVALID_ARG_VALUE', name, `arrays nested at most ${maxRank} deep`, 'deeper ones')
+    }
+  }
+  assertLike(name, Object.freeze(shape), like)
+  const placeOf = (indices: readonly number[]) => `${name}${indices.map((index) => `[${index}]`).join('')}`
+  const size = sizeOf(shape)
+  const type = size === 0 ? 'number' : typeof first
+  const types = elementTypes[type]
+  if (types === undefined) {
+    throw invalidArgument('ERR_INVALID_ARG_TYPE', placeOf(shape.map(() => 0)), 'a number', describe(first))
+  }
+  const isOfBigInts = dtype !== undefined && isBig(dtype)
+  const read = isOfBigInts ? dtype : types.read
+  if (like === undefined && size > maxShared && bytesOfElement * size > getHeapStatistics().used_heap_size) {
+    throw shapeMismatch(name, 'nested arrays that hold their elements', `${size} elements, more than all memory holds`)
+  }
+
+  const indices: number[] = []
+  let data = new classes[read](Math.min(size, firstElements))
+  let flat = 0
+  const fillElement = (value: unknown): void => {
+    if (isArray(value)) {
+      throw shapeMismatch(placeOf(indices), `a ${type}, as the first of its depth`, describe(value))
+    }
+    if (typeof value !== type && !(isOfBigInts && (typeof value) in elementTypes)) {
+      throw invalidArgument('ERR_INVALID_ARG_TYPE', placeOf(indices), `a ${type}`, describe(value))
+    }
+    if (flat === data.length) {
+      const longer = new classes[read](Math.min(size, 2 * flat))
+      longer.set(data as never)
+      data = longer
+    }
+    if (!store(data, read, flat++, value as number | boolean | bigint)) {
+      throw invalidArgument('ERR_INVALID_ARG_VALUE', placeOf(indices), `a value of ${read}`, describe(value))
+    }
+  }
+  const fill = (value: unknown): void => {
+    const extent = shape[indices.length]
+    if (extent === undefined) {
+      fillElement(value)
+      return
+    }
+    if (!isArray(value) || value.length !== extent) {
+      throw shapeMismatch(placeOf(indices), `an array of ${extent}, as the first of its depth`, describe(value))
+    }
+    const d = indices.push(0) - 1
+    for (let i = 0; i < extent; i++) {
+      indices[d] = i
+      fill(value[i])
+    }
+    indices.pop()
+  }
+  fill(root)
+
+  const elements = { data, dtype: read, shape, size }
+  const made = dtype ?? types.made
+  return made === read
+    ? elements
+    : readContents(
+        name,
+        convert(elements, made, (at) => placeOf(indicesOf(at, shape))),
+        shape,
+      )
+}
+
+/** Writes `value` at `index`; false where an integer dtype does not have it. */
+function store(data: LabelData, dtype: TensorDType, index: number, value: number | boolean | bigint): boolean {
+  if (!isBig(dtype)) {
+    data[index] = Number(value)
+    return true
+  }
+  if (typeof value === 'number' && !Number.isInteger(value)) return false
+  const integer = BigInt(value)
+  data[index] = integer as never
+  return data[index] === integer
+}
+
+function indicesOf(flat: number, shape: readonly number[]): number[] {
+  const indices = new Array<number>(shape.length)
+  let rest = flat
+  for (let d = shape.length - 1; d >= 0; d--) {
+    const extent = shape[d] as number
+    indices[d] = rest % extent
+    rest = (rest - (indices[d] as number)) / extent
+  }
+  return indices
+}

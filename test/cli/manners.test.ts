@@ -1,0 +1,406 @@
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { expect } from 'chai'
+import { main } from '../../lib/cli/program.ts'
+import { formatProgress, notify, type Progress, showProgress } from '../../lib/cli/progress.ts'
+import { runtimeInfo } from '../../lib/index.ts'
+import { command } from '../support/command.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const pairs = ['--input', 'd', '--label', 'y']
+
+describe('the command line among pipes, terminals and typing errors', function () {
+  this.timeout(60_000)
+
+  let folder: string
+  /** what a child process runs */
+  let program: string
+  let csv: string
+
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-manners-'))
+    for (const name of ['package.json', 'node_modules', 'build']) symlinkSync(join(root, name), join(folder, name))
+    const compiler = join(root, 'node_modules/typescript/bin/tsc')
+    execFileSync(process.execPath, [compiler, '--project', root, '--outDir', join(folder, 'dist')])
+    program = join(folder, 'dist/cli/main.js')
+    csv = join(folder, 'pairs.csv')
+    writeFileSync(csv, 'd,y\n0.5,1\n0.25,-1\n')
+  })
+
+  after(() => rmSync(folder, { recursive: true, force: true }))
+
+  async function refuses(args: readonly string[], message: string, code = 2): Promise<void> {
+    expect(await command(args), args.join(' ')).to.deep.equal({
+      code,
+      stdout: '',
+      stderr: `hinge-embedding-loss: ${message}\n`,
+    })
+  }
+
+  describe('wrong usage', () => {
+    it('names an unknown option before a missing one, with the nearest that there is', async () => {
+      await refuses(['score', csv, '--inptu', 'd'], `unknown option '--inptu' (Did you mean --input?)`)
+      await refuses(['score', csv, '--xyzzy'], `unknown option '--xyzzy'`)
+      await refuses(['plot', csv, ...pairs, '--labels', 'y'], `unknown option '--labels' (Did you mean --label?)`)
+      await refuses(['worker', '--rediss', 'x'], `unknown option '--rediss' (Did you mean --redis?)`)
+      await refuses(['score', csv, '--no-progress=1'], `unknown option '--no-progress=1' (Did you mean --no-progress?)`)
+    })
+
+    it('says of an option of other commands whose it is', async () => {
+      await refuses(['score', csv, '--theme', 'dark'], `unknown option '--theme' (an option of plot)`)
+      await refuses(['merge', csv, '--margin', '1'], `unknown option '--margin' (an option of score, partial, plot)`)
+    })
+
+    it('names an option that is missing once all others are known', async () => {
+      await refuses(['score', csv], `required option '--input <expr>' not specified`)
+      await refuses(['score', csv, '--input', 'd'], `required option '--label <expr>' not specified`)
+      await refuses(['plot', csv, ...pairs], `required option '--output <file>' not specified`)
+      await refuses(['worker'], `required option '--redis <url>' not specified`)
+      await refuses(['worker', 'x'], `too many arguments for 'worker'. Expected 0 arguments but got 1.`)
+      await refuses(['merge'], `missing required argument 'part'`)
+    })
+
+    it('names an unknown command with the nearest', async () => {
+      await refuses(['scroe', csv], `unknown command 'scroe' (Did you mean score?)`)
+      await refuses(['help', 'scroe'], `unknown command 'scroe'`)
+      await refuses(['--bogus', 'score'], `unknown option '--bogus'`)
+    })
+
+    it('refuses two columns or files for one option, and takes the last of two numbers', async () => {
+      await refuses(['score', csv, ...pairs, '--input', 'y'], `option '--input <expr>' given twice`)
+      await refuses(['score', csv, ...pairs, '--by', 'd', '--by', 'y'], `option '--by <expr>' given twice`)
+      const margins = await command(['score', csv, ...pairs, '--margin', '5', '--margin=1', '--json'])
+      expect(JSON.parse(margins.stdout)).to.include({ margin: 1, sum: 1.25 })
+      const losses = join(folder, 'twice.csv')
+      const keeps = ['--output', losses, '--keep', 'd', '--keep', 'y']
+      expect(await command(['score', csv, ...pairs, ...keeps, '--json', '--json'])).to.include({ code: 0, stderr: '' })
+      expect(readFileSync(losses, 'utf8')).to.equal('loss,d,y\n0.5,0.5,1.0\n0.75,0.25,-1.0\n')
+    })
+
+    it('refuses an option as the value of another', async () => {
+      await refuses(
+        ['score', csv, '--input', '--label', 'y'],
+        `option '--input <expr>' argument missing, got the option --label`,
+      )
+      await refuses(['score', csv, ...pairs, '--by'], `option '--by <expr>' argument missing`)
+    })
+
+    it('refuses empty values', async () => {
+      await refuses(
+        ['score', csv, ...pairs, '--output', ''],
+        '--output must end in one of .parquet, .csv, .arrow, .npy, got',
+      )
+      const options = {
+        '--root <folder...>': ['worker', '--redis', 'redis://localhost', '--root', ''],
+        '--keep <expr>': ['score', csv, ...pairs, '--keep='],
+      }
+      for (const [flags, args] of Object.entries(options)) {
+        await refuses(args, `option '${flags}' argument '' is invalid. It must not be empty.`)
+      }
+      const argument = (name: string) =>
+        `command-argument value '' is invalid for argument '${name}'. It must not be empty.`
+      await refuses(['score', '', ...pairs], argument('file'))
+      await refuses(['merge', ''], argument('part'))
+    })
+
+    it('reads decimal numbers alone, negative ones too', async () => {
+      for (const junk of ['', ' ', '1,5', '0x10', '0b1', '1_0', 'one', '--json']) {
+        const { code, stderr } = await command(['score', csv, ...pairs, '--margin', junk])
+        expect(code, junk).to.equal(2)
+        expect(stderr, junk).to.include(
+          `option '--margin <number>' argument '${junk}' is invalid. It must be a number.`,
+        )
+      }
+      const swapped = ['--positive-label', '-1', '--negative-label=1', '--margin', '-1', '--json']
+      const { code, stdout } = await command(['score', csv, ...pairs, ...swapped])
+      expect({ code, ...JSON.parse(stdout) }).to.deep.include({ code: 0, count: 2, sum: 0.25, margin: -1 })
+    })
+
+    it('takes what follows -- for files', async () => {
+      const name = join(folder, '--margin')
+      copyFileSync(csv, `${name}.csv`)
+      expect(await command(['score', ...pairs, '--json', '--', `${name}.csv`])).to.include({ code: 0, stderr: '' })
+      await refuses(['score', '--', csv, ...pairs], `required option '--input <expr>' not specified`)
+    })
+
+    it('prints help on demand whatever else is missing', async () => {
+      for (const args of [
+        ['score', '--help'],
+        ['help', 'score'],
+        ['score', 'x', '--margin', '1', '-h'],
+      ]) {
+        const { code, stdout, stderr } = await command(args)
+        expect([code, stderr], args.join(' ')).to.deep.equal([0, ''])
+        expect(stdout).to.match(
+          /^Usage: hinge-embedding-loss score \[options\] --input <expr> --label <expr> \[file\.\.\.\]\n/,
+        )
+      }
+      expect(await command([])).to.deep.include({ code: 2, stdout: '' })
+    })
+  })
+
+  describe('files that are elsewhere', () => {
+    const remote = 'remote files are not read yet; copy them to this machine first'
+
+    it('are not missing but remote', async () => {
+      for (const scheme of ['s3', 's3a', 'gs', 'https', 'hdfs', 'az', 'abfss', 'hf', 'HTTP']) {
+        for (const name of ['x.parquet', '*.csv']) {
+          const url = `${scheme}://bucket/${name}`
+          await refuses(['score', csv, url, ...pairs], `${url}: ${remote}`, 1)
+        }
+      }
+      await refuses(['merge', 's3://b/x.json'], `s3://b/x.json: ${remote}`, 1)
+      const arrays = ['--input', 's3://b/x.npy', '--label', 'y.npy']
+      await refuses(['score', ...arrays], `--input s3://b/x.npy: ${remote}`)
+    })
+
+    it('are not written either', async () => {
+      const message = 'remote files are not written yet; write to this machine, then copy the file'
+      const outputs = { score: 's3://b/x.csv', plot: 's3://b/x.svg' }
+      for (const [name, output] of Object.entries(outputs)) {
+        await refuses([name, csv, ...pairs, '--output', output], `--output ${output}: ${message}`)
+      }
+    })
+
+    it('are named by paths, not by file URLs', async () => {
+      const url = `file://${folder}/my%20pairs.csv`
+      await refuses(['score', url, ...pairs], `${url}: give the path instead of the URL, ${folder}/my pairs.csv`, 1)
+    })
+  })
+
+  describe('messages', () => {
+    it('are one line without control characters, whatever a name holds', async () => {
+      const { code, stderr } = await command(['score', join(folder, 'a\nb\x1b[31m.csv'), ...pairs])
+      expect(code).to.equal(1)
+      expect(stderr).to.match(/^hinge-embedding-loss: \P{Cc}*a b\\x1b\[31m\.csv: no file matches\n$/u)
+    })
+
+    it('say on a terminal what is waited for on standard input', async () => {
+      const message = 'waiting for Arrow IPC on standard input, which is a terminal'
+      expect((await onTerminal([], { columns: 80 }, true)).stderr).to.include(message)
+      expect((await onTerminal([], { columns: 80 }, false)).stderr).not.to.include(message)
+    })
+
+    async function onTerminal(chunks: Uint8Array[], size: { columns: number }, isTTY: boolean) {
+      const stdin = Object.assign(new PassThrough(), { isTTY })
+      const stderr = Object.assign(new PassThrough(), size)
+      const stdout = new PassThrough()
+      for (const chunk of chunks) stdin.write(chunk)
+      stdin.end()
+      const code = await main(['score', '-', ...pairs], new AbortController().signal, { stdin, stdout, stderr })
+      stderr.end()
+      return { code, stderr: await text(stderr) }
+    }
+  })
+
+  describe('pipes and full disks', () => {
+    /** The exit code of the program, and what it wrote to standard error, where its streams are as the redirections say. */
+    function redirected(redirections: string, ...args: string[]): { code: number | null; stderr: string } {
+      const script = `"$@" ${redirections}; exit \${PIPESTATUS[0]}`
+      const { status, stderr } = spawnSync('bash', ['-c', script, 'bash', process.execPath, program, ...args], {
+        cwd: root,
+        encoding: 'utf8',
+      })
+      return { code: status, stderr }
+    }
+
+    it('that nobody reads leave no stack trace: help is done, a result that was not read is not', () => {
+      for (const args of [['--version'], ['--help'], ['score', '--help'], ['help', 'plot']]) {
+        expect(redirected('| true', ...args), args.join(' ')).to.deep.equal({ code: 0, stderr: '' })
+      }
+      expect(redirected('| true', 'score', csv, ...pairs)).to.deep.equal({ code: 1, stderr: '' })
+      expect(redirected('| true', 'duckdb-extension')).to.deep.equal({ code: 1, stderr: '' })
+    })
+
+    it('that are full are an error, for help as well as for results', function () {
+      if (process.platform !== 'linux') return this.skip()
+      const stderr = 'hinge-embedding-loss: standard output: ENOSPC: no space left on device, write\n'
+      for (const args of [['--version'], ['score', '--help'], ['score', csv, ...pairs]]) {
+        expect(redirected('> /dev/full', ...args), args.join(' ')).to.deep.equal({ code: 1, stderr })
+      }
+    })
+
+    it('that take no messages change no exit code', () => {
+      const full = process.platform === 'linux' ? ['2> /dev/full'] : []
+      for (const to of ['2>&-', '2>&1 > /dev/null | true', ...full]) {
+        expect(redirected(to, 'score', csv).code, to).to.equal(2)
+        expect(redirected(to, 'score', csv, '--input', 'nope', '--label', 'y').code, to).to.equal(1)
+      }
+    })
+
+    it('that are read slowly get everything, or end at a signal', async () => {
+      const many = join(folder, 'many.csv')
+      const keys = Array.from({ length: 10_000 }, (_, i) => i)
+      writeFileSync(many, `d,y,k\n${keys.map((k) => `${k},1,${k}\n`).join('')}`)
+      const args = [program, 'score', many, ...pairs, '--by', 'k', '--json']
+      const start = () => spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+
+      const child = start()
+      await once(child.stdout, 'readable')
+      await sleep(500)
+      const [out, [code]] = await Promise.all([text(child.stdout), once(child, 'close')])
+      expect(code).to.equal(0)
+      expect(JSON.parse(out).groups.map(({ by }: { by: number }) => by)).to.deep.equal(keys)
+
+      const stopped = start()
+      const stderr = text(stopped.stderr)
+      await once(stopped.stdout, 'readable')
+      stopped.kill('SIGTERM')
+      const [exit] = await once(stopped, 'exit')
+      stopped.stdout.destroy()
+      expect({ exit, stderr: await stderr }).to.deep.equal({ exit: 130, stderr: 'hinge-embedding-loss: interrupted\n' })
+    })
+  })
+
+  describe('progress', () => {
+    const environment = { CI: process.env.CI, NO_COLOR: process.env.NO_COLOR, TERM: process.env.TERM }
+    before(() => {
+      delete process.env.CI
+      delete process.env.NO_COLOR
+      process.env.TERM = 'xterm'
+    })
+    after(() => {
+      for (const [name, value] of Object.entries(environment)) {
+        if (value === undefined) delete process.env[name]
+        else process.env[name] = value
+      }
+    })
+
+    const progress: Progress = { share: 0.5, count: 1_500_000 }
+
+    it('says how far it is, how fast, and what it does after the first reading', () => {
+      expect(formatProgress(progress, 'rows', 2)).to.equal('50 %, 1,500,000 rows, 750,000 rows/s, 2 s left')
+      expect(formatProgress({ share: 0.25 }, 'rows', 2)).to.equal('25 %, 6 s left')
+      expect(formatProgress({ doing: 'writing losses', share: 1 }, 'rows', 2)).to.equal(
+        'writing losses: 100 %, 0 s left',
+      )
+      expect(formatProgress({ doing: 'writing losses' }, 'rows', 2)).to.equal('writing losses')
+      expect(formatProgress({ count: 10 }, 'rows', 2)).to.equal('10 rows, 5 rows/s')
+    })
+
+    it('is cut to the width that the terminal has at the time, and erased for messages and at the end', async () => {
+      const terminal = Object.assign(new PassThrough(), { isTTY: true, columns: 30 })
+      const end = showProgress(terminal, true, 'rows', () => progress)
+      await sleep(500)
+      terminal.columns = 10
+      await sleep(500)
+      notify(terminal, 'a message')
+      end()
+      notify(terminal, 'the end')
+      terminal.end()
+      const shown = await text(terminal)
+      const lines = shown.split('\r\x1b[K')
+      expect(lines[1]).to.match(/^50 %, 1,500,000 rows, [\d,]{7}$/)
+      expect(lines).to.include('50 %, 1,5')
+      expect(lines.at(-1)).to.equal('hinge-embedding-loss: a message\nhinge-embedding-loss: the end\n')
+    })
+
+    it('is not written where no terminal shows it', async () => {
+      const places = [{ isTTY: false }, { isTTY: true, env: 'CI' }, { isTTY: true, env: 'NO_COLOR' }]
+      for (const { isTTY, env } of places) {
+        const terminal = Object.assign(new PassThrough(), { isTTY, columns: 80 })
+        if (env !== undefined) process.env[env] = '1'
+        const end = showProgress(terminal, true, 'rows', () => progress)
+        if (env !== undefined) delete process.env[env]
+        await sleep(300)
+        end()
+        terminal.end()
+        expect(await text(terminal)).to.equal('')
+      }
+    })
+
+    describe('of real runs', () => {
+      const rows = 400_000
+      const slow = 'list_sum(list_transform(range(0, 150), lambda z: z * d))'
+      let files: { csv: string; faulty: string }
+
+      before(() => {
+        files = { csv: join(folder, 'slow.csv'), faulty: join(folder, 'faulty.csv') }
+        const lines = (last: string, header = 'd,y') => `${header}\n${'0.5,1\n'.repeat(rows - 1)}${last}\n`
+        writeFileSync(files.csv, lines('0.5,-1'))
+        writeFileSync(files.faulty, lines('0.5,5', 'd,y,z').replaceAll(',1\n', ',1,0\n').replace(',5\n', ',5,0\n'))
+      })
+
+      /** The lines of progress, and what is on the terminal in the end. */
+      async function terminal(widths: string, ...args: string[]) {
+        const run = [join(root, 'test/support/terminal.py'), widths, process.execPath, program]
+        const child = spawn('python3', [...run, ...args, '--label', 'y'], {
+          cwd: root,
+          stdio: ['ignore', 'pipe', 'inherit'],
+        })
+        const [out, [code]] = await Promise.all([text(child.stdout), once(child, 'close')])
+        const lines = out.split('\r\x1b[K')
+        return { code, last: lines.pop(), lines: lines.filter((line) => line !== '') }
+      }
+
+      /** No line has more than there is. */
+      function checkLines(lines: readonly string[], columns: number): void {
+        const shares = new Map<string, number>()
+        for (const line of lines) {
+          expect(line).to.have.length.below(columns)
+          expect(line).not.to.match(/\p{Cc}/u)
+          const [, share, count] = /(?:(\d+) %)?(?:, ([\d,]+) rows)?/.exec(line.replace(/^[^:\d]*: /, '')) ?? []
+          const [doing = ''] = /^[^:\d]*/.exec(line) ?? []
+          if (share !== undefined) {
+            expect(Number(share), line).to.be.within(shares.get(doing) ?? 0, 100)
+            shares.set(doing, Number(share))
+          }
+          expect(Number((count ?? '0').replaceAll(',', '')), line).to.be.within(0, rows)
+        }
+      }
+
+      it('never shows more than there is, says what a second reading does, and leaves the result alone', async () => {
+        const output = ['--output', join(folder, 'slow-losses.csv'), '--json']
+        const { code, lines, last } = await terminal(
+          '100',
+          'score',
+          files.csv,
+          '--input',
+          slow,
+          '--threads',
+          '1',
+          ...output,
+        )
+        expect(code).to.equal(0)
+        expect(lines.length).to.be.above(2)
+        checkLines(lines, 100)
+        expect(
+          lines.some((line) => /^writing losses: \d+ %, [\d,]+ rows, /.test(line)),
+          lines.join('\n'),
+        ).to.equal(true)
+        expect(last).to.match(new RegExp(`^\\{"count":${rows},.*\\}\\r\\n$`))
+      })
+
+      it('says that it looks for a faulty row, and leaves the error alone, in a narrow terminal that is resized', async () => {
+        const { code, lines, last } = await terminal(
+          '40,20',
+          'score',
+          csv,
+          files.faulty,
+          '--input',
+          slow,
+          '--threads',
+          '1',
+        )
+        expect(code).to.equal(1)
+        checkLines(lines, 40)
+        expect(
+          lines.some((line) => 'looking for the first faulty row'.startsWith(line.slice(0, 19))),
+          lines.join('\n'),
+        ).to.equal(true)
+        expect(last).to.match(/^hinge-embedding-loss: [^\n]*, row 400,000: label is 5[^\n]*\n$/)
+      })
+    })
+  })
+
+  it('has a version', async () => {
+    expect(await command(['--version'])).to.deep.equal({ code: 0, stdout: `${runtimeInfo().version}\n`, stderr: '' })
+  })
+})

@@ -1,0 +1,295 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cpSync, linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { expect } from 'chai'
+import { planOf } from '../../lib/bullmq/index.ts'
+import { command } from '../support/command.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const cases = join(root, 'test/fixtures/cases')
+
+describe('FILE arguments', () => {
+  let folder: string
+  const path = (...names: string[]) => join(folder, ...names)
+
+  function write(name: string, content = 'd,y\n0.5,1\n'): string {
+    mkdirSync(dirname(path(name)), { recursive: true })
+    writeFileSync(path(name), content)
+    return path(name)
+  }
+
+  /** The count and sum that `score` prints, and what it says besides. */
+  async function score(...args: string[]): Promise<{ count: number; sum: number; said: string }> {
+    const { code, stdout, stderr } = await command(['score', '--input', 'd', '--label', 'y', '--json', ...args])
+    expect(code, stderr).to.equal(0)
+    const { count, sum } = JSON.parse(stdout)
+    return { count, sum, said: stderr.replace(/^hinge-embedding-loss: /, '') }
+  }
+
+  async function fails(args: readonly string[], said: RegExp, exitCode = 1): Promise<void> {
+    const columns = args.includes('--input') ? [] : ['--input', 'd', '--label', 'y']
+    const { code, stdout, stderr } = await command(['score', ...columns, ...args])
+    expect({ code, stdout }, `${args.join(' ')}\n${stderr}`).to.deep.equal({ code: exitCode, stdout: '' })
+    expect(stderr)
+      .to.match(/^hinge-embedding-loss: .+\n$/)
+      .and.match(said)
+  }
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
+  })
+  afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+  describe('names that begin with _ or .', () => {
+    const right = { count: 6, sum: 2.549999952316284 }
+
+    it('are skipped in folders and patterns, and stderr says how many', async () => {
+      const said = `3 files whose name, or folder's name, begins with _ or .: skipped; name them to have them scored\n`
+      const given = [join(cases, 'hidden'), join(cases, 'hidden/**/*.parquet'), join(cases, 'hid*/**')]
+      for (const each of given) expect(await score(each), each).to.deep.equal({ ...right, said })
+      const home = process.cwd()
+      process.chdir(cases)
+      try {
+        for (const each of ['hidden/**/*.parquet', './hid*/**', 'delta/../hidden/**']) {
+          expect(await score(each), each).to.deep.equal({ ...right, said })
+        }
+      } finally {
+        process.chdir(home)
+      }
+      expect(await score(join(cases, 'hidden/*.parquet'))).to.deep.equal({ ...right, said: '' })
+    })
+
+    it('are skipped wherever they stand, also as links to nothing', async () => {
+      for (const name of ['a.csv', 'b/c.csv', '_a.csv', '.b.csv', 'b/_c.csv', '_d/e/f.csv', '.g/h.csv']) write(name)
+      write('_d/_SUCCESS')
+      symlinkSync(path('nowhere'), path('.link.csv'))
+      expect(await score(path()))
+        .to.deep.include({ count: 2 })
+        .and.have.property('said')
+        .that.matches(/^6 files /)
+      expect(await score(path('**/*.csv'))).to.deep.include({ count: 2 })
+      expect((await score(path('*/*.csv'))).said).to.match(/^2 files /)
+      expect((await score(path('b/*.csv'))).said).to.match(/^1 file whose name/)
+    })
+
+    it('are read where they are given, in full or in a pattern', async () => {
+      for (const name of ['_a.csv', '_d/b.csv', '_d/_c.csv', '.e/f.csv']) write(name)
+      const given = { '_a.csv': 1, '_d/*.csv': 1, _d: 1, '_d/_*.csv': 1, '_*/b.csv': 1, '.e': 1, '[.]e/../.e/*.csv': 1 }
+      for (const [name, count] of Object.entries(given)) expect(await score(path(name)), name).to.include({ count })
+      await fails([path('[_]d/*.csv')], /no file matches but 2 files whose name/)
+      await fails([path()], /the folder has no file that ends in .* but 4 files whose name/)
+    })
+
+    it('stay where they are those of partitions', async () => {
+      for (const name of ['day=1/a.csv', '_day=1/b.csv', '.day=1/c.csv']) write(name)
+      expect(await score(path())).to.include({ count: 2 })
+      expect(await score(path('*/*.csv'))).to.include({ count: 2 })
+    })
+  })
+
+  describe('tables of many files', () => {
+    it('are refused by name with what to do, however they are reached', async () => {
+      const delta = join(cases, 'delta')
+      cpSync(delta, path('inner/delta'), { recursive: true })
+      write('inner/delta/part=1/deeper/a.csv')
+      symlinkSync(path('inner/delta/part=1/deeper/a.csv'), path('link.csv'))
+      const given = [
+        [delta],
+        [join(delta, '*.parquet')],
+        [join(delta, 'part-00000-008819e4-da3f-4eb9-91a8-32b48ac6c241-c000.zstd.parquet')],
+        [path('inner')],
+        [path('**/*.parquet')],
+        [path('inner/delta/part=*/*/*.csv')],
+        [path('inner/delta/part=1')],
+        [path('link.csv')],
+      ]
+      for (const args of given)
+        await fails(args, /delta: a Delta table \(it has _delta_log\).*COPY \(FROM delta_scan\('/)
+    })
+
+    for (const [name, mark, said] of [
+      ['an Iceberg table', 'metadata/00001-5a.metadata.json', /FROM iceberg_scan\('/],
+      ['an Iceberg table', 'metadata/version-hint.text', /FROM iceberg_scan\('/],
+      ['a Hudi table', '.hoodie/hoodie.properties', /its own reader/],
+      ['a Paimon table', 'manifest/manifest-list-5a-0', /its own reader/],
+      ['a table of Spark streaming', '_spark_metadata/0', /its own reader/],
+      ['a DuckLake table', 'ducklake-0197.parquet', /its own reader, such as DuckDB/],
+    ] as const) {
+      it(`among them ${name} with ${mark}`, async () => {
+        write(`table/${mark}`)
+        write('table/data/k=1/a.csv')
+        for (const each of ['table', 'table/*/*/*.csv', '*/data/*/a.csv', 'table/data/k=1/a.csv']) {
+          await fails([path(each)], new RegExp(`/table: ${name} .*${said.source}`))
+        }
+      })
+    }
+
+    it('are refused to workers as well', async () => {
+      const plan = planOf([join(cases, 'delta/*.parquet')], { input: 'd', label: 'y' })
+      expect(await plan.catch((error: Error) => error.message)).to.match(/delta: a Delta table/)
+    })
+
+    it('such as a Hugging Face dataset, whose own data can be named', async () => {
+      const given = ['', '*.arrow', '**', 'cache-f99c83d75fab8d6b.arrow'].map((name) => [join(cases, 'hf', name)])
+      for (const args of given)
+        await fails(args, /hf: a Hugging Face dataset .* name its data, such as '.*hf\/data-\*\.arrow'/)
+      expect(await score(join(cases, 'hf/data-*.arrow'))).to.deep.equal({ count: 6, sum: 2.549999952316284, said: '' })
+    })
+  })
+
+  describe('a file that is given twice', () => {
+    const notes = (count: number) =>
+      new RegExp(`.csv${count > 1 ? ` and ${count - 1} more` : ''}: given more than once`)
+
+    it('counts once, by whatever names, and stderr says so', async () => {
+      const file = write('pairs/a.csv')
+      write('pairs/b.csv', 'd,y\n0.25,1\n')
+      const both = { count: 2, sum: 0.75 }
+      const one = { count: 1, sum: 0.5 }
+      symlinkSync(file, path('link.csv'))
+      linkSync(file, path('hard.csv'))
+      symlinkSync(path('pairs'), path('linked'))
+      symlinkSync(file, path('pairs/c.csv'))
+      const given: [string[], object, number][] = [
+        [['pairs/a.csv', 'pairs/a.csv'], one, 1],
+        [['pairs/a.csv', 'pairs/../pairs//a.csv'], one, 1],
+        [['pairs/*.csv', 'pairs/a*.csv'], both, 2],
+        [['pairs'], both, 1],
+        [['pairs', 'pairs/*.csv'], both, 4],
+        [['pairs', 'linked'], both, 4],
+        [['link.csv', 'hard.csv', 'pairs/a.csv'], one, 2],
+      ]
+      for (const [names, right, count] of given) {
+        const found = await score(...names.map((name) => path(name)))
+        expect(found, names.join()).to.deep.include(right)
+        expect(found.said).to.match(notes(count))
+      }
+    })
+
+    it('counts as often as it is given with --allow-duplicates', async () => {
+      const args = [write('a.csv'), path('*.csv'), '--allow-duplicates']
+      expect(await score(...args)).to.deep.equal({ count: 2, sum: 1, said: '' })
+    })
+
+    it('is one shard, or with allowDuplicates two', async () => {
+      const [file, notes] = [write('a.csv'), [] as string[]]
+      const options = { input: 'd', label: 'y', onNote: (note: string) => notes.push(note) }
+      expect((await planOf([file, file], options)).shards).to.have.lengthOf(1)
+      expect(notes).to.have.lengthOf(1)
+      expect((await planOf([file, file], { ...options, allowDuplicates: true })).shards).to.have.lengthOf(2)
+    })
+
+    it('is another where only its content is the same', async () => {
+      expect(await score(write('a.csv'), write('b.csv'))).to.deep.equal({ count: 2, sum: 1, said: '' })
+    })
+  })
+
+  it('say which files of folders a pattern leaves out', async () => {
+    for (const name of ['a.csv', 'b.csv/part-0.csv', 'b.csv/k=1/part-1.csv', 'b.csv/_temporary/c.csv', 'b.csv/n.txt'])
+      write(name)
+    const said = '2 files in folders that the pattern matches: skipped; name the folders, or write **\n'
+    expect(await score(path('*.csv'))).to.deep.equal({ count: 1, sum: 0.5, said })
+    expect(await score(path('*'))).to.deep.equal({ count: 1, sum: 0.5, said })
+    expect(await score(path('a*'))).to.deep.equal({ count: 1, sum: 0.5, said: '' })
+    expect(await score(path('a.csv'), path('b.csv'))).to.include({ count: 3 })
+    expect(await score(path('**/*.csv'))).to.include({ count: 3 })
+    await fails([path('b*')], /no file matches but 2 files in folders that the pattern matches/)
+  })
+
+  describe('what is not a file', () => {
+    before(function () {
+      if (process.platform !== 'linux') this.skip()
+    })
+
+    it('is refused at once, wherever it is named', async () => {
+      for (const name of ['a.csv', 'b.parquet', 'c.arrow', 'd.npy', 'e.csv.gz', 'f.json', 'in/g.csv', 'in/h.arrow']) {
+        mkdirSync(dirname(path(name)), { recursive: true })
+        execFileSync('mkfifo', [path(name)])
+      }
+      const array = path('x.npy')
+      for (const name of ['a.csv', 'b.parquet', 'c.arrow', 'd.npy', 'e.csv.gz']) {
+        await fails([path(name)], /: a pipe, neither a file nor a folder; - reads standard input/)
+      }
+      await fails([path('in')], /in\/[gh]\.\w+: a pipe, must be a file|mixes/)
+      write('x.npy')
+      await fails(['--input', path('d.npy'), '--label', array], /d\.npy: a pipe, must be a file/)
+      await fails(['--input', array, '--label', path('none.npy')], /none\.npy: no such file/)
+      await fails([write('z.csv'), '--output', path('a.csv')], /--output .*a\.csv: there is a pipe, must be a file/, 2)
+      await fails(['/dev/zero'], /\/dev\/zero: a device, neither a file nor a folder/)
+      const { code, stderr } = await command(['merge', path('f.json')])
+      expect({ code, stderr }).to.deep.equal({
+        code: 1,
+        stderr: `hinge-embedding-loss: ${path('f.json')}: a pipe, must be a file of lines that partial has printed\n`,
+      })
+    })
+
+    it('such as a socket', async () => {
+      const server = createServer().listen(path('s.csv'))
+      await once(server, 'listening')
+      await fails([path('s.csv')], /s\.csv: a socket, neither a file nor a folder/)
+      server.close()
+    })
+
+    it('is told also where the shell makes a pipe of a command', async () => {
+      const main = ['--import', 'tsx', join(root, 'lib/cli/main.ts')]
+      const program = spawn('bash', [
+        '-c',
+        '"$@" <(sleep 20 2> /dev/null) --input d --label y',
+        'bash',
+        process.execPath,
+        ...main,
+        'score',
+      ])
+      const said = text(program.stderr)
+      const [code] = await Promise.race([once(program, 'exit'), sleep(15_000, ['it waits'])])
+      program.kill()
+      expect(code).to.equal(1)
+      expect(await said).to.match(/\/dev\/fd\/\d+: a pipe, neither a file nor a folder; - reads/)
+    })
+  })
+
+  describe('text of data and names that a terminal would take for commands', () => {
+    it('is escaped in tables, a line a group, and exact in JSON', async () => {
+      const names = [
+        'a\nb',
+        'tab\there',
+        '\x1b[31mred',
+        '\x9b2J',
+        'ab\u202ecd',
+        '\u2028',
+        'del\x7f',
+        'plain é 漢\u200d',
+      ]
+      const file = write('groups.ndjson', names.map((g) => `${JSON.stringify({ d: 0.5, y: 1, g })}\n`).join(''))
+      const args = ['score', file, '--input', 'd', '--label', 'y']
+      const table = await command([...args, '--by', "g ||\n''"])
+      const lines = table.stdout.split('\n')
+      expect(lines[0]).to.match(/^g \|\|\\n'' +count +mean/)
+      const shown = [
+        'a\\nb',
+        'tab\\there',
+        '\\x1b[31mred',
+        '\\x9b2J',
+        'ab\\u202ecd',
+        '\\u2028',
+        'del\\x7f',
+        names.at(-1),
+      ]
+      expect(lines.slice(1, 1 + names.length).map((line) => line.replace(/ +1 +0.5 +0.5.*/, ''))).to.have.members(shown)
+      const json = JSON.parse((await command([...args, '--by', 'g', '--json'])).stdout)
+      expect(json.groups.map(({ by }: { by: string }) => by)).to.have.members(names)
+    })
+
+    it('is escaped in messages', async () => {
+      await fails([path('none\x1b\u202e.csv')], /none\\x1b\\u202e\.csv: no such file/)
+      const file = write('a\x9b\r.csv', 'd,y\n0.5,7\n')
+      await fails([file], /a\\x9b\\r\.csv, row 1: label is 7/)
+    })
+  })
+})

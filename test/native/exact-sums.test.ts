@@ -1,0 +1,268 @@
+import { expect } from 'chai'
+import fc from 'fast-check'
+import { type InputData, native, type OtherLabels, otherLabelPolicies, type StateRecord } from '../../lib/native.ts'
+import { type Expected, expected, type Format, formats, kinds, Random } from '../oracle.ts'
+import {
+  type Arguments,
+  type Case,
+  dtypesOf,
+  encodings,
+  labelTypes,
+  largeSizes,
+  pack,
+  policyCode,
+  smallSizes,
+  threadCounts,
+  traps,
+} from '../support/cases.ts'
+
+type Figure = number | string
+
+const instructionSets = native.instructionSets()
+const margins = [0, 1, 0, -0.5, 0, 0.3, 0, 2 ** 90]
+function makeCase(kind: string, format: Format, n: number, variant: number, seed: number): Case {
+  const random = new Random(seed)
+  const values = kinds[kind]?.({ random, format, n, variant }) ?? []
+  const LabelType = random.pick(labelTypes)
+  const [positiveLabel, negativeLabel] = random.pick(encodings)
+  const policy = random.pick(otherLabelPolicies)
+  const margin = random.pick(margins)
+  const negativeShare = random.pick([0, 0.5, 1])
+  const otherShare = random.pick([0, 0, 0, 0.1])
+  const one = random.pick([positiveLabel, positiveLabel, negativeLabel, negativeLabel, 5])
+  const labels = values.map((value) => {
+    if (LabelType === undefined) return one
+    if (random.chance(otherShare)) return random.pick(traps)
+    return !(value < 0) && random.chance(negativeShare) ? negativeLabel : positiveLabel
+  })
+  const inputs = values.map((value, i) => (labels[i] === negativeLabel ? margin - value : value))
+  const name = `${kind}, ${LabelType?.name ?? 'one label'}, ${policy}, n = ${n}, variant = ${variant}, seed = ${seed}`
+  return { inputs, labels, LabelType, format, policy, margin, positiveLabel, negativeLabel, name }
+}
+
+const compared = { figures: 0, losses: 0 }
+
+function agree(
+  actual: ArrayLike<Figure>,
+  wanted: ArrayLike<Figure>,
+  what: string,
+  as: keyof typeof compared = 'figures',
+) {
+  if (actual.length !== wanted.length) expect.fail(`${what} has ${actual.length} figures, not ${wanted.length}`)
+  for (let i = 0; i < wanted.length; i++) {
+    if (!Object.is(actual[i], wanted[i])) expect.fail(`${what}[${i}] is ${actual[i]}, not ${wanted[i]}`)
+  }
+  compared[as] += wanted.length
+}
+
+const newState = () => new Uint8Array(native.stateBytes)
+
+function agreeState(state: Uint8Array, answer: Expected, policy: number, what: string) {
+  const { positives, negatives, others } = answer
+  const totals = [answer, positives, negatives].flatMap((row) => [row.count, row.sum, row.mean])
+  agree(native.totals(state, policy), [...totals, negatives.active, others], `${what}: totals`)
+  agree(native.exportState(state), answer.record, `${what}: export`)
+}
+
+function restored(state: Uint8Array): Uint8Array {
+  const copy = newState()
+  expect(native.importState(copy, native.exportState(state))).to.equal(true)
+  return copy
+}
+
+function checkWhole(call: Arguments, answer: Expected, what: string) {
+  const [input, ...rest] = call
+  const [out, inPlace, state] = [input.slice(), input.slice(), newState()]
+  const [sum, mean] = [native.reduce(...call, false), native.reduce(...call, true)]
+  const refusals = [native.forward(...call, out), native.forward(inPlace, ...rest, inPlace)]
+  refusals.push(native.accumulate(...call, state))
+  if (answer.firstOther !== undefined && call[6] === otherLabelPolicies.indexOf('error')) {
+    const given = [sum, mean, ...refusals].map((each) => each as OtherLabels)
+    const wanted = given.flatMap(() => [answer.firstOther as number, answer.others])
+    const figures = given.flatMap(({ index, count }) => [index, count])
+    agree(figures, wanted, `${what}: refusals`)
+    agree(state, newState(), `${what}: refused state`, 'losses')
+  } else {
+    expect(refusals, what).to.deep.equal([undefined, undefined, undefined])
+    agree([sum as number, mean as number], [answer.sum, answer.mean], `${what}: sum and mean`)
+    agree(out, answer.losses, `${what}: none`, 'losses')
+    agree(inPlace, answer.losses, `${what}: none in place`, 'losses')
+    agreeState(state, answer, call[6], what)
+  }
+}
+
+/** In the order given, cut into shards, each with any instruction set, merged in any order, saved in between. */
+function checkShards(each: Case, answer: Expected, order: number[], shards: number, random: Random) {
+  const cuts = Array.from({ length: shards - 1 }, () => random.below(order.length + 1)).sort((a, b) => a - b)
+  const states = [...cuts, order.length].map((end, i) => {
+    native.setInstructionSet(random.pick(instructionSets))
+    const state = newState()
+    native.accumulate(...pack(each, order.slice(cuts[i - 1] ?? 0, end), random.below(4)), state)
+    return random.chance(0.3) ? restored(state) : state
+  })
+  while (states.length > 1) {
+    random.shuffle(states)
+    native.merge(states[0] as Uint8Array, states.pop() as Uint8Array)
+  }
+  agreeState(states[0] as Uint8Array, answer, policyCode(each), `${each.name}, ${shards} shards`)
+}
+
+function checkCase(each: Case, threads: readonly number[], shardings: readonly number[], seed: number) {
+  const random = new Random(seed)
+  const order = [...each.inputs.keys()]
+  const call = pack(each, order, random.below(4))
+  const answer = expected(call[0], call[1], each, each.policy)
+  for (const set of instructionSets) {
+    native.setInstructionSet(set)
+    for (const count of threads) {
+      native.setNumThreads(count)
+      checkWhole(call, answer, `${each.name}, ${set}, ${count} threads`)
+    }
+  }
+  if (answer.others > 0 && each.policy === 'error') return
+  for (const shards of shardings) checkShards(each, answer, random.shuffle(order), shards, random)
+}
+
+describe(`exact sums (${instructionSets.join(', ')})`, () => {
+  const [set, threads] = [native.instructionSet(), native.numThreads()]
+  after(() => {
+    native.setInstructionSet(set)
+    native.setNumThreads(threads)
+  })
+
+  for (const [k, kind] of Object.keys(kinds).entries()) {
+    for (const [f, format] of formats.entries()) {
+      const seeds = 1000 * (2 * k + f)
+      it(`${format.Type.name}, ${kind}`, () => {
+        for (const [i, n] of smallSizes.entries()) {
+          const each = makeCase(kind, format, n, i, seeds + i)
+          checkCase(each, [threadCounts[i % 4] as number], [1, 3, 7, 5, 2, 3], seeds + i)
+        }
+      })
+
+      it(`${format.Type.name}, ${kind}, on ${threadCounts.join(', ')} threads`, () => {
+        const n = largeSizes[(k + f) % largeSizes.length] as number
+        checkCase(makeCase(kind, format, n, 5 * k + f, seeds + 999), threadCounts, [3], seeds + 999)
+      })
+    }
+  }
+
+  describe('for any elements', () => {
+    const elements = (maxLength: number, minLength = 0) =>
+      fc.constantFrom(...formats).chain((format) => {
+        const input = format.digits === 24 ? fc.float32Array : fc.float64Array
+        return input({ minLength, maxLength }).map((array: InputData) => array)
+      })
+    const label = (input: InputData) => Int8Array.from(input, (value, i) => (value > 0 === i % 3 > 0 ? 1 : -1))
+    const scored = (input: InputData, labels = label(input)) => {
+      const state = newState()
+      native.accumulate(input, labels, dtypesOf(input, labels), 0.5, 1, -1, 0, state)
+      return state
+    }
+    const merged = (...states: Uint8Array[]) => {
+      const target = newState()
+      for (const state of states) native.merge(target, state)
+      return native.exportState(target)
+    }
+
+    it('no order, cut, thread count or instruction set changes a bit', () => {
+      const settings = { margin: 0.5, positiveLabel: 1, negativeLabel: -1 }
+      fc.assert(
+        fc.property(elements(300), fc.nat(), fc.constantFrom(...instructionSets), fc.nat(), (input, seed, name, at) => {
+          native.setInstructionSet(name)
+          native.setNumThreads(1 + (seed % 7))
+          const labels = label(input)
+          const answer = expected(input, labels, settings, 'error')
+          const order = new Random(seed).shuffle([...input.keys()])
+          const [x, y] = [input.map((_, i) => input[order[i] as number] as number), labels.slice()]
+          for (const [i, from] of order.entries()) y[i] = labels[from] as number
+          const cut = at % (input.length + 1)
+          const state = scored(x.subarray(0, cut), y.subarray(0, cut))
+          native.merge(state, scored(x.subarray(cut), y.subarray(cut)))
+          agreeState(state, answer, 0, `two parts, ${name}`)
+          agree([native.reduce(x, y, dtypesOf(x, y), 0.5, 1, -1, 0, false) as number], [answer.sum], `sum, ${name}`)
+        }),
+        { numRuns: 500 },
+      )
+    })
+
+    it('threads share the work and give the same bits', () => {
+      fc.assert(
+        fc.property(elements(100, 1), fc.integer({ min: 2 ** 17, max: 2 ** 17 + 2 ** 16 }), (few, n) => {
+          const input = few instanceof Float32Array ? new Float32Array(n) : new Float64Array(n)
+          for (let i = 0; i < n; i++) input[i] = few[(i * 7 + (i >> 11)) % few.length] as number
+          const records = threadCounts.map((count) => {
+            native.setNumThreads(count)
+            const labels = label(input)
+            const mean = native.reduce(input, labels, dtypesOf(input, labels), 0.5, 1, -1, 0, true)
+            return [...native.exportState(scored(input, labels)), mean]
+          })
+          for (const record of records) agree(record as Figure[], records[0] as Figure[], `threads, n = ${n}`)
+        }),
+        { numRuns: 10 },
+      )
+    })
+
+    it('merging is commutative and associative, an empty state changes nothing, nor does saving and restoring', () => {
+      fc.assert(
+        fc.property(elements(40), elements(40), elements(40), (...inputs) => {
+          const [a, b, c] = inputs.map((input) => scored(input)) as [Uint8Array, Uint8Array, Uint8Array]
+          const left = merged(a, b, c)
+          agree(merged(newState(), a, newState()), native.exportState(a), '0 + a + 0')
+          agree(merged(restored(a)), native.exportState(a), 'restored')
+          agree(native.totals(restored(a), 0), native.totals(a, 0), 'restored totals')
+          native.merge(b, c)
+          agree(merged(restored(b), a), left, '(b + c) + a')
+        }),
+        { numRuns: 500 },
+      )
+    })
+
+    it('takes no text that it would not write itself', () => {
+      const state = scored(Float64Array.of(2 ** 1000, -(2 ** -1070), 3, 1e-300, -7))
+      const text = native.exportState(state)[1]
+      const edited = fc
+        .tuple(fc.constantFrom(text, '0x1ap-4', 'NaN', '-Infinity', '0x0p+0'), fc.nat(300), fc.nat(3), fc.string())
+        .map(([from, at, length, by]) => from.slice(0, at) + by.slice(0, 2) + from.slice(at + length))
+      const figure = fc.oneof(fc.double(), fc.string(), fc.bigInt(), fc.constant(undefined), fc.constant(null))
+      const hexadecimal = fc
+        .tuple(fc.stringMatching(/^-?(0x)?[0-9a-fA-F]{0,600}$/), fc.integer({ min: -1100, max: 1100 }))
+        .map(([digits, power]) => `${digits}p${power < 0 ? '' : '+'}${power}`)
+      fc.assert(
+        fc.property(fc.oneof(edited, hexadecimal, fc.string(), figure), figure, (sum, count) => {
+          for (const record of [
+            [1, sum, 0, '0x0p+0', 0, 0],
+            [0, '0x0p+0', 1, sum, 0, 0],
+            [count, '0x1p-2', 1, '0x0p+0', 0, count],
+          ]) {
+            const read = newState()
+            const isTaken = native.importState(read, record as unknown as StateRecord)
+            const wanted = isTaken ? record : [0, '0x0p+0', 0, '0x0p+0', 0, 0]
+            agree(native.exportState(read), wanted as Figure[], 'text')
+          }
+        }),
+        { numRuns: 2000 },
+      )
+    })
+
+    it('takes no text that means a number, or nearly, but is not written as it would', () => {
+      const texts = [
+        '|0|0x|0x0|0x0p0|-0x0p+0|0x0p-2|0x1p0|0x1p+0|0x1p-1|0x1p-3|0x10p-2|0x01p-2|0x1Ap-2|0X1p-2|+0x1p-2| 0x1p-2|0x1p-2 ',
+        '0x1p-2\0|0x1p-02|0x1p--2|0x1p+-2|0x1p-2.0|0x1.8p-2|0x1p-1078|0x1p+1078|0x1p+99999999999|0xp-2|0x-1p-2|--0x1p-2',
+        'nan|-NaN|inf|+Infinity|infinity|Infinity |0x1p|p-2|x|0x١p-2|0x1p−2|\u{1f600}',
+        ...['0', 'f', '\0'].flatMap((digit) => [539, 1e6].map((n) => `-0x1${digit.repeat(n)}1p-1074`)),
+      ]
+      for (const text of texts.flatMap((some) => some.split('|'))) {
+        const what = JSON.stringify(text.slice(0, 40))
+        expect(native.importState(newState(), [1, text, 0, '0x0p+0', 0, 0]), what).to.equal(false)
+        expect(native.importState(newState(), [0, '0x0p+0', 1, text, 1, 0]), what).to.equal(false)
+      }
+    })
+  })
+
+  it('compared enough', function (this: Mocha.Context) {
+    const [figures, losses] = [compared.figures, compared.losses].map((count) => count.toLocaleString('en'))
+    if (this.test) this.test.title = `compared ${figures} figures and ${losses} losses, bit for bit`
+    expect(compared.figures).to.be.at.least(200_000)
+  })
+})

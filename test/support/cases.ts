@@ -1,0 +1,77 @@
+import {
+  type InputData,
+  type LabelData,
+  type native,
+  type OtherLabelPolicy,
+  otherLabelPolicies,
+} from '../../lib/native.ts'
+import { dtypeOf, dtypesCode, type TensorDType } from '../../lib/tensor/dtypes.ts'
+import type { Format, Settings } from '../oracle.ts'
+
+export const threadCounts = [1, 2, 3, 7]
+export const encodings = [
+  [1, -1],
+  [1, 0],
+  [7, 3],
+] as const
+
+// One for all where there is none.
+export const labelTypes: readonly ((new (n: number) => LabelData) | undefined)[] = [
+  ...[Float32Array, Float64Array, Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array],
+  ...[Uint32Array, BigInt64Array, BigUint64Array, undefined],
+]
+
+// Neither label, though some would be if cut to fewer bits.
+export const traps = [
+  2,
+  0,
+  -3,
+  255,
+  257,
+  65537,
+  2 ** 32 + 1,
+  1 - 2 ** 32,
+  1.5,
+  Number.NaN,
+  Infinity,
+  1 + 2 ** -23,
+  -1 - 2 ** -23,
+]
+
+// Both sides of every vector width, of the block, and of what one thread takes.
+export const blocks = [1, 2, 3].flatMap((k) => [-17, -1, 0, 1, 9].map((more) => 2048 * k + more))
+export const smallSizes = [...Array(71).keys(), ...blocks, ...blocks, 2 ** 15 - 1, 2 ** 15 + 5, 2 ** 16 + 3]
+export const largeSizes = [2 ** 17 - 1, 2 ** 17, 2 ** 17 + 1, 2 ** 17 + 2 ** 15 + 2047, 2 ** 18 + 5]
+
+/** Elements as plain numbers, and how they are to be given to the addon. */
+export interface Case extends Settings {
+  readonly inputs: readonly number[]
+  readonly labels: readonly number[]
+  readonly LabelType: (new (n: number) => LabelData) | undefined
+  readonly format: Format
+  readonly policy: OtherLabelPolicy
+  readonly name: string
+}
+
+export type Arguments = Parameters<typeof native.reduce> extends [...infer Shared, boolean] ? Shared : never
+
+export const policyCode = ({ policy }: Pick<Case, 'policy'>) => otherLabelPolicies.indexOf(policy)
+
+export function dtypesOf(input: InputData, label: LabelData | number): number {
+  return dtypesCode(dtypeOf(input) as TensorDType, dtypeOf(label) ?? 'float32')
+}
+
+/** Those of the case's elements, at some offset in memory. */
+export function pack(each: Case, order: readonly number[], offset: number): Arguments {
+  const input = new each.format.Type(order.length + offset).subarray(offset)
+  const label = each.LabelType ? new each.LabelType(order.length + offset).subarray(offset) : (each.labels[0] ?? 1)
+  const isBig = label instanceof BigInt64Array || label instanceof BigUint64Array
+  for (const [i, from] of order.entries()) {
+    input[i] = each.inputs[from] as number
+    const value = each.labels[from] as number
+    if (isBig) label[i] = BigInt(Number.isSafeInteger(value) ? value : 2)
+    else if (typeof label !== 'number') label[i] = value
+  }
+  const { margin, positiveLabel, negativeLabel } = each
+  return [input, label, dtypesOf(input, label), margin, positiveLabel, negativeLabel, policyCode(each)]
+}

@@ -1,0 +1,120 @@
+import { toJSON } from '../../lib/cli/report.ts'
+import { StreamTotals, scored } from '../../lib/files/chunk-totals.ts'
+import type { Options } from '../../lib/files/duckdb/totals.ts'
+import type { Stream } from '../../lib/files/readers/readers.ts'
+import { LossAccumulator } from '../../lib/index.ts'
+
+/** Numbers in [0, 1), the same ones for a seed. */
+export function randomOf(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+const extremes = [0, 1, 8, 0x7fffffff, 0x7ffffff8, 0x80000000, 0xffffffff, 0xfffffff8]
+
+type Mutation = (bytes: Buffer, at: number, random: (below: number) => number) => Buffer
+
+const mutations: readonly Mutation[] = [
+  (bytes, at, random) => overwritten(bytes, at, [(bytes[at] as number) ^ (1 << random(8))]),
+  (bytes, at, random) => overwritten(bytes, at, [random(256)]),
+  (bytes, at, random) => overwritten(bytes, at - (at % 4), uint32(extremes[random(extremes.length)] as number)),
+  (bytes, at, random) => overwritten(bytes, at - (at % 2), uint32(random(2 ** 16)).subarray(0, 2)),
+  (bytes, at, random) => {
+    const [low, high] = [0, 1].map(() => uint32(extremes[random(extremes.length)] as number)) as [Buffer, Buffer]
+    return overwritten(bytes, at - (at % 8), [...low, ...high])
+  },
+  (bytes, at, random) => overwritten(bytes, at, new Uint8Array(1 + random(16))),
+  (bytes, at, random) => overwritten(bytes, at, bytes.subarray(random(bytes.length)).subarray(0, 1 + random(32))),
+  (bytes, at, random) => Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + 1 + random(16))]),
+  (bytes, at, random) =>
+    Buffer.concat([bytes.subarray(0, at), bytes.subarray(at - (at % 8), at + 1 + random(64)), bytes.subarray(at)]),
+  (bytes, at) => bytes.subarray(0, at),
+]
+
+function overwritten(bytes: Buffer, at: number, by: ArrayLike<number>): Buffer {
+  const mutant = Buffer.from(bytes)
+  mutant.set(Array.from(by).slice(0, bytes.length - at), at)
+  return mutant
+}
+
+function uint32(value: number): Buffer {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32LE(value)
+  return bytes
+}
+
+/** What `bytes` may become by accident or malice, in the first `focus` bytes more often than elsewhere. */
+export function* mutantsOf(bytes: Buffer, count: number, seed: number, focus = bytes.length): Generator<Buffer> {
+  const random = randomOf(seed)
+  const below = (end: number) => Math.floor(random() * end)
+  for (let i = 0; i < count; i++) {
+    const at = below(random() < 0.8 ? focus : bytes.length)
+    yield (mutations[i % mutations.length] as Mutation)(bytes, at, below)
+  }
+}
+
+/** What the mutants are made of, by their folder below fixtures/arrow. */
+export const arrowBases: readonly { file: string; columns: Pick<Options, 'input' | 'label'> & { by?: string } }[] = [
+  { file: 'growing_numbers/file.arrow', columns: { input: 'value', label: 'label' } },
+  { file: 'growing/file.arrow', columns: { input: 'distance', label: 'label', by: 'value' } },
+  { file: 'unions/legacy.arrow', columns: { input: 'gap', label: 'mark' } },
+  { file: 'plain/pyarrow.arrow', columns: { input: 'gap', label: 'alike', by: 'text' } },
+  { file: 'plain/polars-newest.arrow', columns: { input: 'gap', label: 'mark', by: 'text' } },
+  { file: 'plain/pyarrow-lz4.arrow', columns: { input: 'gap', label: 'mark', by: 'int8' } },
+  { file: 'newer/plain.arrow', columns: { input: 'half_gap', label: 'half_label', by: 'coded' } },
+  { file: 'newer/lz4.arrows', columns: { input: 'coded_half', label: 'mark', by: 'view' } },
+  { file: 'growing_numbers/True.arrows', columns: { input: 'value', label: 'label' } },
+  { file: 'replaced/False.arrows', columns: { input: 'distance', label: 'label', by: 'value' } },
+  { file: 'unions/plain.arrows', columns: { input: 'gap', label: 'mark' } },
+  { file: 'plain/pyarrow.arrows', columns: { input: 'gap', label: 'alike', by: 'text' } },
+  { file: 'plain/polars-newest.arrows', columns: { input: 'gap', label: 'mark', by: 'text' } },
+  { file: 'plain/polars-zstd.arrows', columns: { input: 'gap', label: 'mark', by: 'text' } },
+]
+
+/** Below fixtures/npy. */
+export const npyBases = [
+  { input: 'shapes/2x3x4/input-C.npy', label: 'shapes/2x3x4/label-F.npy' },
+  { input: 'shapes/4x6/input-F.npy', label: 'shapes/4x6/label-C.npy' },
+  { input: 'versions/2.npy', label: 'dtypes/i8-big.npy' },
+  { input: 'versions/3.npy', label: 'dtypes/b1.npy' },
+  { input: 'dtypes/u8-big.npy', label: 'dtypes/f8.npy' },
+] as const
+
+/** One line that says what is wrong with a file, and nothing of how it was found out. */
+export function isClear(message: string): boolean {
+  return !/\n|undefined|is not a function|Cannot (read|destr)|DataView|typed array|allocation|\[object/.test(message)
+}
+
+export const lenient: Options = {
+  input: '',
+  label: '',
+  nulls: 'ignore',
+  nan: 'keep',
+  margin: 1,
+  positiveLabel: 1,
+  negativeLabel: -1,
+  otherLabels: 'ignore',
+}
+
+/** The totals as `score --json` prints them, of one stream. */
+export async function scoreStream(
+  stream: Stream,
+  options: Options,
+  stdin: AsyncIterable<Uint8Array> | undefined = undefined,
+): Promise<string> {
+  const totals = new StreamTotals(options)
+  const { signal } = new AbortController()
+  const streams = { stdin: stdin as never, stderr: process.stderr }
+  const reading = { streams: [stream], names: options, io: { signal, streams }, progress: { count: 0 } }
+  for await (const _ of scored(reading, totals));
+  const { groups } = totals
+  const { margin, positiveLabel, negativeLabel, otherLabels } = options
+  const none = new LossAccumulator({ margin, positiveLabel, negativeLabel, otherLabels })
+  const total = groups.reduce((sum, group) => sum.merge(group.total), none)
+  return toJSON(total, options.by === undefined ? undefined : groups)
+}

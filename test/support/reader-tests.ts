@@ -1,0 +1,255 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { toJSON } from '../../lib/cli/report.ts'
+import { scansOf } from '../../lib/files/duckdb/scan.ts'
+import { Session } from '../../lib/files/duckdb/session.ts'
+import { emptyTotal, type Options, totalsOf } from '../../lib/files/duckdb/totals.ts'
+import { accumulated } from './accumulated.ts'
+import { chunksOf, command } from './command.ts'
+
+const defaults = {
+  nulls: 'ignore',
+  nan: 'keep',
+  margin: 1,
+  positiveLabel: 1,
+  negativeLabel: -1,
+  otherLabels: 'error',
+} as const
+
+type Way = Pick<Options, 'input' | 'label'> & Partial<Options>
+
+function scoring(input: string, label: string, more: Partial<Options> = {}): Way {
+  return { ...defaults, input, label, ...more }
+}
+
+function argumentsOf(way: Way): string[] {
+  const options = Object.entries({ ...defaults, ...way }).map(([name, value]) => {
+    return `--${name.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`)}=${value}`
+  })
+  return [...options, '--json']
+}
+
+const integers = ['int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'uint64']
+const zeroOne = { negativeLabel: 0 }
+const ofPlain = [
+  scoring('distance', 'label'),
+  scoring('wide', 'mark', { margin: 0.7 }),
+  scoring('gap', 'label'),
+  scoring('real', 'label'),
+  scoring('whole', 'label'),
+  scoring('gap', 'alike', zeroOne),
+  ...integers.map((name) => scoring(name, name, zeroOne)),
+]
+const ofTexts = [
+  scoring('coded_gap', 'coded_label'),
+  scoring('distance', 'coded_alike', zeroOne),
+  scoring('coded_null', 'label'),
+]
+const keysOfPlain = ['text', 'real', 'single', 'whole', 'counting', 'day', 'alike', 'int8', 'uint16']
+const keysOfTexts = [
+  'large',
+  'view',
+  'coded',
+  'coded_gap',
+  'coded_label',
+  'coded_alike',
+  'coded_null',
+  'coded_day',
+  'instant',
+]
+const ofHalves = [
+  scoring('half', 'label'),
+  scoring('half_gap', 'half_label'),
+  scoring('coded_half', 'mark'),
+  scoring('extreme', 'half_label', { margin: 0.3 }),
+]
+const grouped = (names: readonly string[]) => names.map((name) => scoring('gap', 'label', { by: name }))
+
+/** By folder of files that hold the same: in how many ways they are scored. */
+const folders: Readonly<Record<string, readonly Way[]>> = {
+  plain: [...ofPlain, ...grouped(keysOfPlain)],
+  all: [...ofPlain, ...ofTexts, ...grouped([...keysOfPlain, ...keysOfTexts])],
+  unions: [scoring('distance', 'label'), scoring('gap', 'mark')],
+  newer: [...ofTexts, ...ofHalves, ...grouped(['text', 'view', 'coded', 'coded_day', 'half'])],
+  growing: [scoring('distance', 'label', { by: 'value' })],
+  replaced: [scoring('distance', 'label', { by: 'value' })],
+  growing_numbers: [scoring('value', 'label'), scoring('distance', 'label', { by: 'value' })],
+  replaced_numbers: [scoring('value', 'label'), scoring('distance', 'label', { by: 'value' })],
+}
+
+const unknownTypes = {
+  'large_list_view.arrow': 'LargeListView',
+  'list_of_unknown.arrow': 'ListView',
+  'list_view.arrow': 'ListView',
+  'run_end_encoded.arrow': 'RunEndEncoded',
+  'struct_of_unknown.arrow': 'ListView',
+}
+
+const refusals: Readonly<Record<string, RegExp>> = {
+  ...Object.fromEntries(
+    Object.entries(unknownTypes).map(([file, type]) => [
+      file,
+      new RegExp(`--input distance has ${type}, which cannot be read`),
+    ]),
+  ),
+  'big-endian.arrows': /big-endian/,
+  'bool.arrow': /--input distance is Bool, must be a number/,
+  'coded_text.arrow': /--input distance is .*Utf8.*, must be a number/,
+  'date.arrow': /--input distance is Date.*, must be a number/,
+  'decimal.arrow': /--input distance is Decimal.*, must be a number/,
+  'null.arrow': /--input distance is Null, must be a number/,
+  'text.arrow': /--input distance is Utf8, must be a number/,
+  'twice.arrow': /--input distance: the file has more than one column of the name distance/,
+  'version-1.feather': /version 1 of Feather/,
+}
+
+const refusedArrays: Readonly<Record<string, RegExp>> = {
+  'archive.npy': /an archive \(\.npz\)/,
+  'bytes.npy': /of dtype \|S1/,
+  'complex.npy': /of dtype <c8/,
+  'date.npy': /of dtype <M8\[D\]/,
+  'long.npy': /has 153 bytes, but its shape, \[3\] of <f8, takes 152/,
+  'objects.npy': /of dtype \|O/,
+  'short.npy': /has 151 bytes, but its shape, \[3\] of <f8, takes 152/,
+  'square.npy': /is of shape \[3, 1\], but .*i1\.npy of \[24\]/,
+  'structures.npy': /an array of structures/,
+  'text.npy': /of dtype <U1/,
+}
+
+const npyTypes = ['b1', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8', 'f2', 'f4', 'f8']
+
+/** The totals of `count` pairs by the formulas of python/tables.py. */
+function totalOf(
+  Input: Float32ArrayConstructor | Float64ArrayConstructor,
+  count: number,
+  inputOf = distanceOf,
+): string {
+  const rows = Array.from({ length: count }, (_, i) => i)
+  return toJSON(accumulated(new Input(rows.map(inputOf)), rows.map(bitOf), { negativeLabel: 0 }))
+}
+
+function distanceOf(i: number): number {
+  return ((i * 37) % 97) / 30
+}
+
+function bitOf(i: number): number {
+  return Number(i % 10 === 3)
+}
+
+/** Of Parquet, by DuckDB. */
+async function reference(session: Session, file: string, way: Way): Promise<string> {
+  const options = { ...defaults, ...way }
+  const { signal } = new AbortController()
+  const scans = await scansOf(session, [{ file, kind: 'Parquet', compression: 'uncompressed' }], options, signal)
+  const { groups } = await totalsOf(session, scans, options, signal)
+  const total = groups.reduce((sum, group) => sum.merge(group.total), emptyTotal(options))
+  return toJSON(total, way.by === undefined ? undefined : groups)
+}
+
+async function answer(args: readonly string[], stdin?: Iterable<Uint8Array>): Promise<string> {
+  const { code, stdout, stderr } = await command(['score', ...args], stdin)
+  expect({ code, stderr }, args.join(' ')).to.deep.equal({ code: 0, stderr: '' })
+  return stdout
+}
+
+async function fails(args: readonly string[], named: RegExp, stdin?: Iterable<Uint8Array>): Promise<void> {
+  const { code, stdout, stderr } = await command(['score', ...args], stdin)
+  expect({ code, stdout }, args.join(' ')).to.deep.equal({ code: 1, stdout: '' })
+  expect(stderr, args.join(' ')).to.match(/^hinge-embedding-loss: .+\n$/)
+  expect(stderr, args.join(' ')).to.match(named)
+}
+
+/** DuckDB writes a group's number that is not an integer's with a point, and 0 may be -0.0. */
+function withPlainKeys(json: string): string {
+  return json.replace(/(?<="by":)-?\d+(?=[.e])[\d.e+-]+/g, (number) => String(Number(number) + 0))
+}
+
+/** What the readers are to do with the files in `folder()`, which python/tables.py has written; every `sample`-th way at each. */
+export function describeReaders(folder: () => string, sample = 1): void {
+  let session: Session
+  before(async () => {
+    session = await Session.open(2)
+  })
+  after(() => session.close())
+
+  for (const [name, ways] of Object.entries(folders)) {
+    it(`gives the totals and groups of the same in Parquet: ${name}`, async () => {
+      const place = join(folder(), 'arrow', name)
+      const files = readdirSync(place)
+      expect(files).not.to.be.empty
+      for (const [index, way] of ways.entries()) {
+        const args = argumentsOf(way)
+        const expected = withPlainKeys(await reference(session, `${place}.parquet`, way))
+        for (const [shift, file] of files.entries()) {
+          if (index > 0 && (index + shift) % sample !== 0) continue
+          const path = join(place, file)
+          const bytes = readFileSync(path)
+          expect(withPlainKeys(await answer([path, ...args])), `${path} ${args.join(' ')}`).to.equal(expected)
+          const sizes = index === 0 ? [shift === 0 ? 1 : 7, 64, bytes.length] : []
+          for (const size of sizes) {
+            const piped = await answer(['-', ...args], chunksOf(bytes, size))
+            expect(withPlainKeys(piped), `${path} through a pipe ${args.join(' ')}`).to.equal(expected)
+          }
+        }
+      }
+    })
+  }
+
+  it('refuses by name what it cannot read', async () => {
+    const place = join(folder(), 'arrow/refused')
+    expect(readdirSync(place)).to.have.members(Object.keys(refusals))
+    for (const [file, reason] of Object.entries(refusals)) {
+      const path = join(place, file)
+      const columns = argumentsOf(scoring('distance', 'label'))
+      await fails([path, ...columns], new RegExp(`^hinge-embedding-loss: ${path}: .*${reason.source}`))
+      const piped = chunksOf(readFileSync(path), 64)
+      await fails(['-', ...columns], new RegExp(`^hinge-embedding-loss: standard input: .*${reason.source}`), piped)
+    }
+  })
+
+  it('gives the totals of arrays in any order of elements', async () => {
+    const place = join(folder(), 'npy/shapes')
+    const shapes = readdirSync(place)
+    expect(shapes).not.to.be.empty
+    for (const shape of shapes) {
+      const count = shape === 'none' ? 1 : shape.split('x').reduce((product, extent) => product * Number(extent), 1)
+      for (const [x, y] of ['CC', 'CF', 'FC', 'FF']) {
+        const files = [`input-${x}`, `label-${y}`].map((name) => join(place, shape, `${name}.npy`)) as [string, string]
+        expect(await answer(argumentsOf(scoring(...files, zeroOne))), files.join()).to.equal(
+          totalOf(Float32Array, count),
+        )
+      }
+    }
+  })
+
+  it('gives the totals of arrays of any type, order of bytes and version of the format', async () => {
+    const place = join(folder(), 'npy')
+    const distances = join(place, 'versions/1.npy')
+    const expected = totalOf(Float32Array, 24)
+    for (const version of [1, 2, 3]) {
+      const way = scoring(join(place, `versions/${version}.npy`), join(place, 'dtypes/i1.npy'), zeroOne)
+      expect(await answer(argumentsOf(way))).to.equal(expected)
+    }
+    for (const type of npyTypes.flatMap((name) => [name, `${name}-big`])) {
+      const file = join(place, 'dtypes', `${type}.npy`)
+      expect(await answer(argumentsOf(scoring(distances, file, zeroOne))), file).to.equal(expected)
+      if (type.startsWith('b'))
+        await fails(argumentsOf(scoring(file, file)), /b1(-big)?\.npy: of dtype bool, must be of numbers/)
+      else {
+        const total = totalOf(/^f[24]/.test(type) ? Float32Array : Float64Array, 24, bitOf)
+        expect(await answer(argumentsOf(scoring(file, file, zeroOne))), file).to.equal(total)
+      }
+    }
+  })
+
+  it('refuses by name arrays that it cannot read', async () => {
+    const place = join(folder(), 'npy/refused')
+    const label = join(folder(), 'npy/dtypes/i1.npy')
+    expect(readdirSync(place).sort()).to.deep.equal(Object.keys(refusedArrays))
+    for (const [file, reason] of Object.entries(refusedArrays)) {
+      const path = join(place, file)
+      await fails(argumentsOf(scoring(path, label)), new RegExp(`${path}:? .*${reason.source}`))
+    }
+  })
+}
