@@ -1,6 +1,6 @@
 import type { LabelData, OtherLabelPolicy, OtherLabels } from './native.ts'
 import { otherLabelPolicies } from './native.ts'
-import { dtypesCode } from './tensor/dtypes.ts'
+import { type DType, dtypesCode } from './tensor/dtypes.ts'
 import { assertUnchanged, type Contents, type InputContents } from './tensor/tensor.ts'
 import { readTensor, type TensorLike } from './tensor/tensor-like.ts'
 import { assertFinite, assertOneOf, invalidArgument } from './validate.ts'
@@ -27,7 +27,6 @@ export interface MarginOptions extends LabelOptions {
 export interface Settings extends Required<MarginOptions> {
   /** index into `otherLabelPolicies` */
   readonly policy: number
-  readonly isMarginFloat32: boolean
 }
 
 export const settingNames = [
@@ -37,9 +36,20 @@ export const settingNames = [
   'otherLabels',
 ] as const satisfies readonly (keyof MarginOptions)[]
 
-const maxLabel = 2 ** 24
-/** From here on float32 rounds to infinity. Compared, as what Math.fround gives depends on how the program has it round. */
+/** The largest magnitude of a label: float32 has every integer up to it. */
+export const maxLabel = 2 ** 24
+/** The smallest number that rounds to infinity in float32, in the default rounding mode. */
 const float32Limit = 3.4028235677973366e38
+
+/** True if the margin is finite once it is rounded to the dtype of the input. Math.fround would round in the program's own mode. */
+export function isMarginFinite(margin: number, dtype: DType): boolean {
+  return dtype === 'float64' || Math.abs(margin) < float32Limit
+}
+
+/** True if a label that is not in the encoding shows that labels are 0 and 1: it is 0, also as text or `false`. */
+export function isZeroOneEncoding(label: number | bigint | string, positiveLabel: number): boolean {
+  return positiveLabel === 1 && (label === 'false' || (label !== '' && Number(label) === 0))
+}
 
 /** 0 for −0. (Adding 0 gives −0 where the program has it round downwards, and 0 of subnormals where it flushes them.) */
 const withoutSign = (value: number) => (Object.is(value, -0) ? 0 : value)
@@ -70,7 +80,6 @@ export function readSettings(options: MarginOptions = {}): Settings {
     negativeLabel: negative,
     otherLabels,
     policy: otherLabelPolicies.indexOf(otherLabels),
-    isMarginFloat32: Math.abs(margin) < float32Limit,
   }
 }
 
@@ -88,7 +97,7 @@ export function readLabels(label: TensorLike, input: InputContents, settings: Se
   const contents = typeof label === 'number' ? undefined : readTensor('label', label, input)
   if (contents !== undefined) assertUnchanged('label', contents)
   assertUnchanged('input', input)
-  if (!settings.isMarginFloat32 && input.dtype === 'float32') {
+  if (!isMarginFinite(settings.margin, input.dtype)) {
     throw invalidArgument(
       'ERR_INVALID_ARG_VALUE',
       'margin',
@@ -118,10 +127,9 @@ export function invalidLabel(others: OtherLabels, { values }: Labels, settings: 
   const { index, count } = others
   const { positiveLabel, negativeLabel } = settings
   const value = typeof values === 'number' ? values : (values[index] as number | bigint)
-  const isZeroOne = Number(value) === 0 && positiveLabel === 1
   const found =
     count === 1 ? `${value} at flat index ${index}` : `${count} others, the first ${value} at flat index ${index}`
-  const advice = isZeroOne
+  const advice = isZeroOneEncoding(value, positiveLabel)
     ? 'negativeLabel: 0 reads 0/1 labels'
     : `positiveLabel and negativeLabel name the encoding; otherLabels: 'zero' or 'ignore' lets others pass`
   const message = `label must be ${positiveLabel} or ${negativeLabel}, got ${found} (${advice})`

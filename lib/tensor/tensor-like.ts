@@ -3,7 +3,6 @@ import { type InputData, type LabelData, native } from '../native.ts'
 import { assertOneOf, assertOptions, attempt, describe, invalidArgument, isArray } from '../validate.ts'
 import {
   classes,
-  type DType,
   dtypeOf,
   dtypes,
   dtypesCode,
@@ -117,7 +116,7 @@ export function readInput(name: string, value: unknown): InputContents {
 
 /** @returns a tensor like `input`, over new memory */
 export function newLike(input: InputContents): Tensor<InputData> {
-  return new Tensor(new classes[input.dtype as DType](input.size), input.shape)
+  return new Tensor(new classes[input.dtype](input.size), input.shape)
 }
 
 /** @returns the tensor to write to: `out`, over its memory, or a new one where there is none */

@@ -1,6 +1,6 @@
 import type { InputData, LabelData } from '../native.ts'
 import { assertNumber, attempt, describe, inspect, invalidArgument, isArray } from '../validate.ts'
-import { dtypeOf, lengthOf, type TensorDType } from './dtypes.ts'
+import { type DType, dtypeOf, lengthOf, type TensorDType } from './dtypes.ts'
 
 /** What `toArray` gives: the element itself for a 0-D tensor. */
 export type Nested<T> = T | Nested<T>[]
@@ -57,7 +57,9 @@ export interface Contents<D extends LabelData = LabelData> {
 }
 
 /** Contents that the kernels take as input. */
-export type InputContents = Contents<InputData>
+export interface InputContents extends Contents<InputData> {
+  readonly dtype: DType
+}
 
 /** @returns the contents of a tensor over `data`; by default it has one dimension */
 export function readContents<D extends LabelData>(name: string, data: D, shape?: readonly number[]): Contents<D> {

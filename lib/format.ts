@@ -1,0 +1,14 @@
+/** A count as people read it: 1234567 is `1,234,567`. */
+export function formatCount(count: number): string {
+  return count.toLocaleString('en')
+}
+
+/** The active share of the negatives, to put after their number: ` (12.5 %)`, or nothing where there are no negatives. */
+export function formatActiveShare({ count, active }: { readonly count: number; readonly active: number }): string {
+  return count === 0 ? '' : ` (${((100 * active) / count).toFixed(1)} %)`
+}
+
+/** JSON in which NaN and infinities, at any depth, are the strings `"NaN"`, `"Infinity"` and `"-Infinity"`. */
+export function formatJSON(value: unknown): string {
+  return JSON.stringify(value, (_, each) => (typeof each === 'number' && !Number.isFinite(each) ? String(each) : each))
+}
