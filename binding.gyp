@@ -19,10 +19,10 @@
         "native/convert.cpp",
         "native/exact_sum.cpp",
         "native/hinge_embedding_loss.cpp",
-        "native/kernels.cpp",
-        "native/kernels_avx2.cpp",
-        "native/kernels_avx512.cpp",
-        "native/kernels_baseline.cpp",
+        "native/kernels/avx2.cpp",
+        "native/kernels/avx512.cpp",
+        "native/kernels/baseline.cpp",
+        "native/kernels/kernels.cpp",
         "native/parallel.cpp",
         "native/reduce.cpp"
       ]
@@ -41,11 +41,11 @@
       "product_extension": "so",
       "dependencies": ["core"],
       "sources": [
-        "native/duckdb_extension.cpp",
-        "native/partial.cpp",
-        "native/scoring.cpp",
-        "native/site_calibration.cpp",
-        "native/update_sites.cpp"
+        "native/duckdb/calibration.cpp",
+        "native/duckdb/call_sites.cpp",
+        "native/duckdb/extension.cpp",
+        "native/duckdb/partial.cpp",
+        "native/duckdb/settings.cpp"
       ]
     },
     {

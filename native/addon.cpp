@@ -9,7 +9,7 @@
 #include "convert.h"
 #include "float_environment.h"
 #include "hinge_embedding_loss.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "parallel.h"
 
 namespace {

@@ -7,7 +7,7 @@
 #include <mutex>
 #include <type_traits>
 
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "parallel.h"
 #include "reduce.h"
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "exact_sum.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 namespace hinge_embedding_loss {
 

@@ -2,7 +2,7 @@
 // apart with them, while mocha runs the tests that call it most; ThreadSanitizer, which Node itself is not built for, watches
 // the native core alone, in test/native/threads.cpp.
 import { execFileSync, spawn } from 'node:child_process'
-import { cpSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -50,9 +50,9 @@ async function testAddon() {
 }
 
 async function testThreads() {
-  const hosts = ['addon.cpp', 'duckdb_extension.cpp']
-  const core = readdirSync(join(root, 'native')).filter((name) => name.endsWith('.cpp') && !hosts.includes(name))
-  const sources = ['test/native/threads.cpp', ...core.map((name) => `native/${name}`)]
+  const { targets } = JSON.parse(readFileSync(join(root, 'binding.gyp'), 'utf8'))
+  const core = targets.find(({ target_name }) => target_name === 'core')
+  const sources = ['test/native/threads.cpp', ...core.sources]
   const program = join(build, 'threads')
   const flags = ['-std=c++20', '-O1', '-g', '-ffp-contract=off', '-Wno-psabi', '-pthread', '-fsanitize=thread']
   await run(compiler, [...flags, ...sources, '-o', program])

@@ -8,7 +8,14 @@ import { node, root, run, succeeds } from '../support/application.ts'
 const isThere = (command: string) => spawnSync(command, ['--version']).status === 0
 
 /** What the tests are run with: the addon, and the extension in DuckDB. */
-const tests = ['exact-sums', 'hinge-embedding-loss', 'accumulator', 'float-environment', 'duckdb']
+const tests = [
+  'accumulator',
+  'hinge-embedding-loss',
+  'native/exact-sums',
+  'native/float-environment',
+  'native/duckdb/functions',
+  'native/duckdb/float-environment',
+]
 
 const builds = [
   { title: 'clang++-14 and libc++', compiler: 'clang++-14', library: '-stdlib=libc++' },

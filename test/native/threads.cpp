@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "../../native/hinge_embedding_loss.h"
-#include "../../native/kernels.h"
+#include "../../native/kernels/kernels.h"
 #include "../../native/parallel.h"
 
 namespace hel = hinge_embedding_loss;

@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "hinge_embedding_loss.h"
+#include "../hinge_embedding_loss.h"
 
 // The options of lib/scoring.ts, and their errors, for hosts other than JavaScript.
 namespace hinge_embedding_loss {

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <type_traits>
 
-// Of DuckDB's stable C extension API v1.2.0 the functions that duckdb_extension.cpp calls. An extension gets
+// Of DuckDB's stable C extension API v1.2.0 the functions that the extension calls. An extension gets
 // all of the API as one table of pointers, whose order is frozen: duckdb/duckdb,
 // src/include/duckdb_extension.h.
 namespace duckdb_api {

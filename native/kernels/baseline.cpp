@@ -1,7 +1,7 @@
 // What every CPU of the architecture has: SSE2 on x86-64, NEON on arm64.
 #include <cstring>
 
-#include "kernels_common.h"
+#include "includes.h"
 
 namespace hinge_embedding_loss::baseline {
 namespace {

@@ -1,16 +1,16 @@
-#include "site_calibration.h"
+#include "calibration.h"
 
 #include <optional>
 #include <set>
 #include <string>
 
-#include "update_sites.h"
+#include "call_sites.h"
 
 namespace {
 
 using namespace duckdb_api;
-using update_sites::Address;
-using update_sites::States;
+using call_sites::Address;
+using call_sites::States;
 
 // A query that calls the aggregate @ over rows of i, from 1 on.
 struct Form {
@@ -70,9 +70,9 @@ void update(FunctionInfo info, DataChunk chunk, State* states) {
   const Form* form = calibration.form;
   const size_t rows = duckdb->data_chunk_get_size(chunk);
   if (rows == 0) return;
-  const Address site = update_sites::learn_site(caller, info);
+  const Address site = call_sites::learn_site(caller, info);
   if (rows > 1 || form->states == States::kFirstRowOnly) calibration.sites.insert(site);
-  const States known = update_sites::states_of(site);
+  const States known = call_sites::states_of(site);
   const bool is_one_per_row = form->states != States::kOneForAll &&
                               (known == States::kOnePerRow || known == States::kOnePerRowOfDistinct);
   const auto* values =
@@ -126,11 +126,11 @@ void teach(const Form& form, bool is_wrong) {
   auto& sites = calibration.sites;
   sites.erase(0);
   if (!is_one_for_all || form.is_total) {
-    std::erase_if(sites, [](Address site) { return update_sites::states_of(site) != States::kUnknown; });
+    std::erase_if(sites, [](Address site) { return call_sites::states_of(site) != States::kUnknown; });
   }
   // Any of several new sites may be the wrong one.
   if (!is_one_for_all && sites.size() > 1) return;
-  for (const Address site : sites) update_sites::teach(site, form.states);
+  for (const Address site : sites) call_sites::teach(site, form.states);
 }
 
 // In memory, with one thread.
@@ -145,7 +145,7 @@ bool open_database(Database* database) {
 
 }  // namespace
 
-void calibrate_update_sites(const Functions& api) {
+void calibrate_call_sites(const Functions& api) {
   duckdb = &api;
   Database database;
   if (!open_database(&database)) return;

@@ -14,14 +14,14 @@
 #include <type_traits>
 #include <utility>
 
-#include "duckdb_api.h"
-#include "float_environment.h"
-#include "hinge_embedding_loss.h"
-#include "kernels.h"
+#include "../float_environment.h"
+#include "../hinge_embedding_loss.h"
+#include "../kernels/kernels.h"
+#include "api.h"
+#include "calibration.h"
+#include "call_sites.h"
 #include "partial.h"
-#include "scoring.h"
-#include "site_calibration.h"
-#include "update_sites.h"
+#include "settings.h"
 
 namespace {
 
@@ -420,8 +420,7 @@ class States {
  public:
   // `caller` is the return address of the update function.
   States(const State* states, size_t rows, void* caller, FunctionInfo info)
-      : States(states, rows, update_sites::states_at(reinterpret_cast<update_sites::Address>(caller), info)) {
-  }
+      : States(states, rows, call_sites::states_at(reinterpret_cast<call_sites::Address>(caller), info)) {}
 
   State operator[](size_t row) const { return states_[is_one_for_all_ ? 0 : row]; }
   const State* from(size_t row) const { return states_ + row; }
@@ -440,24 +439,24 @@ class States {
   }
 
  private:
-  States(const State* states, size_t rows, update_sites::States known)
+  States(const State* states, size_t rows, call_sites::States known)
       : states_(states),
         rows_(rows),
         is_one_for_all_(is_one(rows, known)),
-        keeps_errors_(known == update_sites::States::kOnePerRowOfDistinct) {}
+        keeps_errors_(known == call_sites::States::kOnePerRowOfDistinct) {}
 
-  static bool is_one(size_t rows, update_sites::States states) {
+  static bool is_one(size_t rows, call_sites::States states) {
     switch (states) {
-      case update_sites::States::kOnePerRow:
-      case update_sites::States::kOnePerRowOfDistinct:
+      case call_sites::States::kOnePerRow:
+      case call_sites::States::kOnePerRowOfDistinct:
         return false;
-      case update_sites::States::kOneForAll:
+      case call_sites::States::kOneForAll:
         return true;
-      case update_sites::States::kFirstRowOnly:
+      case call_sites::States::kFirstRowOnly:
         throw Refusal(
             "DuckDB passes the first row to an extension again and again here: give the window an order, "
             "OVER (ORDER BY …)");
-      case update_sites::States::kUnknown:
+      case call_sites::States::kUnknown:
         if (is_one_state_per_row || rows <= 1) return false;
         throw Refusal(
             "DuckDB does not say here which rows belong to which group (duckdb/duckdb issue 21537): use "
@@ -868,7 +867,7 @@ extern "C" __attribute__((visibility("default"))) bool hinge_embedding_loss_init
     api = loaded;
     const std::string_view version = api.library_version();  // v2.0.0, before its release v2.0.0-dev1
     is_one_state_per_row = std::atoi(version.data() + 1) >= 2 && version.find('-') == std::string_view::npos;
-    calibrate_update_sites(api);
+    calibrate_call_sites(api);
   });
   if (api.connect != loaded.connect) {
     access->set_error(

@@ -1,4 +1,4 @@
-#include "scoring.h"
+#include "settings.h"
 
 #include <locale.h>
 

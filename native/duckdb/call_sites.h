@@ -7,7 +7,7 @@
 // The function of DuckDB's that calls does: each always passes the same kind. Calibrating queries, whose kind
 // is known, teach the call sites and their functions when the extension is loaded; what was not seen there is
 // unknown.
-namespace update_sites {
+namespace call_sites {
 
 enum class States : uint8_t {
   kUnknown,
@@ -34,4 +34,4 @@ Address learn_site(Address caller, const void* info);
 // Records what a site and its function pass. If two calls teach different kinds, they are unknown.
 void teach(Address site, States states);
 
-}  // namespace update_sites
+}  // namespace call_sites

@@ -3,8 +3,8 @@
 #include <string>
 #include <string_view>
 
-#include "hinge_embedding_loss.h"
-#include "scoring.h"
+#include "../hinge_embedding_loss.h"
+#include "settings.h"
 
 namespace hinge_embedding_loss {
 

@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "kernels_common.h"
+#include "includes.h"
 
 #ifdef __clang__
 #pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)

@@ -1,6 +1,6 @@
 #if defined(__x86_64__)
 
-#include "kernels_common.h"
+#include "includes.h"
 
 #ifdef __clang__
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))), \

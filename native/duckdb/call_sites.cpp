@@ -1,4 +1,4 @@
-#include "update_sites.h"
+#include "call_sites.h"
 
 #include <unwind.h>
 
@@ -7,7 +7,7 @@
 #include <atomic>
 #include <cstddef>
 
-namespace update_sites {
+namespace call_sites {
 
 namespace {
 
@@ -135,4 +135,4 @@ void teach(Address site, States states) {
   }
 }
 
-}  // namespace update_sites
+}  // namespace call_sites
