@@ -1,8 +1,6 @@
-import { spawn } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 import vm from 'node:vm'
 import { expect } from 'chai'
@@ -17,8 +15,7 @@ import {
   type TensorLike,
   tensor,
 } from '../lib/index.ts'
-
-const root = fileURLToPath(new URL('..', import.meta.url))
+import { node, root, succeeds } from './support/processes.ts'
 
 const x = Float32Array.of(1, -2, 3)
 const y = Int8Array.of(-1, 1, -1)
@@ -361,20 +358,14 @@ describe('errors', () => {
     })
     after(() => rmSync(folder, { recursive: true }))
 
-    const load = () =>
-      new Promise<{ name: string; code: string; message: string }>((resolve, reject) => {
-        const script = `import('./lib/index.ts').then(
+    async function load(): Promise<{ name: string; code: string; message: string }> {
+      const script = `import('./lib/index.ts').then(
           () => console.log('{}'),
           ({ name, code, message }) => console.log(JSON.stringify({ name, code, message })),
         )`
-        const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', script], {
-          cwd: folder,
-        })
-        const output: Buffer[] = []
-        child.stdout.on('data', (chunk: Buffer) => output.push(chunk))
-        child.on('error', reject)
-        child.on('close', () => resolve(JSON.parse(Buffer.concat(output).toString()) as never))
-      })
+      const args = ['--import', 'tsx', '--input-type=module', '--eval', script]
+      return JSON.parse(await succeeds(node(args, { cwd: folder })))
+    }
 
     async function expectExplained() {
       const { name, code, message } = await load()

@@ -1,13 +1,12 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { LossAccumulator } from '../lib/index.ts'
-import { node, readText, root, succeeds } from './support/application.ts'
+import { readText } from './support/application.ts'
+import { node, Program, root, succeeds } from './support/processes.ts'
 
-const example = (name: string, ...args: string[]) => succeeds(node([join('examples', name), ...args], root))
+const example = (name: string, ...args: string[]) => succeeds(node([join('examples', name), ...args]))
 
 describe('examples', function () {
   this.timeout(60_000)
@@ -34,11 +33,9 @@ describe('examples', function () {
 
     /** Kills it when it has said where it begins and saved a batch. */
     async function interrupt(name: string, batchSize: string) {
-      const child = spawn(process.execPath, [join(root, 'examples/stream.mjs'), join(folder, name), batchSize])
-      await once(child.stdout, 'data')
-      await once(child.stdout, 'data')
-      child.kill('SIGKILL')
-      await once(child, 'close')
+      const child = new Program(process.execPath, ['examples/stream.mjs', join(folder, name), batchSize])
+      await child.prints(/\n\./, 'stdout')
+      await child.end('SIGKILL')
     }
 
     it('goes on after a kill in the middle to the totals of one run', async () => {

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import { HingeEmbeddingLoss, setNumThreads, Tensor } from '../lib/index.ts'
 import { type InputData, native, type OtherLabels, otherLabelPolicies } from '../lib/native.ts'
-import { expected, expectedGradients, type Format, formats, Random } from './oracle.ts'
+import { expected, expectedGradients, type Format, formats } from './oracle.ts'
 import {
   type Arguments,
   type Case,
@@ -15,6 +15,7 @@ import {
   threadCounts,
   traps,
 } from './support/cases.ts'
+import { Random } from './support/random.ts'
 
 const instructionSets = native.instructionSets()
 const reductions = ['none', 'mean', 'sum'] as const
@@ -38,10 +39,10 @@ function makeCase(format: Format, n: number, seed: number): Case {
   const LabelType = random.pick(labelTypes)
   const one = random.pick([positiveLabel, negativeLabel, negativeLabel, 5])
   const otherShare = random.pick([0, 0, 0.1])
-  const inputs = Array.from({ length: n }, () => (random.chance(0.3) ? random.pick(special) : 2 * random.next()))
+  const inputs = Array.from({ length: n }, () => (random.isTrue(0.3) ? random.pick(special) : 2 * random.fraction()))
   const labels = inputs.map(() => {
     if (LabelType === undefined) return one
-    return random.chance(otherShare) ? random.pick(traps) : random.pick([positiveLabel, negativeLabel])
+    return random.isTrue(otherShare) ? random.pick(traps) : random.pick([positiveLabel, negativeLabel])
   })
   const name = `${format.Type.name}, ${LabelType?.name ?? 'one label'}, ${policy}, n = ${n}, seed = ${seed}`
   return { inputs, labels, LabelType, format, policy, margin, positiveLabel, negativeLabel, name }
@@ -97,7 +98,7 @@ function checkWhole(call: Arguments, each: Case, gradOutput: InputData, what: st
 function checkCase(each: Case, seed: number) {
   const random = new Random(seed)
   const call = pack(each, [...each.inputs.keys()], random.below(4))
-  const gradOutput = call[0].map(() => random.pick([random.next() - 0.5, 0, -0, Infinity, Number.NaN, 1e-310]))
+  const gradOutput = call[0].map(() => random.pick([random.fraction() - 0.5, 0, -0, Infinity, Number.NaN, 1e-310]))
   checkWhole(call, each, gradOutput, each.name)
 }
 

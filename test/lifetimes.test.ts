@@ -1,7 +1,8 @@
 import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { makeApplication, node, type Outcome, root, succeeds } from './support/application.ts'
+import { makeApplication } from './support/application.ts'
+import { node, type Outcome, root, succeeds } from './support/processes.ts'
 
 /** How many times as often as in `npm test` everything is done: `npm run test:soak` sets it. */
 const times = Number(process.env.SOAK_TIMES ?? 1)
@@ -50,7 +51,7 @@ describe('lifetimes', () => {
   })
   after(() => rmSync(application, { recursive: true }))
 
-  const script = (code: string, ...flags: string[]) => node([...flags, '--eval', prelude + code], application)
+  const script = (code: string, ...flags: string[]) => node([...flags, '--eval', prelude + code], { cwd: application })
   const inAsync = (code: string) => `;(async () => { ${code} })()`
 
   /** The outcomes of as many processes, two at a time. */
@@ -93,7 +94,7 @@ describe('lifetimes', () => {
                 console.log(await new Promise((resolve) => worker.on('exit', resolve)))
               }`),
           ],
-          application,
+          { cwd: application },
         ),
       )
       expect(output).to.equal('0\n'.repeat(2 * times))
@@ -163,18 +164,18 @@ describe('lifetimes', () => {
 
   describe('a process that ends in the middle of all kinds of calls', () => {
     const busy = `${endless.asynchronous}; loaded(${workerOf(endless.synchronous)}).then(step)`
-    const ends: [title: string, end: string, status: number | string, stderr: RegExp][] = [
+    const ends: [title: string, end: string, code: Outcome['code'], stderr: RegExp][] = [
       ['by process.exit', 'process.exit(7)', 7, /^$/],
       ['by process.exit in a call’s own turn', `setImmediate(() => process.exit(7))`, 7, /^$/],
       ['by a signal', `process.kill(process.pid, 'SIGTERM')`, 'SIGTERM', /^$/],
       ['by an uncaught exception', `setTimeout(() => { throw new Error('uncaught') })`, 1, /Error: uncaught/],
       ['by a rejection', `Promise.reject(new Error('rejected'))`, 1, /Error: rejected/],
     ]
-    for (const [title, end, status, stderr] of ends) {
+    for (const [title, end, code, stderr] of ends) {
       it(title, async () => {
         const all = await outcomes(2 * times, () => script(`${busy}.then(() => { ${end} })`))
         for (const outcome of all) {
-          expect(outcome.status, outcome.stderr).to.equal(status)
+          expect(outcome.code, outcome.stderr).to.equal(code)
           expect(outcome.stderr).to.match(stderr)
         }
       })

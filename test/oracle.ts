@@ -1,4 +1,5 @@
 import type { InputData, LabelData, OtherLabelPolicy, StateRecord } from '../lib/native.ts'
+import type { Random } from './support/random.ts'
 
 /** A sum of doubles in full: units · 2^−1074, unless `special`, the IEEE sum of those not finite, is not 0. */
 export interface Exact {
@@ -153,41 +154,6 @@ export function expectedGradients(
   })
 }
 
-/** Marsaglia's xorshift of 32 bits. */
-export class Random {
-  #state: number
-
-  constructor(seed: number) {
-    this.#state = Math.imul(seed + 1, 0x9e3779b1) | 1
-    for (let i = 0; i < 8; i++) this.next()
-  }
-
-  #bits(): number {
-    this.#state ^= this.#state << 13
-    this.#state ^= this.#state >>> 17
-    this.#state ^= this.#state << 5
-    return this.#state >>> 0
-  }
-
-  /** in [0, 1), of 53 bits */
-  next = () => ((this.#bits() >>> 5) * 2 ** 26 + (this.#bits() >>> 6)) * 2 ** -53
-  /** an integer in [0, n) */
-  below = (n: number) => Math.floor(this.next() * n)
-  chance = (probability: number) => this.next() < probability
-  sign = () => (this.chance(0.5) ? 1 : -1)
-  pick = <T>(list: readonly T[]) => list[this.below(list.length)] as T
-
-  shuffle<T>(list: T[]): T[] {
-    for (let i = list.length - 1; i > 0; i--) {
-      const j = this.below(i + 1)
-      const held = list[i] as T
-      list[i] = list[j] as T
-      list[j] = held
-    }
-    return list
-  }
-}
-
 /** Finite numbers below 2^highest, of so many digits, all multiples of 2^lowest. */
 export interface Format {
   readonly digits: number
@@ -261,7 +227,7 @@ const { NaN: nan, POSITIVE_INFINITY: infinity } = Number
 const nonFinite = [[nan], [infinity], [-infinity], [infinity, -infinity], [infinity, infinity], [nan, infinity]]
 
 export const kinds: Readonly<Record<string, (draw: Draw) => number[]>> = {
-  normal: ({ random, n }) => fill(n, () => random.next() + random.next() + random.next() - 1.5),
+  normal: ({ random, n }) => fill(n, () => random.fraction() + random.fraction() + random.fraction() - 1.5),
 
   'near a spread of exponents that some number of terms sums': (draw) => {
     const { random, format, n, variant } = draw
@@ -332,7 +298,7 @@ export const kinds: Readonly<Record<string, (draw: Draw) => number[]>> = {
     const largest = largestBelow(draw, format.highest)
     const signs = [1, 1, -1, -1]
     return fill(n, (i) => {
-      const value = largest - (random.chance(0.3) ? 2 ** (format.highest - 30) : 0)
+      const value = largest - (random.isTrue(0.3) ? 2 ** (format.highest - 30) : 0)
       return i < n - (n % 4) ? (signs[i % 4] as number) * value : inBinade(draw, 0)
     })
   },
@@ -351,7 +317,7 @@ export const kinds: Readonly<Record<string, (draw: Draw) => number[]>> = {
   'ties, and beside them': (draw) => {
     const { random, format, n, variant } = draw
     const odd = 2n ** 53n + 2n * BigInt(random.below(2 ** 52)) + 1n
-    const total = odd * BigInt(variant % 2 === 0 ? 1 : n) * (random.chance(0.5) ? 1n : -1n)
+    const total = odd * BigInt(variant % 2 === 0 ? 1 : n) * (random.isTrue() ? 1n : -1n)
     const place = format.lowest + 1 + random.below(format.highest - format.lowest - 90)
     const beside = ((Math.floor(variant / 2) % 3) - 1) * 2 ** format.lowest
     return among(draw, [...parts(total, place), beside], anyOf(draw))
@@ -361,10 +327,10 @@ export const kinds: Readonly<Record<string, (draw: Draw) => number[]>> = {
     const { random, format, n } = draw
     const halves = BigInt(n) * BigInt(2 * random.below(1000) + 1)
     const total = halves / 2n + BigInt(random.below(3) - 1)
-    return among(draw, parts(random.chance(0.5) ? total : -total, format.lowest), anyOf(draw))
+    return among(draw, parts(random.isTrue() ? total : -total, format.lowest), anyOf(draw))
   },
 
-  'signed zeros': ({ random, n, variant }) => fill(n, () => (variant % 2 === 0 && random.chance(0.5) ? 0 : -0)),
+  'signed zeros': ({ random, n, variant }) => fill(n, () => (variant % 2 === 0 && random.isTrue() ? 0 : -0)),
 
   'not finite': (draw) => {
     const { random, n, variant } = draw

@@ -5,16 +5,8 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { expect } from 'chai'
 import { getNumThreads, hingeEmbeddingLoss, runtimeInfo, setNumThreads } from '../lib/index.ts'
-import {
-  makeApplication,
-  manifest,
-  node,
-  readText,
-  root,
-  run,
-  succeeds,
-  writeTypedPrograms,
-} from './support/application.ts'
+import { makeApplication, manifest, readText, withoutNpx, writeTypedPrograms } from './support/application.ts'
+import { node, root, run, succeeds } from './support/processes.ts'
 
 describe('the package', () => {
   let application: string
@@ -48,7 +40,7 @@ describe('the package', () => {
         const { HingeEmbeddingLoss } = library
         console.log(Object.keys(library).sort().join())
         ${example}`
-      const output = await succeeds(node(['--input-type=module', '--eval', script], application))
+      const output = await succeeds(node(['--input-type=module', '--eval', script], { cwd: application }))
       expect(output).to.equal(`${names}\n9\n`)
     })
 
@@ -58,7 +50,7 @@ describe('the package', () => {
         const { HingeEmbeddingLoss } = library
         console.log(Object.keys(library).filter((name) => name !== '__esModule').sort().join())
         ${example}`
-      const output = await succeeds(node(['--eval', script], application))
+      const output = await succeeds(node(['--eval', script], { cwd: application }))
       expect(output).to.equal(`${names}\n9\n`)
     })
 
@@ -68,12 +60,12 @@ describe('the package', () => {
         import('hinge-embedding-loss').then((imported) => {
           console.log(required.Tensor === imported.Tensor, required.tensor([1]) instanceof imported.Tensor)
         })`
-      expect(await succeeds(node(['--eval', script], application))).to.equal('true true\n')
+      expect(await succeeds(node(['--eval', script], { cwd: application }))).to.equal('true true\n')
     })
 
     it('its package.json', async () => {
       const script = "console.log(require('hinge-embedding-loss/package.json').version)"
-      expect(await succeeds(node(['--eval', script], application))).to.equal(`${manifest.version}\n`)
+      expect(await succeeds(node(['--eval', script], { cwd: application }))).to.equal(`${manifest.version}\n`)
     })
 
     it('in a worker thread, and leaves settings as they are', async () => {
@@ -84,7 +76,7 @@ describe('the package', () => {
         setNumThreads(7)
         new Worker('require("hinge-embedding-loss")', { eval: true }).on('exit', () => console.log(before, getNumThreads()))`
       const env = { HINGE_EMBEDDING_LOSS_NUM_THREADS: '2' }
-      expect(await succeeds(node(['--eval', script], application, env))).to.equal('2 7\n')
+      expect(await succeeds(node(['--eval', script], { cwd: application, env }))).to.equal('2 7\n')
     })
 
     it('in several worker threads, and after they end', async () => {
@@ -97,7 +89,7 @@ describe('the package', () => {
         }))
         Promise.all(ended).then((codes) => console.log(codes.join(), score()))
         score()`
-      expect(await succeeds(node(['--eval', script], application))).to.equal('0,0,0 150000\n')
+      expect(await succeeds(node(['--eval', script], { cwd: application }))).to.equal('0,0,0 150000\n')
     })
   })
 
@@ -116,7 +108,7 @@ describe('the package', () => {
       await import('hinge-embedding-loss')
       const { cache } = createRequire(import.meta.url)
       for (const path of Object.keys(cache)) console.log(pathToFileURL(path).href)`
-    const output = await succeeds(node(['--input-type=module', '--eval', script], application))
+    const output = await succeeds(node(['--input-type=module', '--eval', script], { cwd: application }))
     const loaded = output.split('\n').filter((url) => url.startsWith('file:'))
     const allowed = [installed, join(root, 'node_modules/node-gyp-build')].map((path) => `${pathToFileURL(path)}/`)
     expect(loaded.filter((url) => !allowed.some((prefix) => url.startsWith(prefix)))).to.deep.equal([])
@@ -131,7 +123,7 @@ describe('the package', () => {
       cpSync(installed, join(bare, 'node_modules/hinge-embedding-loss'), { recursive: true })
       cpSync(join(root, 'node_modules/node-gyp-build'), join(bare, 'node_modules/node-gyp-build'), { recursive: true })
       const script = `import { HingeEmbeddingLoss } from 'hinge-embedding-loss'${example}`
-      expect(await succeeds(node(['--input-type=module', '--eval', script], bare))).to.equal('9\n')
+      expect(await succeeds(node(['--input-type=module', '--eval', script], { cwd: bare }))).to.equal('9\n')
     } finally {
       rmSync(bare, { recursive: true })
     }
@@ -152,15 +144,15 @@ describe('the package', () => {
       it(`of ${format}, the error says to keep it external`, async () => {
         const outfile = join(application, 'bundles', `inside.${format === 'esm' ? 'mjs' : 'cjs'}`)
         bundle({ format, outfile })
-        const { status, stderr } = await node([outfile], application)
-        expect(status).to.equal(1)
+        const { code, stderr } = await node([outfile], { cwd: application })
+        expect(code).to.equal(1)
         expect(stderr).to.include('ERR_ADDON_NOT_LOADED').and.include('keep hinge-embedding-loss external')
       })
 
       it(`of ${format}, it works where it is external`, async () => {
         const outfile = join(application, 'bundles', `outside.${format === 'esm' ? 'mjs' : 'cjs'}`)
         bundle({ format, outfile, external: ['hinge-embedding-loss'] })
-        expect(await succeeds(node([outfile], application))).to.equal('0.25\n')
+        expect(await succeeds(node([outfile], { cwd: application }))).to.equal('0.25\n')
       })
     }
   })
@@ -177,7 +169,9 @@ describe('the package', () => {
 
   it('has types that strict programs take, by import and by require', async () => {
     writeTypedPrograms(application)
-    await succeeds(node([join(root, 'node_modules/typescript/bin/tsc'), '--project', application], application))
+    await succeeds(
+      node([join(root, 'node_modules/typescript/bin/tsc'), '--project', application], { cwd: application }),
+    )
   })
 
   describe('the runtime', () => {
@@ -226,7 +220,7 @@ describe('the package', () => {
         )`
       const child = async (script: string, env: NodeJS.ProcessEnv) =>
         JSON.parse(
-          await succeeds(node(['--import', 'tsx', '--input-type=module', '--eval', script], root, env)),
+          await succeeds(node(['--import', 'tsx', '--input-type=module', '--eval', script], { env })),
         ) as object
 
       it('the number of threads', async () => {
@@ -290,11 +284,11 @@ describe('the package', () => {
             const path = join(application, `${file}.${language === 'js' ? 'mjs' : 'mts'}`)
             writeFileSync(path, code)
             const loader = language === 'ts' ? ['--import', 'tsx'] : []
-            expectCommentsToHold(code, await succeeds(node([...loader, path], application)))
+            expectCommentsToHold(code, await succeeds(node([...loader, path], { cwd: application })))
           })
         } else if (language === 'sh' && code.startsWith('npx hinge-embedding-loss')) {
           it(`runs its ${title}`, async () => {
-            const output = await succeeds(run('sh', ['-e', '-c', code], application, { npm_config_offline: 'true' }))
+            const output = await succeeds(run('sh', ['-e', '-c', withoutNpx(code)], { cwd: application }))
             if (printed !== undefined) expect(output).to.equal(printed)
             expect(output).not.to.equal('')
           })
@@ -312,7 +306,7 @@ describe('the package', () => {
     it(`has an example in the help of ${command}, which works`, async () => {
       const bin = join(application, 'node_modules/.bin')
       const shell = (code: string) =>
-        succeeds(run('sh', ['-e', '-c', code], application, { PATH: `${bin}:${process.env.PATH}` }))
+        succeeds(run('sh', ['-e', '-c', code], { cwd: application, env: { PATH: `${bin}:${process.env.PATH}` } }))
       const [, example = ''] = (await shell(`hinge-embedding-loss ${command} --help`)).split('\nExample:\n')
       expect(example).to.include(`hinge-embedding-loss ${command}`)
       await shell(example)

@@ -36,7 +36,9 @@ import { main } from '../../lib/cli/program.ts'
 import { Session } from '../../lib/files/duckdb/session.ts'
 import { runtimeInfo } from '../../lib/index.ts'
 import { makeApplication } from '../support/application.ts'
-import { hasRedis, type Outcome, Program, RedisServer } from '../support/redis.ts'
+import { node, type Outcome, Program } from '../support/processes.ts'
+import { Random } from '../support/random.ts'
+import { hasRedis, RedisServer } from '../support/redis.ts'
 
 const { version } = runtimeInfo()
 const queue = `hinge-embedding-loss-${version}`
@@ -399,7 +401,7 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
       expect(results).to.have.lengthOf(plan.shards.length)
       const wanted = JSON.stringify(await foldResults(plan, results))
       for (let i = 0; i < 20; i++) {
-        const shuffled = [...results, ...results.slice(0, i)].sort(() => Math.random() - 0.5)
+        const shuffled = new Random(i).shuffle([...results, ...results.slice(0, i)])
         expect(JSON.stringify(await foldResults(plan, shuffled))).to.equal(wanted)
       }
       const error = await foldResults(plan, results.slice(1)).catch(String)
@@ -517,7 +519,7 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
       const printed = new Set<string>()
       for (const TZ of ['Asia/Tokyo', 'America/New_York']) {
         const args = score(['pairs.parquet'], '--input', 'd', '--by', `hour::DATE::VARCHAR || ' ' || hour`, '--json')
-        const start = (...more: string[]) => new Program(program, [...args, ...more], { env: { TZ } }).outcome
+        const start = (...more: string[]) => node([program, ...args, ...more], { env: { TZ } })
         const [one, other] = await Promise.all([start(), start(...many())])
         expect(other).to.deep.equal(one)
         expect(one).to.include({ code: 0 })
@@ -566,10 +568,14 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
           [`rediss://localhost:${port}`, secret],
         ] as const) {
           const env = { HINGE_EMBEDDING_LOSS_REDIS_PASSWORD: password, NODE_EXTRA_CA_CERTS: cert }
-          const helper = new Program(program, ['worker', '--redis', url, '--root', folder, '--threads', '1'], { env })
-          await helper.says(/serves/)
-          const client = new Program(program, pairs('--redis', url), { env })
-          expect(await client.outcome).to.deep.equal({ code: 0, stdout: wanted, stderr: '' })
+          const helper = new Program(
+            process.execPath,
+            [program, 'worker', '--redis', url, '--root', folder, '--threads', '1'],
+            { env },
+          )
+          await helper.prints(/serves/)
+          const client = node([program, ...pairs('--redis', url)], { env })
+          expect(await client).to.deep.equal({ code: 0, stdout: wanted, stderr: '' })
           const drained = await helper.end('SIGTERM')
           expect(drained).to.include({ code: 0, stdout: '' })
           expect(drained.stderr).to.equal(`hinge-embedding-loss: version ${version} serves ${queue}\n`)
@@ -620,7 +626,7 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
       await fails(pairs(...many('--shard-rows', '0')), 2, /--shard-rows must be an integer from 1, got 0/)
       await fails(['worker', ...to(), '--lease', '0.5'], 2, /--lease must be an integer from 1, got 0\.5/)
       for (const name of ['bullmq', 'ioredis']) rmSync(join(application, 'node_modules', name))
-      const bare = await new Program(program, pairs(...many())).outcome
+      const bare = await node([program, ...pairs(...many())])
       expect(bare).to.deep.equal({
         code: 1,
         stdout: '',

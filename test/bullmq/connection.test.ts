@@ -4,7 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { startCommand } from '../support/command.ts'
+import { command } from '../support/command.ts'
 import { hasRedis, RedisServer } from '../support/redis.ts'
 
 /** What a Redis that serves answers to the commands of connecting. */
@@ -25,8 +25,6 @@ describe(`--redis${hasRedis ? '' : ', which needs redis-server'}`, function () {
 
   after(() => rmSync(folder, { recursive: true }))
 
-  const start = (args: readonly string[], signal = new AbortController().signal) => startCommand(args, signal)
-
   const score = (url: string, ...more: string[]) => [
     ...['score', file, '--input', 'x', '--label', 'y', '--json', '--redis', url],
     ...more,
@@ -35,7 +33,7 @@ describe(`--redis${hasRedis ? '' : ', which needs redis-server'}`, function () {
   /** Client and worker end with it, in one line each. */
   async function bothFail(url: string, named: RegExp, code = 1): Promise<void> {
     for (const args of [score(url, '--timeout', '2'), ['worker', '--redis', url]]) {
-      const outcome = await start(args).outcome
+      const outcome = await command(args)
       expect(outcome.stderr).to.match(named)
       expect(outcome.stderr).to.match(/^hinge-embedding-loss: [^\n]+\n$/)
       expect(outcome).to.include({ code, stdout: '' })
@@ -93,12 +91,12 @@ describe(`--redis${hasRedis ? '' : ', which needs redis-server'}`, function () {
         [server.url, 0],
       ] as const) {
         const controller = new AbortController()
-        const worker = start(['worker', '--redis', url, '--threads', '1'], controller.signal)
-        const client = await start(score(url)).outcome
+        const worker = command(['worker', '--redis', url, '--threads', '1'], [], controller.signal)
+        const client = await command(score(url))
         expect(client.stderr, url).to.equal('')
         expect(JSON.parse(client.stdout)).to.include({ count: 2, sum: 1.25 })
         controller.abort()
-        expect((await worker.outcome).code).to.equal(0)
+        expect((await worker).code).to.equal(0)
         const redis = server.connect({ db })
         expect(await redis.dbsize(), url).to.be.greaterThan(5)
         await redis.flushall()
@@ -152,13 +150,13 @@ describe(`--redis${hasRedis ? '' : ', which needs redis-server'}`, function () {
       await redis.call('SET', 'bull:other:1', 'x')
       redis.disconnect()
       const url = `redis://score:pw@127.0.0.1:${server.port}`
-      const none = await start(score(url, '--timeout', '1')).outcome
+      const none = await command(score(url, '--timeout', '1'))
       expect(none.stderr).to.match(/no worker of version/)
       const controller = new AbortController()
-      const worker = start(['worker', '--redis', url, '--threads', '1'], controller.signal)
-      expect(await start(score(url)).outcome).to.include({ code: 0, stderr: '' })
+      const worker = command(['worker', '--redis', url, '--threads', '1'], [], controller.signal)
+      expect(await command(score(url))).to.include({ code: 0, stderr: '' })
       controller.abort()
-      expect((await worker.outcome).code).to.equal(0)
+      expect((await worker).code).to.equal(0)
     })
   })
 
@@ -187,13 +185,13 @@ describe(`--redis${hasRedis ? '' : ', which needs redis-server'}`, function () {
     await withFake(
       (name, count) => (count < 2 ? serving(name) : undefined),
       async (url) => {
-        const client = await start(score(url, '--timeout', '1')).outcome
+        const client = await command(score(url, '--timeout', '1'))
         expect(client).to.include({ code: 1, stdout: '' })
         expect(client.stderr).to.match(/Redis at 127\.0\.0\.1:\d+ is gone\n$/)
         const controller = new AbortController()
-        const worker = start(['worker', '--redis', url, '--lease', '1', '--grace', '1'], controller.signal)
+        const worker = command(['worker', '--redis', url, '--lease', '1', '--grace', '1'], [], controller.signal)
         setTimeout(() => controller.abort(), 1000)
-        const { stderr } = await worker.outcome
+        const { stderr } = await worker
         expect(stderr).to.match(/^(hinge-embedding-loss: [^\n]+\n)*$/)
       },
     )
@@ -205,7 +203,7 @@ describe(`--redis${hasRedis ? '' : ', which needs redis-server'}`, function () {
       withFake(
         () => '',
         async (url) => {
-          const [plain, secure] = [url, url.replace('redis:', 'rediss:')].map((each) => start(score(each)).outcome)
+          const [plain, secure] = [url, url.replace('redis:', 'rediss:')].map((each) => command(score(each)))
           expect((await plain)?.stderr).to.match(/cannot be reached: no answer within 10 s/)
           expect((await secure)?.stderr).to.match(/cannot be reached: no answer; if it does not take TLS/)
         },
@@ -213,7 +211,7 @@ describe(`--redis${hasRedis ? '' : ', which needs redis-server'}`, function () {
       withFake(
         (name) => (name === 'INFO' ? bulk(info.replace('loading:0', 'loading:1')) : serving(name)),
         async (url) => {
-          const outcome = await start(['worker', '--redis', url]).outcome
+          const outcome = await command(['worker', '--redis', url])
           expect(outcome.stderr).to.match(/cannot be used: it has not loaded its data within 10 s/)
         },
       ),
@@ -227,7 +225,7 @@ describe(`--redis${hasRedis ? '' : ', which needs redis-server'}`, function () {
       async (url) => {
         for (const args of [score(url), ['worker', '--redis', url]]) {
           const controller = new AbortController()
-          const { outcome } = start(args, controller.signal)
+          const outcome = command(args, [], controller.signal)
           setTimeout(() => controller.abort(), 300)
           const begin = performance.now()
           expect(await outcome).to.deep.equal({ code: 130, stdout: '', stderr: 'hinge-embedding-loss: interrupted\n' })

@@ -1,5 +1,3 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import {
   chmodSync,
   cpSync,
@@ -13,26 +11,19 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
 import { type InputData, LossAccumulator, type MarginOptions, runtimeInfo } from '../../lib/index.ts'
+import { installPackage } from '../support/application.ts'
 import { command } from '../support/command.ts'
+import { type Outcome, Program, run } from '../support/processes.ts'
 import { Random } from '../support/random.ts'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
 const libraryNeeds = ['node-gyp-build']
 const commandNeeds = ['commander', '@duckdb']
 const rows = 5000
-
-interface Outcome {
-  code: number | null
-  stdout: string
-  stderr: string
-}
 
 interface Place {
   main?: string
@@ -49,44 +40,27 @@ describe('hinge-embedding-loss on the command line', function () {
   const column: Record<'d' | 'w' | 'y', number[]> = { d: [], w: [], y: [] }
 
   /** The program as it is once installed beside the given packages. */
-  function install(name: string, packages: readonly string[]): string {
-    const program = join(folder, name)
-    mkdirSync(join(program, 'node_modules'), { recursive: true })
-    cpSync(join(root, 'package.json'), join(program, 'package.json'))
-    symlinkSync(join(root, 'build'), join(program, 'build'))
-    for (const each of packages) symlinkSync(join(root, 'node_modules', each), join(program, 'node_modules', each))
-    if (name === 'complete') {
-      const compiler = join(root, 'node_modules/typescript/bin/tsc')
-      execFileSync(process.execPath, [compiler, '--project', root, '--outDir', join(program, 'dist')])
-    } else cpSync(join(folder, 'complete/dist'), join(program, 'dist'), { recursive: true })
-    return join(program, 'dist/cli/main.js')
+  function install(name: string, packages: readonly string[]): Promise<string> {
+    return installPackage(join(folder, name), packages, name === 'complete' ? undefined : join(folder, 'complete/dist'))
   }
 
-  function start(args: readonly string[], { main = complete, env = {} }: Place = {}): ChildProcess {
-    return spawn(process.execPath, [main, ...args], { cwd: folder, env: { ...process.env, ...env } })
-  }
-
-  async function finish(child: ChildProcess): Promise<Outcome> {
-    const { stdout, stderr } = child
-    if (stdout === null || stderr === null) throw new Error('no pipes')
-    const [out, err, [code]] = await Promise.all([text(stdout), text(stderr), once(child, 'close')])
-    return { code, stdout: out, stderr: err }
+  function start(args: readonly string[], { main = complete, env = {} }: Place = {}): Program {
+    return new Program(process.execPath, [main, ...args], { cwd: folder, env })
   }
 
   /** In this process, where no other is asked for: starting one takes ten times as long as scoring. */
-  async function run(args: readonly string[], place?: Place): Promise<Outcome> {
-    if (place !== undefined) return finish(start(args, place))
-    return command(args)
+  async function runCommand(args: readonly string[], place?: Place): Promise<Outcome> {
+    return place === undefined ? command(args) : start(args, place).outcome
   }
 
   async function succeeds(args: readonly string[], place?: Place): Promise<string> {
-    const { code, stdout, stderr } = await run(args, place)
+    const { code, stdout, stderr } = await runCommand(args, place)
     expect({ code, stderr }, args.join(' ')).to.deep.equal({ code: 0, stderr: '' })
     return stdout
   }
 
   async function fails(exitCode: number, args: readonly string[], named: RegExp, place?: Place): Promise<void> {
-    const { code, stdout, stderr } = await run(args, place)
+    const { code, stdout, stderr } = await runCommand(args, place)
     const what = `${args.join(' ')}\n${stderr}`
     expect(code, what).to.equal(exitCode)
     expect(stdout, what).to.equal('')
@@ -136,7 +110,7 @@ describe('hinge-embedding-loss on the command line', function () {
     ]) {
       mkdirSync(join(folder, name), { recursive: true })
     }
-    complete = install('complete', [...libraryNeeds, ...commandNeeds])
+    complete = await install('complete', [...libraryNeeds, ...commandNeeds])
     const connection = await (await DuckDBInstance.create(':memory:')).connect()
     const copy = (select: string, name: string, options = '') =>
       connection.run(`COPY (${select}) TO '${join(folder, name).replaceAll("'", "''")}' ${options}`)
@@ -788,7 +762,7 @@ describe('hinge-embedding-loss on the command line', function () {
 
     it('refuses wrong usage', async () => {
       const pairs = (...more: string[]) => score('pairs.parquet', 'd', 'y', ...more)
-      const { code, stdout, stderr } = await run([])
+      const { code, stdout, stderr } = await runCommand([])
       expect([code, stdout]).to.deep.equal([2, ''])
       expect(stderr).to.match(/^Usage: hinge-embedding-loss/)
       await Promise.all([
@@ -819,8 +793,8 @@ describe('hinge-embedding-loss on the command line', function () {
     it('asks for the packages it lacks', async () => {
       const advice = /npm install commander @duckdb\/node-api/
       const pairs = score('pairs.parquet', 'd', 'y')
-      const bare = { main: install('bare', libraryNeeds) }
-      const noReader = { main: install('no-reader', [...libraryNeeds, 'commander']) }
+      const bare = { main: await install('bare', libraryNeeds) }
+      const noReader = { main: await install('no-reader', [...libraryNeeds, 'commander']) }
       await Promise.all([
         fails(1, ['--version'], advice, bare),
         fails(1, pairs, advice, bare),
@@ -830,8 +804,8 @@ describe('hinge-embedding-loss on the command line', function () {
     })
 
     it('says what hinders the library', async () => {
-      const main = install('unbuilt', [...libraryNeeds, ...commandNeeds])
-      rmSync(join(folder, 'unbuilt/build'))
+      const main = await install('unbuilt', [...libraryNeeds, ...commandNeeds])
+      rmSync(join(folder, 'unbuilt/build'), { recursive: true })
       await fails(1, ['--version'], /the native addon of hinge-embedding-loss cannot be loaded/, { main })
       const env = { HINGE_EMBEDDING_LOSS_NUM_THREADS: 'many' }
       await fails(2, score('pairs.parquet', 'd', 'y'), /HINGE_EMBEDDING_LOSS_NUM_THREADS must be an integer/, { env })
@@ -839,18 +813,19 @@ describe('hinge-embedding-loss on the command line', function () {
 
     it('can be interrupted', async () => {
       const child = start(score('slow.parquet', lasting(2000), 'y', '--json'))
-      const outcome = finish(child)
       await sleep(2000)
-      child.kill('SIGINT')
-      expect(await outcome).to.deep.equal({ code: 130, stdout: '', stderr: 'hinge-embedding-loss: interrupted\n' })
+      expect(await child.end('SIGINT')).to.deep.equal({
+        code: 130,
+        stdout: '',
+        stderr: 'hinge-embedding-loss: interrupted\n',
+      })
     })
 
     describe('progress', () => {
       const pty = 'import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))'
       const onTerminal = async (env: NodeJS.ProcessEnv, ...more: string[]) => {
         const command = [process.execPath, complete, ...score('slow.parquet', lasting(10), 'y', '--json', ...more)]
-        const cleared = { ...process.env, CI: '', NO_COLOR: '', ...env }
-        return finish(spawn('python3', ['-c', pty, ...command], { cwd: folder, env: cleared }))
+        return run('python3', ['-c', pty, ...command], { cwd: folder, env: { CI: '', NO_COLOR: '', ...env } })
       }
 
       it('is shown on a terminal, and leaves nothing there', async () => {
@@ -879,7 +854,7 @@ describe('hinge-embedding-loss on the command line', function () {
       const changes = [rmSync, (file: string) => truncateSync(file, 1000)]
       for (const change of changes) {
         cpSync(join(folder, 'pairs.parquet'), join(folder, 'going.parquet'))
-        const outcome = finish(start(score(['slow.parquet', 'going.parquet'], 'w', 'y', '--json')))
+        const { outcome } = start(score(['slow.parquet', 'going.parquet'], 'w', 'y', '--json'))
         await sleep(300 + 700 * Math.random())
         change(join(folder, 'going.parquet'))
         const { code, stdout, stderr } = await outcome
@@ -891,16 +866,14 @@ describe('hinge-embedding-loss on the command line', function () {
     it('is quiet when nobody reads its output to the end', async function () {
       if (process.platform !== 'linux') return this.skip()
       const command = [process.execPath, complete, ...score('pairs.parquet', 'd', 'y')]
-      const outcome = await finish(
-        spawn('bash', ['-c', '"$@" | true; exit $PIPESTATUS', 'bash', ...command], { cwd: folder }),
-      )
+      const outcome = await run('bash', ['-c', '"$@" | true; exit $PIPESTATUS', 'bash', ...command], { cwd: folder })
       expect(outcome).to.deep.equal({ code: 1, stdout: '', stderr: '' })
     })
 
     it('says so when its output cannot be written', async function () {
       if (process.platform !== 'linux') return this.skip()
       const command = [process.execPath, complete, ...score('pairs.parquet', 'd', 'y')]
-      const outcome = await finish(spawn('sh', ['-c', '"$@" > /dev/full', 'sh', ...command], { cwd: folder }))
+      const outcome = await run('sh', ['-c', '"$@" > /dev/full', 'sh', ...command], { cwd: folder })
       expect(outcome).to.deep.include({ code: 1, stdout: '' })
       expect(outcome.stderr).to.match(/^hinge-embedding-loss: standard output: ENOSPC[^\n]*\n$/)
     })

@@ -1,19 +1,19 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { main } from '../../lib/cli/program.ts'
 import { formatProgress, notify, type Progress, showProgress } from '../../lib/cli/progress.ts'
 import { runtimeInfo } from '../../lib/index.ts'
+import { installPackage } from '../support/application.ts'
 import { command } from '../support/command.ts'
+import { type Outcome, root, run } from '../support/processes.ts'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
 const pairs = ['--input', 'd', '--label', 'y']
 
 describe('the command line among pipes, terminals and typing errors', function () {
@@ -24,12 +24,9 @@ describe('the command line among pipes, terminals and typing errors', function (
   let program: string
   let csv: string
 
-  before(() => {
+  before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-manners-'))
-    for (const name of ['package.json', 'node_modules', 'build']) symlinkSync(join(root, name), join(folder, name))
-    const compiler = join(root, 'node_modules/typescript/bin/tsc')
-    execFileSync(process.execPath, [compiler, '--project', root, '--outDir', join(folder, 'dist')])
-    program = join(folder, 'dist/cli/main.js')
+    program = await installPackage(join(folder, 'program'), ['node-gyp-build', 'commander', '@duckdb'])
     csv = join(folder, 'pairs.csv')
     writeFileSync(csv, 'd,y\n0.5,1\n0.25,-1\n')
   })
@@ -202,36 +199,33 @@ describe('the command line among pipes, terminals and typing errors', function (
 
   describe('pipes and full disks', () => {
     /** The exit code of the program, and what it wrote to standard error, where its streams are as the redirections say. */
-    function redirected(redirections: string, ...args: string[]): { code: number | null; stderr: string } {
+    async function redirected(redirections: string, ...args: string[]): Promise<Omit<Outcome, 'stdout'>> {
       const script = `"$@" ${redirections}; exit \${PIPESTATUS[0]}`
-      const { status, stderr } = spawnSync('bash', ['-c', script, 'bash', process.execPath, program, ...args], {
-        cwd: root,
-        encoding: 'utf8',
-      })
-      return { code: status, stderr }
+      const { code, stderr } = await run('bash', ['-c', script, 'bash', process.execPath, program, ...args])
+      return { code, stderr }
     }
 
-    it('that nobody reads leave no stack trace: help is done, a result that was not read is not', () => {
+    it('that nobody reads leave no stack trace: help is done, a result that was not read is not', async () => {
       for (const args of [['--version'], ['--help'], ['score', '--help'], ['help', 'plot']]) {
-        expect(redirected('| true', ...args), args.join(' ')).to.deep.equal({ code: 0, stderr: '' })
+        expect(await redirected('| true', ...args), args.join(' ')).to.deep.equal({ code: 0, stderr: '' })
       }
-      expect(redirected('| true', 'score', csv, ...pairs)).to.deep.equal({ code: 1, stderr: '' })
-      expect(redirected('| true', 'duckdb-extension')).to.deep.equal({ code: 1, stderr: '' })
+      expect(await redirected('| true', 'score', csv, ...pairs)).to.deep.equal({ code: 1, stderr: '' })
+      expect(await redirected('| true', 'duckdb-extension')).to.deep.equal({ code: 1, stderr: '' })
     })
 
-    it('that are full are an error, for help as well as for results', function () {
+    it('that are full are an error, for help as well as for results', async function () {
       if (process.platform !== 'linux') return this.skip()
       const stderr = 'hinge-embedding-loss: standard output: ENOSPC: no space left on device, write\n'
       for (const args of [['--version'], ['score', '--help'], ['score', csv, ...pairs]]) {
-        expect(redirected('> /dev/full', ...args), args.join(' ')).to.deep.equal({ code: 1, stderr })
+        expect(await redirected('> /dev/full', ...args), args.join(' ')).to.deep.equal({ code: 1, stderr })
       }
     })
 
-    it('that take no messages change no exit code', () => {
+    it('that take no messages change no exit code', async () => {
       const full = process.platform === 'linux' ? ['2> /dev/full'] : []
       for (const to of ['2>&-', '2>&1 > /dev/null | true', ...full]) {
-        expect(redirected(to, 'score', csv).code, to).to.equal(2)
-        expect(redirected(to, 'score', csv, '--input', 'nope', '--label', 'y').code, to).to.equal(1)
+        expect((await redirected(to, 'score', csv)).code, to).to.equal(2)
+        expect((await redirected(to, 'score', csv, '--input', 'nope', '--label', 'y')).code, to).to.equal(1)
       }
     })
 
@@ -330,13 +324,10 @@ describe('the command line among pipes, terminals and typing errors', function (
 
       /** The lines of progress, and what is on the terminal in the end. */
       async function terminal(widths: string, ...args: string[]) {
-        const run = [join(root, 'test/support/terminal.py'), widths, process.execPath, program]
-        const child = spawn('python3', [...run, ...args, '--label', 'y'], {
-          cwd: root,
-          stdio: ['ignore', 'pipe', 'inherit'],
-        })
-        const [out, [code]] = await Promise.all([text(child.stdout), once(child, 'close')])
-        const lines = out.split('\r\x1b[K')
+        const terminal = join(root, 'test/support/terminal.py')
+        const shown = [terminal, widths, process.execPath, program, ...args, '--label', 'y']
+        const { code, stdout } = await run('python3', shown)
+        const lines = stdout.split('\r\x1b[K')
         return { code, last: lines.pop(), lines: lines.filter((line) => line !== '') }
       }
 

@@ -1,11 +1,8 @@
-import { spawnSync } from 'node:child_process'
 import { chmodSync, cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { node, root, run, succeeds } from '../support/application.ts'
-
-const isThere = (command: string) => spawnSync(command, ['--version']).status === 0
+import { isInstalled, node, root, succeeds } from '../support/processes.ts'
 
 /** What the tests are run with: the addon, and the extension in DuckDB. */
 const tests = [
@@ -35,17 +32,16 @@ describe('the addon and the extension', function () {
   })
   afterEach(() => rmSync(folder, { recursive: true }))
 
-  const build = (env: NodeJS.ProcessEnv) =>
-    run(process.execPath, [join(folder, 'scripts/build-addon.mjs')], folder, env)
+  const build = (env: NodeJS.ProcessEnv) => node([join(folder, 'scripts/build-addon.mjs')], { cwd: folder, env })
 
   for (const { title, compiler, library } of builds) {
     it(`pass their tests when they are built with ${title}`, async function () {
-      if (!isThere(compiler)) this.skip()
+      if (!isInstalled(compiler)) this.skip()
       await succeeds(build({ CXX: compiler, CXXFLAGS: library, LDFLAGS: library, JOBS: 'max' }))
       const mocha = join(root, 'node_modules/mocha/bin/mocha.js')
       const files = tests.map((name) => `test/${name}.test.ts`)
       await succeeds(
-        node([mocha, '--timeout', '0', ...files], root, { HINGE_EMBEDDING_LOSS_PREBUILD: folder, CXX: compiler }),
+        node([mocha, '--timeout', '0', ...files], { env: { HINGE_EMBEDDING_LOSS_PREBUILD: folder, CXX: compiler } }),
       )
     })
   }
@@ -54,9 +50,9 @@ describe('the addon and the extension', function () {
     const old = join(folder, 'old-compiler')
     writeFileSync(old, '#!/bin/sh\n! grep -q __builtin_shufflevector\n')
     chmodSync(old, 0o755)
-    for (const compiler of [old, ...['g++-11'].filter(isThere)]) {
-      const { status, stderr } = await build({ CXX: compiler })
-      expect(status).to.equal(1)
+    for (const compiler of [old, ...['g++-11'].filter((name) => isInstalled(name))]) {
+      const { code, stderr } = await build({ CXX: compiler })
+      expect(code).to.equal(1)
       expect(stderr).to.match(/^hinge-embedding-loss: cannot build.*__builtin_shufflevector.*g\+\+ 12/)
       expect(stderr).to.include(compiler)
       expect(stderr.trimEnd()).not.to.include('\n')

@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs'
-import { makeApplication, run, succeeds, writeTypedPrograms } from '../support/application.ts'
+import { makeApplication, writeTypedPrograms } from '../support/application.ts'
+import { run, succeeds } from '../support/processes.ts'
 
 /** The oldest that the README promises; npm brings it, as one project has only one TypeScript beside its tools. */
 const oldest = 'typescript@5.0.4'
@@ -11,7 +12,7 @@ describe('the types', function () {
     const application = await makeApplication()
     try {
       writeTypedPrograms(application, ['imports.mts']) // require() of ES modules has types since 5.8
-      await succeeds(run('npx', ['--yes', '--package', oldest, 'tsc', '--project', application], '/'))
+      await succeeds(run('npx', ['--yes', '--package', oldest, 'tsc', '--project', application], { cwd: '/' }))
     } finally {
       rmSync(application, { recursive: true })
     }

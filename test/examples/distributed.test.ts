@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
-import { root } from '../support/application.ts'
+import { root } from '../support/processes.ts'
 
 function isAlive(pid: number): boolean {
   try {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { expect } from 'chai'
-import { node, root, run, succeeds } from '../support/application.ts'
+import { node, root, run, succeeds } from '../support/processes.ts'
 
 const binary = 'application/octet-stream'
 
@@ -31,7 +31,7 @@ describe('examples with packages of their own', function () {
       recursive: true,
       filter: (path) => !path.startsWith(join(root, 'examples', name, 'node_modules')),
     })
-    await succeeds(run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund'], folder))
+    await succeeds(run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: folder }))
     return folder
   }
 
@@ -39,7 +39,7 @@ describe('examples with packages of their own', function () {
     const embeddings = (seed: number) => Float32Array.from({ length: 16_000 }, (_, i) => Math.sin(seed * i * i))
 
     it('scores the output of a model, without a copy, as plain JavaScript does', async () => {
-      const output = await succeeds(node(['score.mjs'], await install('onnxruntime')))
+      const output = await succeeds(node(['score.mjs'], { cwd: await install('onnxruntime') }))
       const [left, right] = [embeddings(1), embeddings(2)]
       const squares = left.map((value, i) => (value - (right[i] as number)) ** 2)
       let sum = 0

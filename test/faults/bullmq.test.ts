@@ -8,7 +8,8 @@ import type { Redis } from 'ioredis'
 import { addFlow, foldResults, planOf, resultsOf, serve } from '../../lib/bullmq/index.ts'
 import { runtimeInfo } from '../../lib/index.ts'
 import { makeApplication } from '../support/application.ts'
-import { hasRedis, type Outcome, Program, RedisServer } from '../support/redis.ts'
+import { type Outcome, Program, type Surroundings } from '../support/processes.ts'
+import { hasRedis, RedisServer } from '../support/redis.ts'
 
 const queue = `hinge-embedding-loss-${runtimeInfo().version}`
 const shards = 12
@@ -68,16 +69,16 @@ describe('scoring on many machines', function () {
     for (const each of [folder, application]) rmSync(each, { recursive: true })
   })
 
-  function start(args: readonly string[], options: { env?: NodeJS.ProcessEnv; memory?: number } = {}): Program {
-    const started = new Program(program, args, options)
+  function start(args: readonly string[], surroundings?: Surroundings): Program {
+    const started = new Program(process.execPath, [program, ...args], surroundings)
     running.add(started)
     return started
   }
 
-  async function startWorkers(count: number, options: { memory?: number } = {}): Promise<Program[]> {
+  async function startWorkers(count: number): Promise<Program[]> {
     const args = ['worker', '--redis', server.url, '--threads', '1', '--lease', '1', '--root', folder]
-    const started = Array.from({ length: count }, () => start(args, options))
-    await Promise.all(started.map((each) => each.says(/serves/)))
+    const started = Array.from({ length: count }, () => start(args))
+    await Promise.all(started.map((each) => each.prints(/serves/)))
     return started
   }
 
@@ -150,11 +151,11 @@ describe('scoring on many machines', function () {
     await times(tries.frozen, async (i) => {
       await trial(async () => {
         await someTime()
-        victim?.signal('SIGSTOP')
+        victim?.process.kill('SIGSTOP')
         if (i % 2 === 0) await sleep(2500)
-        if (i % 2 === 0) victim?.signal('SIGCONT')
+        if (i % 2 === 0) victim?.process.kill('SIGCONT')
       })
-      victim?.signal('SIGCONT')
+      victim?.process.kill('SIGCONT')
     })
     expect(victim?.process.exitCode).to.equal(null)
     expect((await victim?.end('SIGTERM'))?.code).to.equal(0)
@@ -163,11 +164,11 @@ describe('scoring on many machines', function () {
   it(`when one has no memory left, ${tries.exhausted} times`, async () => {
     await times(tries.exhausted, async (i) => {
       const starved = start(['worker', '--redis', server.url, '--threads', '1', '--lease', '1'], {
-        memory: 1_150_000 + 40_000 * i,
+        shell: `ulimit -v ${1_150_000 + 40_000 * i}`,
       })
-      const isHungry = () => starved.isOver || /Out of Memory|Allocation failure|map segment/.test(starved.stderr)
+      const isHungry = () => starved.hasEnded || /Out of Memory|Allocation failure|map segment/.test(starved.stderr)
       await trial(async (client) => {
-        while (!isHungry() && !client.isOver) await sleep(10)
+        while (!isHungry() && !client.hasEnded) await sleep(10)
         await startWorkers(1)
       })
       expect(isHungry(), starved.stderr).to.equal(true)
@@ -234,11 +235,11 @@ describe('scoring on many machines', function () {
       const [there, away] = [join(folder, `unseen-${i}.csv`), join(folder, 'away')]
       writeFileSync(there, 'd,y,g\n1,1,1\n')
       const paused = [...running]
-      for (const each of paused) each.signal('SIGSTOP')
+      for (const each of paused) each.process.kill('SIGSTOP')
       const client = start([...scoreArgs([`unseen-${i}.csv`]), ...many()])
       await untilAdded()
       renameSync(there, away)
-      for (const each of paused) each.signal('SIGCONT')
+      for (const each of paused) each.process.kill('SIGCONT')
       const { code, stderr } = await client.outcome
       expect(stderr).to.equal(`hinge-embedding-loss: ${there}: no such file on the worker's host ${hostname()}\n`)
       expect(code).to.equal(1)
@@ -258,8 +259,8 @@ describe('scoring on many machines', function () {
       const client = start([...longRunning(), '--redis', server.url, '--timeout', '2'])
       await untilActive()
       await sleep(5000)
-      expect(client.isOver, client.stderr).to.equal(false)
-      only?.signal(signal)
+      expect(client.hasEnded, client.stderr).to.equal(false)
+      only?.process.kill(signal)
       const begin = performance.now()
       const { code, stderr } = await client.outcome
       expect(stderr).to.match(/no worker of version \S+ serves the queue \S+ for 2 s\n$/)
@@ -280,7 +281,7 @@ describe('scoring on many machines', function () {
     expect(code, stderr).to.equal(0)
     expect(stderr).to.match(/shard \S+: .*INTERRUPT/)
     expect(performance.now() - begin).to.be.within(900, 5000)
-    expect(client.isOver, client.stderr).to.equal(false)
+    expect(client.hasEnded, client.stderr).to.equal(false)
     const redis = server.connect()
     expect(await redis.zcard(`bull:${queue}:failed`)).to.equal(0)
     redis.disconnect()
@@ -311,7 +312,7 @@ describe('scoring on many machines', function () {
     await untilActive()
     const redis = server.connect()
     await redis.config('SET', 'maxmemory', '1')
-    await worker?.says(/Redis refuses: OOM/)
+    await worker?.prints(/Redis refuses: OOM/)
     await redis.config('SET', 'maxmemory', '0')
     redis.disconnect()
     await client.end('SIGKILL')

@@ -1,14 +1,14 @@
-import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
-import { makeApplication, node, readText, run, succeeds } from '../support/application.ts'
-import { hasRedis, Program, RedisServer } from '../support/redis.ts'
+import { makeApplication, readText, withoutNpx } from '../support/application.ts'
+import { isInstalled, node, Program, run, succeeds } from '../support/processes.ts'
+import { hasRedis, RedisServer } from '../support/redis.ts'
 
 const page = readText('docs/distributed.md')
-const hasParallel = spawnSync('parallel', ['--version']).status === 0
+const hasParallel = isInstalled('parallel')
 
 interface Snippet {
   readonly language: string
@@ -30,9 +30,7 @@ function snippet(language: string, has: string): Snippet {
 describe('docs/distributed.md', function () {
   this.timeout(60_000)
   let application: string
-  /** npx takes half a second each time to find what is there. */
-  const direct = (code: string) => code.replaceAll('npx hinge', 'node_modules/.bin/hinge')
-  const bash = (code: string) => run('bash', ['-e', '-c', direct(code)], application)
+  const bash = (code: string) => run('bash', ['-e', '-c', withoutNpx(code)], { cwd: application })
 
   before(async () => {
     application = await makeApplication()
@@ -54,9 +52,12 @@ describe('docs/distributed.md', function () {
       const { code: worker } = snippet('sh', 'loss worker')
       const { code: client, printed } = snippet('sh', 'loss score')
       const [, args = ''] = /^npx hinge-embedding-loss (.*)\n$/.exec(here(worker)) ?? []
-      const started = new Program(program(), args.replaceAll('"$PWD"', join(application, 'examples')).split(' '))
+      const started = new Program(process.execPath, [
+        program(),
+        ...args.replaceAll('"$PWD"', join(application, 'examples')).split(' '),
+      ])
       try {
-        await started.says(/serves/)
+        await started.prints(/serves/)
         expect(await succeeds(bash(here(client)))).to.equal(printed)
       } finally {
         expect((await started.end('SIGTERM')).code).to.equal(0)
@@ -66,7 +67,7 @@ describe('docs/distributed.md', function () {
     it('is right about a Redis that has lost everything', async () => {
       const redis = server.connect()
       const score = 'score examples/digit-pairs.parquet --input raw_distance --label label --redis'.split(' ')
-      const client = new Program(program(), [...score, server.url])
+      const client = new Program(process.execPath, [program(), ...score, server.url])
       while ((await redis.keys('bull:*-plans:*:dependencies')).length === 0) await sleep(10)
       await redis.flushall()
       redis.disconnect()
@@ -80,7 +81,7 @@ describe('docs/distributed.md', function () {
       const path = join(application, 'queues.mjs')
       writeFileSync(path, here(code))
       const [, comment] = /^console\.log.*\) \/\/ (.*)$/m.exec(code) ?? []
-      expect(await succeeds(node([path], application))).to.equal(`${comment}\n`)
+      expect(await succeeds(node([path], { cwd: application }))).to.equal(`${comment}\n`)
     })
   })
 
@@ -96,7 +97,7 @@ describe('docs/distributed.md', function () {
     })
     beforeEach(() => {
       for (const name of ['files.sh', 'partial.sh', 'share.sh', 'merge.sh']) {
-        writeFileSync(join(application, name), direct(snippet('sh', `# ${name}`).code))
+        writeFileSync(join(application, name), withoutNpx(snippet('sh', `# ${name}`).code))
       }
     })
     afterEach(() => {
@@ -135,7 +136,7 @@ describe('docs/distributed.md', function () {
     it('so do the shares of the files that SLURM and Kubernetes hand out, also where one died', async () => {
       const share = (index: number) => bash(`bash share.sh ${index} 4`)
       const shares = () => Promise.all([0, 1, 2, 3].map(share))
-      const done = [0, 1, 2, 3].map(() => ({ status: 0, stdout: '', stderr: '' }))
+      const done = [0, 1, 2, 3].map(() => ({ code: 0, stdout: '', stderr: '' }))
       mkdirSync(join(application, 'parts/pairs'), { recursive: true })
       writeFileSync(join(application, 'parts/pairs/1 of 3.parquet.json.abcdef'), '{"version"')
       expect(await shares()).to.deep.equal(done)

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { Redis } from 'ioredis'
-import { type Outcome, startCommand } from '../support/command.ts'
+import { command } from '../support/command.ts'
+import type { Outcome } from '../support/processes.ts'
 import { hasRedis, RedisServer } from '../support/redis.ts'
 
 describe(`a Redis user without a command${hasRedis ? '' : ', which needs redis-server'}`, function () {
@@ -33,8 +34,7 @@ describe(`a Redis user without a command${hasRedis ? '' : ', which needs redis-s
 
   function start(args: readonly string[]): { outcome: Promise<Outcome>; abort(): void } {
     const controller = new AbortController()
-    const { outcome } = startCommand(args, controller.signal)
-    return { outcome, abort: () => controller.abort() }
+    return { outcome: command(args, [], controller.signal), abort: () => controller.abort() }
   }
 
   const urlOf = (user: string, db: number) => `redis://${user}:pw@127.0.0.1:${server.port}/${db}`

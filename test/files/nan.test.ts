@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { Table, tableFromArrays, tableFromIPC, tableToIPC, vectorFromArray } from 'apache-arrow'
 import { expect } from 'chai'
-import { chunksOf, command, type Outcome } from '../support/command.ts'
+import { chunksOf, command } from '../support/command.ts'
+import type { Outcome } from '../support/processes.ts'
 
 const rows = [
   { x: 0.25, y: 1, odd: 1, g: 'a', isNull: false },

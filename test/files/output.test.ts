@@ -1,5 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { execFileSync } from 'node:child_process'
 import {
   mkdirSync,
   mkdtempSync,
@@ -13,15 +12,15 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { Bool, Table, tableFromArrays, tableFromIPC, tableToIPC, Utf8, vectorFromArray } from 'apache-arrow'
 import { expect } from 'chai'
 import { hingeEmbeddingLoss, type MarginOptions } from '../../lib/index.ts'
+import { installPackage } from '../support/application.ts'
 import { chunksOf, command } from '../support/command.ts'
-import { randomOf } from '../support/mutants.ts'
+import { node, Program, succeeds } from '../support/processes.ts'
+import { Random } from '../support/random.ts'
 
-const main = fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url))
 const kills = Number(process.env.SOAK_TIMES ?? 2)
 /** More than a chunk of DuckDB's. */
 const rows = Array.from({ length: 2100 }, (_, i) => i)
@@ -61,10 +60,12 @@ describe('score --output', function () {
   this.timeout(process.env.SOAK_TIMES ? 1_200_000 : 60_000)
   let folder: string
   let connection: DuckDBConnection
+  let program: string
   const path = (name: string) => join(folder, name)
 
   before('write the inputs', async () => {
     folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
+    program = await installPackage(path('program'), ['node-gyp-build', 'commander', '@duckdb', 'apache-arrow'])
     const { gap, note, flag, ...plain } = columns
     const texts = vectorFromArray(note, new Utf8())
     const flags = vectorFromArray(flag, new Bool())
@@ -232,8 +233,8 @@ describe('score --output', function () {
       const rest = i % 2 === 0 ? ['', ''] : [',note', ',"a"']
       writeFileSync(path(`many/${i + 100}.csv`), `x,y${rest[0]}\n${x},-1${rest[1]}\n`)
     }
-    const args = ['--import', 'tsx', main, 'score', path('many'), ...score('x', 'y'), '--output', path('many.csv')]
-    execFileSync('bash', ['-c', 'ulimit -n 64; exec "$0" "$@"', process.execPath, ...args])
+    const args = [program, 'score', path('many'), ...score('x', 'y'), '--output', path('many.csv')]
+    await succeeds(node(args, { shell: 'ulimit -n 64' }))
     const { loss } = await read('many.csv')
     expect(loss).to.deep.equal(inputs.map((x) => Math.max(0, 1 - x)))
   })
@@ -402,7 +403,7 @@ describe('score --output', function () {
   })
 
   describe('in a process that ends early', () => {
-    const random = randomOf(7)
+    const random = new Random(7)
     const ends = ['parquet', 'npy', 'csv', 'arrow']
     const some = process.env.SOAK_TIMES ? ends : ends.slice(0, 1)
     const isPart = (file: string) => /^\.old\.\w+\.\w+\.part(\.db)?$/.test(file)
@@ -413,16 +414,14 @@ describe('score --output', function () {
       await connection.run(`COPY (${sql}) TO '${path('large.parquet')}'`)
     })
 
-    function start(output: string, shell = '', input = 'large.parquet'): ChildProcess {
-      const args = ['--import', 'tsx', main, 'score', path(input), ...score('x', 'y'), '--json', '--output', output]
-      return shell === ''
-        ? spawn(process.execPath, args, { stdio: 'pipe' })
-        : spawn('bash', ['-c', `${shell}; exec "$0" "$@"`, process.execPath, ...args], { stdio: 'pipe' })
+    function start(output: string, shell = 'true', input = 'large.parquet'): Program {
+      const args = [program, 'score', path(input), ...score('x', 'y'), '--json', '--output', output]
+      return new Program(process.execPath, args, { shell })
     }
 
     /** When it is about to write. */
-    async function untilPart(child: ChildProcess): Promise<void> {
-      while (child.exitCode === null && !readdirSync(path('large')).some(isPart)) await sleep(5)
+    async function untilPart(child: Program): Promise<void> {
+      while (!child.hasEnded && !readdirSync(path('large')).some(isPart)) await sleep(5)
     }
 
     function assertOld(output: string): void {
@@ -445,12 +444,12 @@ describe('score --output', function () {
         writeFileSync(output, 'old', { mode: 0o600 })
         const child = start(output, 'umask 0', input)
         await untilPart(child)
-        while (child.exitCode === null) {
+        while (!child.hasEnded) {
           for (const file of readdirSync(path('large')).filter(isPart))
             modes.add(rightsOf(path(`large/${file}`)) & 0o77)
           await sleep(1)
         }
-        expect(child.exitCode, end).to.equal(0)
+        expect((await child.outcome).code, end).to.equal(0)
         expect(statSync(output).size).to.be.above(1000)
         expect(rightsOf(output) & 0o7777, end).to.equal(0o600)
         rmSync(output)
@@ -459,8 +458,7 @@ describe('score --output', function () {
     })
 
     it('has the rights that the umask gives where there is nothing to replace', async () => {
-      const child = start(path('large/new.parquet'), 'umask 027')
-      await once(child, 'exit')
+      await succeeds(start(path('large/new.parquet'), 'umask 027').outcome)
       expect(statSync(path('large/new.parquet')).mode & 0o7777).to.equal(0o640)
       rmSync(path('large/new.parquet'))
     })
@@ -472,10 +470,9 @@ describe('score --output', function () {
       ] as const) {
         const output = path(`large/old.${end}`)
         writeFileSync(output, 'old')
-        const child = start(output, '', input)
+        const child = start(output, 'true', input)
         await untilPart(child)
-        child.kill('SIGHUP')
-        expect(await once(child, 'exit')).to.deep.equal([130, null])
+        expect((await child.end('SIGHUP')).code).to.equal(130)
         assertOld(output)
         expect(readdirSync(path('large')), end).to.deep.equal([`old.${end}`])
         rmSync(output)
@@ -488,9 +485,7 @@ describe('score --output', function () {
         writeFileSync(output, 'old')
         const child = start(output)
         await untilPart(child)
-        child.kill('SIGINT')
-        const [code] = await once(child, 'exit')
-        expect(code, end).to.equal(130)
+        expect((await child.end('SIGINT')).code, end).to.equal(130)
         assertOld(output)
         expect(readdirSync(path('large')), end).to.deep.equal([`old.${end}`])
         rmSync(output)
@@ -502,11 +497,9 @@ describe('score --output', function () {
         const output = path(`large/old.${ends[i % ends.length]}`)
         writeFileSync(output, 'old')
         const child = start(output)
-        const exit = once(child, 'exit')
         await untilPart(child)
-        await sleep(random() * 400)
-        child.kill('SIGKILL')
-        await exit
+        await sleep(random.fraction() * 400)
+        await child.end('SIGKILL')
         if (statSync(output).size > 3) {
           const label = output.endsWith('.npy') ? undefined : 'CASE WHEN true THEN 1 END'
           if (label === undefined) expect(arrayIn(readFileSync(output)).values).to.have.lengthOf(500_000)
@@ -522,12 +515,7 @@ describe('score --output', function () {
       for (const end of some) {
         const output = path(`large/old.${end}`)
         writeFileSync(output, 'old')
-        const child = start(output, `trap '' XFSZ; ulimit -f 512`)
-        let stderr = ''
-        child.stderr?.on('data', (chunk) => {
-          stderr += chunk
-        })
-        const [code] = await once(child, 'close')
+        const { code, stderr } = await start(output, `trap '' XFSZ; ulimit -f 512`).outcome
         expect(code, `${end} ${stderr}`).to.equal(1)
         expect(stderr, end).to.match(/^hinge-embedding-loss: .*(too large|EFBIG)/)
         assertOld(output)
@@ -548,12 +536,7 @@ describe('score --output', function () {
         for (const end of some) {
           const output = join(disk, `old.${end}`)
           writeFileSync(output, 'old')
-          const child = start(output)
-          let stderr = ''
-          child.stderr?.on('data', (chunk) => {
-            stderr += chunk
-          })
-          const [code] = await once(child, 'close')
+          const { code, stderr } = await start(output).outcome
           expect(code, `${end} ${stderr}`).to.equal(1)
           expect(stderr, end).to.match(/^hinge-embedding-loss: .*no space left/i)
           assertOld(output)

@@ -1,17 +1,15 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { planOf } from '../../lib/bullmq/index.ts'
 import { command } from '../support/command.ts'
+import { Program, root } from '../support/processes.ts'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
 const cases = join(root, 'test/fixtures/cases')
 
 describe('FILE arguments', () => {
@@ -237,20 +235,13 @@ describe('FILE arguments', () => {
     })
 
     it('is told also where the shell makes a pipe of a command', async () => {
+      const score = '"$0" "$@" <(sleep 20 2> /dev/null) --input d --label y'
       const main = ['--import', 'tsx', join(root, 'lib/cli/main.ts')]
-      const program = spawn('bash', [
-        '-c',
-        '"$@" <(sleep 20 2> /dev/null) --input d --label y',
-        'bash',
-        process.execPath,
-        ...main,
-        'score',
-      ])
-      const said = text(program.stderr)
-      const [code] = await Promise.race([once(program, 'exit'), sleep(15_000, ['it waits'])])
-      program.kill()
+      const program = new Program('bash', ['-c', score, process.execPath, ...main, 'score'])
+      const late = sleep(15_000, undefined, { ref: false }).then(() => program.end())
+      const { code, stderr } = await Promise.race([program.outcome, late])
       expect(code).to.equal(1)
-      expect(await said).to.match(/\/dev\/fd\/\d+: a pipe, neither a file nor a folder; - reads/)
+      expect(stderr).to.match(/\/dev\/fd\/\d+: a pipe, neither a file nor a folder; - reads/)
     })
   })
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { type InputData, native, type OtherLabels, otherLabelPolicies, type StateRecord } from '../../lib/native.ts'
-import { type Expected, expected, type Format, formats, kinds, Random } from '../oracle.ts'
+import { type Expected, expected, type Format, formats, kinds } from '../oracle.ts'
 import {
   type Arguments,
   type Case,
@@ -15,6 +15,7 @@ import {
   threadCounts,
   traps,
 } from '../support/cases.ts'
+import { Random } from '../support/random.ts'
 
 type Figure = number | string
 
@@ -32,8 +33,8 @@ function makeCase(kind: string, format: Format, n: number, variant: number, seed
   const one = random.pick([positiveLabel, positiveLabel, negativeLabel, negativeLabel, 5])
   const labels = values.map((value) => {
     if (LabelType === undefined) return one
-    if (random.chance(otherShare)) return random.pick(traps)
-    return !(value < 0) && random.chance(negativeShare) ? negativeLabel : positiveLabel
+    if (random.isTrue(otherShare)) return random.pick(traps)
+    return !(value < 0) && random.isTrue(negativeShare) ? negativeLabel : positiveLabel
   })
   const inputs = values.map((value, i) => (labels[i] === negativeLabel ? margin - value : value))
   const name = `${kind}, ${LabelType?.name ?? 'one label'}, ${policy}, n = ${n}, variant = ${variant}, seed = ${seed}`
@@ -94,14 +95,14 @@ function checkWhole(call: Arguments, answer: Expected, what: string) {
 /** In the order given, cut into shards, each with any instruction set, merged in any order, saved in between. */
 function checkShards(each: Case, answer: Expected, order: number[], shards: number, random: Random) {
   const cuts = Array.from({ length: shards - 1 }, () => random.below(order.length + 1)).sort((a, b) => a - b)
-  const states = [...cuts, order.length].map((end, i) => {
+  let states = [...cuts, order.length].map((end, i) => {
     native.setInstructionSet(random.pick(instructionSets))
     const state = newState()
     native.accumulate(...pack(each, order.slice(cuts[i - 1] ?? 0, end), random.below(4)), state)
-    return random.chance(0.3) ? restored(state) : state
+    return random.isTrue(0.3) ? restored(state) : state
   })
   while (states.length > 1) {
-    random.shuffle(states)
+    states = random.shuffle(states)
     native.merge(states[0] as Uint8Array, states.pop() as Uint8Array)
   }
   agreeState(states[0] as Uint8Array, answer, policyCode(each), `${each.name}, ${shards} shards`)

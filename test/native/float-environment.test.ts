@@ -1,6 +1,5 @@
 import { expect } from 'chai'
 import { LossAccumulator } from '../../lib/index.ts'
-import { node, root, succeeds } from '../support/application.ts'
 import {
   bitsOf,
   compileModeSetter,
@@ -11,6 +10,7 @@ import {
   modes,
   operations,
 } from '../support/float-modes.ts'
+import { node, root, succeeds } from '../support/processes.ts'
 
 const values = [
   0.1,
@@ -74,7 +74,7 @@ describe('whatever rounding and subnormals the program has set', () => {
       const total = new LossAccumulator().update(input, 1).update(input, -1)
       setMode(before)
       console.log(JSON.stringify(total))`
-    const run = (mode: number) => succeeds(node(['--input-type=module', '--eval', script, String(mode)], root))
+    const run = (mode: number) => succeeds(node(['--input-type=module', '--eval', script, String(mode)]))
     const expected = await run(defaultMode)
     for (const name of ['rounding up', 'rounding down and flushing subnormals']) {
       expect(await run(modes[name] as number), name).to.equal(expected)

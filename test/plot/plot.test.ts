@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
@@ -6,8 +6,9 @@ import { Resvg } from '@resvg/resvg-js'
 import { tableFromArrays, tableToIPC } from 'apache-arrow'
 import { expect } from 'chai'
 import { Histogram, viewOf } from '../../lib/plot/histogram.ts'
-import { node, readText, root, succeeds } from '../support/application.ts'
+import { installPackage, readText } from '../support/application.ts'
 import { command } from '../support/command.ts'
+import { node, root, succeeds } from '../support/processes.ts'
 
 const hard = [0, -0, 1, -1, 0.1, 2 ** -30, 2 ** -1022, 5e-324, -5e-324, 2 ** -1001, 1e300, -1e300, 3, 1023.999, 1024]
   .flatMap((x) => [x, next(x, 1n), next(x, -1n), -x])
@@ -265,18 +266,13 @@ describe('hinge-embedding-loss plot', function () {
   })
 
   it('asks for the packages it lacks', async () => {
-    const packages = ['node-gyp-build', 'commander', '@duckdb']
+    const needs = ['node-gyp-build', 'commander', '@duckdb']
     const asks = async (name: string, more: string[], output: string) => {
-      mkdirSync(at(`${name}/node_modules`), { recursive: true })
-      for (const file of ['package.json', 'dist']) cpSync(join(root, file), at(`${name}/${file}`), { recursive: true })
-      symlinkSync(join(root, 'build'), at(`${name}/build`))
-      for (const each of [...packages, ...more])
-        symlinkSync(join(root, 'node_modules', each), at(`${name}/node_modules/${each}`))
-      const program = at(`${name}/dist/cli/main.js`)
-      return node([program, 'plot', ...of(at('pairs.parquet'), 'd', 'y', '--output', at(output))], folder)
+      const program = await installPackage(at(name), [...needs, ...more])
+      return node([program, 'plot', ...of(at('pairs.parquet'), 'd', 'y', '--output', at(output))])
     }
     expect(await asks('bare', [], 'new.svg'))
-      .to.include({ status: 1, stdout: '' })
+      .to.include({ code: 1, stdout: '' })
       .and.property('stderr')
       .to.match(/npm install vega$/m)
     const advice = /npm install vega @resvg\/resvg-js dejavu-fonts-ttf$/m
@@ -295,7 +291,7 @@ describe('hinge-embedding-loss plot', function () {
   })
 
   it('drew the pictures of the README', async () => {
-    await succeeds(node([join(root, 'examples/digit-pictures.mjs'), folder], root))
+    await succeeds(node([join(root, 'examples/digit-pictures.mjs'), folder]))
     const shown = [...readText('README.md').matchAll(/(docs\/pictures\/([\w-]+\.svg))"/g)]
     expect(shown).to.have.lengthOf(2)
     for (const [, path = '', name = ''] of shown) expect(readText(path)).to.equal(readFileSync(at(name), 'utf8'))

@@ -1,10 +1,10 @@
-import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
 import { extensionPath } from '../../lib/duckdb.ts'
 import { hingeEmbeddingLoss, type MarginOptions } from '../../lib/index.ts'
 import { accumulated, figures } from '../support/accumulated.ts'
+import { exchangeJSON } from '../support/processes.ts'
 import { Random } from '../support/random.ts'
 import { checkAnswer, randomWindowQuery } from '../support/window-queries.ts'
 import { type Environment, environmentOf } from './venv.ts'
@@ -88,8 +88,7 @@ for (const { requirement, config } of releases) {
     function answers(queries: readonly string[], threads = 2): unknown[] {
       const settings = { allow_unsigned_extensions: 'true', threads: String(threads), ...config }
       const request = { extension: extensionPath, config: settings, queries }
-      const options = { input: JSON.stringify(request), maxBuffer: Infinity, encoding: 'utf8' } as const
-      return JSON.parse(execFileSync(environment.python, [program], options))
+      return exchangeJSON(environment.python, [program], request)
     }
 
     it('answers as the library does, with any arguments', () => {

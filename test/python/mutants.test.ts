@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -6,6 +5,7 @@ import { expect } from 'chai'
 import { explain } from '../../lib/files/errors.ts'
 import type { Stream } from '../../lib/files/readers/readers.ts'
 import { arrowBases, isClear, lenient, mutantsOf, npyBases, scoreStream } from '../support/mutants.ts'
+import { exchangeJSON } from '../support/processes.ts'
 import { type Environment, environmentOfColumns } from './venv.ts'
 
 const judge = fileURLToPath(new URL('judge.py', import.meta.url))
@@ -61,8 +61,7 @@ describe('damaged files of Arrow IPC and .npy', function () {
   after(() => console.log(`      ${JSON.stringify(found)}`))
 
   function judgements(questions: readonly object[]): Judgement[] {
-    const options = { input: JSON.stringify(questions), maxBuffer: Infinity, encoding: 'utf8' } as const
-    return JSON.parse(execFileSync(environment.python, [judge], options))
+    return exchangeJSON(environment.python, [judge], questions)
   }
 
   /** An error that names the file, or the answer of pyarrow and numpy; where they refuse, as if nothing had changed. */

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { hingeEmbeddingLoss } from '../../lib/index.ts'
 import { command } from '../support/command.ts'
+import { exchangeJSON } from '../support/processes.ts'
 import { environmentOfColumns } from './venv.ts'
 
 const program = fileURLToPath(new URL('read.py', import.meta.url))
@@ -34,7 +34,7 @@ describe('the files of losses', function () {
       }
     }
     const { python } = environmentOfColumns()
-    const found = JSON.parse(execFileSync(python, [program, ...outputs], { encoding: 'utf8' })) as Columns[][]
+    const found = exchangeJSON<Columns[][]>(python, [program, ...outputs])
     const [[first]] = found as [[Columns]]
     const { gap, label, text, whole, int16 } = first as Record<string, unknown[]>
     const input = Float64Array.from(gap as (number | null)[], (value) => value ?? 0)

@@ -1,12 +1,12 @@
-import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
-import { node, type Outcome, readText, root, run, succeeds } from '../support/application.ts'
+import { readText } from '../support/application.ts'
+import { isInstalled, node, type Outcome, root, run, succeeds } from '../support/processes.ts'
 
-const hasJava = spawnSync('java', ['-version']).status === 0
+const hasJava = isInstalled('java', '-version')
 const program = join(root, 'dist/cli/main.js')
 const sample = join(root, 'examples/digit-pairs.parquet')
 
@@ -27,7 +27,7 @@ describe(`Spark and Dask${hasJava ? '' : ', which needs Java'}`, function () {
       )
     }
     connection.closeSync()
-    await succeeds(run('python3', ['-m', 'venv', place], root))
+    await succeeds(run('python3', ['-m', 'venv', place]))
     const requirements = join(root, 'examples/spark/requirements.txt')
     const install = [
       '-m',
@@ -39,7 +39,7 @@ describe(`Spark and Dask${hasJava ? '' : ', which needs Java'}`, function () {
       '--requirement',
       requirements,
     ]
-    await succeeds(run(join(place, 'bin/python'), install, root))
+    await succeeds(run(join(place, 'bin/python'), install))
   })
   after(() => place && rmSync(place, { recursive: true }))
 
@@ -52,7 +52,7 @@ describe(`Spark and Dask${hasJava ? '' : ', which needs Java'}`, function () {
       PYSPARK_SUBMIT_ARGS:
         '--master local[2] --conf spark.ui.enabled=false --conf spark.sql.files.maxPartitionBytes=100000 pyspark-shell',
     }
-    return run(join(place, 'bin/python'), ['examples/spark/score.py', '--command', command, ...args], root, env)
+    return run(join(place, 'bin/python'), ['examples/spark/score.py', '--command', command, ...args], { env })
   }
 
   for (const [way, options] of [
@@ -61,13 +61,13 @@ describe(`Spark and Dask${hasJava ? '' : ', which needs Java'}`, function () {
   ] as const) {
     it(`Spark prints the bits of one machine, by ${way}`, async () => {
       const args = [files, '--input', 'learned_distance', '--label', 'label']
-      const one = await succeeds(node([program, 'score', ...args, '--json'], root))
+      const one = await succeeds(node([program, 'score', ...args, '--json']))
       expect(await succeeds(spark(...args, ...options))).to.equal(one)
     })
 
     it(`Spark fails with what is wrong with the data, by ${way}`, async () => {
-      const { status, stdout, stderr } = await spark(files, '--input', 'learned_distance', '--label', 'two', ...options)
-      expect({ status, stdout }).to.deep.equal({ status: 1, stdout: '' })
+      const { code, stdout, stderr } = await spark(files, '--input', 'learned_distance', '--label', 'two', ...options)
+      expect({ code, stdout }).to.deep.equal({ code: 1, stdout: '' })
       expect(stderr).to.match(/label is 2, neither 1 nor -1|label must be 1 or -1, got 2/)
     })
   }
@@ -78,8 +78,8 @@ describe(`Spark and Dask${hasJava ? '' : ', which needs Java'}`, function () {
     mkdirSync(application)
     symlinkSync(files, join(application, 'pairs'))
     const script = code.replace("['npx', 'hinge-embedding-loss',", `['${process.execPath}', '${program}',`)
-    const total = await succeeds(run(join(place, 'bin/python'), ['-c', script], application))
+    const total = await succeeds(run(join(place, 'bin/python'), ['-c', script], { cwd: application }))
     const args = [files, '--input', 'learned_distance', '--label', 'label']
-    expect(total).to.equal(await succeeds(node([program, 'partial', ...args], root)))
+    expect(total).to.equal(await succeeds(node([program, 'partial', ...args])))
   })
 })

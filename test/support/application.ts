@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process'
 import {
   chmodSync,
   cpSync,
@@ -11,10 +10,8 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { expect } from 'chai'
+import { node, root, succeeds } from './processes.ts'
 
-export const root = fileURLToPath(new URL('../..', import.meta.url))
 export const readText = (path: string) => readFileSync(join(root, path), 'utf8')
 
 interface Manifest {
@@ -30,72 +27,56 @@ interface Manifest {
 }
 export const manifest = JSON.parse(readText('package.json')) as Manifest
 
-export interface Outcome {
-  /** the exit code, or the name of the signal that ended it */
-  status: number | string
-  stdout: string
-  stderr: string
-}
-
-export function run(command: string, args: string[], cwd: string, env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
-  return new Promise((resolve) => {
-    execFile(command, args, { cwd, env: { ...process.env, ...env } }, (error, stdout, stderr) => {
-      resolve({ status: error?.code ?? error?.signal ?? 0, stdout, stderr })
-    })
-  })
-}
-
-export async function succeeds(outcome: Promise<Outcome>): Promise<string> {
-  const { status, stdout, stderr } = await outcome
-  expect(status, `${stdout}\n${stderr}`).to.equal(0)
-  return stdout
-}
-
-export const node = (args: string[], cwd: string, env?: NodeJS.ProcessEnv) => run(process.execPath, args, cwd, env)
-
-/** The folder of an application that has installed the package as built from these sources. */
-export async function makeApplication(): Promise<string> {
-  const application = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
-  const installed = join(application, 'node_modules/hinge-embedding-loss')
-  mkdirSync(join(installed, 'build/Release'), { recursive: true })
-  cpSync(join(root, 'package.json'), join(installed, 'package.json'))
-  for (const end of ['node', 'duckdb_extension']) {
-    const binary = `build/Release/hinge_embedding_loss.${end}`
-    cpSync(join(root, binary), join(installed, binary))
-  }
-  const tsc = join(root, 'node_modules/typescript/bin/tsc')
-  await succeeds(node([tsc, '--project', root, '--outDir', join(installed, 'dist')], root))
-
-  const link = (name: string) => {
-    const source = join(root, 'node_modules', name)
-    const target = join(application, 'node_modules', name)
-    if (!existsSync(source) || existsSync(target)) return
+/** Links packages of this repository into a `node_modules`, as far as both have them not yet or at all. */
+function linkPackages(modules: string, names: readonly string[]): void {
+  for (const name of names) {
+    const [source, target] = [join(root, 'node_modules', name), join(modules, name)]
+    if (!existsSync(source) || existsSync(target)) continue
     mkdirSync(dirname(target), { recursive: true })
     symlinkSync(source, target)
   }
-  for (const name of Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies })) link(name)
-  for (const name of [
-    'onnxruntime-common',
-    '@tensorflow',
-    'apache-arrow',
-    'ndarray',
-    '@stdlib',
-    '@types',
-    'tsx',
-    'typescript',
-  ]) {
-    link(name)
+}
+
+/**
+ * Installs the package as built from these sources in `folder`, with the given packages in its `node_modules`.
+ *
+ * @param dist a copy of the compiled sources; they are compiled where there is none
+ * @returns the path of the command line's program
+ */
+export async function installPackage(folder: string, packages: readonly string[] = [], dist?: string): Promise<string> {
+  mkdirSync(join(folder, 'build/Release'), { recursive: true })
+  cpSync(join(root, 'package.json'), join(folder, 'package.json'))
+  for (const end of ['node', 'duckdb_extension']) {
+    const binary = `build/Release/hinge_embedding_loss.${end}`
+    cpSync(join(root, binary), join(folder, binary))
   }
-  for (const [name, path] of Object.entries(manifest.bin)) {
-    const target = join(installed, path)
-    if (!existsSync(target)) continue
-    chmodSync(target, 0o755)
-    mkdirSync(join(application, 'node_modules/.bin'), { recursive: true })
-    symlinkSync(target, join(application, 'node_modules/.bin', name))
-  }
+  linkPackages(join(folder, 'node_modules'), packages)
+  const compiler = join(root, 'node_modules/typescript/bin/tsc')
+  if (dist === undefined) await succeeds(node([compiler, '--project', root, '--outDir', join(folder, 'dist')]))
+  else cpSync(dist, join(folder, 'dist'), { recursive: true })
+  return join(folder, manifest.bin['hinge-embedding-loss'] as string)
+}
+
+/** Makes the folder of an application that has installed the package, all its peers, and what its types need. */
+export async function makeApplication(): Promise<string> {
+  const application = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
+  const modules = join(application, 'node_modules')
+  const program = await installPackage(join(modules, 'hinge-embedding-loss'))
+  linkPackages(modules, [
+    ...Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies }),
+    ...['onnxruntime-common', '@tensorflow', 'ndarray', '@stdlib', '@types', 'tsx', 'typescript'],
+  ])
+  chmodSync(program, 0o755)
+  mkdirSync(join(modules, '.bin'))
+  symlinkSync(program, join(modules, '.bin/hinge-embedding-loss'))
   symlinkSync(join(root, 'examples'), join(application, 'examples'))
   writeFileSync(join(application, 'package.json'), '{ "name": "application", "private": true }')
   return application
+}
+
+/** Shell commands that start the program itself: npx takes half a second each time to find what is there. */
+export function withoutNpx(code: string): string {
+  return code.replaceAll('npx hinge', 'node_modules/.bin/hinge')
 }
 
 /** Writes strict programs that use the types, by import and by require, and a tsconfig.json for those that are named. */

@@ -1,37 +1,21 @@
 import { PassThrough, Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { main } from '../../lib/cli/program.ts'
+import type { Outcome } from './processes.ts'
 
-export interface Outcome {
-  code: number
-  stdout: string
-  stderr: string
-}
-
-/** The command line in this process: starting another takes ten times as long as scoring. */
-export async function command(args: readonly string[], stdin: Iterable<Uint8Array> = []): Promise<Outcome> {
+/** Runs the command line in this process: to start another takes ten times as long as to score. */
+export async function command(
+  args: readonly string[],
+  stdin: Iterable<Uint8Array> = [],
+  signal: AbortSignal = new AbortController().signal,
+): Promise<Outcome> {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()]
   const outputs = Promise.all([text(stdout), text(stderr)])
-  const streams = { stdin: Readable.from(stdin), stdout, stderr }
-  const code = await main(args, new AbortController().signal, streams)
+  const code = await main(args, signal, { stdin: Readable.from(stdin), stdout, stderr })
   stdout.end()
   stderr.end()
   const [out, err] = await outputs
   return { code, stdout: out, stderr: err }
-}
-
-/** The same while it runs: what it has said so far, and its outcome. */
-export function startCommand(args: readonly string[], signal: AbortSignal) {
-  const [stdout, stderr] = [new PassThrough(), new PassThrough()]
-  const said = { stdout: '', stderr: '' }
-  stdout.on('data', (chunk) => {
-    said.stdout += chunk
-  })
-  stderr.on('data', (chunk) => {
-    said.stderr += chunk
-  })
-  const code = main(args, signal, { stdin: new PassThrough(), stdout, stderr })
-  return { said, outcome: code.then((code): Outcome => ({ code, ...said })) }
 }
 
 /** The bytes in chunks as a pipe may give them. */

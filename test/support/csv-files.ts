@@ -1,9 +1,9 @@
-import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { expect } from 'chai'
 import { command } from './command.ts'
+import { exchangeJSON } from './processes.ts'
 import type { Random } from './random.ts'
 
 /** A file of CSV and how Python's csv is told to read it. */
@@ -43,8 +43,7 @@ json.dump(results, sys.stdout)
 
 /** The totals of all files, in one process of Python. */
 export function pythonTotals(cases: readonly CsvCase[]): CsvTotal[] {
-  const output = execFileSync('python3', ['-c', python], { input: JSON.stringify(cases), maxBuffer: 2 ** 28 })
-  return JSON.parse(output.toString())
+  return exchangeJSON('python3', ['-c', python], cases)
 }
 
 const words = [

@@ -1,8 +1,8 @@
-import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { expect } from 'chai'
+import { exchangeJSON } from './processes.ts'
 import type { Random } from './random.ts'
 
 /** A file of rows of [x, key], whose labels are 1. */
@@ -138,7 +138,7 @@ export function expectationsOf(
     modulus: Number(/% (\d+)$/.exec(by)?.[1] ?? 0),
     files: files.map((file) => ({ ...file, path: join(folder, file.name) })),
   }))
-  return JSON.parse(execFileSync('python3', ['-c', python], { input: JSON.stringify(input), encoding: 'utf8' }))
+  return exchangeJSON('python3', ['-c', python], input)
 }
 
 /** The groups of `score --json`, with canonical keys as Python has them. */

@@ -3,36 +3,31 @@ import { StreamTotals, scored } from '../../lib/files/chunk-totals.ts'
 import type { Options } from '../../lib/files/duckdb/totals.ts'
 import type { Stream } from '../../lib/files/readers/readers.ts'
 import { LossAccumulator } from '../../lib/index.ts'
-
-/** Numbers in [0, 1), the same ones for a seed. */
-export function randomOf(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
+import { Random } from './random.ts'
 
 const extremes = [0, 1, 8, 0x7fffffff, 0x7ffffff8, 0x80000000, 0xffffffff, 0xfffffff8]
 
-type Mutation = (bytes: Buffer, at: number, random: (below: number) => number) => Buffer
+type Mutation = (bytes: Buffer, at: number, random: Random) => Buffer
 
 const mutations: readonly Mutation[] = [
-  (bytes, at, random) => overwritten(bytes, at, [(bytes[at] as number) ^ (1 << random(8))]),
-  (bytes, at, random) => overwritten(bytes, at, [random(256)]),
-  (bytes, at, random) => overwritten(bytes, at - (at % 4), uint32(extremes[random(extremes.length)] as number)),
-  (bytes, at, random) => overwritten(bytes, at - (at % 2), uint32(random(2 ** 16)).subarray(0, 2)),
+  (bytes, at, random) => overwritten(bytes, at, [(bytes[at] as number) ^ (1 << random.below(8))]),
+  (bytes, at, random) => overwritten(bytes, at, [random.below(256)]),
+  (bytes, at, random) => overwritten(bytes, at - (at % 4), uint32(extremes[random.below(extremes.length)] as number)),
+  (bytes, at, random) => overwritten(bytes, at - (at % 2), uint32(random.below(2 ** 16)).subarray(0, 2)),
   (bytes, at, random) => {
-    const [low, high] = [0, 1].map(() => uint32(extremes[random(extremes.length)] as number)) as [Buffer, Buffer]
+    const [low, high] = [0, 1].map(() => uint32(extremes[random.below(extremes.length)] as number)) as [Buffer, Buffer]
     return overwritten(bytes, at - (at % 8), [...low, ...high])
   },
-  (bytes, at, random) => overwritten(bytes, at, new Uint8Array(1 + random(16))),
-  (bytes, at, random) => overwritten(bytes, at, bytes.subarray(random(bytes.length)).subarray(0, 1 + random(32))),
-  (bytes, at, random) => Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + 1 + random(16))]),
+  (bytes, at, random) => overwritten(bytes, at, new Uint8Array(1 + random.below(16))),
   (bytes, at, random) =>
-    Buffer.concat([bytes.subarray(0, at), bytes.subarray(at - (at % 8), at + 1 + random(64)), bytes.subarray(at)]),
+    overwritten(bytes, at, bytes.subarray(random.below(bytes.length)).subarray(0, 1 + random.below(32))),
+  (bytes, at, random) => Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + 1 + random.below(16))]),
+  (bytes, at, random) =>
+    Buffer.concat([
+      bytes.subarray(0, at),
+      bytes.subarray(at - (at % 8), at + 1 + random.below(64)),
+      bytes.subarray(at),
+    ]),
   (bytes, at) => bytes.subarray(0, at),
 ]
 
@@ -50,11 +45,10 @@ function uint32(value: number): Buffer {
 
 /** What `bytes` may become by accident or malice, in the first `focus` bytes more often than elsewhere. */
 export function* mutantsOf(bytes: Buffer, count: number, seed: number, focus = bytes.length): Generator<Buffer> {
-  const random = randomOf(seed)
-  const below = (end: number) => Math.floor(random() * end)
+  const random = new Random(seed)
   for (let i = 0; i < count; i++) {
-    const at = below(random() < 0.8 ? focus : bytes.length)
-    yield (mutations[i % mutations.length] as Mutation)(bytes, at, below)
+    const at = random.below(random.isTrue(0.8) ? focus : bytes.length)
+    yield (mutations[i % mutations.length] as Mutation)(bytes, at, random)
   }
 }
 

@@ -11,25 +11,38 @@ export class Random {
     this.#state = seed
   }
 
-  /** From 0 up to but not with 1. */
-  fraction(): number {
+  #bits(): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state)
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+    return (mixed ^ (mixed >>> 14)) >>> 0
+  }
+
+  /** A number of 53 bits in [0, 1). */
+  fraction(): number {
+    return ((this.#bits() >>> 5) * 2 ** 26 + (this.#bits() >>> 6)) * 2 ** -53
+  }
+
+  /** An integer in [0, end). */
+  below(end: number): number {
+    return Math.floor(this.fraction() * end)
   }
 
   /** An integer from `low` to `high`, both included. */
   integer(low: number, high: number): number {
-    return low + Math.floor(this.fraction() * (high - low + 1))
+    return low + this.below(high - low + 1)
   }
 
   isTrue(probability = 0.5): boolean {
     return this.fraction() < probability
   }
 
+  sign(): 1 | -1 {
+    return this.isTrue() ? 1 : -1
+  }
+
   pick<T>(values: readonly T[]): T {
-    return values[this.integer(0, values.length - 1)] as T
+    return values[this.below(values.length)] as T
   }
 
   list<T>(length: number, make: (index: number) => T): T[] {
@@ -39,7 +52,7 @@ export class Random {
   shuffle<T>(values: readonly T[]): T[] {
     const shuffled = [...values]
     for (let i = shuffled.length - 1; i > 0; i--) {
-      const j = this.integer(0, i)
+      const j = this.below(i + 1)
       ;[shuffled[i], shuffled[j]] = [shuffled[j] as T, shuffled[i] as T]
     }
     return shuffled

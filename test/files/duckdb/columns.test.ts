@@ -1,10 +1,10 @@
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
 import { command } from '../../support/command.ts'
+import { exchangeJSON } from '../../support/processes.ts'
 
 const cases = new URL('../../fixtures/cases/', import.meta.url).pathname
 
@@ -128,7 +128,7 @@ describe('names of columns', function () {
         name,
       ).to.deep.equal([7, 8])
       const python = 'import csv, json, sys; print(json.dumps(list(csv.reader(open(sys.argv[1])))))'
-      const rows = JSON.parse(execFileSync('python3', ['-c', python, output]).toString())
+      const rows = exchangeJSON<string[][]>('python3', ['-c', python, output])
       expect(rows[0], readFileSync(output, 'utf8')).to.deep.equal(['loss', 'Distance (L2)', 'order'])
       expect(rows.slice(1).map((row: string[]) => row.map(Number))).to.deep.equal([
         [0.25, 0.5, 7],

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,6 +5,7 @@ import { gzipSync } from 'node:zlib'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
 import { command } from '../../support/command.ts'
+import { exchangeJSON } from '../../support/processes.ts'
 
 /** The sum of x over the objects of each text, or null where Python finds no such texts. */
 const python = `
@@ -53,9 +53,7 @@ describe('JSON that was cut off', function () {
 
   it('is refused or is what Python reads, wherever it ends', async () => {
     const texts = [lines, array, pretty].flatMap((text) => [...text].map((_, length) => text.slice(0, length)))
-    const expected = JSON.parse(
-      execFileSync('python3', ['-c', python], { input: JSON.stringify(texts), encoding: 'utf8' }),
-    )
+    const expected = exchangeJSON('python3', ['-c', python], texts)
     const found = []
     for (const text of texts) {
       writeFileSync(path('cut.json'), text)

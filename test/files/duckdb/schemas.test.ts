@@ -1,10 +1,10 @@
-import { execFileSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
-import { command, type Outcome } from '../../support/command.ts'
+import { command } from '../../support/command.ts'
+import { exchangeJSON, type Outcome } from '../../support/processes.ts'
 
 describe('files of different schemas', function () {
   this.timeout(60_000)
@@ -97,7 +97,7 @@ describe('files of different schemas', function () {
     const output = join(folder, 'losses.csv')
     await scores(['none', 'nulls', 'float', 'texts'], 1, 0.25, ...ignore, '--keep', 'k', '--output', output)
     const python = 'import csv, json, sys; print(json.dumps(list(csv.reader(open(sys.argv[1])))))'
-    expect(JSON.parse(execFileSync('python3', ['-c', python, output]).toString())).to.deep.equal([
+    expect(exchangeJSON('python3', ['-c', python, output])).to.deep.equal([
       ['loss', 'k'],
       ['', ''],
       ['0.25', 'a'],

@@ -1,15 +1,12 @@
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
 import { extensionPath } from '../../../lib/duckdb.ts'
 import { hingeEmbeddingLoss, LossAccumulator } from '../../../lib/index.ts'
 import { compileModeSetter, defaultMode, modes } from '../../support/float-modes.ts'
-
-const root = fileURLToPath(new URL('../../..', import.meta.url))
+import { exchangeJSON } from '../../support/processes.ts'
 
 /** Threads of a process inherit the mode of the thread that starts them, so it is set before all else. */
 const program = `
@@ -61,8 +58,7 @@ describe('the SQL functions', function () {
 
   const answers = (mode: number): unknown[][][] => {
     const request = JSON.stringify([mode, defaultMode, setter, extensionPath, database, queries])
-    const options = { cwd: root, encoding: 'utf8', maxBuffer: Infinity } as const
-    return JSON.parse(execFileSync(process.execPath, ['--eval', program, request], options))
+    return exchangeJSON(process.execPath, ['--eval', program, request])
   }
 
   const double = Float64Array.from({ length: 3000 }, (_, i) => (i % 5 === 0 ? (i + 1) * 2 ** -1074 : Math.sin(i) * 1e3))

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import {
@@ -14,10 +13,11 @@ import {
 import { expect } from 'chai'
 import { extensionPath, load } from '../../../lib/duckdb.ts'
 import { hingeEmbeddingLoss, type InputData, LossAccumulator, type MarginOptions } from '../../../lib/index.ts'
-import { expected, formats, kinds, Random } from '../../oracle.ts'
+import { expected, formats, kinds } from '../../oracle.ts'
 import { accumulated, figures } from '../../support/accumulated.ts'
 import { compileLibrary } from '../../support/float-modes.ts'
-import { Random as Fuzz } from '../../support/random.ts'
+import { node, succeeds } from '../../support/processes.ts'
+import { Random } from '../../support/random.ts'
 
 const digits = fileURLToPath(new URL('../../../examples/digit-pairs.parquet', import.meta.url))
 const integerTypes = ['TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT']
@@ -51,7 +51,7 @@ function groupBy(values: ArrayLike<number>, keyOf: (index: number) => number): M
 }
 
 /** The lines that a program of its own prints, which loads the extension first. */
-function run(program: string, environment: Record<string, string>, before = ''): string[] {
+async function linesOf(program: string, env: Record<string, string>, before = ''): Promise<string[]> {
   const whole = `
     import { DuckDBInstance } from '@duckdb/node-api'
     import { load } from ${JSON.stringify(new URL('../../../lib/duckdb.ts', import.meta.url))}
@@ -60,9 +60,8 @@ function run(program: string, environment: Record<string, string>, before = ''):
     ${before}
     await load(connection)
     ${program}`
-  const node = ['--import', 'tsx', '--input-type', 'module', '--eval', whole]
-  const env = { ...process.env, ...environment }
-  return execFileSync(process.execPath, node, { encoding: 'utf8', env }).trim().split('\n')
+  const args = ['--import', 'tsx', '--input-type', 'module', '--eval', whole]
+  return (await succeeds(node(args, { env }))).trim().split('\n')
 }
 
 describe('the DuckDB extension', function () {
@@ -207,7 +206,7 @@ describe('the DuckDB extension', function () {
           const random = new Random(100 * k + f)
           const type = format.digits === 24 ? 'FLOAT' : 'DOUBLE'
           const x = arrayOf(type, kinds[kind]?.({ random, format, n: 2500, variant: k }) ?? [])
-          const y = Float64Array.from(x, (value) => (value < 0 || random.chance(0.7) ? 1 : -1))
+          const y = Float64Array.from(x, (value) => (value < 0 || random.isTrue(0.7) ? 1 : -1))
           const answer = expected(x, y, settings, 'error')
           await fill('kind', type === 'FLOAT' ? FLOAT : DOUBLE, x, y)
           const { count, sum, mean, positives, negatives, others } = answer
@@ -369,11 +368,11 @@ describe('the DuckDB extension', function () {
         /give the window an order, OVER \(ORDER BY …\)/,
       ))
 
-    it('a form of query that nothing has proven is refused, and a call of one row goes on', function () {
+    it('a form of query that nothing has proven is refused, and a call of one row goes on', async function () {
       if (process.platform !== 'linux') this.skip() // where no library is preloaded in this way
       const noBacktrace = compileLibrary('no_backtrace')
       try {
-        const lines = run(
+        const lines = await linesOf(
           `await connection.run('CREATE TABLE t AS SELECT i, 0.5::DOUBLE AS x FROM range(100) r(i)')
           for (const rest of ['(x, 1) OVER ()) FROM t', '(x, 1 ORDER BY x)) FROM t', '(x, 1)) FROM t WHERE i = 7']) {
             const sql = 'SELECT unnest(hinge_embedding_loss' + rest + ' LIMIT 1'
@@ -393,8 +392,8 @@ describe('the DuckDB extension', function () {
       }
     })
 
-    it('functions of the program do not reach the proof, nor does the proof reach its catalog', () => {
-      const lines = run(
+    it('functions of the program do not reach the proof, nor does the proof reach its catalog', async () => {
+      const lines = await linesOf(
         `const sql = 'SELECT hinge_embedding_loss(i, 1) OVER (PARTITION BY i // 5) FROM range(10) r(i) ORDER BY i'
         console.log((await connection.runAndReadAll(sql)).getRows().map(([each]) => each.entries.sum).join())
         const names = "SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_name LIKE 'hinge%' ORDER BY ALL"
@@ -428,7 +427,7 @@ describe('the DuckDB extension', function () {
 
   describe('rounds input once', () => {
     it('of DECIMAL, HUGEINT and UHUGEINT, as ECMAScript rounds their text', async () => {
-      const random = new Fuzz(17)
+      const random = new Random(17)
       const digits = (count: number) => Array.from({ length: count }, () => random.integer(0, 9)).join('')
       const numbers: [type: string, make: () => string][] = [
         ['DECIMAL(38,30)', () => `${random.pick(['', '-'])}${digits(random.integer(1, 8))}.${digits(30)}`],
