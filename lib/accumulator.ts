@@ -1,18 +1,21 @@
+import { invalidLabel, readLabels } from './labels.ts'
 import { native, type StateRecord } from './native.ts'
-import { invalidLabel, type MarginOptions, readLabels, readSettings, type Settings, settingNames } from './settings.ts'
+import { type MarginOptions, readSettings, type Settings, settingNames } from './settings.ts'
 import { type AsyncOptions, accumulateInSlices } from './slices.ts'
 import { readInput, type TensorLike } from './tensor/tensor-like.ts'
 import { assertOptions, assertSignal, attempt, describe, inspect, invalidArgument } from './validate.ts'
 
-/** Count, exact sum rounded once, and exact mean rounded once (NaN of none) of one class or of all elements. */
+/** The totals of the losses of one class, or of all elements. */
 export interface ClassTotals {
   readonly count: number
+  /** exact, rounded once to float64 */
   readonly sum: number
+  /** exact, rounded once to float64; NaN if `count` is 0 */
   readonly mean: number
 }
 
 export interface NegativeTotals extends ClassTotals {
-  /** how many negatives lie inside the margin, x < Δ: those with a loss and a gradient */
+  /** the number of negatives inside the margin, x < Δ, which have a loss and a gradient */
   readonly active: number
 }
 
@@ -23,7 +26,7 @@ interface Totals {
   readonly others: number
 }
 
-/** A `LossAccumulator` as JSON: equal totals give equal JSON. The sums are exact: `-0x1ap-4` is −26 · 2⁻⁴. */
+/** A `LossAccumulator` as JSON: equal totals give equal JSON. Sums are exact text: `-0x1ap-4` is −26 · 2⁻⁴. */
 export interface LossAccumulatorJSON extends Required<MarginOptions> {
   version: 1
   positives: { count: number; sum: string }
@@ -32,8 +35,8 @@ export interface LossAccumulatorJSON extends Required<MarginOptions> {
 }
 
 /**
- * Exact totals of the hinge embedding loss over any number of batches, streams, files or machines: whatever the batching
- * and the order, the same totals, bit for bit.
+ * Exact totals of the hinge embedding loss, over any number of batches, streams, files or machines. Batches of any
+ * size, in any order, give the same totals, bit for bit. The formula is that of `HingeEmbeddingLoss`.
  *
  * @example
  * const total = new LossAccumulator({ margin: 1 })
@@ -45,12 +48,12 @@ export class LossAccumulator {
   readonly #state = new Uint8Array(native.stateBytes)
   /** Element count, below 2^53. */
   #size = 0
-  /** Of the state as it is, once somebody has asked. */
-  #known: Totals | undefined
+  /** The totals of the present state, once they have been read. */
+  #cachedTotals: Totals | undefined
 
   /**
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE: an option is not of its kind
-   * @throws {RangeError} ERR_INVALID_ARG_VALUE: an option is not one of its values, or none there is
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: an option has the wrong type
+   * @throws {RangeError} ERR_INVALID_ARG_VALUE: an option has a value out of range, or is unknown
    */
   constructor(options?: MarginOptions) {
     assertOptions('options', options, settingNames)
@@ -58,33 +61,36 @@ export class LossAccumulator {
   }
 
   /**
-   * Adds a batch; one that throws has added nothing.
+   * Adds a batch. A call that throws adds nothing.
    *
    * @param input float32 or float64, of any shape
    * @param label of the input's shape and any numeric dtype, or one number for all elements
-   * @throws as `HingeEmbeddingLoss.forward` does
+   * @throws what `HingeEmbeddingLoss.forward` throws
+   *
+   * @example
+   * new LossAccumulator().update([0.25, 1.5], [1, -1]).sum // 0.25
    */
   update(input: TensorLike, label: TensorLike): this {
     const settings = this.#settings
     const { margin, positiveLabel, negativeLabel, policy } = settings
     const x = readInput('input', input)
     const y = readLabels(label, x, settings)
-    const size = this.#sizeWith('input', x.size)
+    const size = this.#sizeAfter('input', x.size)
     const state = this.#state
     const others = native.accumulate(x.data, y.values, y.dtypes, margin, positiveLabel, negativeLabel, policy, state)
     if (others !== undefined) throw invalidLabel(others, y, settings)
     this.#size = size
-    this.#known = undefined
+    this.#cachedTotals = undefined
     return this
   }
 
   /**
-   * As `update`, in slices of about a millisecond, between which the event loop runs on. The batch is added in the end, as a whole:
-   * a call that rejects has added nothing, and calls that overlap do not disturb each other.
+   * Adds a batch as `update` does, in slices of about a millisecond; between slices the event loop runs. The whole
+   * batch is added at the end: a call that rejects adds nothing, and calls that overlap do not disturb each other.
    *
-   * @param options.signal ends the call between two slices
-   * @returns a promise of this accumulator, which rejects with what `update` throws, where memory is transferred or resized
-   * meanwhile, and with `signal.reason` after an abort
+   * @param options.signal aborts the call between two slices
+   * @returns a promise of this accumulator. It rejects with what `update` throws, with ERR_SHAPE_MISMATCH if memory is
+   * transferred or resized meanwhile, and with `signal.reason` after an abort.
    *
    * @example
    * for await (const { input, label } of batches) await total.updateAsync(input, label, { signal })
@@ -97,34 +103,38 @@ export class LossAccumulator {
     assertSignal('signal', signal)
     const y = readLabels(label, x, settings)
     const state = await accumulateInSlices(x, y, settings, signal, true)
-    this.#size = this.#sizeWith('input', x.size)
+    this.#size = this.#sizeAfter('input', x.size)
     native.merge(this.#state, state)
-    this.#known = undefined
+    this.#cachedTotals = undefined
     return this
   }
 
-  /** Over all counted elements. */
+  /** The number of elements that count: positives, negatives, and other labels under `otherLabels: 'zero'`. */
   get count(): number {
     return this.#totals().all.count
   }
 
+  /** The sum of all losses: exact, rounded once to float64. */
   get sum(): number {
     return this.#totals().all.sum
   }
 
+  /** The mean loss of the elements that count: exact, rounded once to float64; NaN if there are none. */
   get mean(): number {
     return this.#totals().all.mean
   }
 
+  /** The totals of the positive label, whose loss is x. */
   get positives(): ClassTotals {
     return this.#totals().positives
   }
 
+  /** The totals of the negative label, whose loss is max(0, Δ − x). */
   get negatives(): NegativeTotals {
     return this.#totals().negatives
   }
 
-  /** Labels that were neither, where `otherLabels` lets them pass. */
+  /** The number of other labels that `otherLabels` let pass. */
   get others(): number {
     return this.#totals().others
   }
@@ -146,25 +156,32 @@ export class LossAccumulator {
   }
 
   /**
-   * Adds all that `other` has.
+   * Adds the totals of `other`, which stays as it is.
    *
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE: `other` is no LossAccumulator
-   * @throws {RangeError} ERR_INVALID_ARG_VALUE: its margin or the reading of its labels differs
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: `other` is not a LossAccumulator
+   * @throws {RangeError} ERR_INVALID_ARG_VALUE: its options differ
+   *
+   * @example
+   * total.merge(totalOfAnotherMachine)
    */
   merge(other: LossAccumulator): this {
     LossAccumulator.#assert('other', other)
     for (const name of settingNames) {
-      const [own, its] = [this.#settings[name], other.#settings[name]]
-      if (own === its) continue
-      throw invalidArgument('ERR_INVALID_ARG_VALUE', 'other', `of the same ${name}, ${describe(own)}`, describe(its))
+      const [own, theirs] = [this.#settings[name], other.#settings[name]]
+      if (own === theirs) continue
+      throw invalidArgument('ERR_INVALID_ARG_VALUE', 'other', `of the same ${name}, ${describe(own)}`, describe(theirs))
     }
-    this.#size = this.#sizeWith('other', other.#size)
+    this.#size = this.#sizeAfter('other', other.#size)
     native.merge(this.#state, other.#state)
-    this.#known = undefined
+    this.#cachedTotals = undefined
     return this
   }
 
-  /** A new accumulator of all that the given ones have; they stay as they are. */
+  /**
+   * Returns a new accumulator with the totals of all given ones, which stay as they are.
+   *
+   * @throws what `merge` of an accumulator throws, and ERR_INVALID_ARG_TYPE if none is given
+   */
   static merge(...accumulators: LossAccumulator[]): LossAccumulator {
     const [first] = accumulators
     LossAccumulator.#assert('accumulators[0]', first)
@@ -182,6 +199,7 @@ export class LossAccumulator {
     return this.toString()
   }
 
+  /** Returns the full state, for `JSON.stringify`, `fromJSON` and SQL's `hinge_embedding_loss_merge`. */
   toJSON(): LossAccumulatorJSON {
     const [positives, positiveSum, negatives, negativeSum, active, others] = native.exportState(this.#state)
     return {
@@ -194,10 +212,13 @@ export class LossAccumulator {
   }
 
   /**
-   * The accumulator that `toJSON` gave `object` for.
+   * Restores an accumulator from what `toJSON` returned.
    *
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE: `object` is no object
-   * @throws {RangeError} ERR_INVALID_ARG_VALUE: it is not what `toJSON` gives
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: `object` is not an object
+   * @throws {RangeError} ERR_INVALID_ARG_VALUE: `toJSON` cannot have returned it
+   *
+   * @example
+   * const total = LossAccumulator.fromJSON(JSON.parse(text))
    */
   static fromJSON(object: unknown): LossAccumulator {
     if (typeof object !== 'object' || object === null) {
@@ -227,7 +248,7 @@ export class LossAccumulator {
       throw malformed('object', 'figures that toJSON gives together', describe(JSON.stringify(record)))
     }
     if (others > 0 && options.otherLabels === 'error') throw malformed('object.others', `0 under 'error'`, others)
-    accumulator.#size = accumulator.#sizeWith('object', positives.count + negatives.count + others)
+    accumulator.#size = accumulator.#sizeAfter('object', positives.count + negatives.count + others)
     return accumulator
   }
 
@@ -236,18 +257,19 @@ export class LossAccumulator {
     throw invalidArgument('ERR_INVALID_ARG_TYPE', name, 'a LossAccumulator', describe(value))
   }
 
-  #sizeWith(name: string, more: number): number {
+  /** Returns the element count after `more` elements, which come with the argument `name`. */
+  #sizeAfter(name: string, more: number): number {
     const size = this.#size + more
     if (Number.isSafeInteger(size)) return size
     throw invalidArgument('ERR_INVALID_ARG_VALUE', name, 'below 2^53 elements in all', String(size))
   }
 
   #totals(): Totals {
-    this.#known ??= this.#round()
-    return this.#known
+    this.#cachedTotals ??= this.#readTotals()
+    return this.#cachedTotals
   }
 
-  #round(): Totals {
+  #readTotals(): Totals {
     const figures = native.totals(this.#state, this.#settings.policy)
     const [all, positives, negatives] = [0, 3, 6].map((at) => {
       const [count, sum, mean] = figures.slice(at, at + 3) as [number, number, number]
@@ -273,7 +295,10 @@ function malformed(place: string, expected: string, actual: unknown): Error {
 
 const emptyJSON = new LossAccumulator().toJSON()
 
-/** A copy of `value`, which must have the keys of `like` with values of the same types, all the way down. Each is read once. */
+/**
+ * Copies `value`, which must have the keys of `like` with values of the same types, at every depth. Reads each value
+ * once.
+ */
 function readLike<T>(place: string, value: unknown, like: T): T {
   if (typeof value !== typeof like || value === null) throw malformed(place, `a ${typeof like}`, value)
   if (typeof like !== 'object') return value as T

@@ -6,13 +6,14 @@ const require = createRequire(import.meta.url)
 const root = fileURLToPath(new URL('..', import.meta.url))
 const { resolve } = require('node-gyp-build') as { resolve(root: string): string }
 
-/** The file that any DuckDB of this platform takes: `LOAD '…/hinge_embedding_loss.duckdb_extension'`. */
+/** The path of the extension, for any DuckDB of this platform: `LOAD '…/hinge_embedding_loss.duckdb_extension'`. */
 export const extensionPath = join(dirname(resolve(root)), 'hinge_embedding_loss.duckdb_extension')
 
 /**
- * Adds the functions of docs/sql.md to the instance of a connection of `@duckdb/node-api`, or of any that runs SQL so.
+ * Adds the functions of docs/sql.md to a DuckDB instance.
  *
- * @throws {Error} ERR_EXTENSION_NOT_LOADED: the instance does not load unsigned extensions, or DuckDB refuses this one
+ * @param connection a connection of `@duckdb/node-api`, or anything that runs SQL by `run`
+ * @throws {Error} ERR_EXTENSION_NOT_LOADED: the instance loads signed extensions only, or DuckDB refuses this extension
  *
  * @example
  * const instance = await DuckDBInstance.create(':memory:', { allow_unsigned_extensions: 'true' })

@@ -3,7 +3,9 @@ export function formatCount(count: number): string {
   return count.toLocaleString('en')
 }
 
-/** The active share of the negatives, to put after their number: ` (12.5 %)`, or nothing where there are no negatives. */
+/**
+ * The active share of the negatives, to put after their number: ` (12.5 %)`, or nothing where there are no negatives.
+ */
 export function formatActiveShare({ count, active }: { readonly count: number; readonly active: number }): string {
   return count === 0 ? '' : ` (${((100 * active) / count).toFixed(1)} %)`
 }

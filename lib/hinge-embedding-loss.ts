@@ -1,9 +1,10 @@
 import { types } from 'node:util'
+import { invalidLabel, readLabels } from './labels.ts'
 import { type InputData, native } from './native.ts'
-import { invalidLabel, type MarginOptions, readLabels, readSettings, type Settings } from './settings.ts'
-import { type AsyncOptions, accumulateInSlices, inSlices } from './slices.ts'
+import { type MarginOptions, readSettings, type Settings } from './settings.ts'
+import { type AsyncOptions, accumulateInSlices, computeSlices } from './slices.ts'
 import { assertUnchanged, contentsOf, type InputContents, type InputTensor, type Tensor } from './tensor/tensor.ts'
-import { newLike, readInput, readLikeInput, readOut, type TensorLike } from './tensor/tensor-like.ts'
+import { makeTensorLike, readInput, readLikeInput, readOut, type TensorLike } from './tensor/tensor-like.ts'
 import { assertOneOf, assertOptions, assertSignal, clip, describe, inspect, invalidArgument } from './validate.ts'
 
 const reductions = ['none', 'mean', 'sum'] as const
@@ -14,24 +15,24 @@ export type Reduction = (typeof reductions)[number]
 export type Result<R extends Reduction> = R extends 'none' ? InputTensor : number
 
 export interface HingeEmbeddingLossOptions<R extends Reduction = Reduction> extends MarginOptions {
-  /** what to make of the elementwise losses; default `'mean'` */
+  /** `'none'` keeps one loss per element, `'mean'` and `'sum'` reduce them to a number; default `'mean'` */
   reduction?: R
-  /** shown by `toString` and at the head of error messages */
+  /** the first word of error messages, shown by `toString` */
   name?: string
 }
 
 export interface ForwardOptions {
-  /** for reduction `'none'`: where the losses go; of the input's dtype and size; may be the input itself */
+  /** receives the losses, for reduction `'none'` only; of the input's dtype and size; may be the input itself */
   out?: InputData | Tensor
 }
 
 export interface ForwardAsyncOptions extends ForwardOptions, AsyncOptions {}
 
-/** The upstream gradient: a number, which for `'none'` is that of all elements, or a tensor like the input. */
+/** The upstream gradient: a number for all elements, or for `'none'` also a tensor of the input's shape and dtype. */
 export type GradOutput<R extends Reduction> = R extends 'none' ? TensorLike : number
 
 export interface GradOptions {
-  /** where the gradients go; of the input's dtype and size; may be the input itself */
+  /** receives the gradients; of the input's dtype and size; may be the input itself */
   out?: InputData | Tensor
 }
 
@@ -41,7 +42,7 @@ export interface ValueAndGrad<R extends Reduction = Reduction> {
   readonly gradInput: InputTensor
 }
 
-/** In the order that `toString` shows them. */
+/** The options in the order in which `toString` shows them. */
 const optionNames = ['margin', 'reduction', 'positiveLabel', 'negativeLabel', 'otherLabels', 'name'] as const
 
 interface Loss<R extends Reduction> {
@@ -117,7 +118,7 @@ async function computeInSlices(
     const losses = readOut('out', out, x)
     const written = contentsOf(losses) as InputContents
     const { data } = written
-    await inSlices(x, y, settings, signal, (begin, end) => {
+    await computeSlices(x, y, settings, signal, (begin, end) => {
       assertUnchanged('out', written)
       return native.forward(x.data, values, dtypes, margin, positiveLabel, negativeLabel, policy, data, begin, end)
     })
@@ -168,7 +169,7 @@ function computeBoth(
   const out = options === undefined ? undefined : readOutOption(options, ['out'])
   const y = readLabels(label, x, settings)
   const gradInput = readOut('out', out, x)
-  const losses = reduction === 'none' ? newLike(x) : undefined
+  const losses = reduction === 'none' ? makeTensorLike(x) : undefined
   const value = native.valueAndGrad(
     x.data,
     y.values,
@@ -197,10 +198,10 @@ function readLossesOut(options: ForwardOptions, reduction: Reduction, known: rea
   throw invalidArgument('ERR_INVALID_ARG_VALUE', 'out', `left out for reduction '${reduction}'`, describe(out))
 }
 
-/** The memory of a tensor that `readOut` gave: a subclass may say other things. */
+/** Reads the data of a tensor from its private contents: a subclass may override `data`. */
 const dataOf = (tensor: InputTensor) => (contentsOf(tensor) as InputContents).data
 
-/** One for all elements, or one an element. */
+/** Returns the upstream gradient as one number for all elements, or as data with one value per element. */
 function readGradOutput(gradOutput: TensorLike, input: InputContents, reduction: Reduction): InputData | number {
   if (typeof gradOutput === 'number') return gradOutput
   if (reduction === 'none') return readLikeInput('gradOutput', gradOutput, input).data
@@ -208,15 +209,21 @@ function readGradOutput(gradOutput: TensorLike, input: InputContents, reduction:
   throw invalidArgument('ERR_INVALID_ARG_TYPE', 'gradOutput', expected, describe(gradOutput))
 }
 
-/** The same error, its message headed by the name of the loss it came from. What an argument threw may be frozen, or no error. */
-function headed(error: unknown, name: string): unknown {
+/**
+ * Puts the name of the loss in front of the message of our own error. What an argument has thrown may be frozen, or not
+ * be an error.
+ */
+function addName(error: unknown, name: string): unknown {
   if (name === '' || !types.isNativeError(error) || !Object.hasOwn(error, 'code')) return error
   const message: unknown = Object.getOwnPropertyDescriptor(error, 'message')?.value
   Reflect.defineProperty(error, 'message', { value: `${clip(name, 40)}: ${message}` })
   return error
 }
 
-/** What makes instances functions: to call one is to call its `forward`. Their `name` is a function's own. */
+/**
+ * The base class that makes instances functions, which call their own `forward`. The `name` of an instance is the
+ * function's.
+ */
 const Callable = function (name: string) {
   const self = {
     [name]: (input: TensorLike, label: TensorLike, options?: ForwardOptions) => callable.forward(input, label, options),
@@ -229,19 +236,20 @@ const Callable = function (name: string) {
 Object.setPrototypeOf(Callable.prototype, Function.prototype)
 
 export interface HingeEmbeddingLoss<R extends Reduction = 'mean'> {
-  /** The same as `forward`. */
+  /** Calls `forward`. */
   // biome-ignore lint/style/useShorthandFunctionType: merged with the class, it types instances that can be called
   (input: TensorLike, label: TensorLike, options?: ForwardOptions): Result<R>
 }
 
 /**
- * The hinge embedding loss of input x (a distance or energy) and label y, for a margin Δ:
+ * The hinge embedding loss of an input x, a distance or an energy, and a label y, with a margin Δ in the unit of x:
  *
- *     l = x               where y is the positive label: similar pairs
- *     l = max(0, Δ − x)   where y is the negative label: dissimilar pairs
+ *     l = x               if y is the positive label: similar pairs
+ *     l = max(0, Δ − x)   if y is the negative label: dissimilar pairs
  *
- * reduced to its mean or sum over all elements, exact and rounded once, or left as it is. The formula and its arithmetic
- * are those of `paddle.nn.HingeEmbeddingLoss` and `torch.nn.HingeEmbeddingLoss`. Instances are functions.
+ * The mean or the sum over all elements is exact and rounded once; reduction `'none'` gives each loss. The formula is
+ * that of `paddle.nn.HingeEmbeddingLoss` and `torch.nn.HingeEmbeddingLoss`, and so is the arithmetic on elements.
+ * Instances are functions.
  *
  * @example
  * const criterion = new HingeEmbeddingLoss({ margin: 1 })
@@ -258,8 +266,8 @@ export class HingeEmbeddingLoss<R extends Reduction = 'mean'> extends Callable {
   readonly #loss: Loss<R>
 
   /**
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE: an option is not of its kind
-   * @throws {RangeError} ERR_INVALID_ARG_VALUE: an option is not one of its values, or none there is
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: an option has the wrong type
+   * @throws {RangeError} ERR_INVALID_ARG_VALUE: an option has a value out of range, or is unknown
    */
   constructor(options?: HingeEmbeddingLossOptions<R>) {
     const loss = readOptions(options)
@@ -272,31 +280,37 @@ export class HingeEmbeddingLoss<R extends Reduction = 'mean'> extends Callable {
   }
 
   /**
+   * Computes the loss.
+   *
    * @param input float32 or float64, of any shape
    * @param label of the input's shape and any numeric dtype, or one number for all elements
-   * @returns for `'mean'` and `'sum'` a number, the exact result rounded once to float64 (of no elements NaN and 0); for
-   * `'none'` a tensor of the input's dtype and shape
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE: an argument is no tensor, or of another dtype
+   * @returns for `'mean'` and `'sum'` the exact result, rounded once to float64 (NaN and 0 if there are no elements);
+   * for `'none'` a tensor of the input's dtype and shape
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: an argument is not a tensor, or has the wrong dtype
    * @throws {RangeError} ERR_SHAPE_MISMATCH: label or out differ from the input in shape
-   * @throws {RangeError} ERR_INVALID_LABEL: a label is neither, under `otherLabels: 'error'`; `out` is then unspecified
+   * @throws {RangeError} ERR_INVALID_LABEL: a label is neither the positive nor the negative one, and `otherLabels` is
+   * `'error'`; the contents of `out` are then unspecified
    * @throws {RangeError} ERR_INVALID_ARG_VALUE: `out` overlaps input or label, or the margin overflows float32
+   *
+   * @example
+   * new HingeEmbeddingLoss({ reduction: 'none' }).forward([0.2, 1.7, 0.4], [1, -1, -1]) // [0.2, 0, 0.6]
    */
   forward(input: TensorLike, label: TensorLike, options?: ForwardOptions): Result<R> {
     try {
       return compute(this.#loss, input, label, options) as Result<R>
     } catch (error) {
-      throw headed(error, this.#loss.name)
+      throw addName(error, this.#loss.name)
     }
   }
 
   /**
-   * As `forward`, with the same result to the last bit, in slices of about a millisecond: between them the event loop runs
-   * on, and other calls have their turn. Arguments are read at the call, elements slice by slice: if they change meanwhile, so does
-   * the result, and if their memory is transferred or resized, the call rejects.
+   * Computes what `forward` computes, to the last bit, in slices of about a millisecond; between slices the event loop
+   * and other calls run. Arguments are checked at once, but elements are read slice by slice: if they change meanwhile,
+   * the result does too.
    *
-   * @param options.signal ends the call between two slices
-   * @returns a promise, which rejects with what `forward` throws, and with `signal.reason` after an abort; `out` is then
-   * unspecified
+   * @param options.signal aborts the call between two slices
+   * @returns a promise. It rejects with what `forward` throws, with ERR_SHAPE_MISMATCH if memory is transferred or
+   * resized meanwhile, and with `signal.reason` after an abort; the contents of `out` are then unspecified.
    *
    * @example
    * const loss = await criterion.forwardAsync(distance, label, { signal: AbortSignal.timeout(1000) })
@@ -305,21 +319,26 @@ export class HingeEmbeddingLoss<R extends Reduction = 'mean'> extends Callable {
     try {
       return (await computeInSlices(this.#loss, input, label, options)) as Result<R>
     } catch (error) {
-      throw error === options?.signal?.reason ? error : headed(error, this.#loss.name)
+      throw error === options?.signal?.reason ? error : addName(error, this.#loss.name)
     }
   }
 
   /**
-   * The gradient of the loss by its input, times `gradOutput`: for the positive label g, for the negative one −g where
-   * x < Δ and 0 where x ≥ Δ (NaN where x is), and 0 for other labels that `otherLabels` lets pass. g is `gradOutput`, for
-   * `'mean'` divided by the number of elements that count, in float64, rounded once to the input's dtype.
+   * Computes the gradient with respect to the input:
+   *
+   *     d l / d x = g                  for the positive label
+   *     d l / d x = −g if x < Δ, or 0  for the negative label (NaN if x is NaN)
+   *     d l / d x = 0                  for other labels that `otherLabels` lets pass
+   *
+   * g is the upstream gradient, which `'mean'` divides by the number of elements that count: in float64, rounded once
+   * to the input's dtype.
    *
    * @param input float32 or float64, of any shape
    * @param label of the input's shape and any numeric dtype, or one number for all elements
-   * @param gradOutput the gradient of what is made of the loss; for `'none'` a tensor like the input or one number for all
-   * elements, for `'mean'` and `'sum'` a number; default 1
+   * @param gradOutput the upstream gradient: one number for all elements, or for `'none'` also a tensor of the input's
+   * shape and dtype; default 1
    * @returns a tensor of the input's dtype and shape
-   * @throws as `forward` does; `gradOutput` too is checked for its kind, dtype, shape, and that `out` does not overlap it
+   * @throws what `forward` throws, also if `gradOutput` has the wrong type, dtype or shape, or overlaps `out`
    *
    * @example
    * new HingeEmbeddingLoss().backward([0.2, 1.7, 0.4], [1, -1, -1]) // [1/3, 0, -1/3]
@@ -328,14 +347,15 @@ export class HingeEmbeddingLoss<R extends Reduction = 'mean'> extends Callable {
     try {
       return differentiate(this.#loss, input, label, gradOutput, options)
     } catch (error) {
-      throw headed(error, this.#loss.name)
+      throw addName(error, this.#loss.name)
     }
   }
 
   /**
-   * What `forward` and `backward` give, in one pass over memory.
+   * Computes what `forward` and `backward` return, in one pass over memory. The upstream gradient is 1.
    *
-   * @throws as `forward` does
+   * @returns the loss as `forward` returns it, and `gradInput`, a tensor of the input's dtype and shape
+   * @throws what `forward` throws
    *
    * @example
    * const { loss, gradInput } = new HingeEmbeddingLoss().valueAndGrad([0.2, 1.7, 0.4], [1, -1, -1])
@@ -344,14 +364,14 @@ export class HingeEmbeddingLoss<R extends Reduction = 'mean'> extends Callable {
     try {
       return computeBoth(this.#loss, input, label, options) as ValueAndGrad<R>
     } catch (error) {
-      throw headed(error, this.#loss.name)
+      throw addName(error, this.#loss.name)
     }
   }
 
   override toString(): string {
     const shown = optionNames.filter((name, i) => i < 2 || this[name] !== defaults[name])
-    const write = (value: string | number) => (typeof value === 'string' ? `'${value}'` : value)
-    return `HingeEmbeddingLoss(${shown.map((name) => `${name}=${write(this[name])}`).join(', ')})`
+    const format = (value: string | number) => (typeof value === 'string' ? `'${value}'` : value)
+    return `HingeEmbeddingLoss(${shown.map((name) => `${name}=${format(this[name])}`).join(', ')})`
   }
 
   [inspect](): string {
@@ -360,7 +380,9 @@ export class HingeEmbeddingLoss<R extends Reduction = 'mean'> extends Callable {
 }
 
 /**
- * `new HingeEmbeddingLoss(options).forward(input, label)` in one step.
+ * Computes `new HingeEmbeddingLoss(options).forward(input, label)`.
+ *
+ * @throws what the constructor and `forward` throw
  *
  * @example
  * hingeEmbeddingLoss([[3, 3, 9]], [[-1, 1, 1]], { margin: 6, reduction: 'sum' }) // 15
@@ -374,6 +396,6 @@ export function hingeEmbeddingLoss<R extends Reduction = 'mean'>(
   try {
     return compute(loss, input, label) as Result<R>
   } catch (error) {
-    throw headed(error, loss.name)
+    throw addName(error, loss.name)
   }
 }

@@ -11,9 +11,10 @@ export {
   type Result,
   type ValueAndGrad,
 } from './hinge-embedding-loss.ts'
+export type { InvalidLabelError } from './labels.ts'
 export type { InputData, LabelData, OtherLabelPolicy } from './native.ts'
 export { getNumThreads, type RuntimeInfo, runtimeInfo, setNumThreads } from './runtime.ts'
-export type { InvalidLabelError, LabelOptions, MarginOptions } from './settings.ts'
+export type { LabelOptions, MarginOptions } from './settings.ts'
 export type { AsyncOptions } from './slices.ts'
 export type { DType, TensorDType } from './tensor/dtypes.ts'
 export { type InputTensor, type Nested, Tensor } from './tensor/tensor.ts'

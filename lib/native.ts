@@ -1,10 +1,10 @@
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 
-/** What the kernels read as input. */
+/** The typed arrays that inputs may be. */
 export type InputData = Float32Array | Float64Array
 
-/** What the kernels read as labels: one an element, or one number for all. */
+/** The typed arrays that labels may be. */
 export type LabelData =
   | InputData
   | Int8Array
@@ -17,20 +17,20 @@ export type LabelData =
   | BigInt64Array
   | BigUint64Array
 
-/** The labels that are neither the positive nor the negative one, where they are an error. */
+/** What the addon reports of labels that are neither the positive nor the negative one, where they are an error. */
 export interface OtherLabels {
-  /** flat index of the first */
+  /** flat index of the first such label */
   readonly index: number
   readonly count: number
 }
 
-/** The place of a policy in this list is its code in the addon. */
+/** The index of a policy in this list is its code in the addon. */
 export const otherLabelPolicies = ['error', 'zero', 'ignore'] as const
 export type OtherLabelPolicy = (typeof otherLabelPolicies)[number]
 
 /**
- * An accumulator's state, in full: exact sums as canonical hexadecimal text (`-0x1ap-4`, which is −26·2⁻⁴), or `NaN`,
- * `Infinity`, `-Infinity`.
+ * The full state of an accumulator. Exact sums are canonical hexadecimal text (`-0x1ap-4` is −26 · 2⁻⁴), `NaN`,
+ * `Infinity` or `-Infinity`.
  */
 export type StateRecord = [
   positives: number,
@@ -41,7 +41,7 @@ export type StateRecord = [
   others: number,
 ]
 
-/** What every call over elements begins with. */
+/** The first arguments of every call over elements. */
 type Elements = [
   input: InputData,
   label: LabelData | number,
@@ -52,34 +52,34 @@ type Elements = [
   policy: number,
 ]
 
-/** Of the elements that a call is about; all by default. */
+/** The range of elements that a call reads and writes, of input, label and out alike; by default all. */
 type Slice = [begin?: number, end?: number]
 
 /**
- * The addon's functions. A policy is an index into `otherLabelPolicies`, and `dtypes` what `dtypesCode` says of input and
- * label: the addon takes its word, for asking what a typed array is costs more than a small call. A `state` is `stateBytes`
- * zeros at first. A slice is one of input, label and out alike.
+ * The addon's functions. `policy` is an index into `otherLabelPolicies`. `dtypes` is what `dtypesCode` returns for
+ * input and label: the addon trusts it, because to ask for the type of a typed array costs more than a small call. An
+ * empty `state` is `stateBytes` zeros.
  */
 export interface Native {
   readonly stateBytes: number
 
   reduce(...call: [...elements: Elements, mean: boolean]): number | OtherLabels
   forward(...call: [...elements: Elements, out: InputData, ...slice: Slice]): undefined | OtherLabels
-  /** `out` is of the input's dtype and length, as is a `gradOutput` that is not one number for all. */
+  /** `out` has the input's dtype and length; so has a `gradOutput` that is not one number for all elements. */
   backward(
     ...call: [...elements: Elements, out: InputData, gradOutput: InputData | number, mean: boolean]
   ): undefined | OtherLabels
-  /** Gradients go to `out`, and either losses to `losses`, or their sum or mean is what it gives. */
+  /** Writes gradients to `out`; writes losses to `lossesOrMean`, or returns their mean (true) or sum (false). */
   valueAndGrad(
     ...call: [...elements: Elements, out: InputData, lossesOrMean: InputData | boolean]
   ): undefined | number | OtherLabels
   accumulate(...call: [...elements: Elements, state: Uint8Array, ...slice: Slice]): undefined | OtherLabels
-  /** Only the totals of all elements are then right in `state`; it takes less time. */
+  /** Is faster than `accumulate`, but only the totals of all elements are then right in `state`. */
   accumulateUnclassed(...call: [...elements: Elements, state: Uint8Array, ...slice: Slice]): undefined | OtherLabels
 
   /**
-   * Fills `out` with the values of `source`: floats are rounded once, integers must be what they are. `dtypes` are those of the two;
-   * gives the index of the first value that `out` cannot hold, or their number.
+   * Fills `out` with the values of `source`: floats are rounded once, integers must not change. `dtypes` is the code of
+   * both. Returns the index of the first value that `out` cannot hold, or the number of values.
    */
   convert(out: LabelData, source: LabelData, dtypes: number): number
 
@@ -87,10 +87,10 @@ export interface Native {
   /** [all, positives, negatives] × [count, sum, mean], then active negatives and others. */
   totals(state: Uint8Array, policy: number): number[]
   exportState(state: Uint8Array): StateRecord
-  /** Fills an empty state; false where the record is not one that `exportState` gives. */
+  /** Fills an empty state; returns false if `exportState` cannot have written the record. */
   importState(state: Uint8Array, record: StateRecord): boolean
 
-  /** True for the first thread that asks: settings are the process's, and are read from its environment once. */
+  /** True for the first thread that asks. Settings belong to the process, which reads its environment once. */
   isFirst(): boolean
   instructionSets(): string[]
   instructionSet(): string
@@ -99,7 +99,7 @@ export interface Native {
   setNumThreads(count: number): void
 }
 
-function libc(): string {
+function describeLibc(): string {
   if (process.platform !== 'linux') return 'the platform’s own'
   const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } }
   const glibc = report.header?.glibcVersionRuntime
@@ -109,7 +109,7 @@ function libc(): string {
 function notLoaded(reasons: readonly string[], cause: unknown): Error {
   const message = [
     'the native addon of hinge-embedding-loss cannot be loaded',
-    `platform ${process.platform}, arch ${process.arch}, Node ${process.version}, libc ${libc()}`,
+    `platform ${process.platform}, arch ${process.arch}, Node ${process.version}, libc ${describeLibc()}`,
     ...reasons,
   ].join('\n')
   return Object.assign(new Error(message, { cause }), { code: 'ERR_ADDON_NOT_LOADED' })
@@ -121,7 +121,7 @@ interface Package {
   readonly version: string
 }
 
-/** The package that this file is in: a bundle of it is beside no addon, and may be beside another package's manifest. */
+/** Finds the package of this file. A bundle has no addon beside it, and may have the manifest of another package. */
 function findPackage(): Package {
   const url: string | undefined = import.meta.url
   let cause: unknown
@@ -134,7 +134,7 @@ function findPackage(): Package {
   }
   const reason = `tried ${url ?? 'a file without a URL'}, which is not in the package: it seems to be a bundle`
   const advice =
-    'in a bundle keep hinge-embedding-loss external, and install it beside: esbuild --external:hinge-embedding-loss, externals of webpack, external of Rollup and Vite, serverExternalPackages of Next.js'
+    'in a bundle keep hinge-embedding-loss external, and install it beside the bundle: esbuild --external:hinge-embedding-loss, externals of webpack, external of Rollup and Vite, serverExternalPackages of Next.js'
   throw notLoaded([reason, advice], cause)
 }
 

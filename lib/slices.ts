@@ -1,39 +1,44 @@
 import { performance } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers'
+import { invalidLabel, type Labels } from './labels.ts'
 import { native, type OtherLabels } from './native.ts'
-import { invalidLabel, type Labels, type Settings } from './settings.ts'
+import type { Settings } from './settings.ts'
 import { assertUnchanged, type InputContents } from './tensor/tensor.ts'
 
 export interface AsyncOptions {
-  /** ends the call: it then rejects with the signal's reason */
+  /** aborts the call, which then rejects with the signal's reason */
   signal?: AbortSignal
 }
 
-/** How long a slice should take. */
-const sliceMs = 1
-/** Elements of the first slice: some 20 microseconds at best, a millisecond at worst. */
+/** The time that a slice should take, in milliseconds. */
+const sliceTime = 1
+/** Elements of the first slice, which take 20 microseconds at best and a millisecond at worst. */
 const firstLength = 2 ** 16
-/** Lengths are multiples of the kernels' blocks. */
-const block = 2048
+/** The length of the kernels' blocks; the length of a slice is a multiple of it. */
+const blockLength = 2048
 
-/** Bound at the start: by a fake clock that a test puts in its place, slices would only grow. */
+/** Bound when this module loads: by the fake clock of a test, slices would only grow. */
 const now = performance.now.bind(performance)
 
 let lastTurn: Promise<void> = Promise.resolve()
 
-/** Resolves in a turn of the event loop that no other call has, in the order of asking; timers and I/O come between. */
-function nextTurn(): Promise<void> {
+/**
+ * Waits for a turn of the event loop that no other call has. Calls get turns in their order; timers and I/O run between
+ * them.
+ */
+function waitForTurn(): Promise<void> {
   lastTurn = lastTurn.then(() => new Promise((resolve) => setImmediate(resolve)))
   return lastTurn
 }
 
 /**
- * Calls `compute` for one slice of `input` after another. Between them JavaScript runs and may do anything to the memory: so it is
- * this thread that computes, and it looks at the memory anew each time.
+ * Calls `compute` for one slice of `input` after another. Between slices JavaScript runs and may transfer or resize the
+ * memory, so this thread computes, and checks the memory before each slice.
  *
- * @param compute gives the other labels of a slice where they are an error, as the addon does
+ * @param compute returns what the addon reports of other labels in the slice
+ * @throws what `forward` throws, and the signal's reason after an abort
  */
-export async function inSlices(
+export async function computeSlices(
   input: InputContents,
   labels: Labels,
   settings: Settings,
@@ -46,22 +51,27 @@ export async function inSlices(
   let length = firstLength
   let begin = 0
   do {
-    await nextTurn()
+    await waitForTurn()
     if (signal?.aborted) throw signal.reason
     assertUnchanged('input', input)
     if (contents !== undefined) assertUnchanged('label', contents)
     const end = Math.min(begin + length, size)
     const start = now()
-    const found = compute(begin, end)
-    const aim = Math.min(2, sliceMs / (now() - start)) * length
-    length = Math.ceil(aim / block) * block
-    if (found !== undefined) others = { index: (others ?? found).index, count: found.count + (others?.count ?? 0) }
+    const othersOfSlice = compute(begin, end)
+    const target = Math.min(2, sliceTime / (now() - start)) * length
+    length = Math.ceil(target / blockLength) * blockLength
+    if (othersOfSlice !== undefined) {
+      const { index, count } = othersOfSlice
+      others = { index: others?.index ?? index, count: count + (others?.count ?? 0) }
+    }
     begin = end
   } while (begin < size)
   if (others !== undefined) throw invalidLabel(others, labels, settings)
 }
 
-/** The state of an accumulator of input and labels; with `byClass` false, the totals of all elements alone. */
+/**
+ * Returns the state of an accumulator of these elements; unless `byClass`, only its totals of all elements are right.
+ */
 export async function accumulateInSlices(
   input: InputContents,
   labels: Labels,
@@ -73,7 +83,7 @@ export async function accumulateInSlices(
   const { values, dtypes } = labels
   const accumulate = byClass ? native.accumulate : native.accumulateUnclassed
   const state = new Uint8Array(native.stateBytes)
-  await inSlices(input, labels, settings, signal, (begin, end) =>
+  await computeSlices(input, labels, settings, signal, (begin, end) =>
     accumulate(input.data, values, dtypes, margin, positiveLabel, negativeLabel, policy, state, begin, end),
   )
   return state

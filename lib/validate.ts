@@ -1,4 +1,4 @@
-/** The stable `code` of an argument error, and the class of error that carries it. */
+/** The class of error that carries each stable `code`. */
 const errorClasses = {
   ERR_INVALID_ARG_TYPE: TypeError,
   ERR_INVALID_ARG_VALUE: RangeError,
@@ -7,13 +7,16 @@ const errorClasses = {
 
 const argumentErrors = new WeakSet<object>()
 
-/** `text` on one line, cut where it is longer than `length`. */
+/** Puts `text` on one line, and cuts it after `length` characters. */
 export function clip(text: string, length: number): string {
   const cut = text.length > length ? `${text.slice(0, length)}…` : text
   return cut.replace(/[\p{Cc}\u2028\u2029]/gu, ' ')
 }
 
-/** An error about one argument: its name, what was expected and what it got. At most a line long, whatever the argument holds. */
+/**
+ * An error about one argument, which says what was expected and what came. It fits on a line, whatever the argument
+ * holds.
+ */
 export function invalidArgument(
   code: keyof typeof errorClasses,
   name: string,
@@ -27,7 +30,10 @@ export function invalidArgument(
   return error
 }
 
-/** What `read` gives. What a getter, a proxy or another library throws is the cause of an error about the argument. */
+/**
+ * Calls `read`. If a getter, a proxy or another library throws, throws an error about the argument with that as its
+ * cause.
+ */
 export function attempt<T>(name: string, read: () => T): T {
   try {
     return read()
@@ -48,10 +54,10 @@ function explain(cause: unknown): { code: keyof typeof errorClasses; reason: str
   }
 }
 
-/** The key of what console.log and util.inspect show. */
+/** The key of the method by which console.log and util.inspect show an object. */
 export const inspect = Symbol.for('nodejs.util.inspect.custom')
 
-/** A short text for any value, for error messages: never throws, never longer than a line. */
+/** Describes any value for an error message: never throws, and returns at most a line. */
 export function describe(value: unknown): string {
   if (typeof value === 'string') return `'${clip(value, 40)}'`
   if (typeof value === 'bigint') return BigInt.asIntN(128, value) === value ? `${value}n` : 'a bigint of over 128 bits'
@@ -69,7 +75,7 @@ function className(value: object): string {
   return typeof name === 'string' && name !== '' ? clip(name, 40) : 'Object'
 }
 
-/** As Array.isArray, but false for a revoked proxy, which makes that throw. */
+/** Array.isArray, but false for a revoked proxy, where that throws. */
 export function isArray(value: unknown): value is readonly unknown[] {
   try {
     return Array.isArray(value)
@@ -98,14 +104,14 @@ export function assertOneOf<T extends string>(name: string, value: unknown, allo
   }
 }
 
-/** By its looks, for a realm or a library may have an AbortSignal of its own. */
+/** Checks for the property `aborted`: a realm or a library may have its own class AbortSignal. */
 export function assertSignal(name: string, value: unknown): asserts value is AbortSignal | undefined {
   if (value === undefined) return
   if (typeof value === 'object' && value !== null && attempt(name, () => 'aborted' in value)) return
   throw invalidArgument('ERR_INVALID_ARG_TYPE', name, 'an AbortSignal', describe(value))
 }
 
-/** An object with no other properties than the known ones, or undefined for none given. */
+/** Checks that options are undefined, or an object whose properties are all known. */
 export function assertOptions(
   name: string,
   value: unknown,

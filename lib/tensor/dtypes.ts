@@ -1,5 +1,6 @@
 import type { LabelData } from '../native.ts'
 
+/** The class of typed array of each dtype. */
 export const classes = {
   float32: Float32Array,
   float64: Float64Array,
@@ -16,20 +17,20 @@ export const classes = {
 /** The dtypes of inputs and losses. */
 export type DType = 'float32' | 'float64'
 
-/** The dtypes of labels: any. */
+/** The dtypes of labels and of tensors. */
 export type TensorDType = keyof typeof classes
 
 export const dtypes = Object.keys(classes) as TensorDType[]
 
-/** The place of a dtype in `dtypes`; in the addon, its code. */
+/** The index of each dtype in `dtypes`, which is its code in the addon. */
 const codes = Object.fromEntries(dtypes.map((dtype, code) => [dtype, code])) as Readonly<Record<TensorDType, number>>
 
-/** The dtypes of input and label in one number, for the addon. The dtype of a label that is one number does not matter. */
+/** Returns the code of a pair of dtypes, for the addon, which ignores the dtype of a label that is one number. */
 export function dtypesCode(input: TensorDType, label: TensorDType): number {
   return codes[input] + dtypes.length * codes[label]
 }
 
-/** Compared by hand: searching a list costs more. */
+// Two comparisons: to search a list costs more.
 export function isFloat(dtype: TensorDType): dtype is DType {
   return dtype === 'float32' || dtype === 'float64'
 }
@@ -37,30 +38,30 @@ export function isFloat(dtype: TensorDType): dtype is DType {
 const typedArrayPrototype = Object.getPrototypeOf(Int8Array.prototype) as object
 
 /**
- * A getter that every typed array has, as a function. No subclass, property, prototype or proxy can answer in its place, and it
- * knows the arrays of other realms.
+ * Returns a getter of all typed arrays as a function. No subclass, property, prototype or proxy can replace it, and it
+ * reads the arrays of other realms.
  */
 function typedArrayGetter<T>(key: PropertyKey): (value: unknown) => T {
   const getter = Object.getOwnPropertyDescriptor(typedArrayPrototype, key)?.get as () => T
   return Function.prototype.call.bind(getter) as (value: unknown) => T
 }
 
-/** The name of a typed array's class, undefined for all else. */
+/** Returns the name of a typed array's class, or undefined for any other value. */
 const tagOf = typedArrayGetter<string | undefined>(Symbol.toStringTag)
-/** The number of elements that a typed array has at this moment. */
+/** Returns the number of elements that a typed array has at this moment. */
 export const lengthOf: (data: LabelData) => number = typedArrayGetter<number>('length')
 const bufferOf = typedArrayGetter<ArrayBuffer>('buffer')
 const byteOffsetOf = typedArrayGetter<number>('byteOffset')
 
-/** A plain object, as V8 finds a property of one sooner than an entry of a Map. */
+/** Not a Map: V8 finds the property of a plain object sooner. */
 const dtypeByTag: Readonly<Record<string, TensorDType>> = Object.assign(Object.create(null), {
   Uint8ClampedArray: 'uint8',
   ...Object.fromEntries(dtypes.map((dtype) => [classes[dtype].name, dtype])),
 })
 
 /**
- * The dtype of a numeric typed array, undefined for anything else. The most common one is compared, which costs nothing; to
- * find a property whose name varies costs some 10 ns, and a call asks four times.
+ * Returns the dtype of a numeric typed array, or undefined for any other value. A call asks four times, and a property
+ * whose name varies takes some 10 ns to find, so the most common class is compared first.
  */
 export function dtypeOf(value: unknown): TensorDType | undefined {
   const tag = tagOf(value)
@@ -71,7 +72,7 @@ export function isTypedArray(value: unknown): value is LabelData {
   return dtypeOf(value) !== undefined
 }
 
-/** `length` elements of a typed array from `begin` on: a view over the same memory. */
+/** Returns a view of `length` elements from `begin` on, over the same memory. */
 export function viewOf(data: LabelData, begin: number, length: number): LabelData {
   const Class = classes[dtypeOf(data) as TensorDType]
   return new Class(bufferOf(data), byteOffsetOf(data) + begin * Class.BYTES_PER_ELEMENT, length)

@@ -17,9 +17,9 @@ import {
   assertUnchanged,
   type Contents,
   contentsOf,
+  formatQuantity,
   type InputContents,
   maxRank,
-  plural,
   readContents,
   readIntegers,
   shapeMismatch,
@@ -27,7 +27,7 @@ import {
   Tensor,
 } from './tensor.ts'
 
-/** Numbers, or arrays of arrays of … numbers, all of one length on each level. Labels may be booleans or BigInts, too. */
+/** Nested arrays of numbers, with one length at each depth. Labels may also be booleans or BigInts. */
 export type NestedArray = readonly (number | boolean | bigint | NestedArray)[]
 
 interface ArrowChunk {
@@ -44,8 +44,9 @@ interface Strided {
 }
 
 /**
- * Whatever is read as a tensor: a `Tensor`, a typed array (1-D), a number (0-D), nested arrays, a tensor of ONNX Runtime,
- * transformers.js or TensorFlow.js, an ndarray of scijs or @stdlib, an Apache Arrow vector, or `{ data, shape }` in C order.
+ * Any value that is read as a tensor: a `Tensor`, a typed array (1-D), a number (0-D), nested arrays, a tensor of ONNX
+ * Runtime, transformers.js or TensorFlow.js, an ndarray of scijs or @stdlib, an Apache Arrow vector, or `{ data, shape
+ * }` in C order.
  */
 export type TensorLike =
   | LabelData
@@ -59,15 +60,16 @@ export type TensorLike =
   | (Strided & { readonly strides: ArrayLike<number> })
 
 /**
- * A tensor from numbers: a number is 0-D, nested arrays have their depth as rank, typed arrays are shared where the dtype
- * is their own.
+ * Makes a tensor. A number is 0-D, and nested arrays have one dimension per level. A typed array is shared, not copied,
+ * unless `dtype` differs from its own.
  *
- * @param options.dtype by default float32 for numbers, as `paddle.to_tensor` has it, uint8 for booleans, int64 for BigInts, else
- * the data's own
- * @param options.shape extents, outermost first, for as many elements as there are
- * @throws {TypeError} ERR_INVALID_ARG_TYPE: `data` is nothing of that kind
- * @throws {RangeError} ERR_INVALID_ARG_VALUE: an element is not a value of an integer dtype
- * @throws {RangeError} ERR_SHAPE_MISMATCH: ragged nested arrays, or not as many elements as `shape` says
+ * @param options.dtype by default that of typed arrays and tensors; float32 for numbers, as in `paddle.to_tensor`;
+ * uint8 for booleans; int64 for BigInts
+ * @param options.shape extents, outermost first; by default the shape of `data`
+ * @throws {TypeError} ERR_INVALID_ARG_TYPE: `data`, an element or an option has the wrong type
+ * @throws {RangeError} ERR_INVALID_ARG_VALUE: an integer dtype does not have the value of an element, or `dtype` is
+ * unknown
+ * @throws {RangeError} ERR_SHAPE_MISMATCH: nested arrays are ragged, or `shape` does not match the number of elements
  *
  * @example
  * tensor([[1, -2, 3], [0, -1, 2]])                  // float32, [2, 3]
@@ -86,9 +88,10 @@ export function tensor(data: TensorLike, options?: { dtype?: TensorDType; shape?
 }
 
 /**
- * What `value` is or stands for as a tensor; of other libraries' tensors over their memory, where it is in C order.
+ * Reads a value as the contents of a tensor. The memory of other libraries' tensors is shared if it is in C order.
  *
- * @param like the input, whose shape it must have: compared before anything is made of a shape that costs nothing to claim
+ * @param like the input, whose shape `value` must have. Shapes are compared before memory is taken: any object can
+ * claim a huge one.
  */
 export function readTensor(name: string, value: unknown, like?: Contents): Contents {
   const contents = contentsOf(value) ?? (isTypedArray(value) ? readContents(name, value) : undefined)
@@ -106,7 +109,7 @@ export function readTensor(name: string, value: unknown, like?: Contents): Conte
   throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, describe(value))
 }
 
-/** @returns `value` as contents of float32 or float64 */
+/** Reads a value as contents of float32 or float64. */
 export function readInput(name: string, value: unknown): InputContents {
   const contents = readTensor(name, value)
   if (isFloat(contents.dtype)) return contents as InputContents
@@ -114,14 +117,14 @@ export function readInput(name: string, value: unknown): InputContents {
   throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, contents.dtype)
 }
 
-/** @returns a tensor like `input`, over new memory */
-export function newLike(input: InputContents): Tensor<InputData> {
+/** Makes a tensor of the input's dtype and shape, over new memory. */
+export function makeTensorLike(input: InputContents): Tensor<InputData> {
   return new Tensor(new classes[input.dtype](input.size), input.shape)
 }
 
-/** @returns the tensor to write to: `out`, over its memory, or a new one where there is none */
+/** Returns the tensor to write to: over the memory of `out`, or over new memory if `out` is undefined. */
 export function readOut(name: string, out: unknown, input: InputContents): Tensor<InputData> {
-  if (out === undefined) return newLike(input)
+  if (out === undefined) return makeTensorLike(input)
   const contents = contentsOf(out)
   if (contents !== undefined) {
     assertLikeInput(name, contents, input)
@@ -135,7 +138,7 @@ export function readOut(name: string, out: unknown, input: InputContents): Tenso
   return new Tensor(out as InputData, shape)
 }
 
-/** @returns `value` as contents like those of `input`, in whose dtype plain numbers are read */
+/** Reads a value as contents of the input's dtype and shape. Nested arrays are read in that dtype. */
 export function readLikeInput(name: string, value: unknown, input: InputContents): InputContents {
   const contents = isArray(value) ? readNested(name, value, input, input.dtype) : readTensor(name, value, input)
   assertLikeInput(name, contents, input)
@@ -154,7 +157,10 @@ function assertLike(name: string, shape: readonly number[], like: Contents | und
   if (like !== undefined) assertSameShape(name, shape, 'input', like.shape)
 }
 
-/** What other libraries call these dtypes. Their tensors say how the elements are meant: float16 lies in a Uint16Array. */
+/**
+ * Other libraries' names of our dtypes. A name must match the typed array: float16, for example, lies in a Uint16Array,
+ * and is refused.
+ */
 const dtypeAliases: Readonly<Record<string, TensorDType>> = {
   bool: 'uint8',
   buffer: 'uint8',
@@ -167,7 +173,7 @@ const dtypeAliases: Readonly<Record<string, TensorDType>> = {
 type Source = Readonly<Partial<Record<string, unknown>>>
 type Reader = (name: string, source: Source, like: Contents | undefined) => Contents
 
-/** Other libraries' tensors, told apart by their properties. */
+/** Readers of other libraries' tensors, which their properties identify. */
 const readers: readonly (readonly [looksAlike: (source: Source) => boolean, read: Reader])[] = [
   [({ dataSync }) => typeof dataSync === 'function', readTensorFlow],
   [({ type, dims }) => typeof type === 'string' && isArray(dims), readOnnx],
@@ -191,7 +197,7 @@ function readOnnx(name: string, source: Source, like: Contents | undefined): Con
 
 const arrowTypeIds = { int: 2, float: 3, bool: 6 }
 
-/** The dtype of a type of Arrow's; of Bool that of its bytes. */
+/** Reads the dtype of an Arrow type; for Bool that of its bytes. */
 function readArrowType(name: string, type: unknown): TensorDType {
   const { typeId, precision, isSigned, bitWidth } = type as Source
   const dtype =
@@ -220,7 +226,8 @@ function readArrow(name: string, source: Source, like: Contents | undefined): Co
       throw invalidArgument('ERR_INVALID_ARG_TYPE', `${place}.values`, `a typed array of ${dtype}`, describe(values))
     }
     readIntegers(`${place}: length, offset and nullCount`, [length, offset, nullCount], 0)
-    if (nullCount > 0) throw invalidArgument('ERR_INVALID_ARG_VALUE', name, 'free of nulls', plural(nullCount, 'null'))
+    if (nullCount > 0)
+      throw invalidArgument('ERR_INVALID_ARG_VALUE', name, 'free of nulls', formatQuantity(nullCount, 'null'))
     const data = values as LabelData
     const held = isBool ? 8 * lengthOf(data) - offset : lengthOf(data)
     if (length > held) {
@@ -247,25 +254,28 @@ function readArrow(name: string, source: Source, like: Contents | undefined): Co
   return readContents(name, joined)
 }
 
-/** The typed array that `value` is, or one of the numbers of an array. */
+/** Returns `value` itself if it is a typed array, or the numbers of an array as one. */
 function readData(name: string, value: unknown): LabelData {
   if (isTypedArray(value)) return value
   if (isArray(value)) return readNested(name, value).data
   throw invalidArgument('ERR_INVALID_ARG_TYPE', `${name}.data`, 'a numeric typed array', describe(value))
 }
 
-/** scijs names its strides `stride`, @stdlib `strides`; without any, the data is in C order. */
+/**
+ * Reads `{ data, shape }`, with `stride` (scijs) or `strides` (@stdlib) in elements; without them the data is in C
+ * order.
+ */
 function readStrided(name: string, source: Source, like: Contents | undefined): Contents {
-  const { dtype: meant, strides = source.stride, offset = 0 } = source
+  const { dtype: dtypeName, strides = source.stride, offset = 0 } = source
   const shape = Object.freeze(readIntegers(`${name}.shape`, source.shape, 0))
   assertLike(name, shape, like)
   const data = readData(name, source.data)
-  if (typeof meant === 'string' && meant !== 'generic' && meant !== 'array') {
-    const dtype = dtypeAliases[meant] ?? meant
+  if (typeof dtypeName === 'string' && dtypeName !== 'generic' && dtypeName !== 'array') {
+    const dtype = dtypeAliases[dtypeName] ?? dtypeName
     const expected = dtypes.includes(dtype as TensorDType)
       ? `of the dtype of its data, ${dtypeOf(data)}`
       : 'of float32, float64 or an integer dtype, converted where it is another'
-    if (dtype !== dtypeOf(data)) throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, describe(meant))
+    if (dtype !== dtypeOf(data)) throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, describe(dtypeName))
   }
   if (strides === undefined) return readContents(name, data, shape)
   const steps = readIntegers(`${name}.strides`, strides, Number.NEGATIVE_INFINITY)
@@ -277,10 +287,10 @@ function readStrided(name: string, source: Source, like: Contents | undefined): 
   return readContents(name, gather(name, data, shape, steps, start, most), shape)
 }
 
-/** How many elements strides may make of fewer, where there is no input whose shape says how many. */
+/** The most elements that strides may repeat from fewer, if there is no input whose shape limits them. */
 const maxRepeated = 2 ** 16
 
-/** The elements at offset + Σ index[d] · steps[d], in C order: a view where they lie so already. */
+/** Returns the elements at offset + Σ index[d] · steps[d] in C order: a view if they already lie so, or a copy. */
 function gather(
   name: string,
   data: LabelData,
@@ -293,14 +303,18 @@ function gather(
   const length = lengthOf(data)
   if (size === 0) return new classes[dtypeOf(data) as TensorDType](0)
   if (size > most) {
-    throw shapeMismatch(name, `of at most ${most} elements, for its data has ${length}`, plural(size, 'element'))
+    throw shapeMismatch(
+      name,
+      `of at most ${most} elements, for its data has ${length}`,
+      formatQuantity(size, 'element'),
+    )
   }
   const spans = shape.map((extent, d) => (extent - 1) * (steps[d] as number))
   const first = spans.reduce((first, span) => first + Math.min(span, 0), offset)
   const last = spans.reduce((last, span) => last + Math.max(span, 0), offset)
   if (first < 0 || last >= length) {
     const actual = `strides and an offset that reach from ${first} to ${last}`
-    throw shapeMismatch(name, `within its data, ${plural(length, 'element')}`, actual)
+    throw shapeMismatch(name, `within its data, ${formatQuantity(length, 'element')}`, actual)
   }
   let contiguous = 1
   const isView = shape.reduceRight((isView, extent, d) => {
@@ -323,7 +337,7 @@ function gather(
   return packed
 }
 
-/** The values of `source` in `dtype`: floats are rounded once, integers must be what they are. */
+/** Converts the values of `source` to `dtype`: floats are rounded once, integers must not change. */
 function convert(source: Contents, dtype: TensorDType, placeOf: (flat: number) => string): LabelData {
   const data = new classes[dtype](source.size)
   const converted = native.convert(data, source.data, dtypesCode(dtype, source.dtype))
@@ -335,20 +349,23 @@ function convert(source: Contents, dtype: TensorDType, placeOf: (flat: number) =
 const isNested = (value: unknown): value is number | readonly unknown[] => typeof value === 'number' || isArray(value)
 const isBig = (dtype: TensorDType) => dtype === 'int64' || dtype === 'uint64'
 
-/** By the type of an element: the dtype it is read in, and the one that is made of it where none is asked for. */
-const elementTypes: Readonly<Record<string, { read: TensorDType; made: TensorDType }>> = {
-  number: { read: 'float64', made: 'float32' },
-  boolean: { read: 'uint8', made: 'uint8' },
-  bigint: { read: 'int64', made: 'int64' },
+/** For each type of element: the dtype in which it is read, and the default dtype of the tensor. */
+const elementTypes: Readonly<Record<string, { read: TensorDType; default: TensorDType }>> = {
+  number: { read: 'float64', default: 'float32' },
+  boolean: { read: 'uint8', default: 'uint8' },
+  bigint: { read: 'int64', default: 'int64' },
 }
 
-/** Elements to take memory for at first: an array may be longer than what is in it. */
+/** The elements that memory is first taken for: an array may claim more than it has. */
 const firstElements = 2 ** 16
-/** Elements that arrays may repeat, or proxies make up. More must be there: each takes so many bytes of JavaScript's heap at least. */
+/**
+ * The most elements that arrays may repeat or proxies may invent. More elements must fill the heap, with 4 bytes each
+ * at least.
+ */
 const maxShared = 2 ** 24
-const bytesOfElement = 4
+const leastBytesOfElement = 4
 
-/** A number, or nested arrays of elements of one type; where the dtype holds BigInts, of any type. */
+/** Reads a number, or nested arrays of elements of one type; for a dtype of BigInts, of any types. */
 function readNested(name: string, root: unknown, like?: Contents, dtype?: TensorDType): Contents {
   return attempt(name, () => readElements(name, root, like, dtype))
 }
@@ -372,7 +389,7 @@ function readElements(name: string, root: unknown, like?: Contents, dtype?: Tens
   }
   const isOfBigInts = dtype !== undefined && isBig(dtype)
   const read = isOfBigInts ? dtype : types.read
-  if (like === undefined && size > maxShared && bytesOfElement * size > getHeapStatistics().used_heap_size) {
+  if (like === undefined && size > maxShared && leastBytesOfElement * size > getHeapStatistics().used_heap_size) {
     throw shapeMismatch(name, 'nested arrays that hold their elements', `${size} elements, more than all memory holds`)
   }
 
@@ -414,17 +431,17 @@ function readElements(name: string, root: unknown, like?: Contents, dtype?: Tens
   fill(root)
 
   const elements = { data, dtype: read, shape, size }
-  const made = dtype ?? types.made
-  return made === read
+  const wanted = dtype ?? types.default
+  return wanted === read
     ? elements
     : readContents(
         name,
-        convert(elements, made, (at) => placeOf(indicesOf(at, shape))),
+        convert(elements, wanted, (at) => placeOf(indicesOf(at, shape))),
         shape,
       )
 }
 
-/** Writes `value` at `index`; false where an integer dtype does not have it. */
+/** Writes `value` at `index`; returns false if an integer dtype does not have it. */
 function store(data: LabelData, dtype: TensorDType, index: number, value: number | boolean | bigint): boolean {
   if (!isBig(dtype)) {
     data[index] = Number(value)

@@ -2,7 +2,7 @@ import type { InputData, LabelData } from '../native.ts'
 import { assertNumber, attempt, describe, inspect, invalidArgument, isArray } from '../validate.ts'
 import { type DType, dtypeOf, lengthOf, type TensorDType } from './dtypes.ts'
 
-/** What `toArray` gives: the element itself for a 0-D tensor. */
+/** The result of `toArray`: nested arrays, or the element itself for a 0-D tensor. */
 export type Nested<T> = T | Nested<T>[]
 
 export const maxRank = 64
@@ -12,15 +12,18 @@ export function shapeMismatch(name: string, expected: string, actual: string): E
   return invalidArgument('ERR_SHAPE_MISMATCH', name, expected, actual)
 }
 
-export const list = (shape: readonly number[]) => `[${shape.join(', ')}]`
+export const formatShape = (shape: readonly number[]) => `[${shape.join(', ')}]`
 export const sizeOf = (shape: readonly number[]) =>
   shape.includes(0) ? 0 : shape.reduce((size, extent) => size * extent, 1)
-export const plural = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`
+export const formatQuantity = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`
 
 let lastVectorShape: readonly number[] = Object.freeze([0])
 
-/** Freezing a shape costs more than reading the array, and the arrays of one call mostly share their length. */
-function vectorShape(length: number): readonly number[] {
+/**
+ * Returns the shape of a vector. To freeze a shape costs more than to read the array, and the arrays of a call mostly
+ * share one.
+ */
+function shapeOfVector(length: number): readonly number[] {
   if (lastVectorShape[0] !== length) lastVectorShape = Object.freeze([length])
   return lastVectorShape
 }
@@ -45,14 +48,14 @@ export function readIntegers(name: string, values: unknown, least: number): numb
 }
 
 /**
- * What a tensor was made of. The addon believes the dtype that it gets, so it gets the one that stands here. What a tensor or a
- * typed array says of itself a program can override.
+ * The private contents of a tensor. The addon trusts the dtype that it gets, so it gets this one: a program can
+ * override the properties of a tensor or of a typed array.
  */
 export interface Contents<D extends LabelData = LabelData> {
   readonly data: D
   readonly dtype: TensorDType
   readonly shape: readonly number[]
-  /** The number of elements, as long as the memory is what it was. */
+  /** The number of elements when the tensor was made: memory can be transferred or resized later. */
   readonly size: number
 }
 
@@ -61,7 +64,7 @@ export interface InputContents extends Contents<InputData> {
   readonly dtype: DType
 }
 
-/** @returns the contents of a tensor over `data`; by default it has one dimension */
+/** Reads a typed array as the contents of a tensor, by default of one dimension. */
 export function readContents<D extends LabelData>(name: string, data: D, shape?: readonly number[]): Contents<D> {
   const dtype = dtypeOf(data)
   if (dtype === undefined) {
@@ -70,18 +73,21 @@ export function readContents<D extends LabelData>(name: string, data: D, shape?:
   const size = lengthOf(data)
   if (size === 0) assertAttached(name, data)
   if (shape !== undefined && sizeOf(shape) !== size) {
-    const expected = `${plural(sizeOf(shape), 'element')} long for the shape ${list(shape)}`
-    throw shapeMismatch(name, expected, plural(size, 'element'))
+    const expected = `${formatQuantity(sizeOf(shape), 'element')} long for the shape ${formatShape(shape)}`
+    throw shapeMismatch(name, expected, formatQuantity(size, 'element'))
   }
-  return { data, dtype, shape: shape ?? vectorShape(size), size }
+  return { data, dtype, shape: shape ?? shapeOfVector(size), size }
 }
 
-/** The typed array of a tensor over `D`. Where its class is not known, it is said to be one a dtype, as other libraries have it. */
+/**
+ * The type of `data` of a tensor over `D`. Uint8ClampedArray is left out unless it is the only one: other libraries
+ * have one class per dtype.
+ */
 export type DataOf<D extends LabelData> = [Exclude<D, Uint8ClampedArray>] extends [never]
   ? D
   : Exclude<D, Uint8ClampedArray>
 
-/** By dtype the typed arrays that tensors have; not those of `classes`, whose memory TypeScript knows more narrowly. */
+/** The typed arrays of each dtype. Not the types of `classes`, in which TypeScript narrows the type of the memory. */
 interface ArrayOf {
   float32: Float32Array
   float64: Float64Array
@@ -100,13 +106,15 @@ export type DTypeOf<D extends LabelData> = D extends unknown
   ? { [T in TensorDType]: D extends ArrayOf[T] ? T : never }[TensorDType]
   : never
 
-/** The contents of a tensor, undefined for all else. */
+/** Returns the contents of a tensor, or undefined for any other value. */
 export let contentsOf: (value: unknown) => Contents | undefined
 
 /**
- * An array of numbers with a shape, in C order: `data` is shared, never copied. The integer dtypes serve as labels.
+ * Numbers with a shape, in C order. A tensor shares `data` and copies nothing. Inputs are float32 or float64, labels of
+ * any dtype.
  *
- * It has the properties of ONNX Runtime's tensors (`type`, `dims`, `data`, `location`), so `InferenceSession.run` takes it.
+ * A tensor has the properties of ONNX Runtime's tensors (`type`, `dims`, `data`, `location`), so `InferenceSession.run`
+ * takes it.
  *
  * @example
  * const distances = new Tensor(new Float32Array([0.2, 1.7, 0.9, 0.4]), [2, 2])
@@ -121,25 +129,29 @@ export class Tensor<D extends LabelData = LabelData> {
   }
 
   /**
-   * @param data a typed array; the dtype follows it
+   * @param data a numeric typed array, whose class determines the dtype
    * @param shape extents, outermost first; by default one dimension
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE: `data` is no numeric typed array, or `shape` no array of numbers
-   * @throws {RangeError} ERR_SHAPE_MISMATCH: `data` has not as many elements as `shape` says
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: `data` is not a numeric typed array, or `shape` is not an array of
+   * numbers
+   * @throws {RangeError} ERR_INVALID_ARG_VALUE: an extent is not a non-negative integer, or there are more than 64
+   * @throws {RangeError} ERR_SHAPE_MISMATCH: the length of `data` does not match `shape`
    */
   constructor(data: D, shape?: readonly number[]) {
     const extents = shape === undefined ? undefined : Object.freeze(readIntegers('shape', shape, 0))
     this.#contents = readContents('data', data, extents)
   }
 
+  /** True for a tensor of this class, also of a subclass. */
   static isTensor(value: unknown): value is Tensor {
     return contentsOf(value) !== undefined
   }
 
-  /** The elements in C order, in the memory that the tensor was made over. */
+  /** The elements in C order: the typed array that the tensor was made from. */
   get data(): DataOf<D> {
     return this.#contents.data as DataOf<D>
   }
 
+  /** The extents, outermost first; frozen. */
   get shape(): readonly number[] {
     return this.#contents.shape
   }
@@ -153,22 +165,27 @@ export class Tensor<D extends LabelData = LabelData> {
     return this.#contents.size
   }
 
+  /** The dtype, by the name that ONNX Runtime gives it. */
   get type(): DTypeOf<D> {
     return this.dtype
   }
 
+  /** The shape, by the name that ONNX Runtime gives it. */
   get dims(): readonly number[] {
     return this.#contents.shape
   }
 
+  /** Where the elements are, for ONNX Runtime. */
   get location(): 'cpu' {
     return 'cpu'
   }
 
   /**
-   * The element at one index per dimension; negative indices count from the end.
+   * Returns the element at one index per dimension; negative indices count from the end.
    *
-   * @throws {RangeError} ERR_INVALID_ARG_VALUE: too few or too many indices, or one outside its dimension
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: an index is not a number
+   * @throws {RangeError} ERR_INVALID_ARG_VALUE: there are too few or too many indices, or one is out of range
+   * @throws {RangeError} ERR_SHAPE_MISMATCH: the memory was transferred or resized
    */
   at(...indices: number[]): D[number] {
     const { data, shape } = this.#contents
@@ -187,15 +204,19 @@ export class Tensor<D extends LabelData = LabelData> {
   }
 
   /**
-   * The elements as nested arrays, as deep as the shape is long.
+   * Returns the elements as nested arrays, one level per dimension.
    *
-   * @throws {RangeError} ERR_INVALID_ARG_VALUE: there is no element, but over a million of empty arrays
+   * @throws {RangeError} ERR_INVALID_ARG_VALUE: there are no elements, but more than 2^20 empty arrays
+   * @throws {RangeError} ERR_SHAPE_MISMATCH: the memory was transferred or resized
+   *
+   * @example
+   * new Tensor(Int8Array.of(1, -1), [2, 1]).toArray() // [[1], [-1]]
    */
   toArray(): Nested<D[number]> {
     const { data, shape, size } = this.#contents
     assertUnchanged('tensor', this.#contents)
     if (size === 0 && sizeOf(shape.slice(0, shape.indexOf(0))) > maxEmptyArrays) {
-      throw invalidArgument('ERR_INVALID_ARG_VALUE', 'tensor', 'of at most 2^20 empty arrays', list(shape))
+      throw invalidArgument('ERR_INVALID_ARG_VALUE', 'tensor', 'of at most 2^20 empty arrays', formatShape(shape))
     }
     let flat = 0
     const nest = (d: number): Nested<D[number]> =>
@@ -203,16 +224,16 @@ export class Tensor<D extends LabelData = LabelData> {
     return nest(0)
   }
 
-  /** dtype, shape and values; of a large tensor the first ten in C order. */
+  /** Formats dtype, shape and values; of more than 100 elements the first ten in C order. */
   toString(): string {
     const { data, dtype, shape, size } = this.#contents
     assertUnchanged('tensor', this.#contents)
-    const write = (value: Nested<D[number]>): string =>
-      isArray(value) ? `[${value.map(write).join(', ')}]` : Object.is(value, -0) ? '-0' : String(value)
+    const format = (value: Nested<D[number]>): string =>
+      isArray(value) ? `[${value.map(format).join(', ')}]` : Object.is(value, -0) ? '-0' : String(value)
     const isSmall = size > 0 && size <= 100
     const first = Array.from({ length: Math.min(size, 10) }, (_, i) => data[i])
-    const values = isSmall ? write(this.toArray()) : `[${first.join(', ')}${size > 0 ? ', …' : ''}]`
-    return `Tensor(${dtype}, ${list(shape)}, ${values})`
+    const values = isSmall ? format(this.toArray()) : `[${first.join(', ')}${size > 0 ? ', …' : ''}]`
+    return `Tensor(${dtype}, ${formatShape(shape)}, ${values})`
   }
 
   [inspect](): string {
@@ -220,7 +241,7 @@ export class Tensor<D extends LabelData = LabelData> {
   }
 }
 
-/** A tensor whose elements the kernels take as input. */
+/** A tensor that kernels take as input, of float32 or float64. */
 export type InputTensor = Tensor<InputData>
 
 export function assertSameShape(
@@ -232,18 +253,18 @@ export function assertSameShape(
   let isSame = shape.length === expected.length
   for (let d = 0; isSame && d < shape.length; d++) isSame = shape[d] === expected[d]
   if (isSame) return
-  throw shapeMismatch(name, `of the shape of ${like}, ${list(expected)}`, list(shape))
+  throw shapeMismatch(name, `of the shape of ${like}, ${formatShape(expected)}`, formatShape(shape))
 }
 
-/** Memory can be transferred or resized after its tensor was made. */
+/** Throws if memory was transferred or resized after its tensor was made. */
 export function assertUnchanged(name: string, { data, size }: Contents): void {
   const length = lengthOf(data)
   if (length === size) return
-  const expected = `${plural(size, 'element')} long, as it was made`
-  throw shapeMismatch(name, expected, `${plural(length, 'element')}: its memory was transferred or resized`)
+  const expected = `${formatQuantity(size, 'element')} long, as it was made`
+  throw shapeMismatch(name, expected, `${formatQuantity(length, 'element')}: its memory was transferred or resized`)
 }
 
-/** A view of memory that was transferred or shrunk away looks empty. */
+/** Throws for a view of memory that was transferred or shrunk, which looks empty. */
 export function assertAttached(name: string, data: LabelData): void {
   try {
     Int8Array.prototype.at.call(data, 0)
