@@ -1,7 +1,8 @@
 import { isIP } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis, RedisOptions } from 'ioredis'
-import { peer, UsageError } from '../files/errors.ts'
+import { message, option, optionError } from '../files/errors.ts'
+import { importPeer } from '../files/peers.ts'
 import { isRefusal } from './refusals.ts'
 
 const passwordVariable = 'HINGE_EMBEDDING_LOSS_REDIS_PASSWORD'
@@ -23,7 +24,7 @@ export async function connect(
   url: string,
   { signal, onTrouble, patience = Number.POSITIVE_INFINITY }: ConnectOptions,
 ): Promise<Redis> {
-  const { Redis } = await peer(import('ioredis'), '--redis')
+  const { Redis } = await importPeer(import('ioredis'), 'redis')
   let [isMade, trouble, readySince, brokenSince] = [false, '', 0, 0]
   const redis = new Redis({
     ...parse(url, (text) => new Redis(text, { lazyConnect: true }).options),
@@ -147,20 +148,24 @@ async function readInfo(redis: Redis): Promise<ReadonlyMap<string, string>> {
   return new Map(lines.map((line) => line.split(/:(.*)/s, 2) as [string, string]))
 }
 
-/** The URL may hold a password: no message repeats it. */
+/** No message repeats the URL, which may hold a password. */
+function refuseUrl(expected: string): Error {
+  return optionError('redis', message`${option('redis')} must be ${expected}`)
+}
+
 function parse(url: string, read: (url: string) => RedisOptions) {
   const isPath = /^\/[^/]/.test(url)
-  if (!isPath && !/^rediss?:\/\/[^/?#]/.test(url)) throw new UsageError(`--redis must be ${expected}`)
+  if (!isPath && !/^rediss?:\/\/[^/?#]/.test(url)) throw refuseUrl(expected)
   let options: RedisOptions
   try {
     options = read(url)
   } catch {
-    throw new UsageError('--redis must be a URL whose name and password have % as %25')
+    throw refuseUrl('a URL whose name and password have % as %25')
   }
   const { host, port, path, family, db = 0, username, password, tls } = options
   const { pathname, searchParams } = new URL(url, 'redis://localhost')
   const number = (isPath ? '' : pathname.slice(1)) || searchParams.get('db') || '0'
-  if (!/^\d{1,9}$/.test(number)) throw new UsageError(`--redis must be ${expected}, whose database is a number`)
+  if (!/^\d{1,9}$/.test(number)) throw refuseUrl(`${expected}, whose database is a number`)
   const secret = password || process.env[passwordVariable]
   return {
     ...(isPath ? { path: path as string } : { host: host as string, port: port as number }),

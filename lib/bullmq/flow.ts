@@ -2,9 +2,9 @@ import type { EventEmitter } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FlowProducer, Job, type JobsOptions, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { UsageError } from '../files/errors.ts'
 import { runtimeInfo } from '../index.ts'
-import { parseShardResult, type ShardData, type ShardResult, usageMark } from './payload.ts'
+import { decodeFailure } from './failures.ts'
+import { parseShardResult, type ShardData, type ShardResult } from './payload.ts'
 import type { Plan } from './plan.ts'
 import { alive, keep, keepQueues, keyOf, planKeys, queues, revive, tidy, workerVersions } from './queues.ts'
 
@@ -217,7 +217,7 @@ function failureOf(plan: Plan, failures: readonly [key: string, reason: string][
   const isStalled = reason === 'job stalled more than allowable limit'
   const file = plan.shards[index]?.file
   if (isStalled) return new Error(`${file}: more than ${maxStalls} workers have died or frozen while they scored it`)
-  return reason.startsWith(usageMark) ? new UsageError(reason.slice(usageMark.length)) : new Error(reason)
+  return decodeFailure(reason)
 }
 
 /** A scan of Redis may give a shard twice. */

@@ -1,16 +1,11 @@
 import { mismatch, Partials } from '../files/duckdb/partials.ts'
 import { quoted, rowsPerChunk, Session } from '../files/duckdb/session.ts'
-import { emptyTotal, type Group, isScoredAlike, nullType } from '../files/duckdb/totals.ts'
+import { isScoredAlike, nullType } from '../files/duckdb/totals.ts'
+import { emptyTotal } from '../files/options.ts'
+import type { FileTotals, Group } from '../files/totals.ts'
 import { LossAccumulator } from '../index.ts'
 import { parseShardResult, type ShardResult } from './payload.ts'
 import type { Plan } from './plan.ts'
-
-/** What one machine would have found. */
-export interface Totals {
-  readonly total: LossAccumulator
-  /** in the order of the values of --by; none without it */
-  readonly groups: readonly Group[]
-}
 
 /**
  * The totals of a plan, of what its shards have returned in any order; a shard counts once, however often it comes.
@@ -21,7 +16,10 @@ export interface Totals {
  * const results = Object.values(await job.getChildrenValues())
  * const { total } = await foldResults(plan, results)
  */
-export async function foldResults(plan: Plan, results: Iterable<unknown> | AsyncIterable<unknown>): Promise<Totals> {
+export async function foldResults(
+  plan: Plan,
+  results: Iterable<unknown> | AsyncIterable<unknown>,
+): Promise<FileTotals> {
   const { options } = plan
   const counted = new Set<number>()
   const schemas = new Map<string, Schema>()
@@ -44,8 +42,7 @@ export async function foldResults(plan: Plan, results: Iterable<unknown> | Async
     if (missing >= 0) throw new Error(`${plan.shards[missing]?.file}: the results of a shard are missing`)
     const inOrder = [...schemas.values()].sort((one, other) => one.index - other.index)
     assertAlike(plan, inOrder)
-    const groups = session ? await groupsOf(session, plan, inOrder) : []
-    return { total, groups }
+    return session ? { total, groups: await groupsOf(session, plan, inOrder) } : { total }
   } finally {
     session?.close()
   }

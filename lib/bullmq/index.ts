@@ -1,5 +1,6 @@
+export type { FileTotals, Group } from '../files/totals.ts'
 export { addFlow, type FlowProgress, flowOf, resultsOf, type WaitOptions } from './flow.ts'
-export { foldResults, type Totals } from './fold.ts'
+export { foldResults } from './fold.ts'
 export type { Shard, ShardData, ShardResult } from './payload.ts'
 export { parseShardData, parseShardResult } from './payload.ts'
 export { type Plan, type PlanOptions, planOf } from './plan.ts'

@@ -1,9 +1,9 @@
 import { isAbsolute, normalize } from 'node:path'
 import { UnrecoverableError } from 'bullmq'
-import { isSeparator, type TextOptions } from '../files/csv-options.ts'
 import type { RowRange, ScanSource } from '../files/duckdb/scan.ts'
-import type { Options } from '../files/duckdb/totals.ts'
+import { isSeparator, type Scoring } from '../files/options.ts'
 import { LossAccumulator, type LossAccumulatorJSON, runtimeInfo } from '../index.ts'
+import { maxLabel } from '../settings.ts'
 
 /** A file, or whole row groups of a Parquet file, with the size and time by which a worker knows that it is the same file. */
 export interface Shard {
@@ -21,11 +21,10 @@ export interface Shard {
 }
 
 /** How a shard is scored: without what depends on the order of rows. */
-export type ShardOptions = Omit<Options, 'keep'> &
-  TextOptions & {
-    /** the client's time zone, for days and hours of TIMESTAMPTZ */
-    readonly timeZone: string
-  }
+export interface ShardOptions extends Omit<Scoring, 'keep'> {
+  /** the client's time zone, for days and hours of TIMESTAMPTZ */
+  readonly timeZone: string
+}
 
 /** The data of a shard's job. */
 export interface ShardData {
@@ -42,9 +41,9 @@ export interface ShardData {
 /** What the job of a shard returns. */
 export interface ShardResult {
   readonly index: number
-  /** of the input, of --by and, where files are read as one table, of all columns; none where there are no rows */
+  /** of the input, of by and, where files are read as one table, of all columns; none where there are no rows */
   readonly types: { readonly input: string; readonly by: string; readonly columns: string } | null
-  /** each value of --by as text, and the totals of its rows */
+  /** each value of by as text, and the totals of its rows */
   readonly groups: readonly (readonly [key: string | null, partial: LossAccumulatorJSON])[]
 }
 
@@ -58,9 +57,6 @@ export const limits = {
   nullStrings: 100,
 } as const
 export const leastRetention = 5
-
-/** What the failure of a job begins with where the command line was not used as meant. */
-export const usageMark = 'usage: '
 
 /** Says what is wrong with `value`, or takes it. */
 type Check<T> = (name: string, value: unknown) => T
@@ -161,8 +157,8 @@ const options: Check<ShardOptions> = (name, value) => {
     nulls: oneOf('error', 'ignore'),
     nan: oneOf('error', 'ignore', 'keep'),
     margin: (at, margin) => (Number.isFinite(margin) ? (margin as number) : refuse(at, 'a finite number')),
-    positiveLabel: integer(-(2 ** 24), 2 ** 24),
-    negativeLabel: integer(-(2 ** 24), 2 ** 24),
+    positiveLabel: integer(-maxLabel, maxLabel),
+    negativeLabel: integer(-maxLabel, maxLabel),
     otherLabels: oneOf('error', 'zero', 'ignore'),
     delimiter: optional(separator) as Check<string>,
     decimal: optional(oneOf('.', ',')) as Check<'.' | ','>,

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { assertTextOptions, textOptionsIn } from '../files/csv-options.ts'
 import {
   assertResolvable,
   partitionKeys,
@@ -11,9 +10,19 @@ import {
   table,
 } from '../files/duckdb/scan.ts'
 import { list, Session } from '../files/duckdb/session.ts'
-import { emptyTotal } from '../files/duckdb/totals.ts'
-import { UsageError } from '../files/errors.ts'
-import { type Format, findSources, type Source } from '../files/sources.ts'
+import { type Message, message, option, optionError } from '../files/errors.ts'
+import {
+  assertCsvOptions,
+  type ColumnOptions,
+  type CsvOptions,
+  checkOptions,
+  checkPaths,
+  integer,
+  type RunOptions,
+  readScoring,
+  type SourceOptions,
+} from '../files/options.ts'
+import { findSources, type Source } from '../files/sources.ts'
 import { getNumThreads, runtimeInfo } from '../index.ts'
 import { leastRetention, limits, type Shard, type ShardOptions } from './payload.ts'
 
@@ -27,59 +36,43 @@ export interface Plan {
   readonly retention: number
 }
 
-export interface PlanOptions extends Partial<Omit<ShardOptions, 'timeZone'>> {
-  readonly input: string
-  readonly label: string
+/** The options of `planOf`: those of `scoreFiles` that do not depend on the order of rows, and how files are cut. */
+export interface PlanOptions extends ColumnOptions, CsvOptions, SourceOptions, Pick<RunOptions, 'onNote'> {
   /** Parquet of more rows than these is cut, between row groups. Default 10 million */
   readonly shardRows?: number
-  /** default 86,400 seconds: a day */
+  /** seconds that Redis keeps results; default 86,400: a day */
   readonly retention?: number
-  /** a file that is given several times counts several times; by default once */
-  readonly allowDuplicates?: boolean
-  /** the format of all files, whatever their names */
-  readonly format?: Format
-  /** is called with a message for files that are left out, because they are hidden or given twice, and for a header that may be data */
-  readonly onNote?: (message: string) => void
 }
 
 /**
  * Cuts the files that paths, patterns and folders stand for into shards.
  *
- * @throws {RangeError} ERR_INVALID_ARG_VALUE: options as `LossAccumulator` refuses them
- * @throws {Error} ERR_USAGE: a column or expression is refused, or a number is out of range
+ * @throws {TypeError} ERR_INVALID_ARG_TYPE: an option is of another kind; `option` is its key
+ * @throws {RangeError} ERR_INVALID_ARG_VALUE: a value, column or expression that the option does not take; `option` is its key
  *
  * @example
  * const plan = await planOf(['/data/pairs'], { input: 'distance', label: 'label', by: 'model' })
  */
 export async function planOf(paths: readonly string[], options: PlanOptions): Promise<Plan> {
-  const { shardRows = 10_000_000, retention = 86_400 } = options
-  assertInteger('--shard-rows', shardRows, 1)
-  assertInteger('--retention', retention, leastRetention)
-  const { by, margin = 1, positiveLabel = 1, negativeLabel = -1, otherLabels = 'error' } = options
-  const { input, label, nulls = 'error', nan = 'error' } = options
-  const given = {
-    input,
-    label,
-    ...(by !== undefined && { by }),
-    nulls,
-    nan,
-    margin,
-    positiveLabel,
-    negativeLabel,
-    otherLabels,
-    ...textOptionsIn(options),
-  }
-  emptyTotal(given)
+  checkPaths(paths)
+  checkOptions(options, { shardRows: integer(1), retention: integer(leastRetention) })
+  const { shardRows = 10_000_000, retention = 86_400, allowDuplicates, format, onNote } = options
+  const given = readScoring(options)
+  const note = (text: Message) => onNote?.(String(text), text)
   const session = await Session.open(getNumThreads())
   try {
     const scoring = { ...given, timeZone: await session.timeZone() }
-    const { allowDuplicates, format, onNote: note = () => {} } = options
     const found = await findSources(paths, { match: (pattern) => session.glob(pattern), allowDuplicates, format, note })
-    assertTextOptions(options, found)
     const sources = found.map(assertScanned)
+    assertCsvOptions(
+      options,
+      sources.map(({ kind }) => kind),
+    )
     await assertResolvable(session, sources, { ...scoring, onNote: note }, new AbortController().signal)
     const shards = await shardsOf(session, sources, shardRows)
-    if (shards.length > limits.shards) throw new UsageError(`--shard-rows ${shardRows} makes ${shards.length} shards`)
+    if (shards.length > limits.shards) {
+      throw optionError('shardRows', message`${option('shardRows')} ${shardRows} makes ${shards.length} shards`)
+    }
     const identity = JSON.stringify([runtimeInfo().version, scoring, shards])
     return { id: createHash('sha256').update(identity).digest('hex').slice(0, 32), options: scoring, shards, retention }
   } finally {
@@ -87,15 +80,11 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
   }
 }
 
-function assertInteger(name: string, value: number, least: number): void {
-  if (!Number.isSafeInteger(value) || value < least) {
-    throw new UsageError(`${name} must be an integer from ${least}, got ${value}`)
-  }
-}
-
 function assertScanned({ file, kind, ...rest }: Source): ScanSource {
-  if (file === '-') throw new UsageError('workers score files, not standard input')
-  if (kind === 'Arrow') throw new UsageError(`${file}: workers score Parquet, CSV, TSV and NDJSON, not ${kind}`)
+  if (file === '-') throw optionError('paths', message`workers score files, not standard input`)
+  if (kind === 'Arrow') {
+    throw optionError('paths', message`${file}: workers score Parquet, CSV, TSV and NDJSON, not ${kind}`)
+  }
   return { file, kind, ...rest }
 }
 
@@ -124,7 +113,9 @@ async function shardsOf(session: Session, sources: readonly ScanSource[], shardR
 function assertOwnFolders(file: string): string {
   const [path, own] = [resolve(file), partitionKeys(file)]
   const more = partitionKeys(path).find((key) => !own.includes(key))
-  if (more !== undefined) throw new UsageError(`${file}: for workers give the path from the folder ${more}=… on`)
+  if (more !== undefined) {
+    throw optionError('paths', message`${file}: for workers give the path from the folder ${more}=… on`)
+  }
   return path
 }
 

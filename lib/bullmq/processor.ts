@@ -4,18 +4,11 @@ import { resolve, sep } from 'node:path'
 import { type Job, UnrecoverableError } from 'bullmq'
 import { assertColumns, type Scan, scansOf, table } from '../files/duckdb/scan.ts'
 import { Session } from '../files/duckdb/session.ts'
-import { type Found, hasValues, nullType, totalsOf } from '../files/duckdb/totals.ts'
-import { codeOf, explain } from '../files/errors.ts'
+import { type Found, hasValues, nullType, totalsOfScans } from '../files/duckdb/totals.ts'
+import { codeOf, fileError, given, message } from '../files/errors.ts'
 import { getNumThreads } from '../index.ts'
-import {
-  limits,
-  parseShardData,
-  plainType,
-  type Shard,
-  type ShardData,
-  type ShardResult,
-  usageMark,
-} from './payload.ts'
+import { encodeFailure } from './failures.ts'
+import { limits, parseShardData, plainType, type Shard, type ShardData, type ShardResult } from './payload.ts'
 
 export interface ProcessorOptions {
   /** threads of DuckDB for each shard. Default: all that the process may use */
@@ -86,7 +79,8 @@ export async function shardProcessor({
       } catch (error) {
         session.close()
         await assertSame(job.shard, folders)
-        throw isPassing(error) ? error : final(error)
+        const failure = encodeFailure(error)
+        throw isPassing(error) ? new Error(failure, { cause: error }) : new UnrecoverableError(failure)
       } finally {
         busy.delete(session)
       }
@@ -112,7 +106,7 @@ async function score(
   const scan = { ...found, isPartitioned: partitions !== undefined, ...(partitions && { partitions }) }
   assertColumns(scan, virtual)
   const part = rows === undefined ? scan : { ...scan, rows }
-  const { typed, groups } = await totalsOf(session, [part], options, signal)
+  const { typed, groups } = await totalsOfScans(session, [part], options, signal)
   const [{ types } = {}] = typed
   if (types === undefined) return { index, types: null, groups: [] }
   const hasInput = groups.some(({ total }) => total.count > 0) || (await hasValues(session, part, options, 'x'))
@@ -130,11 +124,12 @@ async function columnsOf(session: Session, scan: Scan): Promise<string> {
 
 function assertTransferable({ file }: Shard, by: string | undefined, type: string, groups: Found['groups']): void {
   if (!plainType.test(type)) {
-    throw new Error(`${file}: --by ${by} is ${type}, which does not go through Redis; CAST(${by} AS VARCHAR) does`)
+    const reason = `which does not go through Redis; CAST(${by} AS VARCHAR) does`
+    throw fileError(message`${file}: ${given('by', by ?? '')} is ${type}, ${reason}`, { option: 'by', file })
   }
   if (groups.length > limits.groups) {
     const found = `${groups.length} values, workers take at most ${limits.groups} a shard`
-    throw new Error(`${file}: --by ${by} has ${found}`)
+    throw fileError(message`${file}: ${given('by', by ?? '')} has ${found}`, { option: 'by', file })
   }
 }
 
@@ -172,9 +167,4 @@ function isPassing(error: unknown): boolean {
 /** There was no memory for a shard, or for DuckDB itself. */
 export function isStarved(error: unknown): boolean {
   return /Out of Memory Error|Allocation failure|bad_alloc|failed to map segment|ENOMEM/i.test(String(error))
-}
-
-function final(cause: unknown): Error {
-  const { message, exitCode } = explain(cause)
-  return new UnrecoverableError(exitCode === 2 ? usageMark + message : message)
 }

@@ -1,61 +1,45 @@
-import { notify, showProgress, type Terminal } from '../cli/progress.ts'
-import { peer, UsageError } from '../files/errors.ts'
-import type { RunOptions } from '../files/open.ts'
-import { setNumThreads } from '../index.ts'
+import { message, option, optionError } from '../files/errors.ts'
+import type { RunOptions } from '../files/options.ts'
+import type { FileTotals } from '../files/totals.ts'
 import { connect, explainRefusal } from './connection.ts'
-import type { Totals } from './index.ts'
+import { addFlow, type FlowProgress, resultsOf } from './flow.ts'
+import { foldResults } from './fold.ts'
+import { type PlanOptions, planOf } from './plan.ts'
 
-export interface RedisOptions {
-  redis?: string
-  shardRows?: number
-  timeout?: number
-  retention?: number
+export interface WorkerScoreOptions extends PlanOptions, Pick<RunOptions, 'signal' | 'onProgress'> {
+  /** the URL of the Redis that the workers serve */
+  readonly redis: string
+  /** seconds to wait while there is no worker; default 60 */
+  readonly timeout?: number
 }
 
-/** The totals over all files, of shards that workers score. */
-export async function distributed(
+/** Scores files on the workers that are connected to a Redis. */
+export async function scoreOnWorkers(
   paths: readonly string[],
-  { redis: url = '', timeout = 60, ...options }: RunOptions & RedisOptions,
-  signal: AbortSignal,
-  stderr: Terminal,
-): Promise<Totals> {
-  const { addFlow, foldResults, planOf, resultsOf } = await peer(import('./index.ts'), '--redis')
-  if (paths.length === 0) throw new UsageError('--redis takes a FILE')
-  if (!(timeout > 0)) throw new UsageError(`--timeout must be a number of seconds above 0, got ${timeout}`)
-  if (options.threads !== undefined) setNumThreads(options.threads)
-  const say = (message: string) => notify(stderr, message)
-  const plan = await planOf(paths, { ...options, onNote: say })
-  const redis = await connect(url, { signal, onTrouble: say, patience: timeout })
+  { redis: url, timeout = 60, signal = new AbortController().signal, onProgress, ...options }: WorkerScoreOptions,
+): Promise<FileTotals> {
+  if (paths.length === 0) throw optionError('paths', message`${option('redis')} takes ${option('paths')}`)
+  if (!(timeout > 0)) {
+    throw optionError('timeout', message`${option('timeout')} must be a number of seconds above 0, got ${timeout}`)
+  }
+  const onNote = (note: string) => options.onNote?.(note, message`${note}`)
+  const plan = await planOf(paths, options)
+  const redis = await connect(url, { signal, onTrouble: onNote, patience: timeout })
   const disconnect = () => redis.disconnect()
   signal.addEventListener('abort', disconnect)
-  let progress = { share: 0, count: 0 }
-  const endProgress = showProgress(stderr, options.progress, 'shards', () => progress)
+  const report = ({ done, failed, shards }: FlowProgress) => {
+    const count = Math.min(done + failed, shards)
+    onProgress?.({ share: count / Math.max(shards, 1), count })
+  }
   try {
     signal.throwIfAborted()
     await addFlow(redis, plan)
-    const onProgress = ({ done, failed, shards }: { done: number; failed: number; shards: number }) => {
-      const count = Math.min(done + failed, shards)
-      progress = { share: count / Math.max(shards, 1), count }
-    }
-    return await foldResults(plan, await resultsOf(redis, plan, { timeout, signal, onProgress }))
+    return await foldResults(plan, await resultsOf(redis, plan, { timeout, signal, onProgress: report }))
   } catch (error) {
+    signal.throwIfAborted()
     throw explainRefusal(redis, error)
   } finally {
-    endProgress()
     signal.removeEventListener('abort', disconnect)
     disconnect()
-  }
-}
-
-/** What goes with --redis alone, and what not. */
-export function assertDistributed({ redis, ...options }: RunOptions & RedisOptions): void {
-  if (redis !== undefined && options.output !== undefined) throw new UsageError('--output does not go with --redis')
-  const needless = Object.entries({
-    'shard-rows': options.shardRows,
-    timeout: options.timeout,
-    retention: options.retention,
-  })
-  for (const [name, value] of needless) {
-    if (redis === undefined && value !== undefined) throw new UsageError(`--${name} goes with --redis`)
   }
 }

@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Job, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
+import { checkOption, integer } from '../files/options.ts'
 import { maxStalls } from './flow.ts'
 import { leastRetention } from './payload.ts'
 import { isStarved, type ProcessorOptions, type ShardProcessor, shardProcessor } from './processor.ts'
@@ -28,6 +29,11 @@ export interface Service {
   close(): Promise<void>
 }
 
+/** Refuses numbers that are no integers from 1. */
+export function checkServeOptions({ concurrency = 1, lease = 15, grace = 60 }: ServeOptions): void {
+  for (const [name, value] of Object.entries({ concurrency, lease, grace })) checkOption(name, value, integer(1))
+}
+
 /** in milliseconds */
 const longestRest = 10_000
 
@@ -42,6 +48,7 @@ export async function serve(
   redis: Redis,
   { concurrency = 1, lease = 15, grace = 60, ...options }: ServeOptions = {},
 ): Promise<Service> {
+  checkServeOptions({ concurrency, lease, grace })
   const processor = await shardProcessor(options)
   await tidy(redis)
   const worker = new Worker(queues.shards, resting(processor.process), {

@@ -1,16 +1,7 @@
 import type { Writable } from 'node:stream'
+import type { Progress } from '../files/options.ts'
+import { formatCount } from '../format.ts'
 import { escapeInvisible } from './escape.ts'
-import { groups } from './report.ts'
-
-/** How far a run is. */
-export interface Progress {
-  /** what it does, where that is not the first reading of the files */
-  readonly doing?: string | undefined
-  /** done, from 0 to 1 */
-  share?: number | undefined
-  /** rows or shards done */
-  count?: number | undefined
-}
 
 /** A stream that may be a terminal. */
 export type Terminal = Writable & { readonly isTTY?: boolean; readonly columns?: number }
@@ -31,38 +22,35 @@ function onOneLine(text: string): string {
   return escapeInvisible(text.trim().replace(/\s*\n\s*/g, ' '))
 }
 
+/** The time between two calls of `show`, in milliseconds, with room for a busy event loop. */
+const longestInterval = 250
+
 /**
- * Shows a line of progress five times a second, until the returned function is called. Shows nothing where no terminal
- * can show it, or where it is not wanted.
+ * Returns a function that shows a line of progress, and one that erases it at the end. There is nothing to show where no
+ * terminal can show it, or where it is not wanted.
  */
 export function showProgress(
   terminal: Terminal,
   isWanted: boolean,
   unit: string,
-  read: () => Progress | undefined,
-): () => void {
+): { readonly show?: (progress: Progress) => void; readonly end: () => void } {
   const { CI, NO_COLOR, TERM } = process.env
-  if (!isWanted || !terminal.isTTY || CI || NO_COLOR || TERM === 'dumb') return () => {}
+  if (!isWanted || !terminal.isTTY || CI || NO_COLOR || TERM === 'dumb') return { end: () => {} }
   let started = performance.now()
   let last = started
   let doing: string | undefined
-  const timer = setInterval(() => {
+  const show = (progress: Progress) => {
     const now = performance.now()
-    const progress = read()
-    // What began between two lines began at the first of them at the earliest.
-    if (progress?.doing !== doing) started = last
-    doing = progress?.doing
+    // A step that began since the last call began after it.
+    if (progress.doing !== doing) started = Math.max(last, now - longestInterval)
+    doing = progress.doing
     last = now
-    if (progress === undefined) return
     const line = formatProgress(progress, unit, (now - started) / 1000)
     // A line as wide as the terminal would wrap on some. A terminal of unknown width says 0.
     terminal.write(eraseLine + line.slice(0, (terminal.columns || 80) - 1))
     withLine.add(terminal)
-  }, 200)
-  return () => {
-    clearInterval(timer)
-    eraseProgress(terminal)
   }
+  return { show, end: () => eraseProgress(terminal) }
 }
 
 function eraseProgress(terminal: Terminal): void {
@@ -73,8 +61,8 @@ export function formatProgress({ doing, share, count }: Progress, unit: string, 
   const parts = []
   if (share !== undefined) parts.push(`${Math.floor(100 * share)} %`)
   if (count !== undefined) {
-    parts.push(`${groups(count)} ${unit}`)
-    if (seconds > 0) parts.push(`${groups(Math.round(count / seconds))} ${unit}/s`)
+    parts.push(`${formatCount(count)} ${unit}`)
+    if (seconds > 0) parts.push(`${formatCount(Math.round(count / seconds))} ${unit}/s`)
   }
   if (share) parts.push(`${Math.ceil((seconds * (1 - share)) / share)} s left`)
   const figures = parts.join(', ')

@@ -1,54 +1,52 @@
-import type { Group } from '../files/duckdb/totals.ts'
+import type { FileTotals, Group } from '../files/totals.ts'
+import { formatActiveShare, formatCount, formatJSON } from '../format.ts'
 import type { LossAccumulator } from '../index.ts'
 import { escapeInvisible } from './escape.ts'
 
-export function groups(count: number): string {
-  return count.toLocaleString('en')
+/** Totals as the text for standard output: a table for people or, with `json`, one line of JSON. */
+export function formatTotals(totals: FileTotals, { json, by }: { json?: true | undefined; by?: string }): string {
+  return json ? formatAsJSON(totals) : formatAsTable(totals, by)
 }
 
-/** One line of JSON; figures that JSON has no numbers for are strings. */
-export function toJSON(total: LossAccumulator, byGroups?: readonly Group[]): string {
-  if (byGroups === undefined) return `${figures(total)}\n`
-  const list = byGroups.map(({ by, total }) => `{"by":${by},${figures(total).slice(1)}`)
-  return `{"groups":[${list.join(',')}],"total":${figures(total)}}\n`
+function formatAsJSON({ total, groups }: FileTotals): string {
+  if (groups === undefined) return `${formatFigures(total)}\n`
+  const list = groups.map(({ json, total }) => `{"by":${json},${formatFigures(total).slice(1)}`)
+  return `{"groups":[${list.join(',')}],"total":${formatFigures(total)}}\n`
 }
 
-function figures({ count, sum, mean, margin, positives, negatives, others }: LossAccumulator): string {
-  const totals = { count, sum, mean, margin, positives, negatives, others }
-  const text = (value: unknown) => (typeof value === 'number' && !Number.isFinite(value) ? String(value) : value)
-  return JSON.stringify(totals, (_, value) => text(value))
+function formatFigures({ count, sum, mean, margin, positives, negatives, others }: LossAccumulator): string {
+  return formatJSON({ count, sum, mean, margin, positives, negatives, others })
 }
 
-/** A table for people: a line a class, or a line a group. */
-export function toTable(total: LossAccumulator, byGroups?: readonly Group[], by = ''): string {
+function formatAsTable({ total, groups }: FileTotals, by = ''): string {
   const { positives, negatives, others } = total
-  const share = negatives.count === 0 ? '' : ` (${((100 * negatives.active) / negatives.count).toFixed(1)} %)`
-  const notes = [`active negatives, inside the margin of ${total.margin}: ${groups(negatives.active)}${share}`]
+  const active = `${formatCount(negatives.active)}${formatActiveShare(negatives)}`
+  const notes = [`active negatives, inside the margin of ${total.margin}: ${active}`]
   const fate = total.otherLabels === 'zero' ? 'counted with a loss of 0' : 'not counted'
-  if (others > 0) notes.push(`labels that are neither, ${fate}: ${groups(others)}`)
+  if (others > 0) notes.push(`labels that are neither, ${fate}: ${formatCount(others)}`)
   const lines =
-    byGroups === undefined
+    groups === undefined
       ? classLines({ all: total, positives, negatives })
-      : groupLines(by, [...byGroups, { key: 'all', total }])
-  return `${aligned(lines)}\n\n${notes.join('\n')}\n`
+      : groupLines(by, [...groups, { key: 'all', total }])
+  return `${alignColumns(lines)}\n\n${notes.join('\n')}\n`
 }
 
 function classLines(classes: Readonly<Record<string, { count: number; mean: number; sum: number }>>): string[][] {
   const lines = Object.entries(classes).map(([name, { count, mean, sum }]) => {
-    return [name, groups(count), digits(mean), digits(sum)]
+    return [name, formatCount(count), formatFigure(mean), formatFigure(sum)]
   })
   return [['', 'count', 'mean', 'sum'], ...lines]
 }
 
 function groupLines(by: string, list: readonly Pick<Group, 'key' | 'total'>[]): string[][] {
   const lines = list.map(({ key, total: { count, mean, sum, positives, negatives } }) => {
-    const counts = [positives.count, negatives.count, negatives.active].map(groups)
-    return [escapeInvisible(key ?? 'NULL'), groups(count), digits(mean), digits(sum), ...counts]
+    const counts = [positives.count, negatives.count, negatives.active].map(formatCount)
+    return [escapeInvisible(key ?? 'NULL'), formatCount(count), formatFigure(mean), formatFigure(sum), ...counts]
   })
   return [[escapeInvisible(by), 'count', 'mean', 'sum', 'positives', 'negatives', 'active'], ...lines]
 }
 
-function aligned(lines: readonly string[][]): string {
+function alignColumns(lines: readonly string[][]): string {
   const widths = (lines[0] ?? []).map((_, column) =>
     lines.reduce((width, line) => Math.max(width, line[column]?.length ?? 0), 0),
   )
@@ -59,6 +57,6 @@ function aligned(lines: readonly string[][]): string {
   return lines.map((line) => line.map(pad).join('  ')).join('\n')
 }
 
-function digits(value: number): string {
+function formatFigure(value: number): string {
   return String(Number(value.toPrecision(7)))
 }

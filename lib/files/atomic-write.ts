@@ -2,25 +2,25 @@ import { randomBytes } from 'node:crypto'
 import type { Stats } from 'node:fs'
 import { chmod, lstat, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { codeOf, UsageError } from './errors.ts'
-import { describeKind } from './regular-files.ts'
-import { assertLocal } from './urls.ts'
+import { codeOf, given, message, optionError } from './errors.ts'
+import { assertLocal, describeKind } from './paths.ts'
 
-/** Where a file is to be written, its folder and links resolved; refuses what cannot become a file, and any of `inputs`. */
-export async function outputPath(path: string, inputs: readonly string[]): Promise<string> {
-  assertLocal(path, '--output')
+/** The path to write a file to, with its folder and links resolved. Refuses what cannot become a file, and any of `inputs`. */
+export async function resolveOutput(path: string, inputs: readonly string[]): Promise<string> {
+  assertLocal(path, 'output')
+  const refuse = (reason: string) => optionError('output', message`${given('output', path)}${reason}`)
   const there = await ifThere(stat(path, { bigint: true }))
   if (there === undefined) {
-    if (await ifThere(lstat(path))) throw new UsageError(`--output ${path}: there is a link to nothing`)
+    if (await ifThere(lstat(path))) throw refuse(': there is a link to nothing')
     const folder = await ifThere(realpath(dirname(path)))
     if (folder === undefined || !(await stat(folder)).isDirectory())
-      throw new UsageError(`--output ${path}: no such folder as ${dirname(path)}`)
+      throw refuse(`: no such folder as ${dirname(path)}`)
     return join(folder, basename(path))
   }
-  if (!there.isFile()) throw new UsageError(`--output ${path}: there is ${describeKind(there)}, must be a file`)
+  if (!there.isFile()) throw refuse(`: there is ${describeKind(there)}, must be a file`)
   for (const input of inputs.filter((file) => file !== '-')) {
     const { dev, ino } = await stat(input, { bigint: true })
-    if (dev === there.dev && ino === there.ino) throw new UsageError(`--output ${path} is an input, ${input}`)
+    if (dev === there.dev && ino === there.ino) throw refuse(` is an input, ${input}`)
   }
   return realpath(path)
 }
@@ -29,7 +29,7 @@ export async function outputPath(path: string, inputs: readonly string[]): Promi
  * Writes a file whole or not at all: `write` fills an empty file beside it, which takes its place once it is complete and on the
  * disk. It has the rights of what was there from its beginning. What is there before stays until then, and for good after an abort.
  */
-export async function writeWhole(
+export async function writeAtomically(
   path: string,
   signal: AbortSignal,
   write: (beside: string) => Promise<void>,

@@ -1,46 +1,44 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Progress } from '../cli/progress.ts'
 import {
-  type DType,
   HingeEmbeddingLoss,
   type InputData,
   type InvalidLabelError,
   type LabelData,
   type LossAccumulator,
 } from '../index.ts'
-import { emptyTotal, type Group, type Options } from './duckdb/totals.ts'
-import { codeOf, named, UsageError } from './errors.ts'
-import type { Io } from './open.ts'
+import { codeOf, detailsOf, errorAt, fileError, given, isOptionError, message, option } from './errors.ts'
+import { assertMargin, emptyTotal, type Io, type Progress, type Scoring } from './options.ts'
 import { completeRows, NullIn, type Piece, piecesOf, Scratch, take } from './readers/chunks.ts'
 import { compareKeys, type Key, type KeyKind, keyOf } from './readers/keys.ts'
 import { fileOf } from './readers/npz.ts'
-import { type Names, open, type Stream } from './readers/readers.ts'
-import { describeFault, type Fault, type FaultKind } from './row-errors.ts'
+import { open, type Stream } from './readers/readers.ts'
+import { type RowError, type RowErrorKind, rowError } from './row-errors.ts'
+import { type Group, makeGroup } from './totals.ts'
 import type { Table } from './writers/losses.ts'
 
-export interface Reading {
+/** What is read, and how. */
+export interface Reading extends Io {
   readonly streams: readonly Stream[]
-  readonly names: Names
-  readonly io: Io
   /** is kept up to date */
-  readonly progress: Progress
+  readonly progress: { -readonly [Key in keyof Progress]: Progress[Key] }
 }
 
 /**
  * Reads all rows in their order into `totals`, and gives them on, of each stream one piece at least; whoever takes a piece is
  * done with it before the next.
  */
-export async function* scored(reading: Reading, totals: StreamTotals): AsyncGenerator<Piece & { table: Table }> {
-  const { streams, names, io, progress } = reading
+export async function* scoreChunks(reading: Reading, totals: StreamTotals): AsyncGenerator<Piece & { table: Table }> {
+  const { streams, signal, progress } = reading
   const scratch = new Scratch()
-  const turn = turns(io.signal)
+  const turn = turns(signal)
   let first: { name: string; table: Table } | undefined
   for (const [index, stream] of streams.entries()) {
     const name = nameOf(stream)
+    const file = fileOf(stream.files[0] ?? '')
     const faults = new Faults(totals.options)
     try {
-      const rows = await open(stream, names, io)
-      totals.assertMargin(rows.dtype)
+      const rows = await open(stream, totals.options, reading)
+      assertMargin(totals.options.margin, rows.dtype)
       first ??= { name, table: rows }
       assertAlike(rows, first)
       for await (const whole of piecesOf(rows, scratch)) {
@@ -52,11 +50,11 @@ export async function* scored(reading: Reading, totals: StreamTotals): AsyncGene
         await turn()
       }
     } catch (cause) {
-      if (codeOf(cause) === 'ERR_USAGE' || isNamed(stream, cause)) throw cause
-      throw named(name, cause)
+      if (isOptionError(cause) || detailsOf(cause).file !== undefined) throw cause
+      throw errorAt(file, cause, name)
     }
     const fault = faults.first
-    if (fault !== undefined) throw new Error(`${name}, ${describeFault(fault, totals.options)}`)
+    if (fault !== undefined) throw rowError(file, fault, totals.options, name)
   }
 }
 
@@ -73,21 +71,14 @@ function turns(signal: AbortSignal): () => Promise<void> {
 
 function assertAlike(table: Table, first: { name: string; table: Table }): void {
   const columns = ({ dtype, kept }: Table) => [
-    `--input is scored in ${dtype}`,
-    ...kept.map(({ name, type }) => `--keep ${name} is ${type}`),
+    message`${option('input')} is scored in ${dtype}`,
+    ...kept.map(({ name, type }) => message`${given('keep', name)} is ${String(type)}`),
   ]
   const others = columns(first.table)
   for (const [index, column] of columns(table).entries()) {
-    if (column !== others[index]) throw new Error(`${column}, but in ${first.name} ${others[index]}`)
+    const other = others[index]
+    if (String(column) !== String(other)) throw fileError(message`${column}, but in ${first.name} ${other ?? ''}`)
   }
-}
-
-/** Of two files an error names the one that it is about. */
-function isNamed({ files }: Stream, cause: unknown): boolean {
-  return (
-    cause instanceof Error &&
-    files.some((file) => [file, fileOf(file)].some((name) => cause.message.startsWith(`${name}: `)))
-  )
 }
 
 function nameOf({ files }: Stream): string {
@@ -110,10 +101,10 @@ function withNaN(piece: Piece): Piece {
 
 /** The first fault of each kind. */
 class Faults {
-  readonly #kinds: readonly Exclude<FaultKind, 'other'>[]
-  readonly #found = new Map<FaultKind, Fault>()
+  readonly #kinds: readonly Exclude<RowErrorKind, 'other'>[]
+  readonly #found = new Map<RowErrorKind, RowError>()
 
-  constructor({ nulls, nan }: Options) {
+  constructor({ nulls, nan }: Scoring) {
     this.#kinds = [
       ...(nulls === 'error' ? (['input', 'label'] as const) : []),
       ...(nan === 'error' ? (['nan'] as const) : []),
@@ -124,7 +115,7 @@ class Faults {
     return this.#found.size === 0
   }
 
-  get first(): Fault | undefined {
+  get first(): RowError | undefined {
     return [...this.#found.values()].sort((a, b) => a.row - b.row)[0]
   }
 
@@ -138,20 +129,20 @@ class Faults {
     }
   }
 
-  add(fault: Fault): void {
+  add(fault: RowError): void {
     const earlier = this.#found.get(fault.kind)
     this.#found.set(fault.kind, earlier ? { ...earlier, count: earlier.count + fault.count } : fault)
   }
 }
 
-/** Exact totals by the values of `--by`. */
+/** Exact totals by the values of `by`. */
 export class StreamTotals {
-  readonly options: Options
+  readonly options: Scoring
   readonly #groups = new Map<string, { key: Key; total: LossAccumulator; rows: number[] }>()
   /** of all keys that are not null, with the first of them */
   #keyKind?: { readonly kind: KeyKind; readonly name: string }
 
-  constructor(options: Options) {
+  constructor(options: Scoring) {
     this.options = options
   }
 
@@ -159,13 +150,7 @@ export class StreamTotals {
   get groups(): Group[] {
     return [...this.#groups.values()]
       .sort((a, b) => compareKeys(a.key, b.key))
-      .map(({ key, total }) => ({ by: key.json, key: key.value === null ? null : key.name, total }))
-  }
-
-  assertMargin(dtype: DType): void {
-    const { margin } = this.options
-    if (dtype === 'float64' || Number.isFinite(Math.fround(margin))) return
-    throw new UsageError(`--margin must be finite in float32, as --input is, got ${margin}`)
+      .map(({ key, total }) => makeGroup(key.json, key.value === null ? null : key.name, total))
   }
 
   /** Adds the rows without nulls. */
@@ -203,7 +188,8 @@ export class StreamTotals {
     this.#keyKind ??= { kind, name }
     if (kind === this.#keyKind.kind) return
     const first = `${this.#keyKind.name} before is ${this.#keyKind.kind}`
-    throw new Error(`--by ${this.options.by}: ${name} is ${kind}, but ${first}; score them apart`)
+    const found = `${name} is ${kind}, but ${first}; score them apart`
+    throw fileError(message`${given('by', this.options.by ?? '')}: ${found}`, { option: 'by' })
   }
 }
 

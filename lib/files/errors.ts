@@ -1,62 +1,176 @@
-/** The command line was not used as meant: exit code 2. */
-export class UsageError extends Error {
-  readonly code = 'ERR_USAGE'
+/** What an option may be set to in advice. */
+export type OptionValue = string | number | boolean | readonly string[]
+
+/** An option that a message mentions: by its key, as the caller gave it, or set as the advice asks. */
+export type Mention = { readonly name: string } | Given | { readonly settings: Readonly<Record<string, OptionValue>> }
+
+/** An option as the caller gave it. */
+export interface Given {
+  readonly given: string
+  readonly text: string
 }
 
-/** What the command line calls the library's options. */
-const optionNames = new Map([
-  ['margin', '--margin'],
-  ['positiveLabel', '--positive-label'],
-  ['negativeLabel', '--negative-label'],
-  ['count', '--threads'],
-])
+type Part = string | Mention
+
+/** Turns a mention into text. */
+export type Spell = (mention: Mention) => string
+
+/**
+ * A message whose options are not spelled yet: a program reads `nulls: 'ignore'`, the command line prints `--nulls ignore`.
+ * As a string it is spelled for programs.
+ */
+export class Message {
+  readonly parts: readonly Part[]
+
+  constructor(...parts: readonly (Part | Message)[]) {
+    this.parts = parts.flatMap((part) => (typeof part === 'object' && 'parts' in part ? part.parts : [part]))
+  }
+
+  spell(spell: Spell): string {
+    return this.parts.map((part) => (typeof part === 'string' ? part : spell(part))).join('')
+  }
+
+  toString(): string {
+    return this.spell(spellForPrograms)
+  }
+}
+
+/** A message of text, values, options and other messages. */
+export function message(
+  texts: TemplateStringsArray,
+  ...values: readonly (string | number | bigint | Mention | Message)[]
+): Message {
+  const parts = texts.flatMap((text, i) => {
+    const value = values[i] ?? ''
+    return [text, typeof value === 'object' ? value : String(value)]
+  })
+  return new Message(...parts)
+}
+
+/** An option by its key. */
+export function option(name: string): Mention {
+  return { name }
+}
+
+/** An option with the column, expression or path that the caller gave. */
+export function given(name: string, text: string): Given {
+  return { given: name, text }
+}
+
+/** Options with the values that help; a list of values offers a choice. */
+export function set(settings: Readonly<Record<string, OptionValue>>): Mention {
+  return { settings }
+}
+
+const spellForPrograms: Spell = (mention) => {
+  if ('name' in mention) return mention.name
+  if ('given' in mention) return `${mention.given} ${quote(mention.text)}`
+  return Object.entries(mention.settings)
+    .map(([name, value]) => `${name}: ${[value].flat().map(quote).join(' or ')}`)
+    .join(', ')
+}
+
+function quote(value: unknown): string {
+  if (typeof value !== 'string') return String(value)
+  return value.includes("'") ? JSON.stringify(value) : `'${value}'`
+}
+
+/** What a program can read of an error beside its message. */
+export interface ErrorDetails {
+  /** the kind of error, stable across versions */
+  readonly code?: string
+  /** the key of the option that is wrong, or whose column is */
+  readonly option?: string
+  /** the file as it was found, or `-` */
+  readonly file?: string
+  /** the first such row, from 1 on */
+  readonly row?: number
+  /** the number of such rows */
+  readonly count?: number
+}
+
+const detailNames = ['code', 'option', 'file', 'row', 'count'] as const satisfies readonly (keyof ErrorDetails)[]
+
+/** The key of an error's message. It is registered, so that a second copy of this module finds it too. */
+const messageKey = Symbol.for('hinge-embedding-loss.message')
+
+/** An error about an option's value. The command line ends with exit code 2 for it. */
+export function optionError(name: string, text: Message): RangeError & ErrorDetails {
+  return withDetails(new RangeError(String(text)), text, { code: 'ERR_INVALID_ARG_VALUE', option: name })
+}
+
+/** An error of the core about the argument `name`, which is an option here. */
+export function asOptionError(name: string, error: unknown): unknown {
+  if (!(error instanceof Error) || !isOptionError(error) || !error.message.startsWith(name)) return error
+  return withDetails(error, message`${option(name)}${error.message.slice(name.length)}`, { option: name })
+}
+
+/** An error about a file or its rows. */
+export function fileError(text: Message | string, details: ErrorDetails = {}, cause?: unknown): Error & ErrorDetails {
+  const error = new Error(String(text), cause === undefined ? undefined : { cause })
+  return withDetails(error, new Message(text), { code: 'ERR_INVALID_FILE', ...details })
+}
+
+/** The cause with the place before its message: `file`, or `place` where that says more. */
+export function errorAt(file: string, cause: unknown, place: string = file): Error & ErrorDetails {
+  const text = messageOf(cause)
+  const separator = /^row \d/.test(String(text)) ? ', ' : ': '
+  const details = isOptionError(cause) ? { code: 'ERR_INVALID_FILE' } : detailsOf(cause)
+  return fileError(message`${place}${separator}${text}`, { ...details, file }, cause)
+}
+
+/** Runs `get`; what it throws is thrown with the file before its message. */
+export function atFile<T>(file: string, get: () => T): T {
+  try {
+    return get()
+  } catch (cause) {
+    throw errorAt(file, cause)
+  }
+}
+
+/** An error made of the message and details of another, which came as text. */
+export function restoreError(text: Message, details: ErrorDetails): Error & ErrorDetails {
+  const ErrorClass = isOptionError(details) ? RangeError : Error
+  return withDetails(new ErrorClass(String(text)), text, details)
+}
+
+/** The message of any error, with its options not spelled yet. */
+export function messageOf(error: unknown): Message {
+  const known = (Object(error) as { [messageKey]?: Message })[messageKey]
+  return known ?? new Message(error instanceof Error ? error.message : String(error))
+}
+
+/** The details of an error that have a value. */
+export function detailsOf(error: unknown): ErrorDetails {
+  const found = Object(error) as ErrorDetails
+  return Object.fromEntries(
+    detailNames.flatMap((name) => (found[name] === undefined ? [] : [[name, found[name]]])),
+  ) as ErrorDetails
+}
+
+/** The message with a file's path replaced by the name that the caller knows. */
+export function replaceInMessage(text: Message, path: string, name: string): Message {
+  return new Message(...text.parts.map((part) => (typeof part === 'string' ? part.replaceAll(path, name) : part)))
+}
+
+/** The error with the path of a copy of standard input replaced by a name that the caller knows. */
+export function replaceInError(error: unknown, path: string, name: string): unknown {
+  if (!(error instanceof Error)) return error
+  const replaced = replaceInMessage(messageOf(error), path, name)
+  error.message = String(replaced)
+  return withDetails(error, replaced, detailsOf(error).file === path ? { file: '-' } : {})
+}
+
+function withDetails<T extends Error>(error: T, text: Message, details: ErrorDetails): T & ErrorDetails {
+  Object.defineProperty(error, messageKey, { value: text, configurable: true })
+  return Object.assign(error, details)
+}
 
 export function codeOf(error: unknown): string {
   return String((error as { code?: unknown } | null)?.code)
 }
 
-/** One line for people, and the exit code for programs. */
-export function explain(error: unknown): { message: string; exitCode: 1 | 2 } {
-  const message = error instanceof Error ? error.message : String(error)
-  if (codeOf(error) === 'ERR_USAGE') return { message, exitCode: 2 }
-  if (!codeOf(error).startsWith('ERR_INVALID_ARG')) return { message, exitCode: 1 }
-  return { message: message.replace(/\w+/g, (word) => optionNames.get(word) ?? word), exitCode: 2 }
-}
-
-/** Who needs which optional peer dependencies. */
-const needs = {
-  'the command line': ['commander', '@duckdb/node-api'],
-  '--redis': ['bullmq', 'ioredis'],
-  Arrow: ['apache-arrow'],
-  'Arrow compressed with LZ4': ['lz4-napi'],
-  'Arrow compressed with ZSTD': ['zstddec'],
-  '.npz': ['yauzl'],
-  'a picture': ['vega'],
-  'a picture in PNG': ['vega', '@resvg/resvg-js', 'dejavu-fonts-ttf'],
-} as const
-
-export type User = keyof typeof needs
-
-/** An optional peer dependency, or the advice to install all that `user` needs. */
-export async function peer<T>(module: Promise<T>, user: User): Promise<T> {
-  try {
-    return await module
-  } catch (cause) {
-    if (!codeOf(cause).endsWith('MODULE_NOT_FOUND')) throw cause
-    throw new Error(`${user} needs more packages: npm install ${needs[user].join(' ')}`, { cause })
-  }
-}
-
-/** Says of what fails in `get` where. */
-export function naming<T>(place: string, get: () => T): T {
-  try {
-    return get()
-  } catch (cause) {
-    throw named(place, cause)
-  }
-}
-
-/** An error with where it was met. */
-export function named(place: string, cause: unknown): Error {
-  return new Error(`${place}: ${cause instanceof Error ? cause.message : cause}`, { cause })
+/** True if an argument or option is wrong, and not the data. */
+export function isOptionError(error: unknown): boolean {
+  return codeOf(error).startsWith('ERR_INVALID_ARG')
 }

@@ -1,19 +1,12 @@
 import { getNumThreads, HingeEmbeddingLoss, type InputData } from '../index.ts'
-import { writeWhole } from './atomic-write.ts'
-import { type Reading, type StreamTotals, scored } from './chunk-totals.ts'
+import { writeAtomically } from './atomic-write.ts'
+import { type Reading, type StreamTotals, scoreChunks } from './chunk-totals.ts'
 import { columnOf, type Scan, sqlOf, table } from './duckdb/scan.ts'
 import { identifier, type Session } from './duckdb/session.ts'
-import {
-  type Found,
-  fileChanged,
-  hasValues,
-  lossArguments,
-  nullType,
-  type Options,
-  pairs,
-  type Typed,
-} from './duckdb/totals.ts'
-import { peer, UsageError } from './errors.ts'
+import { type Found, fileChanged, hasValues, lossArguments, nullType, pairs, type Typed } from './duckdb/totals.ts'
+import { errorAt, fileError, given, message, option, optionError } from './errors.ts'
+import type { Scoring } from './options.ts'
+import { importPeer } from './peers.ts'
 import { completeRows, take } from './readers/chunks.ts'
 import { writeArrow } from './writers/arrow.ts'
 import { copyQueries, throughDuckDB } from './writers/duckdb.ts'
@@ -38,14 +31,16 @@ export interface Target {
 }
 
 /** How to write such a file; refuses what it cannot hold. */
-export function formatOf(output: string, { keep = [] }: Options): Format {
+export function formatOf(output: string, { keep = [] }: Scoring): Format {
   const [, end = ''] = /\.(\w+)$/.exec(output.toLowerCase()) ?? []
   const format = Object.hasOwn(formats, end) ? formats[end] : undefined
   if (format === undefined) {
     const ends = Object.keys(formats).map((each) => `.${each}`)
-    throw new UsageError(`--output must end in one of ${ends.join(', ')}, got ${output}`)
+    throw optionError('output', message`${option('output')} must end in one of ${ends.join(', ')}, got ${output}`)
   }
-  if (format === writeNpy && keep.length > 0) throw new UsageError('--keep takes another --output: .npy is one array')
+  if (format === writeNpy && keep.length > 0) {
+    throw optionError('keep', message`${option('keep')} takes another ${option('output')}: .npy is one array`)
+  }
   return format
 }
 
@@ -53,21 +48,22 @@ export function formatOf(output: string, { keep = [] }: Options): Format {
 function assertDistinct(kept: readonly string[]): void {
   const names = [lossColumn, ...kept].map((name) => name.toLowerCase())
   const twice = kept.find((_, index) => names.indexOf(names[index + 1] as string) <= index)
-  if (twice !== undefined) throw new UsageError(`--keep ${twice}: there is a column of that name already`)
+  if (twice !== undefined)
+    throw optionError('keep', message`${given('keep', twice)}: there is a column of that name already`)
 }
 
 /** Writes the loss of each row of streams, while their totals are gathered. */
 export function writeStreamed({ path, format }: Target, reading: Reading, totals: StreamTotals): Promise<void> {
-  const { signal } = reading.io
+  const { signal } = reading
   const write = typeof format === 'string' ? throughDuckDB(format, getNumThreads(), signal) : format
-  return writeWhole(path, signal, (beside) => write(beside, streamedLosses(reading, totals)))
+  return writeAtomically(path, signal, (beside) => write(beside, streamedLosses(reading, totals)))
 }
 
 async function* streamedLosses(reading: Reading, totals: StreamTotals): AsyncGenerator<Losses> {
   const { margin, positiveLabel, negativeLabel, otherLabels } = totals.options
   assertDistinct(totals.options.keep ?? [])
   const criterion = new HingeEmbeddingLoss({ margin, positiveLabel, negativeLabel, otherLabels, reduction: 'none' })
-  for await (const { input, label, nulls, kept, table } of scored(reading, totals)) {
+  for await (const { input, label, nulls, kept, table } of scoreChunks(reading, totals)) {
     if (nulls === undefined) {
       yield { table, values: criterion(input, label).data as InputData, kept }
       continue
@@ -86,20 +82,20 @@ export async function writeScanned(
   session: Session,
   scans: readonly Scan[],
   { typed, rows }: Found,
-  options: Options,
+  options: Scoring,
   signal: AbortSignal,
 ): Promise<void> {
   const queries =
     typed.length > 0 ? await lossQueries(session, typed, options) : [await emptyQuery(session, scans, options)]
   session.pass = { doing: 'writing losses', rows }
-  await writeWhole(path, signal, async (beside) => {
+  await writeAtomically(path, signal, async (beside) => {
     if (typeof format !== 'string') return format(beside, assertRows(scannedLosses(session, queries), rows))
     if ((await copyQueries(session, queries, beside, format)) !== rows) throw fileChanged()
   })
 }
 
 /** A query for each scan, all of the same columns. */
-async function lossQueries(session: Session, typed: readonly Typed[], options: Options): Promise<string[]> {
+async function lossQueries(session: Session, typed: readonly Typed[], options: Scoring): Promise<string[]> {
   const inputs = typed.map(({ types }) => types.input).filter((type) => type !== nullType)
   const lossType = inputs.length > 0 && inputs.every((type) => type === 'FLOAT') ? 'FLOAT' : 'DOUBLE'
   const queries: string[] = []
@@ -119,7 +115,7 @@ async function lossQueries(session: Session, typed: readonly Typed[], options: O
 }
 
 /** The columns without rows. */
-async function emptyQuery(session: Session, [scan]: readonly Scan[], options: Options): Promise<string> {
+async function emptyQuery(session: Session, [scan]: readonly Scan[], options: Scoring): Promise<string> {
   const names = scan ? (await keptOf(session, scan, options)).map(({ name }) => name) : (options.keep ?? [])
   const nulls = names.map((name) => `, NULL AS ${identifier(name)}`)
   return `SELECT NULL::DOUBLE AS ${lossColumn}${nulls.join('')} LIMIT 0`
@@ -128,26 +124,26 @@ async function emptyQuery(session: Session, [scan]: readonly Scan[], options: Op
 /** A column to keep, of one scan. */
 interface Kept {
   readonly scan: Scan
-  readonly option: string
+  readonly text: string
   readonly name: string
   readonly type: string
 }
 
-async function keptOf(session: Session, scan: Scan, { keep = [] }: Options): Promise<Kept[]> {
+async function keptOf(session: Session, scan: Scan, { keep = [] }: Scoring): Promise<Kept[]> {
   if (keep.length === 0) return []
   const columns = await session.columns(
     `SELECT ${keep.map((text) => `(${sqlOf(scan, text)})`).join(', ')} FROM ${table(scan)}`,
   )
   const kept = columns.map(({ name, type }, index) => {
     const text = keep[index] as string
-    return { scan, option: `--keep ${text}`, name: columnOf(scan, text)?.name ?? name, type }
+    return { scan, text, name: columnOf(scan, text)?.name ?? name, type }
   })
   assertDistinct(kept.map(({ name }) => name))
   return kept
 }
 
 /** The columns that are written, of one type in all scans, as DuckDB would convert what differs; where a scan has nulls alone its types do not count. */
-async function commonColumns(session: Session, scans: readonly Kept[][], options: Options): Promise<Kept[]> {
+async function commonColumns(session: Session, scans: readonly Kept[][], options: Scoring): Promise<Kept[]> {
   const [first = []] = scans
   const common = []
   for (const index of first.keys()) {
@@ -160,9 +156,8 @@ async function commonColumns(session: Session, scans: readonly Kept[][], options
     const [one = columns[0] as Kept, ...others] = filled
     const other = others.find(({ type }) => type !== one.type)
     if (other !== undefined) {
-      throw new Error(
-        `${other.scan.files[0]}: ${other.option} is ${other.type}, but ${one.type} in ${one.scan.files[0]}`,
-      )
+      const found = message`${given('keep', other.text)} is ${other.type}, but ${one.type} in ${one.scan.files[0] ?? ''}`
+      throw errorAt(other.scan.files[0] ?? '', fileError(found, { option: 'keep' }))
     }
     common.push(one)
   }
@@ -205,7 +200,7 @@ async function* scannedLosses(session: Session, queries: readonly string[]): Asy
 type Arrow = typeof import('apache-arrow')
 
 function importArrow(): Promise<Arrow> {
-  return peer(import('apache-arrow'), 'Arrow')
+  return importPeer(import('apache-arrow'), 'Arrow')
 }
 
 async function tableOf(session: Session, sql: string): Promise<Table> {
@@ -217,7 +212,8 @@ async function tableOf(session: Session, sql: string): Promise<Table> {
     const found = arrowType(arrow, type)
     if (found !== undefined) return new arrow.Field(name, found, true)
     const advice = `CAST(${name} AS VARCHAR) makes it text`
-    throw new Error(`--keep ${name} is ${type}, which .arrow does not take (but ${duckdbTypes}; ${advice})`)
+    const reason = `which .arrow does not take (but ${duckdbTypes}; ${advice})`
+    throw fileError(message`${given('keep', name)} is ${type}, ${reason}`, { option: 'keep' })
   })
   return { dtype, kept }
 }

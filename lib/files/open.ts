@@ -1,131 +1,134 @@
 import { addAbortSignal, type Readable } from 'node:stream'
-import { notify, type Progress, showProgress, type Terminal } from '../cli/progress.ts'
-import { getNumThreads, setNumThreads } from '../index.ts'
-import { assertTextOptions, type TextOptions } from './csv-options.ts'
+import { getNumThreads } from '../index.ts'
 import { assertColumns, type Scan, type ScanSource, scansOf } from './duckdb/scan.ts'
 import { Session } from './duckdb/session.ts'
-import { emptyTotal, type Options } from './duckdb/totals.ts'
-import { named, UsageError } from './errors.ts'
+import {
+  errorAt,
+  given,
+  type Message,
+  message,
+  option,
+  optionError,
+  replaceInError,
+  replaceInMessage,
+} from './errors.ts'
+import { assertCsvOptions, type Progress, type RunOptions, type ScoreFilesOptions, type Scoring } from './options.ts'
+import { assertLocal } from './paths.ts'
 import { fileOf, memberOf } from './readers/npz.ts'
 import type { Stream } from './readers/readers.ts'
 import { copyToFile, type TemporaryFile } from './readers/temporary-file.ts'
-import { compressionOf, type Format, findSources, formats, type Source } from './sources.ts'
-import { assertLocal } from './urls.ts'
+import { compressionOf, findSources, type Source } from './sources.ts'
 
-export interface RunOptions extends Options, TextOptions {
-  /** where to write what depends on the order of the rows */
-  output?: string
-  threads?: number
-  /** a file that is given several times counts several times */
-  allowDuplicates?: boolean
-  /** what all files are, whatever their names */
-  format?: Format
-  progress: boolean
-}
-
-/** What a command has of the process. Standard input is not touched unless it is read. */
-export interface Io {
-  readonly signal: AbortSignal
-  readonly streams: { readonly stdin: Readable & { readonly isTTY?: boolean }; readonly stderr: Terminal }
-}
-
-/** Where the rows are: in what DuckDB reads, and in what we read ourselves. */
-export interface Opened {
-  /** of both; `-` is standard input */
+/** The opened files: scans, which DuckDB reads, and streams, which this package reads. */
+export interface Inputs {
+  /** of both kinds; `-` is standard input */
   readonly files: readonly string[]
   readonly scans?: { readonly session: Session; readonly list: readonly Scan[] }
   readonly streams: readonly Stream[]
-  /** of the streams, to be kept up to date */
-  readonly progress: Progress
+  readonly signal: AbortSignal
+  readonly stdin: Readable | undefined
+  readonly threads: number
+  /** of the streams; who reads them keeps it up to date */
+  readonly progress: { -readonly [Key in keyof Progress]: Progress[Key] }
 }
 
-/** Runs `work` over the files that `paths` stand for, and shows progress where it can be seen. */
-export async function opened<T>(
+const progressInterval = 200
+
+/** Opens the files that `paths` stand for, runs `work` over them, and closes them. An abort rejects with its reason. */
+export async function withInputs<T>(
   paths: readonly string[],
-  options: RunOptions,
-  { signal, streams: { stdin, stderr } }: Io,
-  work: (opened: Opened) => Promise<T>,
+  scoring: Scoring,
+  options: RunOptions & Pick<ScoreFilesOptions, 'format' | 'allowDuplicates' | 'output'>,
+  work: (inputs: Inputs) => Promise<T>,
 ): Promise<T> {
-  emptyTotal(options)
-  if (options.threads !== undefined) setNumThreads(options.threads)
+  const { signal = new AbortController().signal, stdin, threads = getNumThreads(), onProgress, onNote } = options
+  signal.throwIfAborted()
   let session: Session | undefined
+  let copy: TemporaryFile | undefined
+  const progress: Inputs['progress'] = {}
   const openSession = async () => {
-    session ??= await Session.open(getNumThreads())
+    session ??= await Session.open(threads)
     signal.throwIfAborted()
     return session
   }
-  const progress: Progress = {}
   const interrupt = () => session?.interrupt()
-  signal.addEventListener('abort', interrupt)
-  const read = () => session?.progress ?? (progress.count === undefined ? undefined : progress)
-  if (paths.includes('-') && stdin.isTTY) {
-    const kind = options.format === undefined ? 'Arrow IPC' : formats[options.format]
-    notify(stderr, `waiting for ${kind} on standard input, which is a terminal: pipe data in, or Ctrl-C to stop`)
+  const report = () => {
+    const current = session?.progress ?? (progress.count === undefined ? undefined : progress)
+    if (current !== undefined) onProgress?.({ ...current })
   }
-  const endProgress = showProgress(stderr, options.progress, 'rows', read)
-  let copy: TemporaryFile | undefined
-  /** A message with the name that people know. */
-  const rename = (message: string) => (copy ? message.replaceAll(copy.path, 'standard input') : message)
-  const note = (message: string) => notify(stderr, rename(message))
-  try {
-    if (paths.indexOf('-') !== paths.lastIndexOf('-')) throw new UsageError('standard input, -, can be read only once')
-    const sources = await findSources(paths, {
-      match: async (pattern) => (await openSession()).glob(pattern),
-      allowDuplicates: options.allowDuplicates,
-      format: options.format,
-      note,
+  const note = (text: Message) => {
+    const known = copy === undefined ? text : replaceInMessage(text, copy.path, 'standard input')
+    onNote?.(String(known), known)
+  }
+  const copyStdin = async (source: Source) => {
+    copy = await copyToFile(addAbortSignal(signal, requireStdin(stdin))).catch((cause) => {
+      throw errorAt('-', cause, 'standard input')
     })
-    if (options.format !== undefined && paths.length === 0) throw new UsageError('--format takes a FILE')
-    assertTextOptions(options, sources)
-    const streams = paths.length === 0 ? [arraysOf(options)] : streamsOf(sources)
-    const scanned = sources.filter(isScanned)
-    for (const source of scanned.filter(({ file }) => file === '-')) {
-      copy = await copyToFile(addAbortSignal(signal, stdin)).catch((cause) => {
-        throw named('standard input', cause)
-      })
-      source.file = copy.path
-      if (source.kind !== 'Parquet') source.compression = await compressionOf(copy.path)
+    source.file = copy.path
+    if (source.kind !== 'Parquet') source.compression = await compressionOf(copy.path)
+  }
+  signal.addEventListener('abort', interrupt)
+  const timer = onProgress && setInterval(report, progressInterval)
+  try {
+    const { format, allowDuplicates } = options
+    if (paths.indexOf('-') !== paths.lastIndexOf('-')) {
+      throw optionError('paths', message`standard input, -, can be read only once`)
     }
-    const files = [...scanned.map(({ file }) => file), ...streams.flatMap((stream) => stream.files.map(fileOf))]
-    if (scanned.length === 0) return await work({ files, streams, progress })
-    const list = await scansOf(
-      await openSession(),
-      scanned,
-      { ...options, onNote: note },
-      signal,
-      options.output !== undefined,
+    const match = async (pattern: string) => (await openSession()).glob(pattern)
+    const sources = await findSources(paths, { match, allowDuplicates, format, note })
+    if (format !== undefined && paths.length === 0) {
+      throw optionError('format', message`${option('format')} takes ${option('paths')}`)
+    }
+    assertCsvOptions(
+      scoring,
+      sources.map(({ kind }) => kind),
     )
+    const streams = paths.length === 0 ? [findArrays(scoring)] : findStreams(sources)
+    const scanned = sources.filter(isScanned)
+    for (const source of scanned) if (source.file === '-') await copyStdin(source)
+    const files = [...scanned.map(({ file }) => file), ...streams.flatMap((stream) => stream.files.map(fileOf))]
+    const inputs = { files, streams, signal, stdin, threads, progress }
+    if (scanned.length === 0) return await work(inputs)
+    const isInOrder = options.output !== undefined
+    const list = await scansOf(await openSession(), scanned, { ...scoring, onNote: note }, signal, isInOrder)
     for (const scan of list) assertColumns(scan)
-    return await work({ files, scans: { session: await openSession(), list }, streams, progress })
+    return await work({ ...inputs, scans: { session: await openSession(), list } })
   } catch (error) {
-    if (error instanceof Error) error.message = rename(error.message)
-    throw error
+    signal.throwIfAborted()
+    throw copy === undefined ? error : replaceInError(error, copy.path, 'standard input')
   } finally {
-    endProgress()
+    clearInterval(timer)
     signal.removeEventListener('abort', interrupt)
     session?.close()
     await copy?.remove()
   }
 }
 
+export function requireStdin(stdin: Readable | undefined): Readable {
+  if (stdin !== undefined) return stdin
+  throw optionError('stdin', message`${option('stdin')} must be a Readable stream for the path -, got undefined`)
+}
+
 function isScanned(source: Source): source is ScanSource {
   return source.kind !== 'Arrow'
 }
 
-function streamsOf(sources: readonly Source[]): Stream[] {
+function findStreams(sources: readonly Source[]): Stream[] {
   return sources.flatMap(({ kind, file }) => (kind === 'Arrow' ? [{ kind, files: [file] }] : []))
 }
 
-/** Arrays are named by the options alone. */
-function arraysOf({ input, label, by, keep }: Options): Stream {
-  for (const [option, path] of Object.entries({ input, label })) {
-    assertLocal(path, `--${option}`)
+/** The pair of arrays that the options name where there are no paths. */
+function findArrays({ input, label, by, keep }: Scoring): Stream {
+  for (const [name, path] of Object.entries({ input, label })) {
+    assertLocal(path, name)
     if (/\.npy$/i.test(path) || memberOf(path) !== undefined) continue
     const advice = /\.npz$/i.test(path) ? `, which is an archive: name one of its arrays, as in ${path}:distance` : ''
-    throw new UsageError(`without a FILE --input and --label must name a .npy each, got --${option} ${path}${advice}`)
+    const expected = message`${option('input')} and ${option('label')} must name a .npy each`
+    throw optionError(name, message`without ${option('paths')} ${expected}, got ${given(name, path)}${advice}`)
   }
-  for (const [option, columns] of Object.entries({ by, keep })) {
-    if (columns !== undefined) throw new UsageError(`--${option} takes a FILE: .npy files have no other columns`)
+  for (const [name, columns] of Object.entries({ by, keep })) {
+    if (columns === undefined) continue
+    throw optionError(name, message`${option(name)} takes ${option('paths')}: .npy files have no other columns`)
   }
   return { kind: 'npy', files: [input, label] }
 }

@@ -1,28 +1,46 @@
-import { groups } from '../cli/report.ts'
-import type { Options } from './duckdb/totals.ts'
+import { formatCount } from '../format.ts'
+import { isZeroOneEncoding } from '../settings.ts'
+import { type ErrorDetails, errorAt, fileError, given, message, option, set } from './errors.ts'
+import type { Scoring } from './options.ts'
 
 /** What is wrong with a row: a null, an input that is NaN, or a label that is neither. */
-export type FaultKind = 'input' | 'label' | 'nan' | 'other'
+export type RowErrorKind = 'input' | 'label' | 'nan' | 'other'
 
-/** The first row with a fault, and how many have it. */
-export interface Fault {
-  readonly kind: FaultKind
+/** The first row that has an error of a kind, and the number of such rows. */
+export interface RowError {
+  readonly kind: RowErrorKind
   /** from 1 on */
   readonly row: number
   readonly label: string
   readonly count: number
 }
 
-export function describeFault({ kind, row, label, count }: Fault, options: Options): string {
-  const { positiveLabel, negativeLabel } = options
-  const place = `row ${groups(row)}`
-  const rows = `${groups(count)} such row${count === 1 ? '' : 's'}`
-  if (kind === 'nan') return `${place}: --input ${options.input} is NaN (${rows}; --nan ignore leaves them out)`
-  if (kind !== 'other') return `${place}: --${kind} ${options[kind]} is null (${rows}; --nulls ignore leaves them out)`
+const codes: Readonly<Record<RowErrorKind, string>> = {
+  input: 'ERR_NULL',
+  label: 'ERR_NULL',
+  nan: 'ERR_NAN',
+  other: 'ERR_INVALID_LABEL',
+}
+
+/** The error that a row of a file makes. */
+export function rowError(file: string, found: RowError, scoring: Scoring, place = file): Error & ErrorDetails {
+  const { kind, row, count } = found
+  const name = kind === 'label' || kind === 'other' ? 'label' : 'input'
+  const rows = `${formatCount(count)} such row${count === 1 ? '' : 's'}`
+  const text = message`row ${formatCount(row)}: ${describeRow(found, scoring, rows)}`
+  return errorAt(file, fileError(text, { code: codes[kind], option: name, row, count }), place)
+}
+
+function describeRow({ kind, label }: RowError, scoring: Scoring, rows: string) {
+  const { positiveLabel, negativeLabel } = scoring
+  if (kind === 'nan')
+    return message`${given('input', scoring.input)} is NaN (${rows}; ${set({ nan: 'ignore' })} leaves them out)`
+  if (kind !== 'other') {
+    return message`${given(kind, scoring[kind])} is null (${rows}; ${set({ nulls: 'ignore' })} leaves them out)`
+  }
   const value = label.replace(/\.0$/, '')
-  const isZeroOne = /^-?0$|^false$/.test(value) && positiveLabel === 1
-  const advice = isZeroOne
-    ? 'for 0/1 labels use --negative-label 0'
-    : '--positive-label and --negative-label name the encoding, --other-labels zero or ignore lets others pass'
-  return `${place}: label is ${value}, neither ${positiveLabel} nor ${negativeLabel} (${rows}; ${advice})`
+  const advice = isZeroOneEncoding(value, positiveLabel)
+    ? message`for 0/1 labels use ${set({ negativeLabel: 0 })}`
+    : message`${option('positiveLabel')} and ${option('negativeLabel')} name the encoding, ${set({ otherLabels: ['zero', 'ignore'] })} lets others pass`
+  return message`label is ${value}, neither ${positiveLabel} nor ${negativeLabel} (${rows}; ${advice})`
 }

@@ -1,66 +1,51 @@
-import type { Totals } from '../bullmq/index.ts'
-import { assertDistributed, distributed, type RedisOptions } from '../bullmq/score.ts'
-import { toJSON, toTable } from '../cli/report.ts'
-import { outputPath } from './atomic-write.ts'
-import { StreamTotals, scored } from './chunk-totals.ts'
-import { emptyTotal, type Group, type Options, totalsOf } from './duckdb/totals.ts'
-import { UsageError } from './errors.ts'
+import { resolveOutput } from './atomic-write.ts'
+import { StreamTotals, scoreChunks } from './chunk-totals.ts'
+import { totalsOfScans } from './duckdb/totals.ts'
 import { formatOf, writeScanned, writeStreamed } from './losses.ts'
-import { type Io, opened, type RunOptions } from './open.ts'
+import { withInputs } from './open.ts'
+import {
+  assertKeepable,
+  assertOneSide,
+  checkOptions,
+  checkPaths,
+  readScoring,
+  type ScoreFilesOptions,
+} from './options.ts'
+import { type FileTotals, totalsOf } from './totals.ts'
 
-export interface ScoreOptions extends RunOptions, RedisOptions {
-  json?: true
-}
-
-/** The totals over all files, as the text for standard output. */
-export async function score(paths: readonly string[], options: ScoreOptions, io: Io): Promise<string> {
-  return told(await run(paths, options, io), options)
-}
-
-/** Totals as the text for standard output. */
-export function told({ total, groups }: Totals, options: ScoreOptions): string {
-  const byGroups = options.by === undefined ? undefined : groups
-  return options.json ? toJSON(total, byGroups) : toTable(total, byGroups, options.by)
-}
-
-/** The totals over all files as one line that `merge`, and `LossAccumulator.fromJSON`, take up again. */
-export async function partial(paths: readonly string[], options: ScoreOptions, io: Io): Promise<string> {
-  return `${JSON.stringify((await run(paths, options, io)).total)}\n`
-}
-
-async function run(paths: readonly string[], options: ScoreOptions, io: Io): Promise<Totals> {
-  assertDistributed(options)
-  if (options.keep !== undefined && options.output === undefined) {
-    throw new UsageError('--keep takes an --output to write to')
-  }
-  if (options.redis !== undefined) return distributed(paths, options, io.signal, io.streams.stderr)
-  return totalled(await found(paths, options, io), options)
-}
-
-/** Groups with the total of all. */
-export function totalled(groups: readonly Group[], options: Options): Totals {
-  return { total: groups.reduce((all, { total }) => all.merge(total), emptyTotal(options)), groups }
-}
-
-/** The totals by the values of `by`, in their order; without `by` a group from each side that has rows. */
-function found(paths: readonly string[], options: ScoreOptions, io: Io): Promise<Group[]> {
+/**
+ * Scores files as the command line does: exact totals over all rows and, with `output`, the loss of each row.
+ *
+ * @param paths files, patterns and folders; `-` reads `stdin`; none if `input` and `label` name .npy files
+ * @throws {TypeError} ERR_INVALID_ARG_TYPE: an option is of another kind; `option` is its key
+ * @throws {RangeError} ERR_INVALID_ARG_VALUE: a value or expression that the option does not take; `option` is its key
+ * @throws {Error} ERR_NULL, ERR_NAN, ERR_INVALID_LABEL: rows without a loss; `file`, `row` of the first, `count`
+ * @throws {Error} ERR_INVALID_FILE, ENOENT, ERR_FILE_CHANGED: a file cannot be read as what it is; `file`
+ * @throws {Error} ERR_PACKAGE_MISSING: an optional package is not installed
+ * @throws the signal's reason, if it is aborted
+ *
+ * @example
+ * const { total, groups } = await scoreFiles(['pairs/*.parquet'], { input: 'distance', label: 'label', by: 'model' })
+ * total.mean
+ * for (const { by, total } of groups ?? []) console.log(by, total.mean)
+ */
+export async function scoreFiles(paths: readonly string[], options: ScoreFilesOptions): Promise<FileTotals> {
+  checkPaths(paths)
+  checkOptions(options)
+  assertKeepable(options)
   const { output } = options
-  const format = output === undefined ? undefined : formatOf(output, options)
-  return opened(paths, options, io, async ({ files, scans, streams, progress }) => {
-    if (scans && streams.length > 0) assertEitherSide(options)
-    const target = output && format && { path: await outputPath(output, files), format }
-    const totals = new StreamTotals(options)
-    const reading = { streams, names: options, io, progress }
-    if (streams.length > 0 && target) await writeStreamed(target, reading, totals)
-    else for await (const _ of scored(reading, totals));
-    if (scans === undefined) return totals.groups
-    const found = await totalsOf(scans.session, scans.list, options, io.signal)
-    if (target) await writeScanned(target, scans.session, scans.list, found, options, io.signal)
-    return [...found.groups, ...totals.groups]
+  const scoring = readScoring(options)
+  const format = output === undefined ? undefined : formatOf(output, scoring)
+  return withInputs(paths, scoring, options, async (inputs) => {
+    const { files, scans, streams, signal } = inputs
+    if (scans && streams.length > 0) assertOneSide(options)
+    const target = output && format && { path: await resolveOutput(output, files), format }
+    const totals = new StreamTotals(scoring)
+    if (streams.length > 0 && target) await writeStreamed(target, inputs, totals)
+    else for await (const _ of scoreChunks(inputs, totals));
+    if (scans === undefined) return totalsOf(totals.groups, scoring)
+    const found = await totalsOfScans(scans.session, scans.list, scoring, signal)
+    if (target) await writeScanned(target, scans.session, scans.list, found, scoring, signal)
+    return totalsOf([...found.groups, ...totals.groups], scoring)
   })
-}
-
-export function assertEitherSide(options: ScoreOptions): void {
-  const option = (['by', 'output'] as const).find((each) => options[each] !== undefined)
-  if (option !== undefined) throw new UsageError(`--${option} takes Arrow and other files apart: score each by itself`)
 }

@@ -1,10 +1,10 @@
 import { open, readdir, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { codeOf } from './errors.ts'
-import { describeKind, readFlags } from './regular-files.ts'
+import { codeOf, fileError, type Message, message, option, set } from './errors.ts'
+import { type FileKind, type Format, formats } from './options.ts'
+import { assertLocal, describeKind, readFlags } from './paths.ts'
 import { Tables } from './table-formats.ts'
-import { assertLocal } from './urls.ts'
 
 const kinds = new Map([
   ['parquet', 'Parquet'],
@@ -21,13 +21,9 @@ const kinds = new Map([
 const compressions: Readonly<Record<string, string>> = { gz: 'gzip', zst: 'zstd' }
 const supported = `${[...kinds.keys()].map((end) => `.${end}`).join(', ')}; text also with .gz or .zst`
 
-/** What --format may say that files are. */
-export const formats = { parquet: 'Parquet', csv: 'CSV', tsv: 'TSV', ndjson: 'NDJSON', arrow: 'Arrow' } as const
-export type Format = keyof typeof formats
-
 export interface Source {
   file: string
-  kind: 'Parquet' | 'CSV' | 'TSV' | 'NDJSON' | 'Arrow'
+  kind: FileKind
   /** in DuckDB's words */
   compression: string
 }
@@ -59,10 +55,11 @@ function isText({ kind }: Source): boolean {
 function requireSource(file: string, format?: Format): Source {
   const source = sourceOf(file, format)
   if (source !== undefined) return source
-  const advice = /\.np[yz]$/i.test(file) ? '; arrays are .npy, named by --input and --label without a FILE' : ''
-  throw new Error(
-    `${file}: the name of a file must end in one of ${supported}, or --format must say what it is${advice}`,
-  )
+  const advice = /\.np[yz]$/i.test(file)
+    ? message`; arrays are .npy, named by ${option('input')} and ${option('label')} without ${option('paths')}`
+    : ''
+  const expected = message`must end in one of ${supported}, or ${option('format')} must say what it is${advice}`
+  throw fileError(message`${file}: the name of a file ${expected}`, { file })
 }
 
 /** How files are searched for. */
@@ -74,7 +71,7 @@ export interface Search {
   /** what all files are, whatever their names */
   readonly format?: Format | undefined
   /** is called with a message for what is left out */
-  readonly note: (message: string) => void
+  readonly note: (note: Message) => void
 }
 
 /** The files that FILE arguments stand for: a file, standard input, all files in a folder, or all that match a pattern. */
@@ -91,8 +88,8 @@ export async function findSources(
     hidden += found.hidden
     deeper += found.deeper
   }
-  if (deeper > 0) note(`${describeDeeper(deeper)}: skipped; name the folders, or write **`)
-  if (hidden > 0) note(`${describeHidden(hidden)}: skipped; name them to have them scored`)
+  if (deeper > 0) note(message`${describeDeeper(deeper)}: skipped; name the folders, or write **`)
+  if (hidden > 0) note(message`${describeHidden(hidden)}: skipped; name them to have them scored`)
   const files = await distinct(sources, allowDuplicates, note)
   if (format === undefined) return files
   for (const source of files) {
@@ -116,17 +113,24 @@ async function findAt(path: string, match: Search['match'], tables: Tables, form
     if (!['ENOENT', 'ENOTDIR'].includes(codeOf(cause))) throw cause
   })
   if (status?.isDirectory()) return findInFolder(path, tables, format)
-  if (status === undefined && !/[*?[]/.test(path)) throw new Error(`${path}: no such file or folder`)
+  if (status === undefined && !/[*?[]/.test(path))
+    throw fileError(`${path}: no such file or folder`, { code: 'ENOENT', file: path })
   if (status !== undefined && !status.isFile()) {
-    throw new Error(`${path}: ${describeKind(status)}, neither a file nor a folder; - reads standard input`)
+    throw fileError(`${path}: ${describeKind(status)}, neither a file nor a folder; - reads standard input`, {
+      file: path,
+    })
   }
   const files = status === undefined ? await match(path) : [path]
   const deeper = status === undefined ? await countDeeper(path, match, format) : 0
   if (files.length === 0)
-    throw new Error(`${path}: no file matches${deeper > 0 ? ` but ${describeDeeper(deeper)}` : ''}`)
+    throw fileError(`${path}: no file matches${deeper > 0 ? ` but ${describeDeeper(deeper)}` : ''}`, {
+      code: 'ENOENT',
+      file: path,
+    })
   const seen = files.filter((file) => file === path || !isHiddenMatch(path, file))
   const hidden = files.length - seen.length
-  if (seen.length === 0) throw new Error(`${path}: no file matches but ${describeHidden(hidden)}`)
+  if (seen.length === 0)
+    throw fileError(`${path}: no file matches but ${describeHidden(hidden)}`, { code: 'ENOENT', file: path })
   const sources = seen.map((file) => requireSource(file, format))
   for (const file of seen) await tables.assertNone(file, true)
   return { sources, hidden, deeper }
@@ -154,10 +158,12 @@ async function findInFolder(folder: string, tables: Tables, format?: Format): Pr
   const [kind, ...others] = new Set(sources.map((source) => source.kind))
   if (kind === undefined) {
     const but = hidden > 0 ? ` but ${describeHidden(hidden)}` : ''
-    throw new Error(`${folder}: the folder has no file that ends in one of ${supported}${but}`)
+    throw fileError(`${folder}: the folder has no file that ends in one of ${supported}${but}`, { file: folder })
   }
   if (others.length === 0) return { sources: sources.sort((a, b) => (a.file < b.file ? -1 : 1)), hidden, deeper: 0 }
-  throw new Error(`${folder}: the folder mixes ${[kind, ...others].join(' and ')}; name the files, or a pattern`)
+  throw fileError(`${folder}: the folder mixes ${[kind, ...others].join(' and ')}; name the files, or a pattern`, {
+    file: folder,
+  })
 }
 
 interface Entry {
@@ -183,8 +189,9 @@ async function* entriesOf(folder: string, isHidden = false): AsyncGenerator<Entr
 
 async function assertLinkToFile(link: string): Promise<void> {
   const target = await stat(link).catch(() => undefined)
-  if (target === undefined) throw new Error(`${link}: a link to nothing`)
-  if (target.isDirectory()) throw new Error(`${link}: a link to a folder is not followed; name the folder`)
+  if (target === undefined) throw fileError(`${link}: a link to nothing`, { file: link })
+  if (target.isDirectory())
+    throw fileError(`${link}: a link to a folder is not followed; name the folder`, { file: link })
 }
 
 /** Names that Spark and pyarrow skip: of work in progress and of caches. Folders such as `_day=1` stay, as in Spark. */
@@ -227,12 +234,14 @@ async function distinct(sources: readonly Source[], allowDuplicates: boolean, no
   }
   if (allowDuplicates || twice.length === 0) return [...sources]
   const more = twice.length === 1 ? '' : ` and ${twice.length - 1} more`
-  note(`${twice[0]}${more}: given more than once, counted once; --allow-duplicates counts each time`)
+  note(
+    message`${twice[0] ?? ''}${more}: given more than once, counted once; ${set({ allowDuplicates: true })} counts each time`,
+  )
   return [...found.values()]
 }
 
 async function identityOf(file: string): Promise<string> {
   const status = await stat(file, { bigint: true })
-  if (!status.isFile()) throw new Error(`${file}: ${describeKind(status)}, must be a file`)
+  if (!status.isFile()) throw fileError(`${file}: ${describeKind(status)}, must be a file`, { file })
   return [status.dev, status.ino, status.size, status.mtimeNs].join()
 }

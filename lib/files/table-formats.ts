@@ -1,5 +1,6 @@
 import { access, readdir, realpath } from 'node:fs/promises'
 import { basename, dirname, join, normalize } from 'node:path'
+import { fileError } from './errors.ts'
 
 /** Tables of many files, of which only some hold rows that count. */
 interface TableFormat {
@@ -31,13 +32,14 @@ export class Tables {
   async assertNone(file: string, isNamed: boolean): Promise<void> {
     const folder = dirname(file)
     if ((!isNamed || /^cache-.*\.arrow$/.test(basename(file))) && (await this.#isDataset(folder))) {
-      throw new Error(
+      throw fileError(
         `${folder}: a Hugging Face dataset (it has ${datasetMark}), beside whose data cache-*.arrow are results of map(); name its data, such as '${join(folder, 'data-*.arrow')}'`,
+        { file: folder },
       )
     }
     for (const each of [...foldersOf(normalize(file)), ...foldersOf(await realpath(file))]) {
       const format = await this.#formatOf(each)
-      if (format !== undefined) throw new Error(`${each}: ${describe(format, each)}`)
+      if (format !== undefined) throw fileError(`${each}: ${describe(format, each)}`, { file: each })
     }
   }
 

@@ -1,4 +1,4 @@
-import { groups } from '../cli/report.ts'
+import { formatActiveShare, formatCount } from '../format.ts'
 import type { LossAccumulator } from '../index.ts'
 import type { Histogram, Stratum, View } from './histogram.ts'
 
@@ -11,11 +11,11 @@ export interface Told {
 /** A number in four digits, or as many as it has before the point. */
 export function short(value: number): string {
   const isLong = Math.abs(value) >= 1e3 && Math.abs(value) < 1e15
-  return (isLong ? groups(Math.round(value)) : String(Number(value.toPrecision(4)))).replace('-', '−')
+  return (isLong ? formatCount(Math.round(value)) : String(Number(value.toPrecision(4)))).replace('-', '−')
 }
 
 function counted(count: number, noun: string): string {
-  return `${groups(count)} ${noun}${count === 1 ? '' : 's'}`
+  return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`
 }
 
 export function totalWords(total: LossAccumulator, nulls: number, nans: number): string[] {
@@ -25,7 +25,7 @@ export function totalWords(total: LossAccumulator, nulls: number, nans: number):
     counted(count, 'row'),
     `mean loss ${short(mean)}`,
     `margin Δ = ${short(margin)}`,
-    `${groups(negatives.active)} of ${groups(negatives.count)} negatives active${shareOf(negatives)}`,
+    `${formatCount(negatives.active)} of ${formatCount(negatives.count)} negatives active${formatActiveShare(negatives)}`,
     ...(others > 0 ? [`${counted(others, 'label')} that ${others === 1 ? 'is' : 'are'} neither, ${fate}`] : []),
     ...(nulls > 0 ? [`${counted(nulls, 'row')} with a null left out`] : []),
     ...(nans > 0 ? [`${counted(nans, 'row')} with NaN left out`] : []),
@@ -37,16 +37,12 @@ export function positiveWords({ total: { positives }, histogram }: Told, view: V
 }
 
 export function negativeWords({ total: { negatives }, histogram }: Told, view: View): string[] {
-  const active = negatives.count === 0 ? [] : [`${groups(negatives.active)} active${shareOf(negatives)}`]
+  const active = negatives.count === 0 ? [] : [`${formatCount(negatives.active)} active${formatActiveShare(negatives)}`]
   return [...classWords('negative', negatives), ...active, ...unseenWords(histogram, ['active', 'inactive'], view)]
 }
 
 function classWords(name: string, { count, mean }: { count: number; mean: number }): string[] {
   return [counted(count, name), ...(count === 0 ? [] : [`mean loss ${short(mean)}`])]
-}
-
-function shareOf({ count, active }: { count: number; active: number }): string {
-  return count === 0 ? '' : ` (${((100 * active) / count).toFixed(1)} %)`
 }
 
 function unseenWords(histogram: Histogram, of: readonly Stratum[], view: View): string[] {
@@ -58,7 +54,7 @@ function unseenWords(histogram: Histogram, of: readonly Stratum[], view: View): 
     NaN: nan,
   }
   const parts = Object.entries(words).filter(([, rows]) => rows > 0)
-  return parts.map(([where, rows], i) => `${i === 0 ? 'not shown: ' : ''}${groups(rows)} ${where}`)
+  return parts.map(([where, rows], i) => `${i === 0 ? 'not shown: ' : ''}${formatCount(rows)} ${where}`)
 }
 
 /** As wide as text comes out in fonts of wide letters, so that it fits in others. */

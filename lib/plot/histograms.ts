@@ -1,18 +1,19 @@
 import { jsonKey, jsonOf, keyAs } from '../files/duckdb/partials.ts'
 import type { Session } from '../files/duckdb/session.ts'
-import { type Found, type Options, pairs, type Typed } from '../files/duckdb/totals.ts'
-import { UsageError } from '../files/errors.ts'
+import { type Found, pairs, type Typed } from '../files/duckdb/totals.ts'
+import { given, message, optionError } from '../files/errors.ts'
+import type { Scoring } from '../files/options.ts'
 import { NullIn, type Piece } from '../files/readers/chunks.ts'
 import type { LossAccumulator } from '../index.ts'
 import { Histogram, octaveBits, type Stratum, strata } from './histogram.ts'
 
 /** A histogram for each value of `by`, as JSON. */
 export class Histograms {
-  readonly #options: Options
+  readonly #options: Scoring
   readonly #most: number
   readonly #found = new Map<string, Histogram>()
 
-  constructor(options: Options, most: number) {
+  constructor(options: Scoring, most: number) {
     this.#options = options
     this.#most = most
   }
@@ -21,7 +22,8 @@ export class Histograms {
     const found = this.#found.get(by)
     if (found !== undefined) return found
     if (this.#found.size === this.#most) {
-      throw new UsageError(`--by ${this.#options.by} must have at most ${this.#most} values, to fit in one picture`)
+      const expected = `must have at most ${this.#most} values, to fit in one picture`
+      throw optionError('by', message`${given('by', this.#options.by ?? '')} ${expected}`)
     }
     const histogram = new Histogram()
     this.#found.set(by, histogram)
@@ -48,7 +50,7 @@ export class Histograms {
 
   /** The rows that DuckDB reads, of which the totals are found. */
   async addScans(session: Session, { groups, typed, keyType, rows }: Found): Promise<void> {
-    for (const { by } of groups) this.of(by)
+    for (const { json } of groups) this.of(json)
     for (const [step, scan] of typed.entries()) {
       session.pass = { doing: 'counting distances', rows, step, steps: typed.length }
       for (const [key, stratum, edge, rows] of await session.rows(query(scan, keyType, this.#options))) {
@@ -80,7 +82,7 @@ const least = '2::DOUBLE ** -1000'
  * Rows of [by as JSON, place of the stratum, a lower edge, number of rows]. Where log2 comes out one off beside a power of two,
  * a bin is twice as wide or two are one: no harm, as bins in a view are at least that wide.
  */
-function query({ scan, x, y, types }: Typed, keyType: string, options: Options): string {
+function query({ scan, x, y, types }: Typed, keyType: string, options: Scoring): string {
   return `SELECT ${jsonKey}, stratum, edge, rows FROM (
     SELECT ${options.by === undefined ? 'NULL' : keyAs(keyType)} AS key, ${stratumIn(options, types.input === 'FLOAT')} AS stratum,
       CASE WHEN isfinite(x) THEN floor(x / width) * width ELSE x END AS edge, count(*) AS rows
@@ -90,7 +92,7 @@ function query({ scan, x, y, types }: Typed, keyType: string, options: Options):
 }
 
 /** The first condition that holds says which it is. */
-function stratumIn({ margin, positiveLabel, negativeLabel, nan }: Options, isFloat: boolean): string {
+function stratumIn({ margin, positiveLabel, negativeLabel, nan }: Scoring, isFloat: boolean): string {
   const conditions: Readonly<Partial<Record<Stratum, string>>> = {
     null: 'x IS NULL OR y IS NULL',
     nan: nan === 'ignore' ? 'isnan(x)' : 'FALSE',

@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module'
 import { extname } from 'node:path'
 import type { Spec } from 'vega'
-import { peer, UsageError, type User } from '../files/errors.ts'
+import { message, option, optionError } from '../files/errors.ts'
+import { type Feature, importPeer } from '../files/peers.ts'
 
 /** A specification, and words in place of the picture, as the bytes of a file. */
 export type Render = (spec: Spec, title: string, description: string) => Promise<string | Uint8Array>
@@ -17,12 +18,15 @@ const zoom = 2
 /** How to draw into a file of this name. */
 export async function renderFor(file: string): Promise<Render> {
   const load = loaders[extname(file).toLowerCase()]
-  if (load === undefined) throw new UsageError(`--output must end in ${Object.keys(loaders).join(' or ')}, got ${file}`)
+  if (load === undefined) {
+    const ends = Object.keys(loaders).join(' or ')
+    throw optionError('output', message`${option('output')} must end in ${ends}, got ${file}`)
+  }
   return load()
 }
 
-async function svg(user: User): Promise<(...args: Parameters<Render>) => Promise<string>> {
-  const { parse, View } = await peer(import('vega'), user)
+async function svg(user: Feature): Promise<(...args: Parameters<Render>) => Promise<string>> {
+  const { parse, View } = await importPeer(import('vega'), user)
   return async (spec, title, description) => {
     const view = new View(parse(spec))
     const drawn = await view.toSVG()
@@ -36,8 +40,8 @@ async function svg(user: User): Promise<(...args: Parameters<Render>) => Promise
 async function png(): Promise<Render> {
   const user = 'a picture in PNG'
   const draw = await svg(user)
-  const { Resvg } = await peer(import('@resvg/resvg-js'), user)
-  const fontFiles = await peer(fonts(['DejaVuSans.ttf', 'DejaVuSans-Bold.ttf']), user)
+  const { Resvg } = await importPeer(import('@resvg/resvg-js'), user)
+  const fontFiles = await importPeer(fonts(['DejaVuSans.ttf', 'DejaVuSans-Bold.ttf']), user)
   const font = { fontFiles, defaultFontFamily: 'DejaVu Sans', sansSerifFamily: 'DejaVu Sans' }
   return async (...picture) =>
     new Resvg(await draw(...picture), { font, fitTo: { mode: 'zoom', value: zoom } }).render().asPng()

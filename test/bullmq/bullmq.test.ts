@@ -355,7 +355,7 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
       const processor = await shardProcessor({ threads: 1, roots: [folder] })
       const error = await processor.process({ data }).catch(String)
       processor.close()
-      expect(error).to.match(/--by id has 50001 values, workers take at most 50000/)
+      expect(error).to.match(/by 'id' has 50001 values, workers take at most 50000/)
     })
 
     it('of Parquet with row groups of no rows, at its beginning, in its middle and at its end', async () => {

@@ -8,7 +8,8 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { main } from '../../lib/cli/program.ts'
-import { formatProgress, notify, type Progress, showProgress } from '../../lib/cli/progress.ts'
+import { formatProgress, notify, showProgress } from '../../lib/cli/progress.ts'
+import type { Progress } from '../../lib/files/options.ts'
 import { runtimeInfo } from '../../lib/index.ts'
 import { installPackage } from '../support/application.ts'
 import { command } from '../support/command.ts'
@@ -281,11 +282,13 @@ describe('the command line among pipes, terminals and typing errors', function (
 
     it('is cut to the width that the terminal has at the time, and erased for messages and at the end', async () => {
       const terminal = Object.assign(new PassThrough(), { isTTY: true, columns: 30 })
-      const end = showProgress(terminal, true, 'rows', () => progress)
+      const { show, end } = showProgress(terminal, true, 'rows')
+      const timer = setInterval(() => show?.(progress), 200)
       await sleep(500)
       terminal.columns = 10
       await sleep(500)
       notify(terminal, 'a message')
+      clearInterval(timer)
       end()
       notify(terminal, 'the end')
       terminal.end()
@@ -301,9 +304,9 @@ describe('the command line among pipes, terminals and typing errors', function (
       for (const { isTTY, env } of places) {
         const terminal = Object.assign(new PassThrough(), { isTTY, columns: 80 })
         if (env !== undefined) process.env[env] = '1'
-        const end = showProgress(terminal, true, 'rows', () => progress)
+        const { show, end } = showProgress(terminal, true, 'rows')
         if (env !== undefined) delete process.env[env]
-        await sleep(300)
+        expect(show).to.equal(undefined)
         end()
         terminal.end()
         expect(await text(terminal)).to.equal('')

@@ -5,12 +5,13 @@ import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { type ScanSource, scansOf } from '../../lib/files/duckdb/scan.ts'
 import { Session } from '../../lib/files/duckdb/session.ts'
-import { type Options, totalsOf } from '../../lib/files/duckdb/totals.ts'
+import { totalsOfScans } from '../../lib/files/duckdb/totals.ts'
+import type { Scoring } from '../../lib/files/options.ts'
 import { findSources } from '../../lib/files/sources.ts'
 import { LossAccumulator, type MarginOptions } from '../../lib/index.ts'
 
 const folder = fileURLToPath(new URL('../fixtures', import.meta.url))
-const defaults: Options = {
+const defaults: Scoring = {
   input: 'distance',
   label: 'label',
   nulls: 'error',
@@ -52,16 +53,16 @@ describe('files that others have written', () => {
   })
   after(() => session.close())
 
-  async function score(files: readonly string[], options: Partial<Options>): Promise<LossAccumulator | undefined> {
+  async function score(files: readonly string[], options: Partial<Scoring>): Promise<LossAccumulator | undefined> {
     const sources = await findSources(files, { match: async () => [], note: () => {} })
     const all = { ...defaults, ...options }
     const { signal } = new AbortController()
     const scans = await scansOf(session, sources as ScanSource[], all, signal)
-    const { groups } = await totalsOf(session, scans, all, signal)
+    const { groups } = await totalsOfScans(session, scans, all, signal)
     return groups[0]?.total
   }
 
-  async function scores(files: string | readonly string[], options: Partial<Options>, expected: LossAccumulator) {
+  async function scores(files: string | readonly string[], options: Partial<Scoring>, expected: LossAccumulator) {
     const list = [files].flat()
     const total = await score(list, options)
     const what = `${list.map((file) => relative(folder, file)).join()} ${JSON.stringify(options)}`

@@ -5,7 +5,8 @@ import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { DateDay, Table, tableFromArrays, tableToIPC, Utf8, vectorFromArray } from 'apache-arrow'
 import { expect } from 'chai'
 import { foldResults, planOf, shardProcessor } from '../../lib/bullmq/index.ts'
-import { toJSON } from '../../lib/cli/report.ts'
+import { explainError } from '../../lib/cli/flags.ts'
+import { formatTotals } from '../../lib/cli/report.ts'
 import { command } from '../support/command.ts'
 import {
   type Answer,
@@ -58,10 +59,9 @@ describe('groups of --by', function () {
       for (const [index, shard] of plan.shards.entries()) {
         results.push(await process({ data: { version, index, options: plan.options, shard, retention: 60 } }))
       }
-      const { total, groups } = await foldResults(plan, results.reverse())
-      return { stdout: toJSON(total, groups), stderr: '' }
+      return { stdout: formatTotals(await foldResults(plan, results.reverse()), { json: true }), stderr: '' }
     } catch (error) {
-      return { stdout: '', stderr: String(error) }
+      return { stdout: '', stderr: explainError(error).message }
     } finally {
       close()
     }

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
-import { explain } from '../../lib/files/errors.ts'
+import { explainError } from '../../lib/cli/flags.ts'
 import type { Stream } from '../../lib/files/readers/readers.ts'
 import { arrowBases, isClear, lenient, mutantsOf, npyBases, scoreStream } from '../support/mutants.ts'
 import { exchangeJSON } from '../support/processes.ts'
@@ -71,7 +71,7 @@ describe('damaged files of Arrow IPC and .npy', function () {
     try {
       json = await scoreStream(stream, columns)
     } catch (error) {
-      const { message, exitCode } = explain(error)
+      const { message, exitCode } = explainError(error)
       expect(exitCode, what).to.equal(1)
       expect(message, what).to.satisfy(isClear)
       expect(message, what).to.include(stream.files[0])

@@ -1,8 +1,8 @@
-import { toJSON } from '../../lib/cli/report.ts'
-import { StreamTotals, scored } from '../../lib/files/chunk-totals.ts'
-import type { Options } from '../../lib/files/duckdb/totals.ts'
+import { formatTotals } from '../../lib/cli/report.ts'
+import { StreamTotals, scoreChunks } from '../../lib/files/chunk-totals.ts'
+import type { Scoring } from '../../lib/files/options.ts'
 import type { Stream } from '../../lib/files/readers/readers.ts'
-import { LossAccumulator } from '../../lib/index.ts'
+import { totalsOf } from '../../lib/files/totals.ts'
 import { Random } from './random.ts'
 
 const extremes = [0, 1, 8, 0x7fffffff, 0x7ffffff8, 0x80000000, 0xffffffff, 0xfffffff8]
@@ -53,7 +53,7 @@ export function* mutantsOf(bytes: Buffer, count: number, seed: number, focus = b
 }
 
 /** What the mutants are made of, by their folder below fixtures/arrow. */
-export const arrowBases: readonly { file: string; columns: Pick<Options, 'input' | 'label'> & { by?: string } }[] = [
+export const arrowBases: readonly { file: string; columns: Pick<Scoring, 'input' | 'label'> & { by?: string } }[] = [
   { file: 'growing_numbers/file.arrow', columns: { input: 'value', label: 'label' } },
   { file: 'growing/file.arrow', columns: { input: 'distance', label: 'label', by: 'value' } },
   { file: 'unions/legacy.arrow', columns: { input: 'gap', label: 'mark' } },
@@ -84,7 +84,7 @@ export function isClear(message: string): boolean {
   return !/\n|undefined|is not a function|Cannot (read|destr)|DataView|typed array|allocation|\[object/.test(message)
 }
 
-export const lenient: Options = {
+export const lenient: Scoring = {
   input: '',
   label: '',
   nulls: 'ignore',
@@ -98,17 +98,12 @@ export const lenient: Options = {
 /** The totals as `score --json` prints them, of one stream. */
 export async function scoreStream(
   stream: Stream,
-  options: Options,
+  options: Scoring,
   stdin: AsyncIterable<Uint8Array> | undefined = undefined,
 ): Promise<string> {
   const totals = new StreamTotals(options)
   const { signal } = new AbortController()
-  const streams = { stdin: stdin as never, stderr: process.stderr }
-  const reading = { streams: [stream], names: options, io: { signal, streams }, progress: { count: 0 } }
-  for await (const _ of scored(reading, totals));
-  const { groups } = totals
-  const { margin, positiveLabel, negativeLabel, otherLabels } = options
-  const none = new LossAccumulator({ margin, positiveLabel, negativeLabel, otherLabels })
-  const total = groups.reduce((sum, group) => sum.merge(group.total), none)
-  return toJSON(total, options.by === undefined ? undefined : groups)
+  const reading = { streams: [stream], signal, stdin: stdin as never, progress: { count: 0 } }
+  for await (const _ of scoreChunks(reading, totals));
+  return formatTotals(totalsOf(totals.groups, options), { json: true })
 }

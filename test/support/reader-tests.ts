@@ -1,10 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { toJSON } from '../../lib/cli/report.ts'
+import { formatTotals } from '../../lib/cli/report.ts'
 import { scansOf } from '../../lib/files/duckdb/scan.ts'
 import { Session } from '../../lib/files/duckdb/session.ts'
-import { emptyTotal, type Options, totalsOf } from '../../lib/files/duckdb/totals.ts'
+import { totalsOfScans } from '../../lib/files/duckdb/totals.ts'
+import type { Scoring } from '../../lib/files/options.ts'
+import { totalsOf } from '../../lib/files/totals.ts'
 import { accumulated } from './accumulated.ts'
 import { chunksOf, command } from './command.ts'
 
@@ -17,9 +19,9 @@ const defaults = {
   otherLabels: 'error',
 } as const
 
-type Way = Pick<Options, 'input' | 'label'> & Partial<Options>
+type Way = Pick<Scoring, 'input' | 'label'> & Partial<Scoring>
 
-function scoring(input: string, label: string, more: Partial<Options> = {}): Way {
+function scoring(input: string, label: string, more: Partial<Scoring> = {}): Way {
   return { ...defaults, input, label, ...more }
 }
 
@@ -126,7 +128,8 @@ function totalOf(
   inputOf = distanceOf,
 ): string {
   const rows = Array.from({ length: count }, (_, i) => i)
-  return toJSON(accumulated(new Input(rows.map(inputOf)), rows.map(bitOf), { negativeLabel: 0 }))
+  const total = accumulated(new Input(rows.map(inputOf)), rows.map(bitOf), { negativeLabel: 0 })
+  return formatTotals({ total }, { json: true })
 }
 
 function distanceOf(i: number): number {
@@ -142,9 +145,8 @@ async function reference(session: Session, file: string, way: Way): Promise<stri
   const options = { ...defaults, ...way }
   const { signal } = new AbortController()
   const scans = await scansOf(session, [{ file, kind: 'Parquet', compression: 'uncompressed' }], options, signal)
-  const { groups } = await totalsOf(session, scans, options, signal)
-  const total = groups.reduce((sum, group) => sum.merge(group.total), emptyTotal(options))
-  return toJSON(total, way.by === undefined ? undefined : groups)
+  const { groups } = await totalsOfScans(session, scans, options, signal)
+  return formatTotals(totalsOf(groups, options), { json: true })
 }
 
 async function answer(args: readonly string[], stdin?: Iterable<Uint8Array>): Promise<string> {

@@ -1,59 +1,54 @@
-import { once } from 'node:events'
-import { connect, explainRefusal } from '../../bullmq/connection.ts'
-import { isLasting, isRefusal } from '../../bullmq/refusals.ts'
-import { peer, UsageError } from '../../files/errors.ts'
-import { getNumThreads, runtimeInfo, setNumThreads } from '../../index.ts'
-import { notify, type Terminal } from '../progress.ts'
+import type { Command } from 'commander'
+import { importPeer } from '../../files/peers.ts'
+import { runtimeInfo } from '../../index.ts'
+import { explainError } from '../flags.ts'
+import { type Context, collect, number, programName, requiredOption } from '../options.ts'
+import { notify } from '../progress.ts'
 
-export interface WorkerOptions {
-  redis: string
-  concurrency: number
-  threads?: number
-  root?: string[]
-  lease: number
-  grace: number
+const example = `
+As a service, start node_modules/.bin/${programName} itself: npx passes no SIGTERM on.
+
+Example, on every machine that sees the files, and then on one:
+  ${programName} worker --redis redis://queue.internal:6379 --root /data
+  ${programName} score '/data/pairs/*.parquet' --input distance --label label --redis redis://queue.internal:6379`
+
+interface WorkerFlags {
+  readonly redis: string
+  readonly concurrency: number
+  readonly threads?: number
+  readonly root?: readonly string[]
+  readonly lease: number
+  readonly grace: number
 }
 
-/** Serves shards until the signal, and then finishes those under way. */
-export async function work(options: WorkerOptions, signal: AbortSignal, stderr: Terminal): Promise<void> {
-  const { concurrency, lease, grace, root: roots } = options
-  for (const [name, value] of Object.entries({ concurrency, lease, grace })) {
-    if (!Number.isSafeInteger(value) || value < 1)
-      throw new UsageError(`--${name} must be an integer from 1, got ${value}`)
-  }
-  if (options.threads !== undefined) setNumThreads(options.threads)
-  const threads = options.threads ?? Math.max(1, Math.floor(getNumThreads() / concurrency))
-  const { serve } = await peer(import('../../bullmq/index.ts'), '--redis')
-  const tell = (message: string) => notify(stderr, message)
-  const redis = await connect(options.redis, { signal, onTrouble: tell })
-  const aborted = signal.aborted ? Promise.resolve() : once(signal, 'abort')
-  try {
-    const serving = serve(redis, { concurrency, lease, grace, threads, ...(roots && { roots }) })
-    await Promise.race([serving, aborted])
-    if (signal.aborted) return
-    const { worker, refusal, close } = await serving
-    worker.on('failed', (job, error) => tell(`shard ${job?.id}: ${error.message}`))
-    worker.on('error', tellingRefusals(tell))
-    await Promise.race([worker.waitUntilReady(), refusal, aborted])
-    if (!signal.aborted) tell(`version ${runtimeInfo().version} serves ${worker.name}`)
-    await Promise.race([aborted, refusal])
-    await close().catch((error: Error) => {
-      tell(error.message)
-      throw error
+export function defineWorker(command: Command, { signal, streams }: Context): void {
+  command
+    .summary('score shards for score --redis')
+    .description(
+      'Scores shards for score --redis and partial --redis until SIGTERM or SIGINT, then finishes the running ones.',
+    )
+    .addOption(
+      requiredOption(
+        '--redis <url>',
+        'redis:// or rediss:// URL; the password may be in HINGE_EMBEDDING_LOSS_REDIS_PASSWORD instead',
+      ),
+    )
+    .option('--concurrency <n>', 'shards at once', number, 1)
+    .option('--threads <n>', 'threads for each shard (default: the processors there are, shared out)', number)
+    .option('--root <folder...>', 'read files in these folders only (default: all)', collect)
+    .option('--lease <seconds>', 'heartbeat timeout before its shards are reassigned', number, 15)
+    .option('--grace <seconds>', 'time that running shards get after SIGTERM', number, 60)
+    .addHelpText('after', example)
+    .action(async ({ redis, root: roots, ...options }: WorkerFlags) => {
+      const { runWorker } = await importPeer(import('../../bullmq/worker.ts'), 'redis')
+      const tell = (message: string) => notify(streams.stderr, message)
+      await runWorker(redis, {
+        ...options,
+        ...(roots && { roots }),
+        signal,
+        onReady: (queue) => tell(`version ${runtimeInfo().version} serves ${queue}`),
+        onFailure: (shard, error) => tell(`shard ${shard}: ${explainError(error).message}`),
+        onNote: tell,
+      })
     })
-  } catch (error) {
-    throw explainRefusal(redis, error)
-  } finally {
-    redis.disconnect()
-  }
-}
-
-/** What Redis refuses for a while, as when it is full, each once; that it is away is told by the connection. */
-function tellingRefusals(tell: (message: string) => void): (error: Error) => void {
-  const told = new Set<string>()
-  return (error) => {
-    if (!isRefusal(error) || isLasting(error) || told.has(error.message)) return
-    told.add(error.message)
-    tell(`Redis refuses: ${error.message}`)
-  }
 }

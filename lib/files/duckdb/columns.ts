@@ -1,3 +1,4 @@
+import { fileError, type Given, given, message } from '../errors.ts'
 import { checkRowExpression, type Reference } from './expressions.ts'
 import { identifier, type Session } from './session.ts'
 
@@ -13,27 +14,31 @@ export interface Column {
  * The place of the column that a text names: exactly, or as an identifier of SQL, in another case if no other column
  * has that name; undefined if it names none. An error begins with the subject.
  */
-export function placeOf(subject: string, text: string, names: readonly string[]): number | undefined {
+export function placeOf(subject: Given, text: string, names: readonly string[]): number | undefined {
   return onlyPlace(subject, text, names) ?? identifiedPlace(subject, text, names)
 }
 
-function identifiedPlace(subject: string, text: string, names: readonly string[]): number | undefined {
+function identifiedPlace(subject: Given, text: string, names: readonly string[]): number | undefined {
   const name = identifierIn(text)
   if (name === undefined) return undefined
   const exact = onlyPlace(subject, name, names)
   if (exact !== undefined) return exact
   const alike = names.filter((each) => each.toLowerCase() === name.toLowerCase())
   if (alike.length > 1) {
-    throw new Error(`${subject}: may be any of the columns ${alike.join(', ')}; write one of them exactly`)
+    throw fileError(message`${subject}: may be any of the columns ${alike.join(', ')}; write one of them exactly`, {
+      option: subject.given,
+    })
   }
   return alike.length === 0 ? undefined : names.indexOf(alike[0] as string)
 }
 
-function onlyPlace(subject: string, name: string, names: readonly string[]): number | undefined {
+function onlyPlace(subject: Given, name: string, names: readonly string[]): number | undefined {
   const place = names.indexOf(name)
   if (place < 0) return undefined
   if (names.indexOf(name, place + 1) < 0) return place
-  throw new Error(`${subject}: the file has more than one column of the name ${name}; rename one`)
+  throw fileError(message`${subject}: the file has more than one column of the name ${name}; rename one`, {
+    option: subject.given,
+  })
 }
 
 /** What an identifier of SQL names, plain or in double quotes. */
@@ -43,7 +48,7 @@ function identifierIn(text: string): string | undefined {
   return inner?.replaceAll('""', '"')
 }
 
-/** What a text of --input, --label, --by or --keep stands for in a table. */
+/** What a text of the options input, label, by or keep stands for in a table. */
 export interface Resolved {
   readonly option: string
   readonly sql: string
@@ -56,7 +61,7 @@ export interface Resolved {
 /**
  * Reads a text as the name of a column, or else as an expression whose references take the exact case first.
  *
- * @throws {UsageError} the text is neither a column nor an expression that depends on its row alone
+ * @throws {RangeError} ERR_INVALID_ARG_VALUE: the text is neither a column nor an expression that depends on its row alone
  */
 export async function resolveColumn(
   session: Session,
@@ -65,7 +70,7 @@ export async function resolveColumn(
   columns: readonly Column[],
 ): Promise<Resolved> {
   const names = columns.map(({ name }) => name)
-  const place = placeOf(`${option} ${text}`, text, names)
+  const place = placeOf(given(option, text), text, names)
   const column = place === undefined ? undefined : (columns[place] as Column)
   if (column !== undefined) return { option, sql: identifier(column.tableName), references: [], columns: [column] }
   const references = await checkRowExpression(session, option, text)
@@ -89,7 +94,7 @@ function rewriteReferences(
     names: [first = ''],
     location,
   } of references.toSorted((one, other) => one.location - other.location)) {
-    const place = placeOf(`${option} ${text}`, identifier(first), names)
+    const place = placeOf(given(option, text), identifier(first), names)
     const { name, tableName } = place === undefined ? { name: first, tableName: first } : (columns[place] as Column)
     if (name === tableName) continue
     const [written = first] = /^"(?:[^"]|"")+"/.exec(bytes.subarray(location).toString()) ?? []

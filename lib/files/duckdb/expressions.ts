@@ -1,4 +1,4 @@
-import { UsageError } from '../errors.ts'
+import { given, message, option as named, optionError } from '../errors.ts'
 import { columnlessFunctions, listAggregates, listAggregations, rowFunctions } from './functions.ts'
 import { quoted, type Session } from './session.ts'
 
@@ -40,9 +40,9 @@ const checked = new WeakMap<Session, Map<string, readonly Reference[]>>()
 
 /**
  * The names in an option's SQL. Refuses what is not one expression whose value depends on its row alone, as columns are
- * read more than once: `--output` reads the rows again, and so does a worker that takes over a shard.
+ * read more than once: an output reads the rows again, and so does a worker that takes over a shard.
  *
- * @throws {UsageError}
+ * @throws {RangeError} ERR_INVALID_ARG_VALUE, with `option`
  */
 export async function checkRowExpression(
   session: Session,
@@ -59,7 +59,8 @@ export async function checkRowExpression(
 async function referencesOf(session: Session, option: string, text: string): Promise<Reference[]> {
   const parsed = await parseExpression(session, option, text)
   const reason = await findDependence(session, parsed)
-  if (reason !== undefined) throw new UsageError(`${option} ${text} is not a function of its row alone: ${reason}`)
+  if (reason !== undefined)
+    throw optionError(option, message`${given(option, text)} is not a function of its row alone: ${reason}`)
   return referencesIn(parsed)
 }
 
@@ -84,7 +85,8 @@ async function parseExpression(session: Session, option: string, text: string): 
   const { error_message: reason = 'more than one, a parameter or a star' } = JSON.parse(parsed)
   const nodes = nodesIn(JSON.parse(parsed))
   if (shape(parsed) === shape(plain) && nodes.every((node) => node.class !== 'STAR')) return nodes
-  throw new UsageError(`${option} must be one SQL expression, got '${text}' (${reason}), and no column has that name`)
+  const found = `got '${text}' (${reason}), and no column has that name`
+  throw optionError(option, message`${named(option)} must be one SQL expression, ${found}`)
 }
 
 const selectBegin = 'SELECT ('

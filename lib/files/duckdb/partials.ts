@@ -1,6 +1,8 @@
 import { LossAccumulator } from '../../index.ts'
+import { errorAt, fileError, given, message, messageOf } from '../errors.ts'
+import { emptyTotal, type Scoring } from '../options.ts'
+import { type Group, makeGroup } from '../totals.ts'
 import type { Session } from './session.ts'
-import { emptyTotal, type Group, type Options } from './totals.ts'
 
 /** Types whose values compare with each other as numbers. */
 const numeric = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|BIGNUM|DECIMAL\(.*\)|FLOAT|DOUBLE)$/
@@ -18,15 +20,15 @@ interface KeyTable {
 }
 
 /**
- * Partials by the values of --by, in tables of a session. Keys of one type merge, and numbers of different types where the
+ * Partials by the values of `by`, in tables of a session. Keys of one type merge, and numbers of different types where the
  * conversion to one type changes none of them.
  */
 export class Partials {
   readonly #session: Session
-  readonly #options: Options
+  readonly #options: Scoring
   readonly #tables: KeyTable[] = []
 
-  constructor(session: Session, options: Options) {
+  constructor(session: Session, options: Scoring) {
     this.#session = session
     this.#options = options
   }
@@ -35,7 +37,10 @@ export class Partials {
   async add(sql: string, type: string, file: string): Promise<void> {
     if (/\bINTERVAL\b/.test(type)) {
       const advice = 'in which 1 month and 30 days are equal; CAST it to VARCHAR'
-      throw new Error(`${file}: --by ${this.#options.by} is ${type}, ${advice}`)
+      throw errorAt(
+        file,
+        fileError(message`${given('by', this.#options.by ?? '')} is ${type}, ${advice}`, { option: 'by' }),
+      )
     }
     const known = this.#tables.find((table) => table.type === type)
     const table = known ?? { name: `partials${this.#tables.length}`, type, file, rows: 0, merged: 0 }
@@ -61,7 +66,7 @@ export class Partials {
       const total = partial === null ? emptyTotal(this.#options) : LossAccumulator.fromJSON(JSON.parse(String(partial)))
       const known = groups.get(by)
       const key = text === null ? null : String(text)
-      groups.set(by, known ? { ...known, total: known.total.merge(total) } : { by, key, total })
+      groups.set(by, makeGroup(by, key, known ? known.total.merge(total) : total))
     }
     const sum = (column: number) => answers.reduce((total, answer) => total + Number(answer[column]), 0)
     return { groups: [...groups.values()], rows: sum(2), nans: sum(3), keyType }
@@ -108,8 +113,8 @@ export class Partials {
         WHERE TRY_CAST(TRY_CAST(key AS ${keyType}) AS ${type}) IS DISTINCT FROM key ORDER BY key LIMIT 1`)
       if (key === undefined) continue
       const other = tables.find((table) => table.type !== type) as KeyTable
-      const { message } = mismatch('by', this.#options, { file, type }, other)
-      return new Error(`${message} (${key} is no ${keyType})`)
+      const text = messageOf(mismatch('by', this.#options, { file, type }, other))
+      return fileError(message`${text} (${key} is no ${keyType})`, { option: 'by', file })
     }
     return undefined
   }
@@ -155,8 +160,8 @@ export interface Typed {
 }
 
 /** What is wrong where two files have different types. */
-export function mismatch(option: 'input' | 'by', options: Options, one: Typed, other: Typed): Error {
-  const text = options[option]
-  const found = `--${option} ${text} is ${one.type}, but ${other.type} in ${other.file}`
-  return new Error(`${one.file}: ${found}${option === 'by' ? '; score them apart, or CAST both to one type' : ''}`)
+export function mismatch(option: 'input' | 'by', options: Scoring, one: Typed, other: Typed): Error {
+  const advice = option === 'by' ? '; score them apart, or CAST both to one type' : ''
+  const found = message`${given(option, options[option] ?? '')} is ${one.type}, but ${other.type} in ${other.file}${advice}`
+  return errorAt(one.file, fileError(found, { option }))
 }

@@ -1,12 +1,24 @@
 import { stat } from 'node:fs/promises'
-import { adviceOnText, describeCsvError, type TextOptions } from '../csv-options.ts'
-import { codeOf, UsageError } from '../errors.ts'
-import { csvArguments, inspectCsv, openCsv } from '../readers/csv.ts'
+import { formatCount } from '../../format.ts'
+import {
+  errorAt,
+  fileError,
+  type Given,
+  given,
+  isOptionError,
+  type Message,
+  message,
+  optionError,
+  set,
+} from '../errors.ts'
+import type { CsvOptions } from '../options.ts'
 import type { Source } from '../sources.ts'
-import { assertWhole } from '../truncation.ts'
 import { type Column, columnsOf, type Resolved, resolveColumn } from './columns.ts'
+import { csvArguments, inspectCsv, openCsv } from './csv.ts'
+import { adviseOnText, describedCsvError } from './csv-errors.ts'
 import { nameOfNoColumn } from './expressions.ts'
 import { identifier, list, quoted, type Session } from './session.ts'
+import { assertComplete } from './truncation.ts'
 
 /** A file that DuckDB reads. */
 export type ScanSource = Source & { kind: 'Parquet' | 'CSV' | 'TSV' | 'NDJSON' }
@@ -33,13 +45,13 @@ export interface Scan {
 }
 
 /** What is asked of the columns, and how text files are written. */
-export interface ScanOptions extends TextOptions {
+export interface ScanOptions extends CsvOptions {
   readonly input?: string
   readonly label?: string
   readonly by?: string
   readonly keep?: readonly string[]
   /** is called with a message for a file that may be meant otherwise */
-  readonly onNote?: (message: string) => void
+  readonly onNote?: (note: Message) => void
 }
 
 /** From `start` on, up to but not with `end`. */
@@ -77,7 +89,7 @@ export function table({
   return `${readers[kind]}(${[list(files), ...own, ...folders].join(', ')})`
 }
 
-/** The SQL that a text of --input, --label, --by or --keep stands for in a scan. */
+/** The SQL that a text of the options stands for in a scan. */
 export function sqlOf({ expressions }: Scan, text: string): string {
   return expressions.get(text)?.sql ?? text
 }
@@ -114,10 +126,10 @@ export async function scansOf(
   for (const source of sources) {
     const { file, kind, compression } = source
     signal.throwIfAborted()
-    const hasText = await assertWhole(session, source, signal)
+    const hasText = await assertComplete(session, source, signal)
     if (kind === 'NDJSON' && !hasText) continue
     if ((await stat(file)).size === 0) {
-      throw new Error(`${file}: the file is empty${kind === 'Parquet' ? '' : ', without even a header'}`)
+      throw fileError(`${file}: the file is empty${kind === 'Parquet' ? '' : ', without even a header'}`, { file })
     }
     const text = isCsv(source) ? await csvIn(session, source, options, signal) : undefined
     if (text?.hasNumberHeader) numberHeader ??= file
@@ -157,7 +169,8 @@ export function assertColumns(scan: Scan, virtual: readonly string[] = ['file_in
   for (const [text, { option, references }] of scan.expressions) {
     const name = nameOfNoColumn(references, columns, virtual)
     if (name === undefined) continue
-    throw new UsageError(`${option} ${text} is not a function of its row alone: ${scan.files[0]} has no column ${name}`)
+    const reason = `${scan.files[0]} has no column ${name}`
+    throw optionError(option, message`${given(option, text)} is not a function of its row alone: ${reason}`)
   }
 }
 
@@ -183,8 +196,9 @@ type Named = Pick<Scan, 'columns' | 'expressions'>
 /** A scan before its columns are known, but for CSV. */
 type OpenScan = Omit<Scan, 'files' | keyof Named> & Partial<Named> & { readonly files: string[] }
 
-function describeNumberHeader(file: string): string {
-  return `${file}: the first row, which has numbers alone, is taken for the header; --no-header takes it for data, --header for a header without this message`
+function describeNumberHeader(file: string): Message {
+  const advice = message`${set({ header: false })} takes it for data, ${set({ header: true })} for a header without this message`
+  return message`${file}: the first row, which has numbers alone, is taken for the header; ${advice}`
 }
 
 type CsvSource = ScanSource & { kind: 'CSV' | 'TSV' }
@@ -239,9 +253,8 @@ async function namingData<T>(file: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (cause) {
-    if (codeOf(cause) === 'ERR_USAGE' || !(cause instanceof Error)) throw cause
-    const message = describeCsvError(cause.message)
-    throw new Error(`${file}${message.startsWith('row ') ? ',' : ':'} ${message}`, { cause })
+    if (isOptionError(cause) || !(cause instanceof Error)) throw cause
+    throw errorAt(file, describedCsvError(cause))
   }
 }
 
@@ -278,7 +291,7 @@ async function expressionsOf(
 ): Promise<Map<string, Resolved>> {
   const expressions = new Map<string, Resolved>()
   for (const [option, text] of textsIn(options)) {
-    expressions.set(text, await resolveColumn(session, `--${option}`, text, columns))
+    expressions.set(text, await resolveColumn(session, option, text, columns))
   }
   return expressions
 }
@@ -356,7 +369,7 @@ async function assertRows(session: Session, asText: string, rows: number): Promi
 
 /**
  * The types of the columns that are read: numbers in CSV are DOUBLE, or integers where DOUBLE does not hold them; the words
- * true and false are BOOLEAN; all else is text. Columns that --input and --label are must be numbers, so a sample tells
+ * true and false are BOOLEAN; all else is text. Columns that input and label name must be numbers, so a sample tells
  * enough; of others every row does.
  */
 async function typesOf(
@@ -391,7 +404,7 @@ async function typesOf(
   ])
 }
 
-/** Refuses text that --input or --label names, and says which row has it. */
+/** Refuses a column of text as input or label, and says which row has the text. */
 async function assertScorable(
   session: Session,
   asText: string,
@@ -408,9 +421,10 @@ async function assertScorable(
       FROM (SELECT row_number() OVER () AS row, ${value} FROM ${asText})
       WHERE ${value} IS NOT NULL AND NOT ${isPlainNumber(value, options)}
       ORDER BY ${isNumber(value, options)}, row LIMIT 1`)
-    const place = `row ${Number(row).toLocaleString('en')}: --${name} ${text} is '${shorten(String(found))}'`
-    const advice = adviceOnText(`--${name}`, plainName(column), String(found))
-    throw new Error(`${place}, expected a number${name === 'label' ? ' or true or false' : ''} (${advice})`)
+    const place = message`row ${formatCount(Number(row))}: ${given(name, text)} is '${shorten(String(found))}'`
+    const advice = adviseOnText(name, plainName(column), String(found))
+    const expected = `expected a number${name === 'label' ? ' or true or false' : ''}`
+    throw fileError(message`${place}, ${expected} (${advice})`, { option: name, row: Number(row) })
   }
 }
 
@@ -423,31 +437,31 @@ function shorten(text: string): string {
 }
 
 /** A text with the decimal point of SQL. */
-function pointed(column: string, { decimal = '.' }: TextOptions): string {
+function pointed(column: string, { decimal = '.' }: CsvOptions): string {
   return decimal === '.' ? column : `translate(${column}, ${quoted(`.${decimal}`)}, ${quoted(`${decimal}.`)})`
 }
 
 /** True of text that DuckDB reads as a number, as in a column that is scored alone. */
-function isNumber(column: string, options: TextOptions): string {
+function isNumber(column: string, options: CsvOptions): string {
   return `(TRY_CAST(${pointed(column, options)} AS DOUBLE) IS NOT NULL)`
 }
 
 /** True of text that is a number wherever else the column is read, too: DuckDB takes 1_000 for 1000, as Python does. */
-function isPlainNumber(column: string, options: TextOptions): string {
+function isPlainNumber(column: string, options: CsvOptions): string {
   return `(${isNumber(column, options)} AND NOT contains(${column}, '_'))`
 }
 
 /** What the options do with a column. */
 interface ColumnUse {
   readonly column: string
-  /** --input or --label is the column */
+  /** input or label names the column */
   isNumber: boolean
   /** an expression reads it */
   isComputed: boolean
-  /** --by is the column */
+  /** by names the column */
   isGroup: boolean
   /** what of it must not change, as the options say it */
-  readonly keys: string[]
+  readonly keys: Given[]
 }
 
 function isScoredAlone({ isNumber, isComputed, keys }: ColumnUse): boolean {
@@ -466,7 +480,7 @@ function usesOf(expressions: ReadonlyMap<string, Resolved>, options: ScanOptions
       if (isColumn && !isKey) use.isNumber = true
       if (!isColumn) use.isComputed = true
       else if (option === 'by') use.isGroup = true
-      if (isKey || (option === 'label' && !isColumn)) use.keys.push(`--${option} ${text}`)
+      if (isKey || (option === 'label' && !isColumn)) use.keys.push(given(option, text))
     }
   }
   return [...uses.values()]
@@ -476,7 +490,7 @@ async function typesIn(
   session: Session,
   rows: string,
   uses: readonly ColumnUse[],
-  options: TextOptions,
+  options: CsvOptions,
 ): Promise<[string, string][]> {
   if (uses.length === 0) return []
   const conditions = uses.map((use) => {
@@ -525,10 +539,9 @@ function numberType(
   throw inexact(column, keys)
 }
 
-function inexact(column: string, [key = '']: readonly string[]): Error {
-  return new Error(
-    `${key}: column ${column} has numbers of 2^53 or more, which DOUBLE does not tell from their neighbours`,
-  )
+function inexact(column: string, [key]: readonly Given[]): Error {
+  const found = `column ${column} has numbers of 2^53 or more, which DOUBLE does not tell from their neighbours`
+  return fileError(message`${key ?? ''}: ${found}`, { ...(key && { option: key.given }) })
 }
 
 /** Types that JSON does not have: DuckDB finds them in text, which reading as them would change. */

@@ -1,7 +1,7 @@
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
-import type { Progress } from '../../cli/progress.ts'
 import { load } from '../../duckdb.ts'
-import { peer } from '../errors.ts'
+import type { Progress } from '../options.ts'
+import { importPeer } from '../peers.ts'
 
 /** One reading of the files, for progress. */
 export interface Pass {
@@ -36,7 +36,7 @@ export class Session {
   }
 
   static async open(threads: number): Promise<Session> {
-    const { DuckDBInstance } = await peer(import('@duckdb/node-api'), 'the command line')
+    const { DuckDBInstance } = await importPeer(import('@duckdb/node-api'), 'scoring files')
     const instance = await DuckDBInstance.create(':memory:', {
       threads: String(threads),
       allow_unsigned_extensions: 'true',
@@ -118,7 +118,7 @@ export class Session {
 
   /** Appends columns, `rowsPerChunk` at most in each, to a table, until `close`. */
   async appender(table: string, schema: string, catalog: string): Promise<Appender> {
-    const { DuckDBDataChunk } = await peer(import('@duckdb/node-api'), 'the command line')
+    const { DuckDBDataChunk } = await importPeer(import('@duckdb/node-api'), 'scoring files')
     const appender = await this.#connection.createAppender(table, schema, catalog)
     const types = Array.from({ length: appender.columnCount }, (_, column) => appender.columnType(column))
     return {

@@ -1,32 +1,12 @@
-import { LossAccumulator, type MarginOptions } from '../../index.ts'
-import { describeCsvError } from '../csv-options.ts'
-import { codeOf, UsageError } from '../errors.ts'
-import { describeFault, type FaultKind } from '../row-errors.ts'
+import type { LossAccumulator } from '../../index.ts'
+import { errorAt, fileError, given, isOptionError, type Message, message, messageOf, option } from '../errors.ts'
+import { assertMargin, type Scoring } from '../options.ts'
+import { type RowError, type RowErrorKind, rowError } from '../row-errors.ts'
+import type { Group } from '../totals.ts'
+import { describedCsvError } from './csv-errors.ts'
 import { mismatch, Partials } from './partials.ts'
 import { oneByOne, type Scan, sqlOf, table, within } from './scan.ts'
 import { quoted, type Session } from './session.ts'
-
-export interface Columns {
-  /** SQL expressions over a file's columns */
-  input: string
-  label: string
-  by?: string
-  /** what to write beside the losses */
-  keep?: readonly string[]
-  nulls: 'error' | 'ignore'
-  /** what a row is whose input is NaN */
-  nan: 'error' | 'ignore' | 'keep'
-}
-
-export type Options = Columns & Required<MarginOptions>
-
-/** The totals of the rows with one value of `by`. */
-export interface Group {
-  /** the value as JSON, and as text: null where it is NULL */
-  readonly by: string
-  readonly key: string | null
-  readonly total: LossAccumulator
-}
 
 /** The types of what is scored; files whose types differ cannot be totalled as one. */
 export interface Types {
@@ -70,19 +50,19 @@ export interface Typed {
 }
 
 /** The totals of all files by the values of `by`, in their order; without `by` one group at most. */
-export async function totalsOf(
+export async function totalsOfScans(
   session: Session,
   scans: readonly Scan[],
-  options: Options,
+  options: Scoring,
   signal: AbortSignal,
 ): Promise<Found> {
   let found: Found
   try {
     found = await find(session, scans, options)
   } catch (cause) {
-    if (codeOf(cause) === 'ERR_USAGE') throw cause
+    if (isOptionError(cause)) throw cause
     await assertFaultless(session, scans, options, signal)
-    throw new Error(shortened(cause), { cause })
+    throw fileError(shorten(cause), {}, cause)
   }
   const scored = found.groups.reduce((sum, { total }) => sum + sizeOf(total), 0)
   const leftOut = options.nan === 'ignore' ? found.nans : 0
@@ -97,7 +77,7 @@ export async function totalsOf(
 
 /** What DuckDB read once is not what it reads now. */
 export function fileChanged(): Error {
-  return new Error('a file changed while it was read')
+  return fileError('a file changed while it was read', { code: 'ERR_FILE_CHANGED' })
 }
 
 function isSumNaN({ positives, negatives }: LossAccumulator): boolean {
@@ -109,7 +89,7 @@ function sizeOf({ positives, negatives, others }: LossAccumulator): number {
 }
 
 /** Goes scan after scan: a query over several would hold all of them open. */
-async function find(session: Session, scans: readonly Scan[], options: Options): Promise<Found> {
+async function find(session: Session, scans: readonly Scan[], options: Scoring): Promise<Found> {
   const typed = await typedOf(session, scans, options)
   const partials = new Partials(session, options)
   let parquetRows = 0
@@ -130,12 +110,7 @@ async function rowsOfParquet(session: Session, scan: Scan): Promise<number> {
   return Number(count)
 }
 
-/** The total of no rows; wrong options throw. */
-export function emptyTotal({ margin, positiveLabel, negativeLabel, otherLabels }: Options): LossAccumulator {
-  return new LossAccumulator({ margin, positiveLabel, negativeLabel, otherLabels })
-}
-
-export async function typedOf(session: Session, scans: readonly Scan[], options: Options): Promise<Typed[]> {
+export async function typedOf(session: Session, scans: readonly Scan[], options: Scoring): Promise<Typed[]> {
   const found: { scan: Scan; kind: Scan['kind']; file: string; x: string; y: string; by: string }[] = []
   for (const scan of scans) {
     const columns = await session.columns(`SELECT x, y, key FROM ${pairs(scan, options)}`)
@@ -153,9 +128,7 @@ export async function typedOf(session: Session, scans: readonly Scan[], options:
     if (!isScorable('label', y) && !(await hasValues(session, scan, options, 'y'))) one.y = nullType
   }
   for (const { kind, file, x } of found) {
-    if (x === 'FLOAT' && !Number.isFinite(Math.fround(options.margin))) {
-      throw new UsageError(`--margin must be finite in float32, as --input is, got ${options.margin}`)
-    }
+    assertMargin(options.margin, x === 'FLOAT' ? 'float32' : 'float64')
     const other = found.find((each) => each.kind === kind && each.x !== nullType)
     if (other !== undefined && !isScoredAlike(x, other.x)) {
       throw mismatch('input', options, { file, type: x }, { file: other.file, type: other.x })
@@ -171,7 +144,7 @@ export async function typedOf(session: Session, scans: readonly Scan[], options:
 export const nullType = 'NULL'
 
 /** True if a row has a value other than null. */
-export async function hasValues(session: Session, scan: Scan, options: Columns, column: string): Promise<boolean> {
+export async function hasValues(session: Session, scan: Scan, options: Scoring, column: string): Promise<boolean> {
   const rows = await session.rows(`SELECT 1 FROM ${pairs(scan, options)} WHERE ${column} IS NOT NULL LIMIT 1`)
   return rows.length > 0
 }
@@ -181,7 +154,7 @@ export async function hasValues(session: Session, scan: Scan, options: Columns, 
  * WHERE refuses aggregates, window functions and unnest, all of which would change which rows there are. The columns have
  * no names of their own that an expression could refer to by mistake.
  */
-export function pairs(scan: Scan, { input, label, by = 'NULL', keep = [] }: Columns): string {
+export function pairs(scan: Scan, { input, label, by = 'NULL', keep = [] }: Scoring): string {
   const expressions = [input, label, by, ...keep].map((text) => `(${sqlOf(scan, text)})`)
   const names = ['x', 'y', 'key', ...keep.map((_, index) => `kept${index}`)]
   return `(SELECT ${expressions.join(', ')} FROM ${table(scan)}
@@ -216,18 +189,18 @@ function nearestDouble(column: string, option: 'input' | 'label'): string {
   return `CASE WHEN ${isRoundedToInteger} THEN nextafter(${nearest}, CAST('inf' AS DOUBLE)) ELSE ${nearest} END`
 }
 
-function cast(option: 'input' | 'label', text: string, column: string, type: string): string {
+function cast(name: 'input' | 'label', text: string, column: string, type: string): string {
   if (type === nullType) return 'CAST(NULL AS DOUBLE)'
-  if (isRoundedTwice(type)) return nearestDouble(column, option)
-  const wanted = scoredAs(option, type)
+  if (isRoundedTwice(type)) return nearestDouble(column, name)
+  const wanted = scoredAs(name, type)
   if (wanted !== undefined) return wanted === type ? column : `CAST(${column} AS ${wanted})`
-  const expected = `a number${option === 'label' ? ' or BOOLEAN' : ''}`
+  const expected = `a number${name === 'label' ? ' or BOOLEAN' : ''}`
   const advice = type === 'VARCHAR' ? ` (CAST(${text} AS DOUBLE) reads numbers in text)` : ''
-  throw new Error(`--${option} ${text} is ${type}, must be ${expected}${advice}`)
+  throw fileError(message`${given(name, text)} is ${type}, must be ${expected}${advice}`, { option: name })
 }
 
 /** Rows of [key, number of rows of text, number of NaN, partial]. */
-function query(typed: Typed, options: Options): string {
+function query(typed: Typed, options: Scoring): string {
   const { scan, x } = typed
   const isGrouped = options.by !== undefined
   const nans = isNaNCounted(options) ? `count(*) FILTER (isnan(${x}) AND y IS NOT NULL)` : '0::BIGINT'
@@ -237,18 +210,18 @@ function query(typed: Typed, options: Options): string {
 }
 
 /** Without other labels, whose loss is 0, the sums show a NaN, which costs nothing. */
-function isNaNCounted({ nan, otherLabels }: Options): boolean {
+function isNaNCounted({ nan, otherLabels }: Scoring): boolean {
   return nan === 'ignore' || (nan === 'error' && otherLabels !== 'error')
 }
 
 /** What SQL's functions take. */
-export function lossArguments({ x, y }: Typed, options: Options): string {
+export function lossArguments({ x, y }: Typed, options: Scoring): string {
   const input = options.nan === 'ignore' ? `CASE WHEN isnan(${x}) THEN NULL ELSE ${x} END` : x
   return `${input}, ${y}${settings(options)}`
 }
 
 /** As few arguments as say it: each one that is constant costs as much as a column. */
-function settings({ margin, positiveLabel, negativeLabel, otherLabels }: Options): string {
+function settings({ margin, positiveLabel, negativeLabel, otherLabels }: Scoring): string {
   const isPlain = positiveLabel === 1 && negativeLabel === -1 && otherLabels === 'error'
   if (isPlain && margin === 1) return ''
   const labels = `, ${positiveLabel}, ${negativeLabel}, '${otherLabels}'`
@@ -259,21 +232,21 @@ function settings({ margin, positiveLabel, negativeLabel, otherLabels }: Options
 async function assertFaultless(
   session: Session,
   scans: readonly Scan[],
-  options: Options,
+  options: Scoring,
   signal: AbortSignal,
 ): Promise<void> {
   const files = oneByOne(scans)
   for (const [step, { file, scan }] of files.entries()) {
     session.pass = { doing: 'looking for the first faulty row', step, steps: files.length }
     signal.throwIfAborted()
-    let fault: string | undefined
+    let found: RowError | undefined
     try {
       const [typed] = await typedOf(session, [scan], options)
-      fault = typed && (await firstFault(session, typed, options))
+      found = typed && (await firstFault(session, typed, options))
     } catch (cause) {
-      throw new Error(`${file}: ${shortened(cause)}${await nearestColumns(session, scan, cause)}`, { cause })
+      throw errorAt(file, fileError(message`${shorten(cause)}${await nearestColumns(session, scan, cause)}`, {}, cause))
     }
-    if (fault !== undefined) throw new Error(`${file}, ${fault}`)
+    if (found !== undefined) throw rowError(file, found, options)
   }
 }
 
@@ -294,7 +267,7 @@ async function nearestColumns(session: Session, scan: Scan, error: unknown): Pro
 }
 
 /** The first row whose null, NaN or label is an error, and how many there are like it. */
-async function firstFault(session: Session, { scan, x, y }: Typed, options: Options): Promise<string | undefined> {
+async function firstFault(session: Session, { scan, x, y }: Typed, options: Scoring): Promise<RowError | undefined> {
   const { positiveLabel, negativeLabel, otherLabels, nulls, nan } = options
   const isOther = otherLabels === 'error' ? `y NOT IN (${positiveLabel}, ${negativeLabel})` : 'FALSE'
   const isNotNumber = nan === 'keep' ? 'FALSE' : 'isnan(x)'
@@ -307,16 +280,20 @@ async function firstFault(session: Session, { scan, x, y }: Typed, options: Opti
     )
     WHERE fault IN (${kinds.map(quoted)}) GROUP BY fault ORDER BY min(row) LIMIT 1`)
   if (row === undefined) return undefined
-  const [kind, first, label, count] = row as [FaultKind, bigint, string, bigint]
-  return describeFault({ kind, row: Number(first), label, count: Number(count) }, options)
+  const [kind, first, label, count] = row as [RowErrorKind, bigint, string, bigint]
+  return { kind, row: Number(first), label, count: Number(count) }
 }
 
 /** Without the excerpt of our query and the advice on DuckDB's own options. */
-function shortened(error: unknown): string {
-  const message = describeCsvError(error instanceof Error ? error.message : String(error))
-  const [first = ''] = message.split(/\n\n|\n\s*(?:Possible|Candidate|LINE) /)
+function shorten(error: unknown): Message {
+  const described = messageOf(error instanceof Error ? describedCsvError(error) : error)
+  // A message that mentions options is one of ours already.
+  if (described.parts.some((part) => typeof part !== 'string')) return described
+  const [first = ''] = String(described).split(/\n\n|\n\s*(?:Possible|Candidate|LINE) /)
   const line = first.trim().replace(/\s*\n\s*/g, ' ')
-  return line
-    .replace('WHERE clause', '--input, --label and --by')
+  const [before = '', after] = line
     .replace(/^Binder Error: Referenced (column ".*" not found).*/, '$1.')
+    .split('WHERE clause')
+  if (after === undefined) return message`${before}`
+  return message`${before}${option('input')}, ${option('label')} and ${option('by')}${after}`
 }

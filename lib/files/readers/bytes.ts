@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import type { Readable } from 'node:stream'
-import { readFlags } from '../regular-files.ts'
+import { readFlags } from '../paths.ts'
 
 /** Where columns lie: a file, a pipe or memory. */
 export interface Bytes {

@@ -1,4 +1,4 @@
-/** A value of `--by`. */
+/** A value of `by`. */
 export interface Key {
   /** equal for equal values alone */
   readonly json: string

@@ -1,4 +1,4 @@
-import { naming } from '../errors.ts'
+import { atFile, fileError } from '../errors.ts'
 import type { Column, Rows, Stretch } from './batches.ts'
 import type { FileBytes } from './bytes.ts'
 import type { Names } from './readers.ts'
@@ -73,12 +73,13 @@ function namesOf(codes: Readonly<Record<Code, string>>): ReadonlyMap<string, Cod
 
 /** The elements of two arrays of one shape. */
 export function readNpy(input: FileBytes, label: FileBytes, names: Names): Rows {
-  const x = naming(names.input, () => readHeader(input))
-  const y = naming(names.label, () => readHeader(label))
-  if (x.type.code === 'b1') throw new Error(`${names.input}: of dtype bool, must be of numbers`)
+  const x = atFile(names.input, () => readHeader(input))
+  const y = atFile(names.label, () => readHeader(label))
+  if (x.type.code === 'b1') throw fileError(`${names.input}: of dtype bool, must be of numbers`, { file: names.input })
   const shapes = [x, y].map(({ shape }) => `[${shape.join(', ')}]`)
-  if (shapes[0] !== shapes[1])
-    throw new Error(`${names.input} is of shape ${shapes[0]}, but ${names.label} of ${shapes[1]}`)
+  if (shapes[0] !== shapes[1]) {
+    throw fileError(`${names.input} is of shape ${shapes[0]}, but ${names.label} of ${shapes[1]}`)
+  }
   const { shape, isFortranOrder } = x
   const stretch = {
     rows: elementsOf(shape),

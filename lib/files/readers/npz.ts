@@ -1,8 +1,9 @@
 import { addAbortSignal, type Readable } from 'node:stream'
 import { crc32 } from 'node:zlib'
 import type { Entry, ZipFile } from 'yauzl'
-import { named, peer } from '../errors.ts'
-import { assertFile } from '../regular-files.ts'
+import { errorAt, fileError } from '../errors.ts'
+import { assertFile } from '../paths.ts'
+import { importPeer } from '../peers.ts'
 import type { FileBytes } from './bytes.ts'
 import { spool } from './temporary-file.ts'
 
@@ -25,16 +26,16 @@ export function fileOf(text: string): string {
 /** The .npy file of an array, copied out of its archive. */
 export async function openMember({ archive, array }: Member, signal: AbortSignal): Promise<FileBytes> {
   await assertFile(archive)
-  const { openPromise } = await peer(import('yauzl'), '.npz')
+  const { openPromise } = await importPeer(import('yauzl'), '.npz')
   const zip = await openPromise(archive, { lazyEntries: true, autoClose: false }).catch((cause) => {
-    throw new Error(`${archive}: not an archive that can be read (${cause.message})`, { cause })
+    throw fileError(`${archive}: not an archive that can be read (${cause.message})`, { file: archive }, cause)
   })
   try {
     const entry = await findEntry(zip, array)
     const stream = addAbortSignal(signal, await zip.openReadStreamPromise(entry))
     return await spool(whole(stream, entry))
   } catch (cause) {
-    throw named(`${archive}:${array}`, cause)
+    throw errorAt(archive, cause, `${archive}:${array}`)
   } finally {
     zip.close()
   }

@@ -1,7 +1,7 @@
 import { addAbortSignal, type Readable } from 'node:stream'
-import { named } from '../errors.ts'
-import type { Io } from '../open.ts'
-import { assertFile } from '../regular-files.ts'
+import { errorAt } from '../errors.ts'
+import type { Io } from '../options.ts'
+import { assertFile } from '../paths.ts'
 import { readArrow } from './arrow/arrow.ts'
 import { arrowMagic } from './arrow/messages.ts'
 import type { Rows } from './batches.ts'
@@ -32,7 +32,7 @@ const readers = {
 } satisfies Record<Stream['kind'], (bytes: readonly (FileBytes | PipeBytes)[], names: Names) => Rows | Promise<Rows>>
 
 /** Opens a source, for as long as `stretches` is read. */
-export async function open({ kind, files }: Stream, names: Names, { signal, streams }: Io): Promise<Rows> {
+export async function open({ kind, files }: Stream, names: Names, { signal, stdin }: Io): Promise<Rows> {
   const bytes: (FileBytes | PipeBytes)[] = []
   const close = () => {
     for (const each of bytes) each.close()
@@ -40,7 +40,7 @@ export async function open({ kind, files }: Stream, names: Names, { signal, stre
   try {
     for (const file of files) {
       const member = kind === 'npy' ? memberOf(file) : undefined
-      if (file === '-') bytes.push(await openPipe(addAbortSignal(signal, streams.stdin)))
+      if (file === '-') bytes.push(await openPipe(addAbortSignal(signal, stdin as Readable)))
       else bytes.push(member === undefined ? await openFile(file) : await openMember(member, signal))
     }
     const rows = await readers[kind](bytes, names)
@@ -63,7 +63,7 @@ async function openFile(file: string): Promise<FileBytes> {
   try {
     return new FileBytes(file)
   } catch (cause) {
-    throw named(file, cause)
+    throw errorAt(file, cause)
   }
 }
 

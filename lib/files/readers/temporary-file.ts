@@ -1,7 +1,7 @@
 import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { codeOf } from '../errors.ts'
+import { codeOf, fileError } from '../errors.ts'
 import { FileBytes } from './bytes.ts'
 
 /** A file in a folder of its own, until it is removed. */
@@ -25,7 +25,7 @@ export async function copyToFile(chunks: AsyncIterable<Uint8Array>): Promise<Tem
   } catch (cause) {
     await remove()
     if (codeOf(cause) !== 'ENOSPC') throw cause
-    throw new Error(`no space in ${tmpdir()} to copy it to; TMPDIR can name another folder`, { cause })
+    throw fileError(`no space in ${tmpdir()} to copy it to; TMPDIR can name another folder`, { code: 'ENOSPC' }, cause)
   }
 }
 

@@ -1,11 +1,11 @@
 import { open } from 'node:fs/promises'
 import type { Schema as ArrowSchema } from 'apache-arrow'
-import { peer } from '../errors.ts'
+import { importPeer } from '../peers.ts'
 import { type Losses, lossColumn } from './losses.ts'
 
 /** An Arrow IPC file, of a record batch for each batch of losses. */
 export async function writeArrow(path: string, batches: AsyncIterable<Losses>): Promise<void> {
-  const arrow = await peer(import('apache-arrow'), 'Arrow')
+  const arrow = await importPeer(import('apache-arrow'), 'Arrow')
   const { Field, Float32, Float64, makeData, RecordBatch, Schema, Struct } = arrow
   const file = await open(path, 'r+')
   try {

@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DuckDBValue } from '@duckdb/node-api'
 import { type Appender, identifier, quoted, rowsPerChunk, Session } from '../duckdb/session.ts'
+import { fileError, given, message, option } from '../errors.ts'
 import { type Losses, lossColumn, type Table, type Writer } from './losses.ts'
 import { arrowTypes, duckdbType } from './types.ts'
 
@@ -70,9 +71,8 @@ async function createTable(session: Session, { dtype, kept }: Table): Promise<Ap
   const columns = kept.map(({ name, type }) => {
     const found = duckdbType(type)
     if (found !== undefined) return `${identifier(name)} ${found}`
-    throw new Error(
-      `--keep ${name} is ${type}, of which this --output takes none; it takes ${arrowTypes}, and .arrow any`,
-    )
+    const expected = message`of which this ${option('output')} takes none; it takes ${arrowTypes}, and .arrow any`
+    throw fileError(message`${given('keep', name)} is ${type}, ${expected}`, { option: 'keep' })
   })
   const loss = `${lossColumn} ${{ float32: 'FLOAT', float64: 'DOUBLE' }[dtype]}`
   await session.run(`CREATE TABLE ${lossTable} (${[loss, ...columns].join(', ')})`)

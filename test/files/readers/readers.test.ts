@@ -26,7 +26,7 @@ import {
 } from 'apache-arrow'
 import * as metadata from 'apache-arrow/ipc/metadata/message'
 import { expect } from 'chai'
-import { explain } from '../../../lib/files/errors.ts'
+import { explainError } from '../../../lib/cli/flags.ts'
 import { partsOf } from '../../../lib/files/readers/arrow/columns.ts'
 import { type Message, withLength } from '../../../lib/files/readers/arrow/messages.ts'
 import type { Stream } from '../../../lib/files/readers/readers.ts'
@@ -478,7 +478,7 @@ open(f'{place}/none.npz', 'wb').write(b'no archive')
           writeFileSync(path, part)
           const isTwoFiles = part.length > bytes.length && bytes.toString('latin1', 0, 6) === 'ARROW1'
           if (isTwoFiles) continue
-          const error = await score(path).then(() => undefined, explain)
+          const error = await score(path).then(() => undefined, explainError)
           expect(error?.message, `${original}, ${part.length} of ${bytes.length} bytes`)
             .to.include(path)
             .and.satisfy(isClear)
@@ -497,7 +497,7 @@ open(f'{place}/none.npz', 'wb').write(b'no archive')
           original.endsWith('npy') ? 128 : undefined,
         )) {
           writeFileSync(path, mutant)
-          const error = await score(path).then(() => undefined, explain)
+          const error = await score(path).then(() => undefined, explainError)
           if (error === undefined) continue
           errors++
           expect(error.message, original).to.include(path).and.satisfy(isClear)

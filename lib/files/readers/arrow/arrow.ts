@@ -1,6 +1,7 @@
 import type { DataType, Field, RecordBatch, Schema } from 'apache-arrow'
 import type { DType } from '../../../index.ts'
-import { peer } from '../../errors.ts'
+import { fileError, given, message } from '../../errors.ts'
+import { importPeer } from '../../peers.ts'
 import type { Column, ColumnDType, Rows, Stretch } from '../batches.ts'
 import { type FileBytes, MemoryBytes, PipeBytes } from '../bytes.ts'
 import type { Names } from '../readers.ts'
@@ -13,7 +14,7 @@ import { keysOf, plain, vectorOf } from './vectors.ts'
 
 /** The record batches of an Arrow IPC file or stream. */
 export async function readArrow(bytes: FileBytes | PipeBytes, names: Names): Promise<Rows> {
-  const arrow = await peer(import('apache-arrow'), 'Arrow')
+  const arrow = await importPeer(import('apache-arrow'), 'Arrow')
   const metadata = await import('apache-arrow/ipc/metadata/message')
   const messages = messagesOf(bytes)
   const { value: schema } = await messages.next()
@@ -24,11 +25,11 @@ export async function readArrow(bytes: FileBytes | PipeBytes, names: Names): Pro
 }
 
 async function* stretchesOf(messages: AsyncIterable<Message>, batches: Batches): AsyncGenerator<Stretch> {
-  for await (const message of messages) {
-    assertReadable(message)
-    if (message.kind === 'dictionary') await batches.addDictionary(message)
-    else if (message.kind === 'batch') yield await batches.stretch(message)
-    else throw new Error(`holds a ${message.kind} where a record batch should be`)
+  for await (const next of messages) {
+    assertReadable(next)
+    if (next.kind === 'dictionary') await batches.addDictionary(next)
+    else if (next.kind === 'batch') yield await batches.stretch(next)
+    else throw new Error(`holds a ${next.kind} where a record batch should be`)
   }
 }
 
@@ -70,16 +71,16 @@ class Batches {
       assertKnown(message.fields[index] as FieldLayout, option, name)
       return index
     }
-    this.#input = find('--input', names.input)
-    this.#label = find('--label', names.label)
-    this.#by = names.by === undefined ? undefined : find('--by', names.by)
-    this.#keep = (names.keep ?? []).map((name) => find('--keep', name))
+    this.#input = find('input', names.input)
+    this.#label = find('label', names.label)
+    this.#by = names.by === undefined ? undefined : find('by', names.by)
+    this.#keep = (names.keep ?? []).map((name) => find('keep', name))
     const all = [this.#input, this.#label, ...(this.#by === undefined ? [] : [this.#by]), ...this.#keep]
     this.#named = [...new Set(all)].sort((a, b) => a - b)
     const head = message.headOf(this.#named)
     this.#schema = readable('the schema', () => arrow.RecordBatchReader.from([head]).open().schema)
-    assertType(arrow, '--input', names.input, this.#type(this.#input), 'a number', ['bit'])
-    assertType(arrow, '--label', names.label, this.#type(this.#label), 'a number or Bool', [])
+    assertType(arrow, 'input', names.input, this.#type(this.#input), 'a number', ['bit'])
+    assertType(arrow, 'label', names.label, this.#type(this.#label), 'a number or Bool', [])
     if (this.#by !== undefined) assertKeyType(arrow, names.by as string, this.#type(this.#by))
   }
 
@@ -207,7 +208,7 @@ class Batches {
 
 function assertKnown({ unknown, unreadable }: FieldLayout, option: string, name: string): void {
   const type = unknown ?? unreadable
-  if (type !== undefined) throw new Error(`${option} ${name} has ${type}, which cannot be read`)
+  if (type !== undefined) throw fileError(message`${given(option, name)} has ${type}, which cannot be read`, { option })
 }
 
 /** Some bytes of a body, and where they are in memory. */

@@ -1,4 +1,4 @@
-import { peer } from '../../errors.ts'
+import { importPeer } from '../../peers.ts'
 
 type Arrow = typeof import('apache-arrow')
 type Decode = (bytes: Uint8Array, length: number) => Uint8Array
@@ -6,11 +6,11 @@ type Decode = (bytes: Uint8Array, length: number) => Uint8Array
 /** By the number of Arrow's CompressionType. */
 const decoders: readonly (() => Promise<Decode>)[] = [
   async () => {
-    const { decompressFrameSync } = await peer(import('lz4-napi'), 'Arrow compressed with LZ4')
+    const { decompressFrameSync } = await importPeer(import('lz4-napi'), 'Arrow compressed with LZ4')
     return (bytes) => decompressFrameSync(Buffer.from(bytes))
   },
   async () => {
-    const { ZSTDDecoder } = await peer(import('zstddec'), 'Arrow compressed with ZSTD')
+    const { ZSTDDecoder } = await importPeer(import('zstddec'), 'Arrow compressed with ZSTD')
     const decoder = new ZSTDDecoder()
     await decoder.init()
     return (bytes, length) => decoder.decode(bytes, length)

@@ -1,3 +1,4 @@
+import { fileError, message, option } from '../../errors.ts'
 import { type Bytes, FileBytes, PipeBytes } from '../bytes.ts'
 import { keepColumns, keepColumnsOfFooter, type Metadata, readFooter, readMetadata } from './flatbuffer.ts'
 
@@ -109,7 +110,9 @@ async function messageAt(bytes: Bytes, position: number, start?: Buffer): Promis
   const length = second.readUInt32LE(0)
   if (length === 0) return undefined
   const headPosition = position + (isContinued ? 8 : 4)
-  if (!isContinued && length > mostLegacy) throw new Error('not Arrow IPC; --format says what else it is, such as csv')
+  if (!isContinued && length > mostLegacy) {
+    throw fileError(message`not Arrow IPC; ${option('format')} says what else it is, such as csv`)
+  }
   const isBeyond = bytes instanceof FileBytes && headPosition + length > bytes.size
   if (isBeyond || length > 0x7fffffff) throw new Error('unexpected end of file')
   const head = new Uint8Array(4 + length)
@@ -117,11 +120,11 @@ async function messageAt(bytes: Bytes, position: number, start?: Buffer): Promis
   const metadata = head.subarray(4)
   await bytes.fill(metadata, headPosition)
   const bodyPosition = headPosition + length
-  const message = { ...readable('a message', () => readMetadata(metadata)), head, bodyPosition }
-  if (bytes instanceof FileBytes && bodyPosition + message.bodyLength > bytes.size) {
+  const found = { ...readable('a message', () => readMetadata(metadata)), head, bodyPosition }
+  if (bytes instanceof FileBytes && bodyPosition + found.bodyLength > bytes.size) {
     throw new Error('unexpected end of file')
   }
-  return message
+  return found
 }
 
 /** Says what cannot be read where its reader stumbles, and why where that is in words for people. */

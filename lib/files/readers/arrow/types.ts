@@ -1,6 +1,7 @@
 import type { DataType } from 'apache-arrow'
 import { dtypes } from '../../../tensor/dtypes.ts'
 import { placeOf } from '../../duckdb/columns.ts'
+import { fileError, given, message } from '../../errors.ts'
 import type { ColumnDType } from '../batches.ts'
 
 export type Arrow = typeof import('apache-arrow')
@@ -8,12 +9,13 @@ export type Arrow = typeof import('apache-arrow')
 /** The place of the column that a text names. */
 export function indexOf(fields: readonly { readonly name: string }[], option: string, text: string): number {
   const names = fields.map(({ name }) => name)
-  const place = placeOf(`${option} ${text}`, text, names)
+  const place = placeOf(given(option, text), text, names)
   if (place !== undefined) return place
   const first = names.slice(0, 10).map((name) => JSON.stringify(name))
   const more = names.length > 10 ? ', …' : ''
   const advice = /\W/.test(text) ? ' (of Arrow a name, no expression)' : ''
-  throw new Error(`${option} ${text}: no such column. Its columns: ${first.join(', ')}${more}${advice}`)
+  const columns = `Its columns: ${first.join(', ')}${more}${advice}`
+  throw fileError(message`${given(option, text)}: no such column. ${columns}`, { option })
 }
 
 /** What a number is read as; undefined for all else. */
@@ -41,14 +43,15 @@ export function assertType(
 ): void {
   const dtype = dtypeOf(arrow, valueType(arrow, type))
   if (dtype !== undefined && !refused.includes(dtype)) return
-  throw new Error(`${option} ${name} is ${type}, must be ${expected}`)
+  throw fileError(message`${given(option, name)} is ${String(type)}, must be ${expected}`, { option })
 }
 
-/** Refuses what is no value of --by. */
+/** Refuses what is no value of `by`. */
 export function assertKeyType(arrow: Arrow, name: string, type: DataType): void {
   const { DataType } = arrow
   const value = valueType(arrow, type)
   const isText = DataType.isUtf8(value) || DataType.isLargeUtf8(value) || DataType.isUtf8View(value)
   if (isText || DataType.isDate(value) || dtypeOf(arrow, value) !== undefined) return
-  throw new Error(`--by ${name} is ${type}, must be text, a number, Bool or a date`)
+  const expected = 'must be text, a number, Bool or a date'
+  throw fileError(message`${given('by', name)} is ${String(type)}, ${expected}`, { option: 'by' })
 }

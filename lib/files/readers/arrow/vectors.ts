@@ -19,7 +19,7 @@ export function plain(arrow: Arrow, vector: Vector): Vector {
   return arrow.vectorFromArray([...vector], valueType(arrow, vector.type))
 }
 
-/** The values for `--by`, each made a key once. */
+/** The values for `by`, each made a key once. */
 export function keysOf(arrow: Arrow, vector: Vector): (row: number) => Key {
   const isDate = arrow.DataType.isDate(valueType(arrow, vector.type))
   const keys = new Map<KeyValue, Key>()

@@ -3,10 +3,11 @@ import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { pipeline } from 'node:stream'
 import { createGunzip } from 'node:zlib'
-import type { TextOptions } from '../csv-options.ts'
-import { list, quoted, type Session } from '../duckdb/session.ts'
-import { readFlags } from '../regular-files.ts'
+import { fileError, message, option } from '../errors.ts'
+import type { CsvOptions } from '../options.ts'
+import { readFlags } from '../paths.ts'
 import { type Dialect, RecordReader } from './csv-records.ts'
+import { list, quoted, type Session } from './session.ts'
 
 /** How a file of CSV is to be read: nothing of it is left for DuckDB to guess. */
 export interface CsvFormat extends Dialect {
@@ -50,7 +51,7 @@ type CsvPlace = Place & { readonly kind: 'CSV' | 'TSV' }
 export async function inspectCsv(
   session: Session,
   place: CsvPlace,
-  options: TextOptions,
+  options: CsvOptions,
   signal: AbortSignal,
 ): Promise<CsvFile> {
   const { base, head, hasNumberHeader } = await openCsv(session, place, options, signal)
@@ -67,7 +68,7 @@ export async function inspectCsv(
 export async function openCsv(
   session: Session,
   place: CsvPlace,
-  options: TextOptions,
+  options: CsvOptions,
   signal: AbortSignal,
 ): Promise<Opening> {
   const head = await readHead(session, place, options, signal)
@@ -83,7 +84,7 @@ export async function openCsv(
   return { base: { ...commentIn(options), names, hasHeader, skip: head.skip, delimiter }, head, hasNumberHeader }
 }
 
-function commentIn({ comment }: TextOptions): { comment?: string } {
+function commentIn({ comment }: CsvOptions): { comment?: string } {
   return comment === undefined ? {} : { comment }
 }
 
@@ -99,7 +100,7 @@ interface Head {
 }
 
 /** As much of a file as has its first record. */
-async function readHead(session: Session, place: Place, options: TextOptions, signal: AbortSignal): Promise<Head> {
+async function readHead(session: Session, place: Place, options: CsvOptions, signal: AbortSignal): Promise<Head> {
   for (let least = headBytes; ; least *= 8) {
     const chunks: Buffer[] = []
     let length = 0
@@ -126,7 +127,7 @@ function assertUtf8(bytes: Buffer): void {
 }
 
 /** Empty lines, comments and Excel's `sep=` before the first record. */
-function linesBefore(bytes: Buffer, { comment }: TextOptions): Pick<Head, 'begin' | 'skip' | 'separator'> {
+function linesBefore(bytes: Buffer, { comment }: CsvOptions): Pick<Head, 'begin' | 'skip' | 'separator'> {
   const isMarked = bytes.subarray(0, 3).toString('hex') === 'efbbbf'
   let begin = isMarked ? 3 : 0
   let skip = 0
@@ -171,7 +172,7 @@ function escapeOf(head: Head, delimiter: string): Dialect {
 }
 
 /** The one delimiter that makes records of as many fields, two or more, of all of the head. */
-function delimiterOf(head: Head, options: TextOptions): string {
+function delimiterOf(head: Head, options: CsvOptions): string {
   const widthOf = (delimiter: string, most: number) => {
     const dialect = { ...escapeOf(head, delimiter), ...commentIn(options) }
     try {
@@ -186,7 +187,7 @@ function delimiterOf(head: Head, options: TextOptions): string {
   const other = options.decimal === ',' ? inAll.filter((delimiter) => delimiter !== ',') : inAll
   if (other.length <= 1) return other[0] ?? inAll[0] ?? (inHeader[0] as string)
   const names = other.map((delimiter) => (delimiter === '\t' ? 'tab' : delimiter)).join(' or ')
-  throw new Error(`the fields may be separated by ${names}: --delimiter says which`)
+  throw fileError(message`the fields may be separated by ${names}: ${option('delimiter')} says which`)
 }
 
 type Checked = Pick<CsvFormat, 'escape' | 'isStrict' | 'isParallel'> & { records?: number }
@@ -311,7 +312,7 @@ const longestLine = 16_000_000
 export function csvArguments(
   { names: _, delimiter, escape: escapeBy, comment = '', hasHeader, skip, isStrict, isParallel }: CsvFormat,
   columns: string,
-  { decimal = '.', nullString = [] }: TextOptions,
+  { decimal = '.', nullString = [] }: CsvOptions,
 ): string {
   const nulls = ['', ...nullString].map(quoted).join(', ')
   return `auto_detect = false, delim = ${quoted(delimiter)}, quote = '"', escape = ${quoted(escapeBy)}, comment = ${quoted(comment)},

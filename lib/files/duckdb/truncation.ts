@@ -2,18 +2,18 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
-import type { Session } from './duckdb/session.ts'
-import { named } from './errors.ts'
-import { textOf } from './readers/csv.ts'
-import { readFlags } from './regular-files.ts'
-import type { Source } from './sources.ts'
+import { errorAt } from '../errors.ts'
+import { readFlags } from '../paths.ts'
+import type { Source } from '../sources.ts'
+import { textOf } from './csv.ts'
+import type { Session } from './session.ts'
 
 /**
  * DuckDB takes a truncated file for a complete one, unless the last row that it finds is broken.
  *
  * @returns whether a file of JSON has any text
  */
-export async function assertWhole(
+export async function assertComplete(
   session: Session,
   { file, kind, compression }: Pick<Source, 'file' | 'kind' | 'compression'>,
   signal: AbortSignal,
@@ -28,7 +28,7 @@ export async function assertWhole(
     if (ends.first === '[' && ends.last !== ']') throw new Error('the JSON array has no end; the file was cut off')
     return ends.first !== ''
   } catch (cause) {
-    throw named(file, cause)
+    throw errorAt(file, cause)
   }
 }
 

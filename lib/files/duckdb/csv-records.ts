@@ -1,3 +1,5 @@
+import { fileError, message, option } from '../errors.ts'
+
 /** How a CSV file separates its fields. Each is one ASCII character. */
 export interface Dialect {
   readonly delimiter: string
@@ -185,8 +187,8 @@ export class RecordReader {
   #comment(): void {
     const isLineBegin = this.#count === 1 && (this.#state === State.start || this.#state === State.spaces)
     if (!isLineBegin) {
-      throw new Error(
-        `line ${this.#line}: ${this.#dialect.comment} stands after the beginning of the line, where --comment takes none unless in quotes`,
+      throw fileError(
+        message`line ${this.#line}: ${this.#dialect.comment ?? ''} stands after the beginning of the line, where ${option('comment')} takes none unless in quotes`,
       )
     }
     this.#state = State.comment
@@ -209,8 +211,8 @@ export class RecordReader {
     this.#endField()
     this.fields ??= count
     if (count !== this.fields) {
-      throw new Error(
-        `line ${this.#recordLine} has ${count} field${count === 1 ? '' : 's'}, expected ${this.fields} (the delimiter is ${nameOf(this.#dialect.delimiter)}; --delimiter names another)`,
+      throw fileError(
+        message`line ${this.#recordLine} has ${count} field${count === 1 ? '' : 's'}, expected ${this.fields ?? 0} (the delimiter is ${nameOf(this.#dialect.delimiter)}; ${option('delimiter')} names another)`,
       )
     }
     this.records++

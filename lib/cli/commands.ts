@@ -1,0 +1,97 @@
+import { Command, CommanderError, type Option } from 'commander'
+import { message, optionError } from '../files/errors.ts'
+import { runtimeInfo } from '../index.ts'
+import { defineDuckdbExtension } from './commands/duckdb-extension.ts'
+import { defineMerge } from './commands/merge.ts'
+import { definePartial } from './commands/partial.ts'
+import { definePlot } from './commands/plot.ts'
+import { defineScore } from './commands/score.ts'
+import { defineWorker } from './commands/worker.ts'
+import { type Context, isRequired, programName } from './options.ts'
+import { ReaderGone, type Streams, write } from './streams.ts'
+
+/** The commands, in the order of the help. */
+const commands: Readonly<Record<string, (command: Command, context: Context) => void>> = {
+  score: defineScore,
+  partial: definePartial,
+  plot: definePlot,
+  merge: defineMerge,
+  worker: defineWorker,
+  'duckdb-extension': defineDuckdbExtension,
+}
+
+/** Parses a command line, runs its command, and returns the exit code. */
+export async function runCommand(args: readonly string[], signal: AbortSignal, streams: Streams): Promise<number> {
+  const { stdout, stderr } = streams
+  const print = (text: string) => write(stdout, text, signal)
+  let help = ''
+  const keepHelp = (text: string) => {
+    help += text
+  }
+  const program = new Command(programName)
+    .description('Scores pairs with the hinge embedding loss: exact totals of whole files.')
+    .version(runtimeInfo().version)
+    .exitOverride()
+    .configureOutput({ writeOut: keepHelp, writeErr: keepHelp, outputError: () => {} })
+  for (const [name, define] of Object.entries(commands)) {
+    const command = program.command(name)
+    define(command, { signal, streams, print })
+    refuseRepeatedOptions(command)
+    const flags = command.options.filter(isRequired).map((option) => option.flags)
+    command.usage(command.usage().replace('[options]', ['[options]', ...flags].join(' ')))
+  }
+  program.hook('preAction', (_, command) => refuseMissingOptions(command))
+  try {
+    await program.parseAsync(args, { from: 'user' })
+    return 0
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    if (error.exitCode !== 0) {
+      const isHelp = error.code === 'commander.help'
+      if (isHelp && args[0] === 'help') throw usageError(`unknown command '${args[1]}'`)
+      if (!isHelp) throw usageError(explainUsage(error.message, program.commands))
+      stderr.write(help)
+      return 2
+    }
+    // A reader who closes the pipe has read enough of the help.
+    await print(help).catch((cause) => {
+      if (!(cause instanceof ReaderGone)) throw cause
+    })
+    return 0
+  }
+}
+
+function usageError(text: string): Error {
+  return optionError('argv', message`${text}`)
+}
+
+/** Refuses what commander takes silently: a column or file given twice, and another option as a value. */
+function refuseRepeatedOptions(command: Command): void {
+  for (const option of command.options.filter(({ required }) => required)) {
+    let isGiven = false
+    command.on(`option:${option.name()}`, (value: string) => {
+      // The last number or choice counts, so that a script can override its own. Two columns or files contradict each other.
+      const isText = option.parseArg === undefined && !option.variadic
+      if (isGiven && isText) command.error(`error: option '${option.flags}' given twice`)
+      if (command.options.some(({ long }) => long === value)) {
+        command.error(`error: option '${option.flags}' argument missing, got the option ${value}`)
+      }
+      isGiven = true
+    })
+  }
+}
+
+function refuseMissingOptions(command: Command): void {
+  const isMissing = (option: Option) =>
+    isRequired(option) && command.getOptionValue(option.attributeName()) === undefined
+  const missing = command.options.find(isMissing)
+  if (missing) command.error(`error: required option '${missing.flags}' not specified`)
+}
+
+/** Commander's message on one line, without its prefix. An option of another command is said to be one. */
+function explainUsage(text: string, all: readonly Command[]): string {
+  const [, unknown] = /unknown option '(--[\w-]+)'$/.exec(text) ?? []
+  const owners = all.filter(({ options }) => options.some(({ long }) => long === unknown))
+  const advice = owners.length === 0 ? '' : ` (an option of ${owners.map((owner) => owner.name()).join(', ')})`
+  return text.replace(/^error: /, '').replaceAll('\n', ' ') + advice
+}

@@ -1,0 +1,53 @@
+import type { Command } from 'commander'
+import { message, option, optionError } from '../../files/errors.ts'
+import { assertKeepable } from '../../files/options.ts'
+import { importPeer } from '../../files/peers.ts'
+import type { FileTotals } from '../../files/totals.ts'
+import { addWorkers, type Context, collect, digitPairs, example, jsonOption } from '../options.ts'
+import { formatTotals } from '../report.ts'
+import { type FileFlags, runOnFiles } from '../run.ts'
+
+/** What commander reads for `score` and `partial`. */
+export interface ScoreFlags extends FileFlags {
+  readonly redis?: string
+  readonly shardRows?: number
+  readonly timeout?: number
+  readonly retention?: number
+}
+
+export function defineScore(command: Command, context: Context): void {
+  addWorkers(command)
+    .summary('print the totals of files')
+    .description(
+      'Prints the count, mean and sum of the loss over all rows and over each class, and how many negatives are inside the margin.',
+    )
+    .option('--by <expr>', 'a line of totals for each value of a column or SQL expression')
+    .option('--output <file>', 'write the loss of each row, in the order of the rows: .parquet, .csv, .arrow or .npy')
+    .option(
+      '--keep <expr>',
+      'a column or SQL expression to write beside the losses; may be given several times',
+      collect,
+    )
+    .option(...jsonOption)
+    .addHelpText('after', example(`score ${digitPairs}`))
+    .action(async (paths: string[], flags: ScoreFlags) => {
+      await context.print(formatTotals(await scorePaths(paths, flags, context), flags))
+    })
+}
+
+/** Scores files in this process or, with `--redis`, on workers. */
+export async function scorePaths(paths: readonly string[], flags: ScoreFlags, context: Context): Promise<FileTotals> {
+  const { redis, ...files } = flags
+  if (redis === undefined) {
+    const needless = (['shardRows', 'timeout', 'retention'] as const).find((name) => flags[name] !== undefined)
+    if (needless) throw optionError(needless, message`${option(needless)} goes with ${option('redis')}`)
+    const { scoreFiles } = await import('../../files/score.ts')
+    return runOnFiles(paths, files, context, 'rows', scoreFiles)
+  }
+  if (files.output !== undefined) {
+    throw optionError('output', message`${option('output')} does not go with ${option('redis')}`)
+  }
+  assertKeepable(files)
+  const { scoreOnWorkers } = await importPeer(import('../../bullmq/score.ts'), 'redis')
+  return runOnFiles(paths, { ...files, redis }, context, 'shards', scoreOnWorkers)
+}

@@ -1,0 +1,42 @@
+import { assertThreads, formats, type ScoreFilesOptions } from '../files/options.ts'
+import { setNumThreads } from '../index.ts'
+import { formatMessage } from './flags.ts'
+import type { Context } from './options.ts'
+import { notify, showProgress } from './progress.ts'
+
+/** What commander reads for every command over files. */
+export interface FileFlags extends ScoreFilesOptions {
+  readonly progress: boolean
+  readonly json?: true
+}
+
+/** Runs the engine over files with the options that were given, and shows its progress and notes on the terminal. */
+export async function runOnFiles<Flags extends FileFlags, Result>(
+  paths: readonly string[],
+  { progress: isWanted, json: _, ...options }: Flags,
+  { signal, streams: { stdin, stderr } }: Context,
+  unit: 'rows' | 'shards',
+  run: (paths: readonly string[], options: Omit<Flags, 'progress' | 'json'>) => Promise<Result>,
+): Promise<Result> {
+  const { threads, format } = options
+  if (threads !== undefined) {
+    assertThreads(threads)
+    setNumThreads(threads)
+  }
+  if (paths.includes('-') && stdin.isTTY) {
+    const kind = format === undefined ? 'Arrow IPC' : formats[format]
+    notify(stderr, `waiting for ${kind} on standard input, which is a terminal: pipe data in, or Ctrl-C to stop`)
+  }
+  const { show, end } = showProgress(stderr, isWanted, unit)
+  try {
+    return await run(paths, {
+      ...options,
+      stdin,
+      signal,
+      onNote: (_note, message) => notify(stderr, formatMessage(message)),
+      ...(show && { onProgress: show }),
+    })
+  } finally {
+    end()
+  }
+}

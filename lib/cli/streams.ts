@@ -1,0 +1,25 @@
+import type { Readable, Writable } from 'node:stream'
+import { codeOf } from '../files/errors.ts'
+import type { Terminal } from './progress.ts'
+
+/** What the program reads and writes: results go to `stdout`, everything else to `stderr`. */
+export interface Streams {
+  readonly stdin: Readable & { readonly isTTY?: boolean }
+  readonly stdout: Writable
+  readonly stderr: Terminal
+}
+
+/** Standard output has no reader any more, as in `| head`. */
+export class ReaderGone extends Error {}
+
+/** Resolves once the text is written; a reader may be slow. */
+export function write(stdout: Writable, text: string, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    stdout.write(text, (error) => {
+      if (!error) resolve()
+      else if (codeOf(error) === 'EPIPE') reject(new ReaderGone())
+      else reject(new Error(`standard output: ${error.message}`, { cause: error }))
+    })
+  })
+}

@@ -1,0 +1,14 @@
+export type { ErrorDetails } from './files/errors.ts'
+export { mergePartials } from './files/merge.ts'
+export type {
+  ColumnOptions,
+  CsvOptions,
+  Format,
+  Progress,
+  RunOptions,
+  ScoreFilesOptions,
+  SourceOptions,
+} from './files/options.ts'
+export { scoreFiles } from './files/score.ts'
+export type { FileTotals, Group } from './files/totals.ts'
+export { type PlotFilesOptions, plotFiles } from './plot/plot.ts'

@@ -1,0 +1,47 @@
+import { constants, type Stats } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { codeOf, fileError, given, message, optionError } from './errors.ts'
+
+/** Flags to open a file with: if it became a pipe meanwhile, opening it does not wait for a writer. */
+export const readFlags = constants.O_RDONLY | constants.O_NONBLOCK
+
+/** The kind of a thing that is not a file, in words. */
+export function describeKind(stats: Pick<Stats, 'isDirectory' | 'isFIFO' | 'isSocket'>): string {
+  if (stats.isDirectory()) return 'a folder'
+  if (stats.isFIFO()) return 'a pipe'
+  return stats.isSocket() ? 'a socket' : 'a device'
+}
+
+/** Refuses what is not a file: opening a pipe may wait forever, and a device may never end. */
+export async function assertFile(path: string, advice = ''): Promise<void> {
+  const stats = await stat(path).catch((cause) => {
+    if (codeOf(cause) !== 'ENOENT') throw cause
+    throw fileError(`${path}: no such file`, { code: 'ENOENT', file: path }, cause)
+  })
+  if (!stats.isFile()) throw fileError(`${path}: ${describeKind(stats)}, must be a file${advice}`, { file: path })
+}
+
+/** Refuses a URL where a local path is expected, as a file or as the value of an option. */
+export function assertLocal(path: string, option?: string): void {
+  const [, scheme] = /^([a-z][a-z0-9+.-]*):\/\//i.exec(path) ?? []
+  if (scheme === undefined) return
+  const isFileUrl = scheme.toLowerCase() === 'file'
+  const advice = isFileUrl ? `give the path instead of the URL, ${pathOf(path)}` : adviceOnRemote(option)
+  if (option === undefined) throw fileError(`${path}: ${advice}`, { file: path })
+  throw optionError(option, message`${given(option, path)}: ${advice}`)
+}
+
+function adviceOnRemote(option?: string): string {
+  return option === 'output'
+    ? 'remote files are not written yet; write to this machine, then copy the file'
+    : 'remote files are not read yet; copy them to this machine first'
+}
+
+function pathOf(url: string): string {
+  try {
+    return fileURLToPath(url)
+  } catch {
+    return url.replace(/^file:\/\//i, '')
+  }
+}

@@ -1,0 +1,32 @@
+import { codeOf, fileError, message, option } from './errors.ts'
+
+/** The optional peer dependencies of each feature. */
+const packages = {
+  'the command line': ['commander', '@duckdb/node-api'],
+  'scoring files': ['@duckdb/node-api'],
+  redis: ['bullmq', 'ioredis'],
+  Arrow: ['apache-arrow'],
+  'Arrow compressed with LZ4': ['lz4-napi'],
+  'Arrow compressed with ZSTD': ['zstddec'],
+  '.npz': ['yauzl'],
+  'a picture': ['vega'],
+  'a picture in PNG': ['vega', '@resvg/resvg-js', 'dejavu-fonts-ttf'],
+} as const
+
+export type Feature = keyof typeof packages
+
+/**
+ * An optional peer dependency.
+ *
+ * @throws {Error} ERR_PACKAGE_MISSING: it is not installed; the message says what to install
+ */
+export async function importPeer<T>(module: Promise<T>, feature: Feature): Promise<T> {
+  try {
+    return await module
+  } catch (cause) {
+    if (!codeOf(cause).endsWith('MODULE_NOT_FOUND')) throw cause
+    const user = feature === 'redis' ? option('redis') : feature
+    const advice = `needs more packages: npm install ${packages[feature].join(' ')}`
+    throw fileError(message`${user} ${advice}`, { code: 'ERR_PACKAGE_MISSING' }, cause)
+  }
+}
