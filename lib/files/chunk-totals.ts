@@ -7,6 +7,7 @@ import {
   type LossAccumulator,
 } from '../index.ts'
 import { codeOf, detailsOf, errorAt, fileError, given, isOptionError, message, option } from './errors.ts'
+import type { LossSchema } from './loss-batches.ts'
 import { assertMargin, emptyTotal, type Io, type Progress, type Scoring } from './options.ts'
 import { completeRows, NullIn, type Piece, piecesOf, Scratch, take } from './readers/chunks.ts'
 import { compareKeys, type Key, type KeyKind, keyOf } from './readers/keys.ts'
@@ -14,7 +15,6 @@ import { fileOf } from './readers/npz.ts'
 import { open, type Stream } from './readers/readers.ts'
 import { type RowError, type RowErrorKind, rowError } from './row-errors.ts'
 import { type Group, makeGroup } from './totals.ts'
-import type { Table } from './writers/losses.ts'
 
 /** What is read, and how. */
 export interface Reading extends Io {
@@ -27,11 +27,14 @@ export interface Reading extends Io {
  * Reads all rows in their order into `totals`, and gives them on, of each stream one piece at least; whoever takes a piece is
  * done with it before the next.
  */
-export async function* scoreChunks(reading: Reading, totals: StreamTotals): AsyncGenerator<Piece & { table: Table }> {
+export async function* scoreChunks(
+  reading: Reading,
+  totals: StreamTotals,
+): AsyncGenerator<Piece & { table: LossSchema }> {
   const { streams, signal, progress } = reading
   const scratch = new Scratch()
   const turn = turns(signal)
-  let first: { name: string; table: Table } | undefined
+  let first: { name: string; table: LossSchema } | undefined
   for (const [index, stream] of streams.entries()) {
     const name = nameOf(stream)
     const file = fileOf(stream.files[0] ?? '')
@@ -69,10 +72,10 @@ function turns(signal: AbortSignal): () => Promise<void> {
   }
 }
 
-function assertAlike(table: Table, first: { name: string; table: Table }): void {
-  const columns = ({ dtype, kept }: Table) => [
+function assertAlike(table: LossSchema, first: { name: string; table: LossSchema }): void {
+  const columns = ({ dtype, keptFields }: LossSchema) => [
     message`${option('input')} is scored in ${dtype}`,
-    ...kept.map(({ name, type }) => message`${given('keep', name)} is ${String(type)}`),
+    ...keptFields.map(({ name, type }) => message`${given('keep', name)} is ${String(type)}`),
   ]
   const others = columns(first.table)
   for (const [index, column] of columns(table).entries()) {

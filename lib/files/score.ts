@@ -1,7 +1,7 @@
 import { resolveOutput } from './atomic-write.ts'
+import { writeChunkLosses } from './chunk-losses.ts'
 import { StreamTotals, scoreChunks } from './chunk-totals.ts'
 import { totalsOfScans } from './duckdb/totals.ts'
-import { formatOf, writeScanned, writeStreamed } from './losses.ts'
 import { withInputs } from './open.ts'
 import {
   assertKeepable,
@@ -11,6 +11,8 @@ import {
   readScoring,
   type ScoreFilesOptions,
 } from './options.ts'
+import { findOutputFormat } from './output-formats.ts'
+import { writeScanLosses } from './scan-losses.ts'
 import { type FileTotals, totalsOf } from './totals.ts'
 
 /**
@@ -35,17 +37,17 @@ export async function scoreFiles(paths: readonly string[], options: ScoreFilesOp
   assertKeepable(options)
   const { output } = options
   const scoring = readScoring(options)
-  const format = output === undefined ? undefined : formatOf(output, scoring)
+  const format = output === undefined ? undefined : findOutputFormat(output, scoring)
   return withInputs(paths, scoring, options, async (inputs) => {
     const { files, scans, streams, signal } = inputs
     if (scans && streams.length > 0) assertOneSide(options)
     const target = output && format && { path: await resolveOutput(output, files), format }
     const totals = new StreamTotals(scoring)
-    if (streams.length > 0 && target) await writeStreamed(target, inputs, totals)
+    if (streams.length > 0 && target) await writeChunkLosses(target, inputs, totals)
     else for await (const _ of scoreChunks(inputs, totals));
     if (scans === undefined) return totalsOf(totals.groups, scoring)
     const found = await totalsOfScans(scans.session, scans.list, scoring, signal)
-    if (target) await writeScanned(target, scans.session, scans.list, found, scoring, signal)
+    if (target) await writeScanLosses(target, scans.session, scans.list, found, scoring, signal)
     return totalsOf([...found.groups, ...totals.groups], scoring)
   })
 }

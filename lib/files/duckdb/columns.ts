@@ -1,4 +1,5 @@
-import { fileError, type Given, given, message } from '../errors.ts'
+import { findColumn } from '../column-names.ts'
+import { given } from '../errors.ts'
 import { checkRowExpression, type Reference } from './expressions.ts'
 import { identifier, type Session } from './session.ts'
 
@@ -8,44 +9,6 @@ export interface Column {
   readonly name: string
   /** in the table that DuckDB makes of the file, where no two names are alike */
   readonly tableName: string
-}
-
-/**
- * The place of the column that a text names: exactly, or as an identifier of SQL, in another case if no other column
- * has that name; undefined if it names none. An error begins with the subject.
- */
-export function placeOf(subject: Given, text: string, names: readonly string[]): number | undefined {
-  return onlyPlace(subject, text, names) ?? identifiedPlace(subject, text, names)
-}
-
-function identifiedPlace(subject: Given, text: string, names: readonly string[]): number | undefined {
-  const name = identifierIn(text)
-  if (name === undefined) return undefined
-  const exact = onlyPlace(subject, name, names)
-  if (exact !== undefined) return exact
-  const alike = names.filter((each) => each.toLowerCase() === name.toLowerCase())
-  if (alike.length > 1) {
-    throw fileError(message`${subject}: may be any of the columns ${alike.join(', ')}; write one of them exactly`, {
-      option: subject.given,
-    })
-  }
-  return alike.length === 0 ? undefined : names.indexOf(alike[0] as string)
-}
-
-function onlyPlace(subject: Given, name: string, names: readonly string[]): number | undefined {
-  const place = names.indexOf(name)
-  if (place < 0) return undefined
-  if (names.indexOf(name, place + 1) < 0) return place
-  throw fileError(message`${subject}: the file has more than one column of the name ${name}; rename one`, {
-    option: subject.given,
-  })
-}
-
-/** What an identifier of SQL names, plain or in double quotes. */
-function identifierIn(text: string): string | undefined {
-  if (/^[\p{L}_][\p{L}\p{N}_]*$/u.test(text)) return text
-  const [, inner] = /^"((?:[^"]|"")+)"$/.exec(text) ?? []
-  return inner?.replaceAll('""', '"')
 }
 
 /** What a text of the options input, label, by or keep stands for in a table. */
@@ -70,7 +33,7 @@ export async function resolveColumn(
   columns: readonly Column[],
 ): Promise<Resolved> {
   const names = columns.map(({ name }) => name)
-  const place = placeOf(given(option, text), text, names)
+  const place = findColumn(given(option, text), text, names)
   const column = place === undefined ? undefined : (columns[place] as Column)
   if (column !== undefined) return { option, sql: identifier(column.tableName), references: [], columns: [column] }
   const references = await checkRowExpression(session, option, text)
@@ -94,7 +57,7 @@ function rewriteReferences(
     names: [first = ''],
     location,
   } of references.toSorted((one, other) => one.location - other.location)) {
-    const place = placeOf(given(option, text), identifier(first), names)
+    const place = findColumn(given(option, text), identifier(first), names)
     const { name, tableName } = place === undefined ? { name: first, tableName: first } : (columns[place] as Column)
     if (name === tableName) continue
     const [written = first] = /^"(?:[^"]|"")+"/.exec(bytes.subarray(location).toString()) ?? []

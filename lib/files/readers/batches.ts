@@ -1,12 +1,12 @@
 import type { Vector } from 'apache-arrow'
 import type { TensorDType } from '../../index.ts'
 import { classes } from '../../tensor/dtypes.ts'
-import type { Table } from '../writers/losses.ts'
+import type { LossSchema } from '../loss-batches.ts'
 import type { Bytes } from './bytes.ts'
 import type { Key } from './keys.ts'
 
 /** What a reader gives: the rows of a source that DuckDB does not read, in their order, once. */
-export interface Rows extends Table {
+export interface Rows extends LossSchema {
   readonly stretches: AsyncIterable<Stretch>
 }
 

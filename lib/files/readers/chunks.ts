@@ -39,7 +39,7 @@ export class Scratch {
 }
 
 /** The rows of a source piece by piece; of none one piece of no rows. */
-export async function* piecesOf({ dtype, kept, stretches }: Rows, scratch: Scratch): AsyncGenerator<Piece> {
+export async function* piecesOf({ dtype, keptFields, stretches }: Rows, scratch: Scratch): AsyncGenerator<Piece> {
   let row = 0
   let shareBefore = 0
   for await (const stretch of stretches) {
@@ -67,7 +67,7 @@ export async function* piecesOf({ dtype, kept, stretches }: Rows, scratch: Scrat
   }
   if (row > 0) return
   const input = new classes[dtype](0)
-  const empty = kept.length > 0 ? await emptyVectors(kept) : []
+  const empty = keptFields.length > 0 ? await emptyVectors(keptFields) : []
   yield { row, input, label: input, kept: empty }
 }
 

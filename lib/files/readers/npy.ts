@@ -89,8 +89,8 @@ export function readNpy(input: FileBytes, label: FileBytes, names: Names): Rows 
   }
   return {
     dtype: x.type.code === 'f4' || x.type.code === 'f2' ? 'float32' : 'float64',
-    kept: [],
-    array: { shape, isFortranOrder },
+    keptFields: [],
+    layout: { shape, isFortranOrder },
     stretches: once(stretch),
   }
 }

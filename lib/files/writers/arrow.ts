@@ -1,10 +1,10 @@
 import { open } from 'node:fs/promises'
 import type { Schema as ArrowSchema } from 'apache-arrow'
+import { type LossBatch, lossColumn } from '../loss-batches.ts'
 import { importPeer } from '../peers.ts'
-import { type Losses, lossColumn } from './losses.ts'
 
 /** An Arrow IPC file, of a record batch for each batch of losses. */
-export async function writeArrow(path: string, batches: AsyncIterable<Losses>): Promise<void> {
+export async function writeArrow(path: string, batches: AsyncIterable<LossBatch>): Promise<void> {
   const arrow = await importPeer(import('apache-arrow'), 'Arrow')
   const { Field, Float32, Float64, makeData, RecordBatch, Schema, Struct } = arrow
   const file = await open(path, 'r+')
@@ -14,15 +14,15 @@ export async function writeArrow(path: string, batches: AsyncIterable<Losses>): 
     queue.write = (chunk) => chunks.push(chunk as Uint8Array)
     const writer = new (fileWriter(arrow))()
     let schema: ArrowSchema | undefined
-    for await (const { table, values, nulls, kept } of batches) {
-      const type = table.dtype === 'float32' ? new Float32() : new Float64()
+    for await (const { schema: declared, values, nulls, keptColumns } of batches) {
+      const type = declared.dtype === 'float32' ? new Float32() : new Float64()
       if (schema === undefined) {
-        schema = new Schema([new Field(lossColumn, type, true), ...table.kept])
+        schema = new Schema([new Field(lossColumn, type, true), ...declared.keptFields])
         writer.reset(queue, schema)
       }
       const length = values.length
       const loss = makeData({ type, length, data: values as never, ...(nulls && validity(nulls)) })
-      const children = [loss, ...kept.flatMap((vector) => vector.data)]
+      const children = [loss, ...keptColumns.flatMap((vector) => vector.data)]
       writer.write(new RecordBatch(schema, makeData({ type: new Struct(schema.fields), length, children })))
       await file.writeFile(Buffer.concat(chunks.splice(0)))
     }

@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import type { DuckDBValue } from '@duckdb/node-api'
 import { type Appender, identifier, quoted, rowsPerChunk, Session } from '../duckdb/session.ts'
 import { fileError, given, message, option } from '../errors.ts'
-import { type Losses, lossColumn, type Table, type Writer } from './losses.ts'
+import { type LossBatch, type LossSchema, type LossWriter, lossColumn } from '../loss-batches.ts'
 import { arrowTypes, duckdbType } from './types.ts'
 
 /** A file that DuckDB writes, by way of a table on the disk beside it. */
-export function throughDuckDB(copyOptions: string, threads: number, signal: AbortSignal): Writer {
+export function throughDuckDB(copyOptions: string, threads: number, signal: AbortSignal): LossWriter {
   return async (path, batches) => {
     const session = await Session.open(threads)
     const interrupt = () => session.interrupt()
@@ -16,7 +16,7 @@ export function throughDuckDB(copyOptions: string, threads: number, signal: Abor
       await beside(session, path, async () => {
         let appender: Appender | undefined
         for await (const losses of batches) {
-          appender ??= await createTable(session, losses.table)
+          appender ??= await createTable(session, losses.schema)
           append(appender, losses)
         }
         appender?.close()
@@ -67,8 +67,8 @@ async function copy(session: Session, sql: string, path: string, copyOptions: st
   return Number(rows)
 }
 
-async function createTable(session: Session, { dtype, kept }: Table): Promise<Appender> {
-  const columns = kept.map(({ name, type }) => {
+async function createTable(session: Session, { dtype, keptFields }: LossSchema): Promise<Appender> {
+  const columns = keptFields.map(({ name, type }) => {
     const found = duckdbType(type)
     if (found !== undefined) return `${identifier(name)} ${found}`
     const expected = message`of which this ${option('output')} takes none; it takes ${arrowTypes}, and .arrow any`
@@ -79,13 +79,13 @@ async function createTable(session: Session, { dtype, kept }: Table): Promise<Ap
   return session.appender('losses', 'main', 'beside')
 }
 
-function append(appender: Appender, { values, nulls, kept }: Losses): void {
+function append(appender: Appender, { values, nulls, keptColumns }: LossBatch): void {
   for (let begin = 0; begin < values.length; begin += rowsPerChunk) {
     const end = Math.min(begin + rowsPerChunk, values.length)
     const loss: DuckDBValue[] = Array.from(values.subarray(begin, end))
     nulls?.subarray(begin, end).forEach((isNull, i) => {
       if (isNull !== 0) loss[i] = null
     })
-    appender.append([loss, ...kept.map((vector) => Array.from(vector.slice(begin, end)) as DuckDBValue[])])
+    appender.append([loss, ...keptColumns.map((vector) => Array.from(vector.slice(begin, end)) as DuckDBValue[])])
   }
 }

@@ -1,32 +1,32 @@
 import { open } from 'node:fs/promises'
-import type { Losses, Table } from './losses.ts'
+import type { LossBatch, LossSchema } from '../loss-batches.ts'
 
 /** The header is written last, when the number of losses is known. */
-export async function writeNpy(path: string, batches: AsyncIterable<Losses>): Promise<void> {
+export async function writeNpy(path: string, batches: AsyncIterable<LossBatch>): Promise<void> {
   const file = await open(path, 'r+')
   try {
-    let table: Table | undefined
+    let schema: LossSchema | undefined
     let headerBytes = 0
     let rows = 0
     for await (const losses of batches) {
-      if (table === undefined) {
-        table = losses.table
-        headerBytes = header(table, Number.MAX_SAFE_INTEGER).length
+      if (schema === undefined) {
+        schema = losses.schema
+        headerBytes = header(schema, Number.MAX_SAFE_INTEGER).length
         await file.writeFile(Buffer.alloc(headerBytes))
       }
       const { buffer, byteOffset, byteLength } = losses.values
       await file.writeFile(new Uint8Array(buffer, byteOffset, byteLength))
       rows += losses.values.length
     }
-    await file.write(header(table as Table, rows, headerBytes), 0, headerBytes, 0)
+    await file.write(header(schema as LossSchema, rows, headerBytes), 0, headerBytes, 0)
   } finally {
     await file.close()
   }
 }
 
 /** Version 1 of the format, of `length` bytes or, without it, of as few as hold it. */
-function header({ dtype, array }: Table, rows: number, length?: number): Buffer {
-  const { shape, isFortranOrder } = array ?? { shape: [rows], isFortranOrder: false }
+function header({ dtype, layout }: LossSchema, rows: number, length?: number): Buffer {
+  const { shape, isFortranOrder } = layout ?? { shape: [rows], isFortranOrder: false }
   const tuple = `(${shape.map((extent) => `${extent},`).join(' ')})`
   const descr = { float32: '<f4', float64: '<f8' }[dtype]
   const text = `{'descr': '${descr}', 'fortran_order': ${isFortranOrder ? 'True' : 'False'}, 'shape': ${tuple}, }`

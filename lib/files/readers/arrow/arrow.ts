@@ -21,7 +21,7 @@ export async function readArrow(bytes: FileBytes | PipeBytes, names: Names): Pro
   if (schema?.kind !== 'schema') throw new Error('not Arrow IPC: it does not begin with a schema')
   assertReadable(schema)
   const batches = new Batches({ ...arrow, metadata }, bytes, names, schema as SchemaMessage)
-  return { dtype: batches.dtype, kept: batches.kept, stretches: stretchesOf(messages, batches) }
+  return { dtype: batches.dtype, keptFields: batches.kept, stretches: stretchesOf(messages, batches) }
 }
 
 async function* stretchesOf(messages: AsyncIterable<Message>, batches: Batches): AsyncGenerator<Stretch> {

@@ -1,6 +1,6 @@
 import type { DataType } from 'apache-arrow'
 import { dtypes } from '../../../tensor/dtypes.ts'
-import { placeOf } from '../../duckdb/columns.ts'
+import { findColumn } from '../../column-names.ts'
 import { fileError, given, message } from '../../errors.ts'
 import type { ColumnDType } from '../batches.ts'
 
@@ -9,7 +9,7 @@ export type Arrow = typeof import('apache-arrow')
 /** The place of the column that a text names. */
 export function indexOf(fields: readonly { readonly name: string }[], option: string, text: string): number {
   const names = fields.map(({ name }) => name)
-  const place = placeOf(given(option, text), text, names)
+  const place = findColumn(given(option, text), text, names)
   if (place !== undefined) return place
   const first = names.slice(0, 10).map((name) => JSON.stringify(name))
   const more = names.length > 10 ? ', …' : ''

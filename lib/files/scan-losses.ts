@@ -1,84 +1,18 @@
-import { getNumThreads, HingeEmbeddingLoss, type InputData } from '../index.ts'
 import { writeAtomically } from './atomic-write.ts'
-import { type Reading, type StreamTotals, scoreChunks } from './chunk-totals.ts'
 import { columnOf, type Scan, sqlOf, table } from './duckdb/scan.ts'
 import { identifier, type Session } from './duckdb/session.ts'
 import { type Found, fileChanged, hasValues, lossArguments, nullType, pairs, type Typed } from './duckdb/totals.ts'
-import { errorAt, fileError, given, message, option, optionError } from './errors.ts'
+import { errorAt, fileError, given, message } from './errors.ts'
+import { type LossBatch, type LossSchema, lossColumn } from './loss-batches.ts'
 import type { Scoring } from './options.ts'
+import { assertDistinctNames, type Output } from './output-formats.ts'
 import { importPeer } from './peers.ts'
-import { completeRows, take } from './readers/chunks.ts'
-import { writeArrow } from './writers/arrow.ts'
-import { copyQueries, throughDuckDB } from './writers/duckdb.ts'
-import { type Losses, lossColumn, type Table, type Writer } from './writers/losses.ts'
-import { writeNpy } from './writers/npy.ts'
+import { copyQueries } from './writers/duckdb.ts'
 import { arrowType, duckdbTypes } from './writers/types.ts'
 
-type Format = string | Writer
-
-/** By the end of the file's name: DuckDB's options to write it, into the file that is there, or our own writer. */
-const formats: Readonly<Record<string, Format>> = {
-  parquet: '(FORMAT parquet, USE_TMP_FILE false)',
-  csv: '(FORMAT csv, USE_TMP_FILE false)',
-  arrow: writeArrow,
-  npy: writeNpy,
-}
-
-/** Where to write losses, and how. */
-export interface Target {
-  readonly path: string
-  readonly format: Format
-}
-
-/** How to write such a file; refuses what it cannot hold. */
-export function formatOf(output: string, { keep = [] }: Scoring): Format {
-  const [, end = ''] = /\.(\w+)$/.exec(output.toLowerCase()) ?? []
-  const format = Object.hasOwn(formats, end) ? formats[end] : undefined
-  if (format === undefined) {
-    const ends = Object.keys(formats).map((each) => `.${each}`)
-    throw optionError('output', message`${option('output')} must end in one of ${ends.join(', ')}, got ${output}`)
-  }
-  if (format === writeNpy && keep.length > 0) {
-    throw optionError('keep', message`${option('keep')} takes another ${option('output')}: .npy is one array`)
-  }
-  return format
-}
-
-/** Refuses names of columns that a file of losses cannot have side by side. */
-function assertDistinct(kept: readonly string[]): void {
-  const names = [lossColumn, ...kept].map((name) => name.toLowerCase())
-  const twice = kept.find((_, index) => names.indexOf(names[index + 1] as string) <= index)
-  if (twice !== undefined)
-    throw optionError('keep', message`${given('keep', twice)}: there is a column of that name already`)
-}
-
-/** Writes the loss of each row of streams, while their totals are gathered. */
-export function writeStreamed({ path, format }: Target, reading: Reading, totals: StreamTotals): Promise<void> {
-  const { signal } = reading
-  const write = typeof format === 'string' ? throughDuckDB(format, getNumThreads(), signal) : format
-  return writeAtomically(path, signal, (beside) => write(beside, streamedLosses(reading, totals)))
-}
-
-async function* streamedLosses(reading: Reading, totals: StreamTotals): AsyncGenerator<Losses> {
-  const { margin, positiveLabel, negativeLabel, otherLabels } = totals.options
-  assertDistinct(totals.options.keep ?? [])
-  const criterion = new HingeEmbeddingLoss({ margin, positiveLabel, negativeLabel, otherLabels, reduction: 'none' })
-  for await (const { input, label, nulls, kept, table } of scoreChunks(reading, totals)) {
-    if (nulls === undefined) {
-      yield { table, values: criterion(input, label).data as InputData, kept }
-      continue
-    }
-    const rows = completeRows(nulls)
-    const losses = criterion(take(input, rows), take(label, rows)).data as InputData
-    const values = input.slice().fill(Number.NaN)
-    for (const [i, row] of rows.entries()) values[row] = losses[i] as number
-    yield { table, values, nulls: nulls.slice(), kept }
-  }
-}
-
 /** Writes the loss of each row of scans, scan after scan. */
-export async function writeScanned(
-  { path, format }: Target,
+export async function writeScanLosses(
+  { path, format }: Output,
   session: Session,
   scans: readonly Scan[],
   { typed, rows }: Found,
@@ -138,7 +72,7 @@ async function keptOf(session: Session, scan: Scan, { keep = [] }: Scoring): Pro
     const text = keep[index] as string
     return { scan, text, name: columnOf(scan, text)?.name ?? name, type }
   })
-  assertDistinct(kept.map(({ name }) => name))
+  assertDistinctNames(kept.map(({ name }) => name))
   return kept
 }
 
@@ -171,17 +105,17 @@ function keptAs(name: string, column: Kept, wanted: Kept): string {
 /** How many losses are written at once, at most. */
 const rowsPerBatch = 2 ** 16
 
-async function* scannedLosses(session: Session, queries: readonly string[]): AsyncGenerator<Losses> {
-  const table = await tableOf(session, queries[0] ?? '')
-  const { makeBuilder, Vector } = table.kept.length > 0 ? await importArrow() : ({} as Arrow)
-  const builders = table.kept.map(({ type }) => makeBuilder({ type, nullValues: [null] }))
-  const memory = new (table.dtype === 'float32' ? Float32Array : Float64Array)(rowsPerBatch)
+async function* scannedLosses(session: Session, queries: readonly string[]): AsyncGenerator<LossBatch> {
+  const schema = await lossSchemaOf(session, queries[0] ?? '')
+  const { makeBuilder, Vector } = schema.keptFields.length > 0 ? await importArrow() : ({} as Arrow)
+  const builders = schema.keptFields.map(({ type }) => makeBuilder({ type, nullValues: [null] }))
+  const memory = new (schema.dtype === 'float32' ? Float32Array : Float64Array)(rowsPerBatch)
   const nulls = new Uint8Array(rowsPerBatch)
   let rows = 0
-  const flush = (): Losses => {
+  const flush = (): LossBatch => {
     const [values, isNull] = [memory.slice(0, rows), nulls.slice(0, rows)]
     rows = 0
-    return { table, values, nulls: isNull, kept: builders.map((builder) => new Vector([builder.flush()])) }
+    return { schema, values, nulls: isNull, keptColumns: builders.map((builder) => new Vector([builder.flush()])) }
   }
   for (const [step, sql] of queries.entries()) {
     session.pass = { ...session.pass, step, steps: queries.length }
@@ -203,23 +137,23 @@ function importArrow(): Promise<Arrow> {
   return importPeer(import('apache-arrow'), 'Arrow')
 }
 
-async function tableOf(session: Session, sql: string): Promise<Table> {
+async function lossSchemaOf(session: Session, sql: string): Promise<LossSchema> {
   const [loss, ...keep] = await session.columns(sql)
   const dtype = loss?.type === 'FLOAT' ? 'float32' : 'float64'
-  if (keep.length === 0) return { dtype, kept: [] }
+  if (keep.length === 0) return { dtype, keptFields: [] }
   const arrow = await importArrow()
-  const kept = keep.map(({ name, type }) => {
+  const keptFields = keep.map(({ name, type }) => {
     const found = arrowType(arrow, type)
     if (found !== undefined) return new arrow.Field(name, found, true)
     const advice = `CAST(${name} AS VARCHAR) makes it text`
     const reason = `which .arrow does not take (but ${duckdbTypes}; ${advice})`
     throw fileError(message`${given('keep', name)} is ${type}, ${reason}`, { option: 'keep' })
   })
-  return { dtype, kept }
+  return { dtype, keptFields }
 }
 
 /** All batches, if they have so many rows together. */
-async function* assertRows(batches: AsyncIterable<Losses>, rows: number): AsyncGenerator<Losses> {
+async function* assertRows(batches: AsyncIterable<LossBatch>, rows: number): AsyncGenerator<LossBatch> {
   let written = 0
   for await (const losses of batches) {
     written += losses.values.length

@@ -1,0 +1,40 @@
+import { fileError, type Given, message } from './errors.ts'
+
+/**
+ * Finds the column that a text names: exactly, or as an SQL identifier, whose case may differ if only one column then
+ * matches. Returns undefined if it names none.
+ *
+ * @throws {Error} ERR_INVALID_FILE, with `option`: the text may name several columns
+ */
+export function findColumn(subject: Given, text: string, names: readonly string[]): number | undefined {
+  const exact = findExact(subject, text, names)
+  if (exact !== undefined) return exact
+  const name = parseIdentifier(text)
+  return name === undefined ? undefined : (findExact(subject, name, names) ?? findInAnyCase(subject, name, names))
+}
+
+function findExact(subject: Given, name: string, names: readonly string[]): number | undefined {
+  const index = names.indexOf(name)
+  if (index < 0) return undefined
+  if (names.indexOf(name, index + 1) < 0) return index
+  throw fileError(message`${subject}: the file has more than one column of the name ${name}; rename one`, {
+    option: subject.given,
+  })
+}
+
+function findInAnyCase(subject: Given, name: string, names: readonly string[]): number | undefined {
+  const matches = names.filter((each) => each.toLowerCase() === name.toLowerCase())
+  if (matches.length > 1) {
+    throw fileError(message`${subject}: may be any of the columns ${matches.join(', ')}; write one of them exactly`, {
+      option: subject.given,
+    })
+  }
+  return matches[0] === undefined ? undefined : names.indexOf(matches[0])
+}
+
+/** The name in an SQL identifier, plain or in double quotes. */
+function parseIdentifier(text: string): string | undefined {
+  if (/^[\p{L}_][\p{L}\p{N}_]*$/u.test(text)) return text
+  const [, inner] = /^"((?:[^"]|"")+)"$/.exec(text) ?? []
+  return inner?.replaceAll('""', '"')
+}

@@ -1,0 +1,48 @@
+import { given, message, option, optionError } from './errors.ts'
+import { type LossWriter, lossColumn } from './loss-batches.ts'
+import type { Scoring } from './options.ts'
+import { writeArrow } from './writers/arrow.ts'
+import { writeNpy } from './writers/npy.ts'
+
+/** DuckDB's options of COPY, or our own writer. */
+export type OutputFormat = string | LossWriter
+
+/** By file extension. DuckDB writes into the file that is there, which has its permissions already. */
+const formats: Readonly<Record<string, OutputFormat>> = {
+  parquet: '(FORMAT parquet, USE_TMP_FILE false)',
+  csv: '(FORMAT csv, USE_TMP_FILE false)',
+  arrow: writeArrow,
+  npy: writeNpy,
+}
+
+/** Where to write losses, and in which format. */
+export interface Output {
+  readonly path: string
+  readonly format: OutputFormat
+}
+
+/**
+ * Finds the format of an output by its extension.
+ *
+ * @throws {RangeError} ERR_INVALID_ARG_VALUE: no such format, or the format cannot hold the columns to keep
+ */
+export function findOutputFormat(output: string, { keep = [] }: Scoring): OutputFormat {
+  const [, extension = ''] = /\.(\w+)$/.exec(output.toLowerCase()) ?? []
+  const format = Object.hasOwn(formats, extension) ? formats[extension] : undefined
+  if (format === undefined) {
+    const extensions = Object.keys(formats).map((each) => `.${each}`)
+    throw optionError('output', message`${option('output')} must end in one of ${extensions.join(', ')}, got ${output}`)
+  }
+  if (format === writeNpy && keep.length > 0) {
+    throw optionError('keep', message`${option('keep')} takes another ${option('output')}: .npy is one array`)
+  }
+  return format
+}
+
+/** Refuses columns to keep whose names, in any case, are equal or that of the losses. */
+export function assertDistinctNames(kept: readonly string[]): void {
+  const names = [lossColumn, ...kept].map((name) => name.toLowerCase())
+  const duplicate = kept.find((_, index) => names.indexOf(names[index + 1] as string) <= index)
+  if (duplicate === undefined) return
+  throw optionError('keep', message`${given('keep', duplicate)}: there is a column of that name already`)
+}
