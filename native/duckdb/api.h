@@ -89,8 +89,8 @@ struct Functions {
   FUNCTION(destroy_config, 12, void (*)(Config*))                                                   \
   FUNCTION(query, 13, Result (*)(Connection, const char*, QueryResult*))                            \
   FUNCTION(destroy_result, 14, void (*)(QueryResult*))                                              \
-  FUNCTION(string_length, 28, uint32_t (*)(Text))                                                   \
-  FUNCTION(string_data, 29, const char* (*)(Text*))                                                 \
+  FUNCTION(string_t_length, 28, uint32_t (*)(Text))                                                 \
+  FUNCTION(string_t_data, 29, const char* (*)(Text*))                                               \
   FUNCTION(create_logical_type, 156, LogicalType (*)(Type))                                         \
   FUNCTION(create_struct_type, 163, LogicalType (*)(LogicalType*, const char**, Index))             \
   FUNCTION(get_type_id, 166, Type (*)(LogicalType))                                                 \

@@ -61,7 +61,7 @@ struct Column {
 // The text lies in the value itself where it is short.
 std::string_view text_at(const Column& column, size_t row) {
   Text& text = const_cast<Text&>(column.at<Text>(row));
-  return {api.string_data(&text), api.string_length(text)};
+  return {api.string_t_data(&text), api.string_t_length(text)};
 }
 
 // A logical type of DuckDB's, freed at the end.
