@@ -41,11 +41,17 @@
       "product_extension": "so",
       "dependencies": ["core"],
       "sources": [
+        "native/duckdb/aggregates.cpp",
         "native/duckdb/calibration.cpp",
         "native/duckdb/call_sites.cpp",
         "native/duckdb/extension.cpp",
+        "native/duckdb/figures.cpp",
+        "native/duckdb/group_states.cpp",
         "native/duckdb/partial.cpp",
-        "native/duckdb/settings.cpp"
+        "native/duckdb/registration.cpp",
+        "native/duckdb/scalars.cpp",
+        "native/duckdb/settings.cpp",
+        "native/duckdb/text.cpp"
       ]
     },
     {

@@ -6,17 +6,18 @@
 
 namespace hinge_embedding_loss {
 
-// The exact sum of any number of doubles (below 2^53 of them), as one plain block of memory:
+// The exact sum of fewer than 2^53 doubles, as plain memory without pointers:
 //
-//     S = head + Σ limbs[i] · 2^(32 i − 1074)        unless `special` is not zero: then S = special
+//     S = head + Σ limbs[i] · 2^(32 i − 1074)        or, if `special` is not zero, S = special
 //
-// so that order, grouping and merging never change it. All zeros is the empty sum. See docs/numerics.md.
+// Order, grouping and merging never change it. All zeros is the empty sum. See docs/numerics.md.
 class ExactSum {
  public:
-  // Leaves the limbs unset: they are cleared when the first value no longer fits the head.
-  ExactSum() : head_(0), special_(0), pending_(0), spilled_(0) {}
+  // Leaves the limbs unset: start_limbs clears them before their first use.
+  ExactSum() : head_(0), special_(0), pending_(0), uses_limbs_(0) {}
 
-  // Most sums of few values stay in the head: TwoSum gives its rounding error, and none is the common case.
+  // TwoSum gives the rounding error of head + value. It is 0 for most sums of few values, which stay in the
+  // head.
   void add(double value) {
     const double sum = head_ + value;
     const double part = sum - head_;
@@ -37,28 +38,29 @@ class ExactSum {
   bool is_finite() const { return special_ == 0; }
 
   // Canonical text, equal for equal sums: "-0x1ap-4" is −26 · 2^−4. The digits neither begin nor end with 0,
-  // and the exponent is −1074 plus a multiple of 4; zero is "0x0p+0"; "NaN", "Infinity" and "-Infinity" stand
-  // for themselves.
+  // and the exponent is −1074 plus a multiple of 4. Zero is "0x0p+0". Special values are "NaN", "Infinity"
+  // and
+  // "-Infinity".
   std::string to_text() const;
 
-  // False, and an unspecified sum, where the text is not what to_text gives.
+  // Returns false, and leaves `sum` unspecified, if to_text never writes the text.
   static bool from_text(std::string_view text, ExactSum& sum);
 
  private:
-  // 2^53 doubles below 2^1024 stay below 2^1077, which is bit 2151: the top limbs only ever hold the sign.
+  // 2^53 doubles below 2^1024 sum to less than 2^1077, which is bit 2151: the top limbs hold only the sign.
   static constexpr int kLimbs = 70;
 
   struct Magnitude;
 
   void add_inexact(double value, double sum, double error);
   void deposit(double value);
-  void spill();
+  void start_limbs();
   void propagate();
 
   double head_;
-  double special_;    // the IEEE sum of the values that are not finite
-  uint32_t pending_;  // deposits since the last propagate
-  uint32_t spilled_;  // whether limbs_ is in use
+  double special_;       // the IEEE sum of the values that are not finite
+  uint32_t pending_;     // deposits since the last propagate
+  uint32_t uses_limbs_;  // 0 or 1
   int64_t limbs_[kLimbs];
 };
 

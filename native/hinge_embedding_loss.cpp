@@ -15,41 +15,20 @@ namespace hinge_embedding_loss {
 
 namespace {
 
-// The element type of a constant label: a pointer to it stays where it is.
+// The element type of one label for all elements: generic code gets a pointer to it.
 struct Constant {
   double value;
 };
 
+// Calls use(labels), with a pointer to the labels' element type or to a Constant.
 template <class Use>
 auto with_labels(const Labels& labels, const Use& use) {
-  switch (labels.type) {
-    case LabelType::kFloat32:
-      return use(static_cast<const float*>(labels.data));
-    case LabelType::kFloat64:
-      return use(static_cast<const double*>(labels.data));
-    case LabelType::kInt8:
-      return use(static_cast<const int8_t*>(labels.data));
-    case LabelType::kUint8:
-      return use(static_cast<const uint8_t*>(labels.data));
-    case LabelType::kInt16:
-      return use(static_cast<const int16_t*>(labels.data));
-    case LabelType::kUint16:
-      return use(static_cast<const uint16_t*>(labels.data));
-    case LabelType::kInt32:
-      return use(static_cast<const int32_t*>(labels.data));
-    case LabelType::kUint32:
-      return use(static_cast<const uint32_t*>(labels.data));
-    case LabelType::kInt64:
-      return use(static_cast<const int64_t*>(labels.data));
-    case LabelType::kUint64:
-      return use(static_cast<const uint64_t*>(labels.data));
-    case LabelType::kConstant:
-      break;
-  }
   const Constant constant{labels.constant};
-  return use(&constant);
+  if (labels.data == nullptr) return use(&constant);
+  return with_dtype(labels.dtype, [&]<class L>(L*) { return use(static_cast<const L*>(labels.data)); });
 }
 
+// Writes codes +1, −1 and, for other labels, 0. Returns true if there are other labels.
 template <class L>
 bool encode(int8_t* codes, const L* labels, size_t begin, size_t n, const Settings& settings) {
   return kernels().encode<L>()(codes, labels + begin, n, settings.positive_label, settings.negative_label);
@@ -60,8 +39,8 @@ bool encode(int8_t* codes, const Constant* label, size_t, size_t n, const Settin
   return code == 0;
 }
 
-// Blocks begin on a cache line, but for a short one before them: a vector that straddles two costs twice, and
-// cannot be streamed.
+// The first block may be short: it ends at a cache line, so that all other blocks begin at one. A vector that
+// straddles two lines costs twice, and cannot be streamed.
 template <class T>
 size_t block_length(const T* first, size_t left) {
   if (left <= kBlock) return left;
@@ -69,20 +48,20 @@ size_t block_length(const T* first, size_t left) {
   return misaligned == 0 ? kBlock : 64 / sizeof(T) - misaligned;
 }
 
-// Calls visit(input, labels, n, index of the first) for each block of [begin, end), with labels of +1 and −1
-// only: those of the caller where visit takes them and does not return false, else codes of them. Other
-// labels are counted, and come as an input of Δ with label −1, whose loss and gradient are 0. `aligned` is
-// what blocks are to be aligned in: the input, or what is written.
+// Calls visit(input, labels, n, index of the first element) for each block of [begin, end), with labels of +1
+// and −1 only. Tries the caller's labels first; if visit returns false, or they are of another type or
+// encoding, passes codes. An other label is counted, and passed as an input of Δ with label −1, whose loss
+// and gradient are 0. Blocks are aligned in `aligned`: the input, or the array that is written.
 template <class T, class L, class Visit>
 void for_each_block(const T* aligned, const T* input, const L* labels, size_t begin, size_t end,
                     const Settings& settings, OtherLabels& others, const Visit& visit) {
   constexpr bool kIsKernelLabel = std::is_same_v<L, T> || std::is_same_v<L, int8_t>;
-  const bool is_plain = settings.positive_label == 1 && settings.negative_label == -1;
+  const bool has_kernel_encoding = settings.positive_label == 1 && settings.negative_label == -1;
   size_t n;
   for (size_t i = begin; i < end; i += n) {
     n = block_length(aligned + i, end - i);
     if constexpr (kIsKernelLabel) {
-      if (is_plain && visit(input + i, labels + i, n, i)) continue;
+      if (has_kernel_encoding && visit(input + i, labels + i, n, i)) continue;
     }
     int8_t codes[kBlock];
     if (!encode(codes, labels, i, n, settings)) {
@@ -101,8 +80,8 @@ void for_each_block(const T* aligned, const T* input, const L* labels, size_t be
   }
 }
 
-// Visits all blocks of input[n], on several threads where that is worth it. Each has a part of its own;
-// `join` gets them one at a time, each on its thread.
+// Visits all blocks of input[n], on several threads if n is large. Each thread has a part of its own, and
+// passes it to `join` at its end, one thread at a time.
 template <class T, class MakePart, class Visit, class Join>
 OtherLabels visit_blocks(const T* aligned, const T* input, const Labels& labels, size_t n,
                          const Settings& settings, const MakePart& make_part, const Visit& visit,
@@ -133,18 +112,19 @@ const LossKernels<T, L>& kernels_for(const L*) {
   return kernels().loss<T, L>();
 }
 
-// Outputs of this size go past the caches: an ordinary store first reads the line that it overwrites.
+// Outputs of this size are streamed past the caches: an ordinary store first reads the line that it
+// overwrites.
 constexpr size_t kStreamedBytes = size_t{1} << 24;
 
-// Memory for one value an element, which may be the input's own.
+// An array that is written block by block. It may be the input.
 template <class T>
 class Output {
  public:
   Output(T* data, const T* input, size_t n)
       : data_(data), is_streamed_(data != input && n * sizeof(T) >= kStreamedBytes) {}
 
-  // A block of what compute(to, streamed) writes. Where that returns false, an input in place stays what it
-  // was.
+  // Calls compute(to, streamed), which writes a block. If it returns false, an input that is also the output
+  // is restored.
   template <class Compute>
   bool write(const T* input, size_t n, size_t index, const Compute& compute) const {
     T* to = data_ + index;
@@ -156,7 +136,7 @@ class Output {
     return is_valid;
   }
 
-  // At the end of what a thread writes.
+  // Each thread calls this after its last write.
   void finish() const {
     if (is_streamed_) finish_streams();
   }
@@ -168,18 +148,18 @@ class Output {
 
 // The gradients of a call, written block by block.
 template <class T>
-class Differentiation {
+class GradientOutput {
  public:
-  Differentiation(const Gradients<T>& gradients, const T* input, size_t n, T margin)
+  GradientOutput(const Gradients<T>& gradients, const T* input, size_t n, T margin)
       : gradients_(gradients), out_(gradients.out, input, n), margin_(margin) {}
 
   template <class L>
   bool write(const T* input, const L* label, size_t n, size_t index) const {
     if (gradients_.out == nullptr) return true;
-    const bool one_for_all = gradients_.incoming == nullptr;
-    const T* incoming = one_for_all ? &gradients_.constant : gradients_.incoming + index;
+    const bool one_for_all = gradients_.upstream == nullptr;
+    const T* upstream = one_for_all ? &gradients_.constant : gradients_.upstream + index;
     return out_.write(input, n, index, [&](T* to, bool streamed) {
-      return kernels_for<T>(label).backward[one_for_all](to, input, label, incoming, n, margin_, streamed);
+      return kernels_for<T>(label).backward[one_for_all](to, input, label, upstream, n, margin_, streamed);
     });
   }
 
@@ -217,13 +197,13 @@ double label_at(const Labels& labels, size_t index) {
 }
 
 Figures Totals::figures(OtherLabelPolicy policy) const {
-  const auto of = [](uint64_t count, const ExactSum& sum) {
+  const auto round = [](uint64_t count, const ExactSum& sum) {
     return ClassFigures{count, sum.round(1), sum.round(count)};
   };
   const uint64_t count = positives + negatives + (policy == OtherLabelPolicy::kIgnore ? 0 : others);
   ExactSum all = sums[0];
   all.merge(sums[1]);
-  return {of(count, all), of(positives, sums[0]), of(negatives, sums[1]), active, others};
+  return {round(count, all), round(positives, sums[0]), round(negatives, sums[1]), active, others};
 }
 
 bool Totals::is_possible() const {
@@ -259,38 +239,38 @@ OtherLabels forward(T* out, const T* input, const Labels& labels, size_t n, cons
                     const Gradients<T>& gradients) {
   const T margin = static_cast<T>(settings.margin);
   const Output<T> losses(out, input, n);
-  const Differentiation<T> differentiation(gradients, input, n, margin);
+  const GradientOutput<T> gradient_output(gradients, input, n, margin);
   return visit_blocks(
       out, input, labels, n, settings, [] { return 0; },
       [&](int, const T* x, const auto* y, size_t count, size_t index) {
         const auto compute = [&](T* to, bool streamed) {
           return kernels_for<T>(y).forward(to, x, y, count, margin, streamed);
         };
-        return losses.write(x, count, index, compute) && differentiation.write(x, y, count, index);
+        return losses.write(x, count, index, compute) && gradient_output.write(x, y, count, index);
       },
       [&](int) {
         losses.finish();
-        differentiation.finish();
+        gradient_output.finish();
       });
 }
 
 template <class T>
 OtherLabels backward(const Gradients<T>& gradients, const T* input, const Labels& labels, size_t n,
                      const Settings& settings) {
-  const Differentiation<T> differentiation(gradients, input, n, static_cast<T>(settings.margin));
+  const GradientOutput<T> gradient_output(gradients, input, n, static_cast<T>(settings.margin));
   return visit_blocks(
       gradients.out, input, labels, n, settings, [] { return 0; },
       [&](int, const T* x, const auto* y, size_t count, size_t index) {
-        return differentiation.write(x, y, count, index);
+        return gradient_output.write(x, y, count, index);
       },
-      [&](int) { differentiation.finish(); });
+      [&](int) { gradient_output.finish(); });
 }
 
 template <class T>
 OtherLabels reduce(ExactSum& sum, const T* input, const Labels& labels, size_t n, const Settings& settings,
                    const Gradients<T>& gradients) {
   const T margin = static_cast<T>(settings.margin);
-  const Differentiation<T> differentiation(gradients, input, n, margin);
+  const GradientOutput<T> gradient_output(gradients, input, n, margin);
   struct Part {
     Ladder ladder;
     ExactSum sum;
@@ -303,10 +283,10 @@ OtherLabels reduce(ExactSum& sum, const T* input, const Labels& labels, size_t n
       [&](Part& part, const T* x, const auto* y, size_t count, size_t index) {
         BlockSums block;
         return reduce_block(part.ladder, false, x, y, count, margin, &part.sum, block) &&
-               differentiation.write(x, y, count, index);
+               gradient_output.write(x, y, count, index);
       },
       [&](const Part& part) {
-        differentiation.finish();
+        gradient_output.finish();
         sum.merge(part.sum);
       });
 }
@@ -333,7 +313,7 @@ OtherLabels accumulate(Totals& totals, const T* input, const Labels& labels, siz
         return true;
       },
       [&](const Part& part) { totals.merge(part.totals); });
-  totals.negatives -= others.count;  // they came as negatives
+  totals.negatives -= others.count;  // visit_blocks passes others as negatives
   totals.others += others.count;
   return others;
 }
@@ -354,7 +334,7 @@ OtherLabels accumulate_each(Totals* const* totals, const T* input, const Labels&
     for (size_t i = others.first; i < n; i++) {
       int8_t code;
       const bool is_other = encode(&code, data, i, 1, settings);
-      totals[i]->negatives -= is_other;  // it came as a negative
+      totals[i]->negatives -= is_other;  // for_each_block passes others as negatives
       totals[i]->others += is_other;
     }
   });

@@ -2,8 +2,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
 
+#include "dtypes.h"
 #include "exact_sum.h"
 
 // The hinge embedding loss of input x and label y, elementwise, for a margin Δ:
@@ -11,32 +11,19 @@
 //     x               where y is the positive label
 //     max(0, Δ − x)   where y is the negative label
 //
-// as in paddle.nn.functional.hinge_embedding_loss, and its gradient, the derivative by x times what comes in:
+// as in paddle.nn.functional.hinge_embedding_loss, and its gradient by x, for an upstream gradient g:
 //
 //     g               where y is the positive label
 //     −g              where y is the negative label and x < Δ
 //     0               where y is the negative label and x ≥ Δ
 //
-// Arithmetic is in the input's type. A NaN stays NaN: x = NaN has a gradient of NaN for the negative label.
+// Arithmetic is in the input's dtype. A NaN stays NaN: x = NaN has a gradient of NaN for the negative label.
+// An "other" label is neither the positive nor the negative one: its loss and its gradient are 0.
 namespace hinge_embedding_loss {
 
-enum class LabelType {
-  kFloat32,
-  kFloat64,
-  kInt8,
-  kUint8,
-  kInt16,
-  kUint16,
-  kInt32,
-  kUint32,
-  kInt64,
-  kUint64,
-  kConstant
-};
-
-// One label an element; or, for kConstant, one for all of them.
+// One label per element. If `data` is null, `constant` is the label of all elements.
 struct Labels {
-  LabelType type;
+  DType dtype;
   const void* data;
   double constant;
 };
@@ -44,24 +31,28 @@ struct Labels {
 // The label at a flat index, as the nearest double.
 double label_at(const Labels& labels, size_t index);
 
+// The caller reports an error, or other labels count as elements, or they do not.
+enum class OtherLabelPolicy { kError, kZero, kIgnore };
+
 struct Settings {
-  double margin;
-  int32_t positive_label;
-  int32_t negative_label;
+  double margin = 1;
+  int32_t positive_label = 1;
+  int32_t negative_label = -1;
+  OtherLabelPolicy policy = OtherLabelPolicy::kError;
 
   bool operator==(const Settings&) const = default;
 };
 
-// Labels that are neither the positive nor the negative one. Their loss and their gradient are 0.
 struct OtherLabels {
   uint64_t count = 0;
   uint64_t first = UINT64_MAX;  // flat index
+
+  bool are_errors(const Settings& settings) const {
+    return count > 0 && settings.policy == OtherLabelPolicy::kError;
+  }
 };
 
-// What other labels are: an error, elements that count with their loss of 0, or none.
-enum class OtherLabelPolicy { kError, kZero, kIgnore };
-
-// The sum and the mean are rounded once; the mean of none is NaN.
+// The sum and the mean are rounded once; the mean of no elements is NaN.
 struct ClassFigures {
   uint64_t count;
   double sum;
@@ -74,14 +65,14 @@ struct Figures {
   uint64_t others;
 };
 
-constexpr uint64_t kSizeMax = (uint64_t{1} << 53) - 1;  // JavaScript's safe integers
+constexpr uint64_t kMaxElements = (uint64_t{1} << 53) - 1;  // JavaScript's largest safe integer
 
-// Totals over up to kSizeMax elements of any number of calls, as one plain block of memory; all zeros is the
-// empty one.
+// Totals of up to kMaxElements elements, from any number of calls. They are plain memory without pointers,
+// and all zeros for no elements.
 struct Totals {
   uint64_t positives = 0;
   uint64_t negatives = 0;
-  uint64_t active = 0;  // negatives with x < Δ: those whose loss and gradient are not zero
+  uint64_t active = 0;  // negatives with x < Δ
   uint64_t others = 0;
   ExactSum sums[2];  // losses of the positives, of the negatives
 
@@ -95,32 +86,32 @@ struct Totals {
   uint64_t size() const { return positives + negatives + others; }
   Figures figures(OtherLabelPolicy policy) const;
 
-  // Whether there are elements with such totals.
+  // True if some elements have these totals.
   bool is_possible() const;
 };
 
-// Where gradients go, and what they are multiplied with.
+// Where gradients are written, and the upstream gradient that multiplies them.
 template <class T>
 struct Gradients {
-  T* out = nullptr;             // [n], which may be the input; null where no gradients are wanted
-  const T* incoming = nullptr;  // [n], or null: then `constant` for all
+  T* out = nullptr;             // [n], may be the input; null: no gradients are computed
+  const T* upstream = nullptr;  // [n]; null: `constant` is the upstream gradient of all elements
   T constant = 0;
 };
 
-// Elements whose label is neither.
 uint64_t count_others(const Labels& labels, size_t n, const Settings& settings);
 
-// out[n] from input[n], in the same pass with their gradients. `out` may be `input` where there are none.
+// out[n] from input[n]: losses, and in the same pass gradients. `out` may be the input if no gradients are
+// computed.
 template <class T>
 OtherLabels forward(T* out, const T* input, const Labels& labels, size_t n, const Settings& settings,
                     const Gradients<T>& gradients = {});
 
-// The gradients of input[n].
+// gradients.out[n] from input[n].
 template <class T>
 OtherLabels backward(const Gradients<T>& gradients, const T* input, const Labels& labels, size_t n,
                      const Settings& settings);
 
-// Adds the losses of input[n] to `sum`, in the same pass with their gradients.
+// Adds the losses of input[n] to `sum`, and computes gradients in the same pass.
 template <class T>
 OtherLabels reduce(ExactSum& sum, const T* input, const Labels& labels, size_t n, const Settings& settings,
                    const Gradients<T>& gradients = {});
@@ -130,7 +121,7 @@ template <class T>
 OtherLabels accumulate(Totals& totals, const T* input, const Labels& labels, size_t n,
                        const Settings& settings);
 
-// Adds counts and losses of input[n] to totals[n], each element to its own. On this thread, for n is small.
+// Adds count and loss of each of input[n] to its own totals[n]. Runs on the calling thread: n is small.
 template <class T>
 OtherLabels accumulate_each(Totals* const* totals, const T* input, const Labels& labels, size_t n,
                             const Settings& settings);

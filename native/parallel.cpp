@@ -22,18 +22,17 @@ namespace hinge_embedding_loss {
 
 namespace {
 
-// Elements one thread takes at a time: enough that taking them costs nothing, few enough to share the end
-// evenly.
+// Elements that a thread takes at a time: enough to make taking them cheap, few enough to end together.
 constexpr size_t kRange = size_t{1} << 15;
 
-// Below, waking another thread costs more than it saves: measured, 128 K elements are where both ways take
-// the same time when the thread is asleep (and 1.8 times less when it still spins after the last call).
-constexpr size_t kParallelMin = size_t{1} << 17;
+// For fewer elements, waking another thread costs more than it saves. Measured: for 128 K elements, one
+// thread takes as long as two if the second must wake up, and 1.8 times as long if it still spins.
+constexpr size_t kMinParallel = size_t{1} << 17;
 
-// Pauses of a processor, 20 to 40 ns each.
+// Pause instructions, 20 to 40 ns each.
 constexpr int kSpins = 1000;
 
-// Processors that this process's control group, version 2 or 1, and those above it grant; or `limit`.
+// The processors that the process's control group (version 2 or 1) and its parents grant, at most `limit`.
 size_t control_group_limit(size_t limit) {
   const auto apply = [&limit](double quota, double period) {
     if (quota > 0 && period > 0) limit = std::min(limit, static_cast<size_t>((quota + period - 1) / period));
@@ -79,7 +78,7 @@ std::atomic<size_t>& thread_count() {
   return count;
 }
 
-// Waits while `condition` fails, for the some 20 microseconds that going to sleep and waking would take.
+// Waits for `condition`, for about the 20 microseconds that sleeping and waking would take.
 template <class Condition>
 void spin_until(const Condition& condition) {
   for (int i = 0; i < kSpins && !condition(); i++) {
@@ -93,20 +92,20 @@ void spin_until(const Condition& condition) {
 
 using Call = void (*)(const void* body, Ranges& ranges);
 
-// A host may unload a library, as Node does an addon when the last worker thread that loaded it ends: not
-// one in whose code other threads run.
-void stay_loaded() {
+// Node unloads an addon when the last worker thread that loaded it ends. The pool's threads still run its
+// code.
+void keep_library_loaded() {
   Dl_info library;
-  if (dladdr(reinterpret_cast<void*>(&stay_loaded), &library) != 0) {
+  if (dladdr(reinterpret_cast<void*>(&keep_library_loaded), &library) != 0) {
     dlopen(library.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
   }
 }
 
 class Pool {
  public:
-  Pool() { stay_loaded(); }
+  Pool() { keep_library_loaded(); }
 
-  // False where another call has the threads.
+  // Returns false if another call has the threads.
   bool run(Call call, const void* body, Ranges& ranges, size_t helpers) {
     const std::unique_lock running(running_, std::try_to_lock);
     if (!running) return false;
@@ -122,7 +121,7 @@ class Pool {
     call(body, ranges);
     {
       const std::lock_guard lock(mutex_);
-      wanted_ = 0;  // who wakes only now finds nothing to do
+      wanted_ = 0;  // a thread that wakes only now does nothing
     }
     const auto is_done = [this] { return busy_ == 0; };
     spin_until(is_done);
@@ -135,11 +134,11 @@ class Pool {
   void grow(size_t helpers) {
     sigset_t all, previous;
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &previous);  // signals are for the host's threads
+    pthread_sigmask(SIG_SETMASK, &all, &previous);  // the host's threads take signals
     try {
       for (; size_ < helpers; size_++) std::thread(&Pool::work, this).detach();
     } catch (const std::system_error&) {
-      // The system gives no more threads: those there are do the work.
+      // The system has no more threads: the existing ones do the work.
     }
     pthread_sigmask(SIG_SETMASK, &previous, nullptr);
   }
@@ -161,7 +160,7 @@ class Pool {
   }
 
   std::mutex running_;
-  std::mutex mutex_;  // guards all writing of what follows
+  std::mutex mutex_;  // held to write any member below
   std::condition_variable wake_, done_;
   size_t size_ = 0;
   std::atomic<size_t> wanted_ = 0;
@@ -171,7 +170,7 @@ class Pool {
   Ranges* ranges_ = nullptr;
 };
 
-// Never destroyed: its threads wait in it until the process ends.
+// Never destroyed: its threads use it until the process ends.
 Pool& pool() {
   static Pool& pool = *new Pool;
   return pool;
@@ -184,7 +183,7 @@ size_t num_threads() { return thread_count().load(std::memory_order_relaxed); }
 void set_num_threads(size_t count) { thread_count().store(count, std::memory_order_relaxed); }
 
 void run_parallel(size_t n, Call call, const void* body) {
-  const size_t threads = n < kParallelMin ? 1 : std::min(num_threads(), (n + kRange - 1) / kRange);
+  const size_t threads = n < kMinParallel ? 1 : std::min(num_threads(), (n + kRange - 1) / kRange);
   Ranges ranges(n, threads == 1 ? n : kRange);
   if (threads == 1 || !pool().run(call, body, ranges, threads - 1)) call(body, ranges);
 }

@@ -5,18 +5,18 @@
 
 namespace hinge_embedding_loss {
 
-// The threads a call may use, its own included: unless set, the processors this process may run on, by its
-// affinity and by its control group's quota.
+// How many threads a call may use, with the calling one. The default is the number of processors that the
+// process's affinity and its control group's quota grant.
 size_t num_threads();
 void set_num_threads(size_t count);
 
-// The parts of [0, n) that are still to be done, taken by whoever is free.
+// Hands out [0, n) in ranges of `step`; any thread may take the next one.
 class Ranges {
  public:
   Ranges(size_t n, size_t step) : n_(n), step_(step) {}
 
   bool next(size_t& begin, size_t& end) {
-    if (next_.load(std::memory_order_relaxed) >= n_) return false;  // cheaper than to take and find none
+    if (next_.load(std::memory_order_relaxed) >= n_) return false;  // cheaper than fetch_add
     begin = next_.fetch_add(step_, std::memory_order_relaxed);
     if (begin >= n_) return false;
     end = n_ - begin < step_ ? n_ : begin + step_;
@@ -31,9 +31,10 @@ class Ranges {
 
 void run_parallel(size_t n, void (*call)(const void* body, Ranges& ranges), const void* body);
 
-// Runs body(ranges) on this thread and, where n is large, on others at the same time; returns when all are
-// done. Each takes ranges until there are none. All run with the default floating-point environment. One call
-// at a time has the other threads; a second one meanwhile runs alone.
+// Runs body(ranges) on the calling thread and, if n is large, on the pool's threads at the same time; returns
+// when all are done. Each body takes ranges until none are left. The caller must have set the default
+// floating-point environment; the pool's threads have it. One call at a time has the pool; a second one
+// meanwhile runs on its own thread alone.
 template <class Body>
 void parallel_for(size_t n, const Body& body) {
   run_parallel(

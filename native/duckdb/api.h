@@ -3,15 +3,15 @@
 #include <cstdint>
 #include <type_traits>
 
-// Of DuckDB's stable C extension API v1.2.0 the functions that the extension calls. An extension gets
-// all of the API as one table of pointers, whose order is frozen: duckdb/duckdb,
-// src/include/duckdb_extension.h.
-namespace duckdb_api {
+// The functions of DuckDB's stable C extension API v1.2.0 that the extension calls. DuckDB passes the whole
+// API as a table of pointers, whose order is frozen: duckdb/duckdb, src/include/duckdb_extension.h. A test
+// holds the indices here against that header.
+namespace hinge_embedding_loss::duckdb {
 
 using Index = uint64_t;
 struct Access;
 
-// Handles: DuckDB alone knows what they point to.
+// Handles, which are opaque.
 using Connection = struct ConnectionHandle*;
 using DataChunk = struct DataChunkHandle*;
 using Vector = struct VectorHandle*;
@@ -47,24 +47,24 @@ enum class Type : uint32_t {
   kNull = 36
 };
 
-// A value of a HUGEINT, UHUGEINT or wide DECIMAL vector; in two's complement.
+// An element of a HUGEINT, UHUGEINT or wide DECIMAL vector, in two's complement.
 struct Wide {
   uint64_t low, high;
 };
 
-// A value of a LIST vector: where its elements are among those of all lists.
+// An element of a LIST vector: a range of the vector's child.
 struct ListEntry {
   uint64_t offset, length;
 };
 
-// A value of a VARCHAR vector: text of up to 12 bytes lies in it, longer text elsewhere.
+// An element of a VARCHAR vector: it holds text of up to 12 bytes, and points to longer text.
 struct Text {
   uint64_t words[2];
 };
 
 enum class Result : uint32_t { kSuccess, kError };
 
-// A result, whose fields are DuckDB's own.
+// DuckDB's result of a query; its fields are private.
 struct QueryResult {
   uint64_t words[6];
 };
@@ -77,7 +77,7 @@ using Combine = void (*)(FunctionInfo info, State* source, State* target, Index 
 using Finalize = void (*)(FunctionInfo info, State* source, Vector result, Index count, Index offset);
 
 struct Functions {
-  // name, place in the table, type
+  // name without "duckdb_", index in the table, type
 #define DUCKDB_API_FUNCTIONS(FUNCTION)                                                              \
   FUNCTION(open_ext, 1, Result (*)(const char*, Database*, Config, char**))                         \
   FUNCTION(close, 2, void (*)(Database*))                                                           \
@@ -134,7 +134,7 @@ struct Functions {
   FUNCTION(register_aggregate_function_set, 241, Result (*)(Connection, AggregateFunctionSet))      \
   FUNCTION(fetch_chunk, 306, DataChunk (*)(QueryResult))
 
-#define DUCKDB_API_MEMBER(name, place, ...) std::type_identity_t<__VA_ARGS__> name;
+#define DUCKDB_API_MEMBER(name, index, ...) std::type_identity_t<__VA_ARGS__> name;
   DUCKDB_API_FUNCTIONS(DUCKDB_API_MEMBER)
 #undef DUCKDB_API_MEMBER
 };
@@ -145,4 +145,7 @@ struct Access {
   const void* (*get_api)(ExtensionInfo info, const char* version);
 };
 
-}  // namespace duckdb_api
+// Set by the first load in the process, before any other use.
+inline Functions api;
+
+}  // namespace hinge_embedding_loss::duckdb

@@ -1,7 +1,9 @@
 #pragma once
 
-#include "api.h"
+namespace hinge_embedding_loss::duckdb {
 
-// Teaches call_sites, by queries over an aggregate in a database of its own, which no settings, functions
-// or queries of the program's reach. A site that no query reaches stays unknown. Once a process.
-void calibrate_call_sites(const duckdb_api::Functions& api);
+// Teaches the call sites of update functions, by queries over a probe in an in-memory database of its own: no
+// setting, function or query of the program reaches it. Call it once per process.
+void calibrate_call_sites();
+
+}  // namespace hinge_embedding_loss::duckdb

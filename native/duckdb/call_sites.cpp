@@ -7,11 +7,11 @@
 #include <atomic>
 #include <cstddef>
 
-namespace call_sites {
+namespace hinge_embedding_loss::duckdb {
 
 namespace {
 
-// Written by one thread, read by any, never removed.
+// One thread adds entries while any may read. Entries are never removed.
 template <class Value>
 class Table {
  public:
@@ -40,99 +40,101 @@ class Table {
   std::atomic<size_t> size_ = 0;
 };
 
-// By return addresses and by the beginnings of functions, whose sites all pass the same kind: in a window
-// with DISTINCT, DuckDB calls from places that only slow queries, of more than 32,768 rows, could prove.
-Table<States> sites;
+// Layouts by return address and by the start of the function around it. A function's call sites all pass the
+// same layout, and some of them (in a window with DISTINCT) are reached only by slow queries of more than
+// 32,768 rows.
+Table<StateLayout> layouts;
 
-struct Walk {
+struct StackWalk {
   const Address caller;
   bool is_past_caller = false;
   Address site = 0;
-  Address stack = 0;  // the stack pointer at the site
+  Address stack_pointer = 0;  // at the site
 };
 
 _Unwind_Reason_Code visit(_Unwind_Context* frame, void* data) {
-  Walk& walk = *static_cast<Walk*>(data);
+  StackWalk& walk = *static_cast<StackWalk*>(data);
   const Address address = _Unwind_GetIP(frame);
   if (walk.is_past_caller) {
     walk.site = address;
-    walk.stack = _Unwind_GetCFA(frame);
+    walk.stack_pointer = _Unwind_GetCFA(frame);
     return _URC_END_OF_STACK;
   }
   walk.is_past_caller = address == walk.caller;
   return _URC_NO_REASON;
 }
 
-Walk walk_to_site(Address caller) {
-  Walk walk{caller};
+StackWalk walk_to_site(Address caller) {
+  StackWalk walk{caller};
   _Unwind_Backtrace(visit, &walk);
   return walk;
 }
 
-// The beginning of the function that a call at `site` is in.
+// The start of the function around a call site.
 Address function_of(Address site) {
   return reinterpret_cast<Address>(_Unwind_FindEnclosingFunction(reinterpret_cast<void*>(site - 1)));
 }
 
 #if defined(__x86_64__)
 
-// The caller's frame has a fixed size, so its return address lies at a fixed distance from `info`. To read it
-// there is cheaper than to walk.
+// The caller's stack frame has a fixed size, so its return address lies at a fixed distance from `info`.
+// Reading it there is cheaper than walking the stack.
 Table<ptrdiff_t> distances;
 
-std::atomic<States>* find_quickly(Address caller, const void* info) {
+std::atomic<StateLayout>* find_without_walk(Address caller, const void* info) {
   const auto* distance = distances.find(caller);
   if (distance == nullptr) return nullptr;
-  return sites.find(*reinterpret_cast<const Address*>(static_cast<const char*>(info) + *distance));
+  return layouts.find(*reinterpret_cast<const Address*>(static_cast<const char*>(info) + *distance));
 }
 
-void learn_distance(const Walk& walk, const void* info) {
-  const Address place = walk.stack - sizeof(Address);
-  if (walk.site == 0 || *reinterpret_cast<const Address*>(place) != walk.site) return;
-  const auto distance = static_cast<ptrdiff_t>(place - reinterpret_cast<Address>(info));
+void learn_distance(const StackWalk& walk, const void* info) {
+  const Address slot = walk.stack_pointer - sizeof(Address);
+  if (walk.site == 0 || *reinterpret_cast<const Address*>(slot) != walk.site) return;
+  const auto distance = static_cast<ptrdiff_t>(slot - reinterpret_cast<Address>(info));
   std::atomic<ptrdiff_t>* known = distances.find(walk.caller);
   if (known == nullptr) {
     distances.add(walk.caller, distance);
   } else if (*known != distance) {
-    *known = 0;  // where no return address is
+    *known = 0;  // no return address lies there
   }
 }
 
 #else
 
-std::atomic<States>* find_quickly(Address, const void*) { return nullptr; }
-void learn_distance(const Walk&, const void*) {}
+std::atomic<StateLayout>* find_without_walk(Address, const void*) { return nullptr; }
+void learn_distance(const StackWalk&, const void*) {}
 
 #endif
 
 }  // namespace
 
-States states_at(Address caller, const void* info) {
-  const std::atomic<States>* found = find_quickly(caller, info);
-  return found == nullptr ? states_of(walk_to_site(caller).site) : found->load(std::memory_order_relaxed);
+StateLayout layout_at_call(Address caller, const void* info) {
+  const std::atomic<StateLayout>* found = find_without_walk(caller, info);
+  return found == nullptr ? layout_at_site(walk_to_site(caller).site)
+                          : found->load(std::memory_order_relaxed);
 }
 
-States states_of(Address site) {
-  const std::atomic<States>* found = sites.find(site);
-  if (found == nullptr) found = sites.find(function_of(site));
-  return found == nullptr ? States::kUnknown : found->load(std::memory_order_relaxed);
+StateLayout layout_at_site(Address site) {
+  const std::atomic<StateLayout>* found = layouts.find(site);
+  if (found == nullptr) found = layouts.find(function_of(site));
+  return found == nullptr ? StateLayout::kUnknown : found->load(std::memory_order_relaxed);
 }
 
 Address learn_site(Address caller, const void* info) {
-  const Walk walk = walk_to_site(caller);
+  const StackWalk walk = walk_to_site(caller);
   learn_distance(walk, info);
   return walk.site;
 }
 
-void teach(Address site, States states) {
+void teach(Address site, StateLayout layout) {
   for (const Address each : {site, function_of(site)}) {
-    std::atomic<States>* known = sites.find(each);
+    std::atomic<StateLayout>* known = layouts.find(each);
     if (known == nullptr) {
-      sites.add(each, states);
-    } else if (*known != states) {
-      *known = States::kUnknown;
+      layouts.add(each, layout);
+    } else if (*known != layout) {
+      *known = StateLayout::kUnknown;
     }
   }
 }
 
-}  // namespace call_sites
+}  // namespace hinge_embedding_loss::duckdb

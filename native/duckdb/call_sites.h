@@ -2,36 +2,37 @@
 
 #include <cstdint>
 
-// DuckDB calls an aggregate's update with an array of one state a row, except that before 2.0 some of its
-// code passes an array of one state for all rows: duckdb/duckdb, issue 21537. The arguments do not say which.
-// The function of DuckDB's that calls does: each always passes the same kind. Calibrating queries, whose kind
-// is known, teach the call sites and their functions when the extension is loaded; what was not seen there is
+// DuckDB calls an aggregate's update function with an array of one state per row. Before 2.0, some of its
+// code passes one state for all rows instead (duckdb/duckdb, issue 21537), and the arguments do not tell
+// which. But each function of DuckDB always passes the same layout. So queries whose layout is known teach
+// their call sites, and the functions around these, when the extension is loaded. All other call sites are
 // unknown.
-namespace call_sites {
+namespace hinge_embedding_loss::duckdb {
 
-enum class States : uint8_t {
+enum class StateLayout : uint8_t {
   kUnknown,
   kOnePerRow,
-  kOnePerRowOfDistinct,  // in a window with DISTINCT, where DuckDB waits forever for a thread that has an
-                         // error
+  // In a window with DISTINCT. If one thread reports an error here, DuckDB waits for it forever.
+  kOnePerRowOfDistinct,
   kOneForAll,
-  kFirstRowOnly,  // one state, but each call has the first row again: OVER (ROWS UNBOUNDED PRECEDING)
+  // OVER (ROWS UNBOUNDED PRECEDING): one state, but each call passes the first row again.
+  kFirstRowOnly,
 };
 
 // An address in DuckDB's code.
 using Address = uintptr_t;
 
-// What the site passes from which DuckDB called an update function: `caller` is the function's return
-// address, which lies in DuckDB's C API, and `info` the function's argument, a local of the same frame.
-States states_at(Address caller, const void* info);
+// The layout at the site that called an update function. `caller` is the update function's return address,
+// which lies in DuckDB's C API; `info` is its argument, a local variable of the same stack frame.
+StateLayout layout_at_call(Address caller, const void* info);
 
-States states_of(Address site);
+StateLayout layout_at_site(Address site);
 
-// The site, 0 where the stack cannot be read. One thread may call this and `teach`, before others call
-// states_at.
+// The call site, or 0 if the stack cannot be read. One thread may call this and `teach`, before others call
+// layout_at_call.
 Address learn_site(Address caller, const void* info);
 
-// Records what a site and its function pass. If two calls teach different kinds, they are unknown.
-void teach(Address site, States states);
+// Records the layout of a call site and of its function. Two different layouts make both unknown.
+void teach(Address site, StateLayout layout);
 
-}  // namespace call_sites
+}  // namespace hinge_embedding_loss::duckdb

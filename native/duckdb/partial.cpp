@@ -5,11 +5,14 @@
 #include <initializer_list>
 #include <vector>
 
-namespace hinge_embedding_loss {
+#include "settings.h"
+#include "text.h"
+
+namespace hinge_embedding_loss::duckdb {
 
 namespace {
 
-bool is_digit(char each) { return each >= '0' && each <= '9'; }
+bool is_digit(char character) { return character >= '0' && character <= '9'; }
 
 void append_utf8(std::string& text, uint32_t point) {
   const auto append = [&](uint32_t byte) { text += static_cast<char>(byte); };
@@ -28,7 +31,7 @@ void append_utf8(std::string& text, uint32_t point) {
   append(0x80 | (point & 0x3f));
 }
 
-// Reads values of known types from JSON text, with JSON's own grammar.
+// Reads JSON values whose types are known in advance.
 class Reader {
  public:
   struct Member {
@@ -38,7 +41,7 @@ class Reader {
 
   explicit Reader(std::string_view text) : rest_(text) {}
 
-  // An object of exactly these members, in any order; of one that is there twice the last counts.
+  // An object of exactly these members, in any order. As in JSON.parse, the last of equal names counts.
   bool read_object(std::initializer_list<Member> members) {
     std::vector<bool> is_read(members.size());
     if (!skip_token('{')) return false;
@@ -63,13 +66,13 @@ class Reader {
       if (!skip('+')) skip('-');
       if (!skip_digits()) return false;
     }
-    number = read_number(std::string(begin.substr(0, begin.size() - rest_.size())));
+    number = parse_number(std::string(begin.substr(0, begin.size() - rest_.size())));
     return true;
   }
 
   bool read(uint64_t& count) {
     double number;
-    if (!read(number) || !(number >= 0 && number <= static_cast<double>(kSizeMax))) return false;
+    if (!read(number) || !(number >= 0 && number <= static_cast<double>(kMaxElements))) return false;
     count = static_cast<uint64_t>(number);
     return static_cast<double>(count) == number;
   }
@@ -120,7 +123,7 @@ class Reader {
 
   void skip_space() { rest_.remove_prefix(std::min(rest_.find_first_not_of(" \t\n\r"), rest_.size())); }
 
-  // What follows a backslash.
+  // The characters after a backslash.
   bool read_escape(std::string& text) {
     constexpr std::string_view kNames = "\"\\/bfnrt", kCharacters = "\"\\/\b\f\n\r\t";
     if (rest_.empty()) return false;
@@ -128,13 +131,13 @@ class Reader {
       uint32_t point, low;
       if (!read_unit(point)) return false;
       if (point >= 0xd800 && point < 0xdc00 && rest_.starts_with("\\u")) {
-        const std::string_view behind = rest_;
+        const std::string_view after_high = rest_;
         rest_.remove_prefix(2);
         if (!read_unit(low)) return false;
         if (low >= 0xdc00 && low < 0xe000) {
           point = 0x10000 + ((point - 0xd800) << 10) + (low - 0xdc00);
         } else {
-          rest_ = behind;
+          rest_ = after_high;
         }
       }
       append_utf8(text, point);
@@ -174,12 +177,12 @@ Reader::Member member(std::string_view name, Value& value) {
 
 std::string to_json(const Partial& partial) {
   const Totals& totals = partial.totals;
-  const auto& [settings, policy] = partial.scoring;
-  std::string text = R"({"version":1,"margin":)" + number_text(settings.margin);
+  const Settings& settings = partial.settings;
+  std::string text = R"({"version":1,"margin":)" + format_number(settings.margin);
   text += R"(,"positiveLabel":)" + std::to_string(settings.positive_label);
   text += R"(,"negativeLabel":)" + std::to_string(settings.negative_label);
   text += R"(,"otherLabels":")";
-  text += kPolicyNames[static_cast<size_t>(policy)];
+  text += name_of(settings.policy);
   text += R"(","positives":{"count":)" + std::to_string(totals.positives);
   text += R"(,"sum":")" + totals.sums[0].to_text();
   text += R"("},"negatives":{"count":)" + std::to_string(totals.negatives);
@@ -212,9 +215,10 @@ bool from_json(std::string_view text, Partial& partial) {
       member("others", totals.others),
   });
   if (!is_read || !reader.is_at_end() || version != 1) return false;
-  if (!totals.is_possible() || totals.size() > kSizeMax) return false;
-  return read_scoring(margin, positive_label, negative_label, policy_name, partial.scoring).empty() &&
-         (totals.others == 0 || partial.scoring.policy != OtherLabelPolicy::kError);
+  if (!totals.is_possible() || totals.size() > kMaxElements) return false;
+  const std::string error =
+      read_settings(margin, positive_label, negative_label, policy_name, partial.settings);
+  return error.empty() && (totals.others == 0 || partial.settings.policy != OtherLabelPolicy::kError);
 }
 
-}  // namespace hinge_embedding_loss
+}  // namespace hinge_embedding_loss::duckdb

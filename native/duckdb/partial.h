@@ -4,21 +4,19 @@
 #include <string_view>
 
 #include "../hinge_embedding_loss.h"
-#include "settings.h"
 
-namespace hinge_embedding_loss {
+namespace hinge_embedding_loss::duckdb {
 
-// Totals with what they were computed with: what a LossAccumulator of lib/accumulator.ts is.
+// The contents of a LossAccumulator of lib/accumulator.ts.
 struct Partial {
   Totals totals;
-  Scoring scoring;
+  Settings settings;
 };
 
-// The bytes that JSON.stringify gives of the LossAccumulator.
+// The bytes of JSON.stringify(accumulator).
 std::string to_json(const Partial& partial);
 
-// False, and an unspecified partial, where the text is none that LossAccumulator.fromJSON(JSON.parse(text))
-// takes.
+// Returns false, and leaves `partial` unspecified, if LossAccumulator.fromJSON(JSON.parse(text)) throws.
 bool from_json(std::string_view text, Partial& partial);
 
-}  // namespace hinge_embedding_loss
+}  // namespace hinge_embedding_loss::duckdb

@@ -5,33 +5,23 @@
 
 #include "../hinge_embedding_loss.h"
 
-// The options of lib/scoring.ts, and their errors, for hosts other than JavaScript.
-namespace hinge_embedding_loss {
+// The settings of lib/settings.ts and their errors, for SQL.
+namespace hinge_embedding_loss::duckdb {
 
-// By OtherLabelPolicy.
-inline constexpr std::string_view kPolicyNames[] = {"error", "zero", "ignore"};
+// The name of a policy, as in other_labels.
+std::string_view name_of(OtherLabelPolicy policy);
 
-struct Scoring {
-  Settings settings{1, 1, -1};
-  OtherLabelPolicy policy = OtherLabelPolicy::kError;
+// Fills `settings` and returns ""; or returns the error of the first wrong argument.
+std::string read_settings(double margin, double positive_label, double negative_label,
+                          std::string_view other_labels, Settings& settings);
 
-  bool operator==(const Scoring&) const = default;
-};
+// Returns "" if float32 has the margin as a finite number, or else the error.
+std::string check_float32_margin(double margin);
 
-// What is wrong with the options; empty where nothing is.
-std::string read_scoring(double margin, double positive_label, double negative_label,
-                         std::string_view other_labels, Scoring& scoring);
-
-// That a label is neither, where that is an error.
+// The error of a label that is neither the positive nor the negative one.
 std::string other_label_error(const Settings& settings, double label);
 
-// The beginning of UTF-8 text, which is not cut within a character: what errors show of it.
-std::string excerpt(std::string_view text);
+// As arguments of SQL: "(1, 1, -1, 'error')".
+std::string format_settings(const Settings& settings);
 
-// The decimal number as ECMA-262 reads it: rounded once. For text that is one.
-double read_number(const std::string& text);
-
-// The number as ECMA-262, Number::toString, writes it.
-std::string number_text(double value);
-
-}  // namespace hinge_embedding_loss
+}  // namespace hinge_embedding_loss::duckdb

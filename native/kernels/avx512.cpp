@@ -36,7 +36,8 @@ __m512i sign_extend(const int8_t* codes) {
 #define KERNELS_NAMESPACE avx512
 #define KERNELS_NAME "avx512"
 #define KERNELS_VECTOR_BYTES 64
-// Read once, so not worth a place in the second-level cache; the hardware prefetches well by itself.
+// Each line is read once, so it is kept out of the second-level cache; the hardware prefetches well by
+// itself.
 #define KERNELS_PREFETCH_BYTES 0
 #define KERNELS_PREFETCH_LOCALITY 0
 #define KERNELS_SUPPORTED                                                    \

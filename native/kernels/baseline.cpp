@@ -1,4 +1,4 @@
-// What every CPU of the architecture has: SSE2 on x86-64, NEON on arm64.
+// The vectors that every CPU of the architecture has: SSE2 on x86-64, NEON on arm64.
 #include <cstring>
 
 #include "includes.h"
@@ -17,7 +17,7 @@ inline __m128d widen_high(__m128 a) { return _mm_cvtps_pd(_mm_movehl_ps(a, a)); 
 inline void stream(float* to, __m128 a) { _mm_stream_ps(to, a); }
 inline void stream(double* to, __m128d a) { _mm_stream_pd(to, a); }
 
-// Each code goes to the top byte of its integer.
+// Puts each code into the top byte of its integer.
 template <size_t kBytes>
 __m128i sign_extend(const int8_t* codes) {
   const __m128i zero = _mm_setzero_si128();

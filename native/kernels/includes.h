@@ -1,7 +1,7 @@
 #pragma once
 
-// Everything kernels.inl uses from elsewhere, included before any instruction set is targeted: an inline
-// function compiled for a newer one could be the copy that the linker keeps for all.
+// All headers that kernels.inl uses. They are included before an instruction set is targeted: the linker
+// keeps one copy of an inline function for the whole library, and that copy must run on every CPU.
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -11,7 +11,7 @@
 #if defined(__x86_64__)
 #pragma GCC diagnostic push
 #ifndef __clang__
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // of _mm512_undefined_ps, a false alarm of GCC 12
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // false alarm of GCC 12 in _mm512_undefined_ps
 #endif
 #include <immintrin.h>
 #pragma GCC diagnostic pop

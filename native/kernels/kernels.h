@@ -8,37 +8,37 @@
 
 namespace hinge_embedding_loss {
 
-// Elements a block: its input and labels stay in the first-level cache should it have to be summed again.
+// Elements per block: its input and labels are still in the first-level cache if it is summed again.
 constexpr size_t kBlock = 2048;
 constexpr int kLog2Block = 11;
 
-// Terms per lane that the kernels sum with: a block's spread of magnitudes decides how many it needs.
+// The most terms per lane that a sum kernel uses. A block's spread of magnitudes decides how many it needs.
 constexpr int kLevels = 3;
 
-// What a kernel found in a block. The sums are exact only under the certificate of reduce.cpp.
+// What a sum kernel returns for a block. The sums are exact only under the certificate of reduce.cpp.
 struct BlockSums {
-  double sums[2][kLevels];  // [class][level]: positives then negatives; or all under the first
-  double largest;           // of |loss|; NaN left out
-  double smallest;          // of |loss|, zero and NaN left out; +infinity where there is none
+  double sums[2][kLevels];  // [class][level]: positives, negatives; or all losses in the first
+  double largest;           // of |loss|, without NaN
+  double smallest;          // of |loss|, without zero and NaN; +infinity if nothing is left
   uint32_t negatives;
   uint32_t active;  // negatives with input < margin
 };
 
-// Losses of one block, out[n] from input[n], label[n], or their gradients. Labels are +1 or −1: 'false' says
-// that others were among them, and that what was computed is of no use. Where 'streamed', vectors go to
-// aligned memory past the caches, and are there for other threads after finish_streams.
+// Kernels for one block: out[n] from input[n], label[n], n ≤ kBlock. Labels must be +1 or −1; a kernel
+// returns false if one is not, and its output is then useless. If `streamed`, a kernel stores to aligned
+// memory past the caches, and other threads see it after finish_streams.
 template <class T, class L>
 struct LossKernels {
   bool (*forward)(T* out, const T* input, const L* label, size_t n, T margin, bool streamed);
-  // [whether grad_output is one for all, not one an element]
+  // [0]: grad_output[n]; [1]: *grad_output for all elements
   bool (*backward[2])(T* grad_input, const T* input, const L* label, const T* grad_output, size_t n, T margin,
                       bool streamed);
-  // [by class][levels − 1]. An anchor is what a level's lanes start from: 1.5 · 2^k.
+  // [by class][levels − 1]. The lanes of a level start from its anchor, 1.5 · 2^k.
   bool (*sum[2][kLevels])(BlockSums* out, const T* input, const L* label, size_t n, T margin,
                           const double* anchors);
 };
 
-// Turns labels of any type and encoding into +1, −1 and 0 for others; whether there were any others.
+// Writes codes +1, −1 and, for other labels, 0. Returns true if there are other labels.
 template <class L>
 using EncodeKernel = bool (*)(int8_t* codes, const L* label, size_t n, int32_t positive, int32_t negative);
 
@@ -63,16 +63,16 @@ struct Kernels {
   }
 };
 
-// Those this CPU can run, preferred first; never empty.
+// The kernels that this CPU can run, preferred first; never empty.
 std::span<const Kernels* const> supported_kernels();
 
-// The preferred ones, unless select_kernels named others.
+// The preferred kernels, until select_kernels names others.
 const Kernels& kernels();
 
-// At the end of what a thread has streamed.
+// Each thread calls this after its last streamed store.
 void finish_streams();
 
-// False where this CPU has no such instruction set.
+// Returns false if this CPU has no such instruction set.
 bool select_kernels(std::string_view name);
 
 }  // namespace hinge_embedding_loss

@@ -1,9 +1,12 @@
 // All arithmetic on elements, in the vectors of the instruction set that the including file targets. That
-// file defines KERNELS_NAMESPACE, KERNELS_NAME, KERNELS_VECTOR_BYTES, KERNELS_SUPPORTED, how to prefetch
-// (how far ahead, and with which locality of __builtin_prefetch), and in the namespace what compilers do not
-// find by themselves: max and min (the second where one is NaN), widen_low and widen_high (a vector's halves
-// as doubles), sign_extend (codes in memory as integers of a width; only their signs need be right) and
-// stream (a vector to aligned memory, past the caches).
+// file defines KERNELS_NAMESPACE, KERNELS_NAME, KERNELS_VECTOR_BYTES, KERNELS_SUPPORTED,
+// KERNELS_PREFETCH_BYTES (how far ahead) and KERNELS_PREFETCH_LOCALITY (of __builtin_prefetch). In the
+// namespace it defines the functions for which compilers do not find the best instructions:
+//
+//   max, min                 return the second argument if one is NaN
+//   widen_low, widen_high    a vector's halves as doubles
+//   sign_extend              codes in memory as integers of a width; only their signs need be right
+//   stream                   stores a vector to aligned memory, past the caches
 
 namespace hinge_embedding_loss::KERNELS_NAMESPACE {
 namespace {
@@ -26,8 +29,8 @@ template <class T>
 using Bits = Vector<BitsOf<T>, kLanes<T>>;
 using Doubles = Values<double>;
 
-// Elements a step: a cache line or two of input. The sums of a step alternate between two lanes of doubles,
-// enough to hide the latency of an addition.
+// Elements per step: a cache line or two of input. The sums of a step alternate between two chains of
+// doubles, which hides the latency of an addition.
 constexpr size_t kStep = 16;
 constexpr size_t kChains = 2;
 
@@ -48,20 +51,20 @@ template <class V, class E>
 }
 
 template <class V, size_t... kIndices>
-[[gnu::always_inline]] inline auto part(V vector, size_t first, std::index_sequence<kIndices...>) {
-  return first == 0 ? __builtin_shufflevector(vector, vector, kIndices...)
-                    : __builtin_shufflevector(vector, vector, (kIndices + sizeof...(kIndices))...);
+[[gnu::always_inline]] inline auto half_of(V vector, bool high, std::index_sequence<kIndices...>) {
+  return !high ? __builtin_shufflevector(vector, vector, kIndices...)
+               : __builtin_shufflevector(vector, vector, (kIndices + sizeof...(kIndices))...);
 }
 template <size_t kCount, class V>
 [[gnu::always_inline]] inline auto low_half(V vector) {
-  return part(vector, 0, std::make_index_sequence<kCount / 2>());
+  return half_of(vector, false, std::make_index_sequence<kCount / 2>());
 }
 template <size_t kCount, class V>
 [[gnu::always_inline]] inline auto high_half(V vector) {
-  return part(vector, 1, std::make_index_sequence<kCount / 2>());
+  return half_of(vector, true, std::make_index_sequence<kCount / 2>());
 }
 
-// The lanes of a vector joined pairwise.
+// Joins the lanes of a vector pairwise.
 template <size_t kCount, class V, class Join>
 [[gnu::always_inline]] inline auto fold(V vector, Join join) {
   if constexpr (kCount == 1) {
@@ -88,8 +91,8 @@ template <class T>
   return (Values<T>)(bits_of<T>(values) & ~kSignBit<T>);
 }
 
-// Labels as what decides the loss, their sign. Bits that no ±1 has are gathered over the block and tested
-// once.
+// A label's sign decides the loss. `check` gathers bits that neither +1 nor −1 has; `are_valid` tests them
+// once per block.
 template <class T, class L>
 class Labels;
 
@@ -101,7 +104,7 @@ class Labels<T, T> {
 #pragma GCC unroll 8
     for (size_t j = 0; j < kStep; j += kLanes<T>) seen_ |= signs(label + j) ^ kOne;
   }
-  bool valid() const { return (fold<kLanes<T>>(seen_, kOr) & ~kSignBit<T>) == 0; }
+  bool are_valid() const { return (fold<kLanes<T>>(seen_, kOr) & ~kSignBit<T>) == 0; }
 
  private:
   static constexpr BitsOf<T> kOne = sizeof(T) == 4 ? BitsOf<T>{0x3f800000} : BitsOf<T>(0x3ff0000000000000);
@@ -115,20 +118,20 @@ class Labels<T, int8_t> {
     return (Bits<T>)sign_extend<sizeof(T)>(label);
   }
   [[gnu::always_inline]] void check(const int8_t* label) { seen_ |= load<Codes>(label) + 1; }  // 2 or 0
-  bool valid() const { return (fold<kStep>(seen_, kOr) & ~2) == 0; }
+  bool are_valid() const { return (fold<kStep>(seen_, kOr) & ~2) == 0; }
 
  private:
   using Codes = Vector<uint8_t, kStep>;
   Codes seen_ = {};
 };
 
-// max(0, margin − input), NaN where the input is
+// max(0, margin − input), and NaN for NaN
 template <class T>
 [[gnu::always_inline]] inline Values<T> hinge(Values<T> input, Values<T> margin) {
   return (Values<T>)max(Values<T>{}, margin - input);
 }
 
-// Elements that a kernel reads, and what stands for those that a last, incomplete step has not.
+// An array that a kernel reads, and the value that fills up a last, incomplete step.
 template <class E>
 struct Operand {
   const E* data;
@@ -144,7 +147,7 @@ struct Padded {
   }
 };
 
-// Calls step(i, in…) for every i that begins a step.
+// Calls step(i, in…) for the first index i of every step.
 template <class Step, class... E>
 [[gnu::always_inline]] inline void for_each_step(size_t n, const Step& step, Operand<E>... in) {
   size_t i = 0;
@@ -155,7 +158,7 @@ template <class Step, class... E>
   if (i < n) step(i, Padded<E>(in, i, n).values...);
 }
 
-// out[n] of what compute(input, is_negative, more…) gives, vectors all; whether the labels were ±1.
+// out[n] = compute(input, is_negative, more…), on vectors. Returns true if all labels are ±1.
 template <class T, class L, class Compute, class... More>
 [[gnu::always_inline]] inline bool map(T* out, const T* input, const L* label, size_t n, bool streamed,
                                        const Compute& compute, Operand<More>... more) {
@@ -164,23 +167,23 @@ template <class T, class L, class Compute, class... More>
   Labels<T, L> labels;
   const auto step = [&](size_t i, const T* x, const L* y, const More*... from)
       __attribute__((always_inline)) {
-    const bool is_whole = i + kStep <= n;
+    const bool is_full = i + kStep <= n;
     T rest[kStep];
     labels.check(y);
 #pragma GCC unroll 8
     for (size_t j = 0; j < kStep; j += kLanes<T>) {
       const Bits<T> is_negative = Labels<T, L>::signs(y + j) < 0;
       const Values<T> values = compute(load<Values<T>>(x + j), is_negative, load<Values<T>>(from + j)...);
-      if (is_whole && is_streamed) {
+      if (is_full && is_streamed) {
         stream(out + i + j, values);
       } else {
-        __builtin_memcpy((is_whole ? out + i : rest) + j, &values, sizeof values);
+        __builtin_memcpy((is_full ? out + i : rest) + j, &values, sizeof values);
       }
     }
-    if (!is_whole) __builtin_memcpy(out + i, rest, (n - i) * sizeof(T));
+    if (!is_full) __builtin_memcpy(out + i, rest, (n - i) * sizeof(T));
   };
   for_each_step(n, step, Operand<T>{input, 0}, Operand<L>{label, 1}, more...);
-  return labels.valid();
+  return labels.are_valid();
 }
 
 template <class T, class L>
@@ -196,16 +199,16 @@ template <class T, class L, bool kOneForAll>
 bool backward(T* grad_input, const T* input, const L* label, const T* grad_output, size_t n, T margin,
               bool streamed) {
   const Values<T> margins = Values<T>{} + margin;
-  const auto gradient = [&](Values<T> x, Bits<T> is_negative, Values<T> incoming)
+  const auto gradient = [&](Values<T> x, Bits<T> is_negative, Values<T> upstream)
       __attribute__((always_inline)) {
-    // Where it is not positive, the hinge is 0 or NaN, and so is its gradient.
+    // A hinge that is not positive is 0 or NaN, and its gradient is the same.
     const Values<T> hinges = hinge<T>(x, margins) + T{0};
-    return is_negative ? (hinges > 0 ? -incoming : hinges) : incoming;
+    return is_negative ? (hinges > 0 ? -upstream : hinges) : upstream;
   };
   if constexpr (kOneForAll) {
-    const Values<T> incoming = *grad_output - Values<T>{};  // −0 − 0 = −0
+    const Values<T> upstream = *grad_output - Values<T>{};  // −0 − 0 = −0
     const auto constant = [&](Values<T> x, Bits<T> is_negative) __attribute__((always_inline)) {
-      return gradient(x, is_negative, incoming);
+      return gradient(x, is_negative, upstream);
     };
     return map(grad_input, input, label, n, streamed, constant);
   } else {
@@ -213,8 +216,9 @@ bool backward(T* grad_input, const T* input, const L* label, const T* grad_outpu
   }
 }
 
-// Sums of doubles in kTerms terms a lane. All but the last start from an anchor so large that adding a value
-// to one keeps its binade: then what the addition lost is found with two subtractions, and goes to the next.
+// Sums of doubles with kTerms terms per lane. Each term but the last starts from an anchor so large that no
+// sum leaves its binade. Two subtractions then give the rounding error of an addition, which goes to the next
+// term.
 template <int kTerms>
 class LaneSums {
  public:
@@ -232,7 +236,7 @@ class LaneSums {
     }
     terms_[chain][kTerms - 1] += values;
   }
-  void total(double* sums) const {
+  void store_sums(double* sums) const {
     for (int k = 0; k < kTerms; k++) {
       const double anchor = k < kTerms - 1 ? anchors_[k] : 0;
       Doubles lanes = terms_[0][k] - anchor;
@@ -246,15 +250,15 @@ class LaneSums {
   const double* anchors_;
 };
 
-// Adds a vector of any element type to sums of doubles; `group` is its place in the step.
+// Adds a vector of any element type to sums of doubles. `index` is the vector's index in the step.
 template <class Sums>
 [[gnu::always_inline]] inline void add_values(Sums& sums, Values<float> values, size_t) {
   sums.add(widen_low(values), 0);
   sums.add(widen_high(values), 1);
 }
 template <class Sums>
-[[gnu::always_inline]] inline void add_values(Sums& sums, Values<double> values, size_t group) {
-  sums.add(values, group % kChains);
+[[gnu::always_inline]] inline void add_values(Sums& sums, Values<double> values, size_t index) {
+  sums.add(values, index % kChains);
 }
 
 template <class T, class L, bool kByClass, int kTerms>
@@ -276,7 +280,7 @@ bool sum(BlockSums* out, const T* input, const L* label, size_t n, T margin, con
       const Values<T> losses = is_negative ? hinges : values;
       const Values<T> magnitudes = magnitude<T>(losses);
       largest = max(magnitudes, largest);
-      // One unit of the last place down, zero becomes NaN and drops out.
+      // One unit in the last place down: zero becomes NaN, which min drops.
       const Values<T> lowered = (Values<T>)(bits_of<T>(magnitudes) - 1);
       smallest = min(lowered, smallest);
       if constexpr (kByClass) {
@@ -292,8 +296,8 @@ bool sum(BlockSums* out, const T* input, const L* label, size_t n, T margin, con
   };
   for_each_step(n, step, Operand<T>{input, 0}, Operand<L>{label, 1});
 
-  positive_sums.total(out->sums[0]);
-  if constexpr (kByClass) negative_sums.total(out->sums[1]);
+  positive_sums.store_sums(out->sums[0]);
+  if constexpr (kByClass) negative_sums.store_sums(out->sums[1]);
   out->largest = fold<kLanes<T>>(largest, kMax);
   T low = fold<kLanes<T>>(smallest, kMin);
   if (low < std::numeric_limits<T>::infinity()) {
@@ -305,13 +309,13 @@ bool sum(BlockSums* out, const T* input, const L* label, size_t n, T margin, con
   out->smallest = low;
   out->negatives = static_cast<uint32_t>(fold<kLanes<T>>(negatives, kAdd));
   out->active = static_cast<uint32_t>(fold<kLanes<T>>(active, kAdd));
-  return labels.valid();
+  return labels.are_valid();
 }
 
 template <class Wide, class L>
 [[gnu::always_inline]] inline Wide widen(L label) {
   if constexpr (std::is_same_v<L, uint64_t>) {
-    constexpr uint64_t kMax = std::numeric_limits<Wide>::max();  // no encoding is as large
+    constexpr uint64_t kMax = std::numeric_limits<Wide>::max();  // larger than any label of an encoding
     label = label < kMax ? label : kMax;
   }
   return static_cast<Wide>(label);
@@ -319,7 +323,7 @@ template <class Wide, class L>
 
 template <class L>
 bool encode(int8_t* codes, const L* label, size_t n, int32_t positive, int32_t negative) {
-  // Compared in a type that holds both: no label can equal an encoding by being cut to fewer bits.
+  // A type that holds both: a label that is cut to fewer bits could equal one of the encoding.
   using Wide =
       std::conditional_t<std::is_floating_point_v<L>, L,
                          std::conditional_t<(sizeof(L) < 4 || std::is_same_v<L, int32_t>), int32_t, int64_t>>;

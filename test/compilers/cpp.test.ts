@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { isInstalled, node, root, succeeds } from '../support/processes.ts'
 
-/** What the tests are run with: the addon, and the extension in DuckDB. */
+/** The tests that run the addon, and the extension in DuckDB. */
 const tests = [
   'accumulator',
   'hinge-embedding-loss',
@@ -35,7 +35,7 @@ describe('the addon and the extension', function () {
   const build = (env: NodeJS.ProcessEnv) => node([join(folder, 'scripts/build-addon.mjs')], { cwd: folder, env })
 
   for (const { title, compiler, library } of builds) {
-    it(`pass their tests when they are built with ${title}`, async function () {
+    it(`pass their tests if ${title} built them`, async function () {
       if (!isInstalled(compiler)) this.skip()
       await succeeds(build({ CXX: compiler, CXXFLAGS: library, LDFLAGS: library, JOBS: 'max' }))
       const mocha = join(root, 'node_modules/mocha/bin/mocha.js')
@@ -46,7 +46,7 @@ describe('the addon and the extension', function () {
     })
   }
 
-  it('are refused by a compiler that lacks what they need, in one line that names it', async () => {
+  it('name a compiler that cannot build them, and what it lacks, in one line', async () => {
     const old = join(folder, 'old-compiler')
     writeFileSync(old, '#!/bin/sh\n! grep -q __builtin_shufflevector\n')
     chmodSync(old, 0o755)

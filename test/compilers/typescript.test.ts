@@ -2,13 +2,13 @@ import { rmSync } from 'node:fs'
 import { makeApplication, writeTypedPrograms } from '../support/application.ts'
 import { run, succeeds } from '../support/processes.ts'
 
-/** The oldest that the README promises; npm brings it, as one project has only one TypeScript beside its tools. */
+/** The oldest TypeScript that the README promises. npx installs it, because the project has its own TypeScript. */
 const oldest = 'typescript@5.0.4'
 
 describe('the types', function () {
   this.timeout(300_000)
 
-  it(`are what strict programs take in ${oldest}`, async () => {
+  it(`compile in strict programs with ${oldest}`, async () => {
     const application = await makeApplication()
     try {
       writeTypedPrograms(application, ['imports.mts']) // require() of ES modules has types since 5.8

@@ -71,7 +71,7 @@ function restored(state: Uint8Array): Uint8Array {
   return copy
 }
 
-function checkWhole(call: Arguments, answer: Expected, what: string) {
+function checkCalls(call: Arguments, answer: Expected, what: string) {
   const [input, ...rest] = call
   const [out, inPlace, state] = [input.slice(), input.slice(), newState()]
   const [sum, mean] = [native.reduce(...call, false), native.reduce(...call, true)]
@@ -92,7 +92,7 @@ function checkWhole(call: Arguments, answer: Expected, what: string) {
   }
 }
 
-/** In the order given, cut into shards, each with any instruction set, merged in any order, saved in between. */
+/** Cuts the elements into shards, sums each with a random instruction set, restores some, and merges them in a random order. */
 function checkShards(each: Case, answer: Expected, order: number[], shards: number, random: Random) {
   const cuts = Array.from({ length: shards - 1 }, () => random.below(order.length + 1)).sort((a, b) => a - b)
   let states = [...cuts, order.length].map((end, i) => {
@@ -117,7 +117,7 @@ function checkCase(each: Case, threads: readonly number[], shardings: readonly n
     native.setInstructionSet(set)
     for (const count of threads) {
       native.setNumThreads(count)
-      checkWhole(call, answer, `${each.name}, ${set}, ${count} threads`)
+      checkCalls(call, answer, `${each.name}, ${set}, ${count} threads`)
     }
   }
   if (answer.others > 0 && each.policy === 'error') return
@@ -134,14 +134,14 @@ describe(`exact sums (${instructionSets.join(', ')})`, () => {
   for (const [k, kind] of Object.keys(kinds).entries()) {
     for (const [f, format] of formats.entries()) {
       const seeds = 1000 * (2 * k + f)
-      it(`${format.Type.name}, ${kind}`, () => {
+      it(`returns the oracle's bits for ${format.Type.name}, ${kind}`, () => {
         for (const [i, n] of smallSizes.entries()) {
           const each = makeCase(kind, format, n, i, seeds + i)
           checkCase(each, [threadCounts[i % 4] as number], [1, 3, 7, 5, 2, 3], seeds + i)
         }
       })
 
-      it(`${format.Type.name}, ${kind}, on ${threadCounts.join(', ')} threads`, () => {
+      it(`returns the oracle's bits for ${format.Type.name}, ${kind}, on ${threadCounts.join(', ')} threads`, () => {
         const n = largeSizes[(k + f) % largeSizes.length] as number
         checkCase(makeCase(kind, format, n, 5 * k + f, seeds + 999), threadCounts, [3], seeds + 999)
       })
@@ -166,7 +166,7 @@ describe(`exact sums (${instructionSets.join(', ')})`, () => {
       return native.exportState(target)
     }
 
-    it('no order, cut, thread count or instruction set changes a bit', () => {
+    it('returns the same bits for any order, cut, number of threads and instruction set', () => {
       const settings = { margin: 0.5, positiveLabel: 1, negativeLabel: -1 }
       fc.assert(
         fc.property(elements(300), fc.nat(), fc.constantFrom(...instructionSets), fc.nat(), (input, seed, name, at) => {
@@ -187,7 +187,7 @@ describe(`exact sums (${instructionSets.join(', ')})`, () => {
       )
     })
 
-    it('threads share the work and give the same bits', () => {
+    it('returns the same bits if threads share the work', () => {
       fc.assert(
         fc.property(elements(100, 1), fc.integer({ min: 2 ** 17, max: 2 ** 17 + 2 ** 16 }), (few, n) => {
           const input = few instanceof Float32Array ? new Float32Array(n) : new Float64Array(n)
@@ -204,7 +204,7 @@ describe(`exact sums (${instructionSets.join(', ')})`, () => {
       )
     })
 
-    it('merging is commutative and associative, an empty state changes nothing, nor does saving and restoring', () => {
+    it('merges commutatively and associatively; empty and restored states change nothing', () => {
       fc.assert(
         fc.property(elements(40), elements(40), elements(40), (...inputs) => {
           const [a, b, c] = inputs.map((input) => scored(input)) as [Uint8Array, Uint8Array, Uint8Array]
@@ -219,7 +219,7 @@ describe(`exact sums (${instructionSets.join(', ')})`, () => {
       )
     })
 
-    it('takes no text that it would not write itself', () => {
+    it('refuses any text that it would not write itself', () => {
       const state = scored(Float64Array.of(2 ** 1000, -(2 ** -1070), 3, 1e-300, -7))
       const text = native.exportState(state)[1]
       const edited = fc
@@ -246,7 +246,7 @@ describe(`exact sums (${instructionSets.join(', ')})`, () => {
       )
     })
 
-    it('takes no text that means a number, or nearly, but is not written as it would', () => {
+    it('refuses text of a number, or nearly one, that is not in its canonical form', () => {
       const texts = [
         '|0|0x|0x0|0x0p0|-0x0p+0|0x0p-2|0x1p0|0x1p+0|0x1p-1|0x1p-3|0x10p-2|0x01p-2|0x1Ap-2|0X1p-2|+0x1p-2| 0x1p-2|0x1p-2 ',
         '0x1p-2\0|0x1p-02|0x1p--2|0x1p+-2|0x1p-2.0|0x1.8p-2|0x1p-1078|0x1p+1078|0x1p+99999999999|0xp-2|0x-1p-2|--0x1p-2',
@@ -261,9 +261,9 @@ describe(`exact sums (${instructionSets.join(', ')})`, () => {
     })
   })
 
-  it('compared enough', function (this: Mocha.Context) {
+  it('compares enough figures and losses', function (this: Mocha.Context) {
     const [figures, losses] = [compared.figures, compared.losses].map((count) => count.toLocaleString('en'))
-    if (this.test) this.test.title = `compared ${figures} figures and ${losses} losses, bit for bit`
+    if (this.test) this.test.title = `compares ${figures} figures and ${losses} losses, bit for bit`
     expect(compared.figures).to.be.at.least(200_000)
   })
 })

@@ -30,7 +30,7 @@ const values = [
 const label = Int8Array.from(values, (_, i) => [1, -1, 0, 3][i % 4] as number)
 const options = { margin: 0.1, positiveLabel: 1, negativeLabel: -1, otherLabels: 'ignore' } as const
 
-describe('whatever rounding and subnormals the program has set', () => {
+describe('the library in any floating-point mode', () => {
   const { path, remove } = compileModeSetter()
   const setMode = loadModeSetter(path)
   after(remove)
@@ -39,7 +39,7 @@ describe('whatever rounding and subnormals the program has set', () => {
     const input = Class.from(values)
     const elements: Elements = { input, label, gradOutput: input.toReversed(), options }
     for (const [operation, run] of Object.entries(operations(elements))) {
-      it(`${operation} of ${Class.name} gives the bits of the default mode`, async () => {
+      it(`${operation} returns the bits of the default mode for ${Class.name}`, async () => {
         const expected = bitsOf(await run())
         for (const [name, mode] of Object.entries(modes)) {
           expect(bitsOf(await inMode(setMode, mode, run)), name).to.deep.equal(expected)
@@ -48,7 +48,7 @@ describe('whatever rounding and subnormals the program has set', () => {
     }
   }
 
-  it('sums are those of integer arithmetic', async () => {
+  it('sums exactly, as integer arithmetic does, in any floating-point mode', async () => {
     for (const mode of Object.values(modes)) {
       const text = await inMode(setMode, mode, () => {
         const total = new LossAccumulator()
@@ -61,7 +61,7 @@ describe('whatever rounding and subnormals the program has set', () => {
     }
   })
 
-  it('threads that are started in another mode calculate in the default one, as does a library loaded in it', async () => {
+  it('computes in the default mode on threads started in another mode, and if it was loaded in another mode', async () => {
     const script = `
       import { createRequire } from 'node:module'
       const setMode = createRequire(import.meta.url)(${JSON.stringify(path)})

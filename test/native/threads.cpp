@@ -28,7 +28,7 @@ struct Pairs {
       label[i] = i % 3 == 0 ? 1 : -1;
     }
   }
-  hel::Labels labels() const { return {hel::LabelType::kInt8, label.data(), 0}; }
+  hel::Labels labels() const { return {hel::DType::kInt8, label.data(), 0}; }
 };
 
 // What one call of each kind gives, as text.

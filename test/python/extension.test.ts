@@ -91,7 +91,7 @@ for (const { requirement, config } of releases) {
       return exchangeJSON(environment.python, [program], request)
     }
 
-    it('answers as the library does, with any arguments', () => {
+    it('returns what the library returns, for any arguments', () => {
       for (const call of calls) {
         const names = ['hinge_embedding_loss', 'hinge_embedding_loss_partial', 'hinge_embedding_loss_each']
         const [ofAll, partial, each] = answers(names.map((name) => `SELECT ${name}${call.sql} FROM ${table}`))
@@ -102,7 +102,7 @@ for (const { requirement, config } of releases) {
       }
     })
 
-    it('by group, merged and filtered', () => {
+    it('returns exact totals by group, merged and with FILTER', () => {
       const digits = [...new Set(pairs.map(({ digit }) => digit))].sort()
       const groups = digits.map((digit) => {
         const total = totalOf(pairs.filter((pair) => pair.digit === digit))
@@ -120,7 +120,7 @@ for (const { requirement, config } of releases) {
       ])
     })
 
-    it('in windows, groups and orders gives the totals of the very rows', () => {
+    it('returns the totals of the right rows in windows, in groups and with ORDER BY', () => {
       const hasLists = !requirement.includes('==1.2')
       for (const threads of [1, 2, 4]) {
         const queries = Array.from({ length: 40 }, (_, i) =>
@@ -138,21 +138,21 @@ for (const { requirement, config } of releases) {
       }
     })
 
-    it('scores lists, but in DuckDB 1.2, which has no such function', () => {
+    it('scores lists, except in DuckDB 1.2, which does not get that function', () => {
       const [totals] = answers(['SELECT hinge_embedding_loss_of([0.5, 0.25, NULL], [1, -1, 1]).sum'])
       if (requirement.includes('==1.2')) expect(totals).to.match(/hinge_embedding_loss_of does not exist/)
       else expect(totals).to.deep.equal([[1.25]])
     })
 
-    it('fails with the messages of the library, and the connection lives on', () => {
+    it('reports the errors of the library, and the connection still works', () => {
       const wrong: [call: string, message: RegExp][] = [
-        ['hinge_embedding_loss(x, 0)', /label must be 1 or -1, got 0 \(0\/1 labels need all arguments/],
+        ['hinge_embedding_loss(x, 0)', /label must be 1 or -1, got 0 \(for 0\/1 labels, pass all arguments/],
         ['hinge_embedding_loss_partial(x, 7)', /label must be 1 or -1, got 7/],
         ['hinge_embedding_loss_each(x, 7)', /label must be 1 or -1, got 7/],
         [`hinge_embedding_loss(x, y, 'nan'::DOUBLE)`, /margin must be a finite number, got NaN/],
         ['hinge_embedding_loss(x, y, digit)', /must be the same in all rows of a group/],
         [`hinge_embedding_loss(x, y, 1, 1, -1, 'drop')`, /other_labels must be 'error', 'zero' or 'ignore'/],
-        [`hinge_embedding_loss_merge('{}')`, /partial must be what hinge_embedding_loss_partial gives/],
+        [`hinge_embedding_loss_merge('{}')`, /partial must be a text that hinge_embedding_loss_partial returns/],
         [`hinge_embedding_loss('near', y)`, /input must be a number, got VARCHAR/],
       ]
       const found = answers(wrong.flatMap(([call]) => [`SELECT ${call} FROM ${table}`, 'SELECT 1']))

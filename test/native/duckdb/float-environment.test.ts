@@ -8,16 +8,16 @@ import { hingeEmbeddingLoss, LossAccumulator } from '../../../lib/index.ts'
 import { compileModeSetter, defaultMode, modes } from '../../support/float-modes.ts'
 import { exchangeJSON } from '../../support/processes.ts'
 
-/** Threads of a process inherit the mode of the thread that starts them, so it is set before all else. */
+/** A thread inherits the mode of the thread that starts it, so the program sets the mode first. */
 const program = `
   const [mode, defaultMode, setter, extension, database, queries] = JSON.parse(process.argv[1])
   const setMode = require(setter)
   setMode(mode)
   const { DuckDBInstance } = require('@duckdb/node-api')
-  const plain = (value) => {
+  const toPlain = (value) => {
     if (typeof value === 'bigint') return String(value)
     if (typeof value === 'number') return Buffer.from(Float64Array.of(value).buffer).toString('hex')
-    if (value?.entries !== undefined) return Object.values(value.entries).map(plain)
+    if (value?.entries !== undefined) return Object.values(value.entries).map(toPlain)
     return value
   }
   const run = async () => {
@@ -27,12 +27,12 @@ const program = `
     const answers = []
     for (const sql of queries) answers.push(await connection.runAndReadAll(sql))
     setMode(defaultMode) // V8's own conversions depend on it
-    console.log(JSON.stringify(answers.map((answer) => answer.getRows().map((row) => row.map(plain)))))
+    console.log(JSON.stringify(answers.map((answer) => answer.getRows().map((row) => row.map(toPlain)))))
   }
   run().catch((error) => { console.error(error.message); process.exitCode = 1 })`
 
 const settings = `m, 1, -1, 'zero'`
-/** All functions of the extension, over every way in which DuckDB calls them. */
+/** Every function of the extension, called in every way that DuckDB has. */
 const queries = ['single', 'double'].flatMap((x) => [
   `SELECT hinge_embedding_loss_partial(${x}, y, ${settings}) FROM t`,
   `SELECT hinge_embedding_loss(${x}, y, ${settings}) FROM t`,
@@ -49,7 +49,7 @@ queries.push(
   'SELECT hinge_embedding_loss_merge(p) FROM partials',
 )
 
-describe('the SQL functions', function () {
+describe('the SQL functions in any floating-point mode', function () {
   this.timeout(120_000)
   const folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
   const database = join(folder, 'pairs.duckdb')
@@ -82,7 +82,7 @@ describe('the SQL functions', function () {
     remove()
   })
 
-  it('give what the library gives', () => {
+  it('return what the library returns in the default mode', () => {
     for (const [at, input] of [single, double].entries()) {
       const total = new LossAccumulator({ margin: 0.1, otherLabels: 'zero' }).update(input, label)
       expect(expected[8 * at]).to.deep.equal([[JSON.stringify(total)]])
@@ -93,7 +93,7 @@ describe('the SQL functions', function () {
   })
 
   for (const [name, mode] of Object.entries(modes)) {
-    it(`give the same while the program is ${name}`, () => {
+    it(`return the same bits while the program is ${name}`, () => {
       const found = answers(mode)
       for (const [i, sql] of queries.entries())
         expect(JSON.stringify(found[i]), sql).to.equal(JSON.stringify(expected[i]))

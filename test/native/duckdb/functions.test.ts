@@ -28,12 +28,12 @@ const rows = 5000
 
 type Row = Record<string, unknown>
 
-/** Structs as objects, BIGINT as numbers. */
-function plain(value: unknown): unknown {
+/** Converts structs to objects and BIGINT to numbers. */
+function toPlain(value: unknown): unknown {
   if (typeof value === 'bigint') return Number(value)
   const entries = (value as { entries?: Row } | null)?.entries
   if (entries === undefined) return value
-  return Object.fromEntries(Object.entries(entries).map(([name, each]) => [name, plain(each)]))
+  return Object.fromEntries(Object.entries(entries).map(([name, each]) => [name, toPlain(each)]))
 }
 
 const arrayOf = (type: 'FLOAT' | 'DOUBLE', values: readonly number[]): InputData =>
@@ -50,7 +50,7 @@ function groupBy(values: ArrayLike<number>, keyOf: (index: number) => number): M
   return groups
 }
 
-/** The lines that a program of its own prints, which loads the extension first. */
+/** Runs a program in a process of its own, after it has loaded the extension; returns the lines that it prints. */
 async function linesOf(program: string, env: Record<string, string>, before = ''): Promise<string[]> {
   const whole = `
     import { DuckDBInstance } from '@duckdb/node-api'
@@ -77,7 +77,7 @@ describe('the DuckDB extension', function () {
 
   async function query(sql: string, on = connection): Promise<Row[]> {
     const result = await on.runAndReadAll(sql)
-    return result.getRowObjects().map((row) => plain({ entries: row }) as Row)
+    return result.getRowObjects().map((row) => toPlain({ entries: row }) as Row)
   }
 
   async function one(sql: string, on = connection): Promise<unknown> {
@@ -95,7 +95,7 @@ describe('the DuckDB extension', function () {
       (reason: Error) => reason,
     )
     expect(error?.message, sql).to.match(message)
-    expect(await one('SELECT 1'), 'the connection lives on').to.equal(1)
+    expect(await one('SELECT 1'), 'the connection still works').to.equal(1)
   }
 
   /** A table of columns x and y with these values. */
@@ -112,9 +112,9 @@ describe('the DuckDB extension', function () {
   })
   after(() => connection.closeSync())
 
-  describe('answers as the library does', () => {
+  describe('equals the library', () => {
     for (const type of inputTypes) {
-      it(`for ${type} input, all labels and all arguments`, async () => {
+      it(`returns what the library returns for ${type} input, all label types and all arguments`, async () => {
         const x = arrayOf(type, await column('SELECT x FROM pairs ORDER BY i'))
         const y = await column('SELECT y FROM pairs ORDER BY i')
         for (const labelType of labelTypes) {
@@ -149,7 +149,7 @@ describe('the DuckDB extension', function () {
       })
     }
 
-    it('for labels of one kind only, as two and three arguments take them unsigned', async () => {
+    it('accepts unsigned labels of 1 with two or three arguments', async () => {
       for (const labelType of unsignedTypes) {
         const sum = await one(`SELECT hinge_embedding_loss(0.25::FLOAT, 1::${labelType}, 3).sum`)
         expect(sum, labelType).to.equal(0.25)
@@ -157,7 +157,7 @@ describe('the DuckDB extension', function () {
       }
     })
 
-    it('for as many rows as there are about the edges of vectors', async () => {
+    it("returns the library's totals for row counts around the size of a vector", async () => {
       const x = await column('SELECT x FROM pairs ORDER BY i')
       const y = await column('SELECT y FROM pairs ORDER BY i')
       for (const n of [0, 1, 2, 63, 64, 65, 2047, 2048, 2049, 4095, 4096, 4097]) {
@@ -169,7 +169,7 @@ describe('the DuckDB extension', function () {
       expect(await one('SELECT hinge_embedding_loss_merge(NULL::VARCHAR)')).to.equal(null)
     })
 
-    it('with nulls in every pattern of the mask', async () => {
+    it('leaves out rows with nulls, in any pattern of the validity bitmap', async () => {
       const x = await column('SELECT x FROM pairs ORDER BY i')
       const y = await column('SELECT y FROM pairs ORDER BY i')
       const patterns: [string, (i: number) => boolean][] = [
@@ -188,7 +188,7 @@ describe('the DuckDB extension', function () {
         const label = kept.map((i) => y[i] as number)
         const total = figures(accumulated(input, label))
         const null_ = (name: string) => `CASE WHEN ${sql} THEN NULL ELSE ${name} END`
-        // Under a null there is garbage, which must not be taken for a label.
+        // The value under a null is garbage, which must not be read as a label.
         for (const call of [`(${null_('x')}, y)`, `(x, ${null_('y')})`, `(${null_('x')}, ${null_('y')}, 1)`]) {
           expect(await one(`SELECT hinge_embedding_loss${call} FROM pairs`), sql).to.deep.equal(total)
           const each = await query(`SELECT hinge_embedding_loss_each${call} AS loss FROM pairs ORDER BY i`)
@@ -199,7 +199,7 @@ describe('the DuckDB extension', function () {
       }
     })
 
-    it('for what is not finite, and for sums that cancel: as the oracle says', async () => {
+    it("returns the oracle's sums for inputs that are not finite and for sums that cancel", async () => {
       const settings = { margin: 0.5, positiveLabel: 1, negativeLabel: -1 }
       for (const [k, kind] of Object.keys(kinds).entries()) {
         for (const [f, format] of formats.entries()) {
@@ -228,7 +228,7 @@ describe('the DuckDB extension', function () {
     })
   })
 
-  describe('sums exactly', () => {
+  describe('exact sums', () => {
     const rowsOfMany = 400_000
     let x: Float32Array
     let y: number[]
@@ -250,7 +250,7 @@ describe('the DuckDB extension', function () {
       [200_000, 'i % 200000', (i) => i % 200_000],
     ]
     for (const [count, key, keyOf] of groupings) {
-      it(`in ${count.toLocaleString('en')} groups by ${key}`, async () => {
+      it(`sums exactly in ${count.toLocaleString('en')} ${count === 1 ? 'group' : 'groups'} by ${key}`, async () => {
         const found = await query(
           `SELECT ${key} AS key, hinge_embedding_loss_partial(x, y) AS partial FROM many GROUP BY key`,
         )
@@ -270,7 +270,7 @@ describe('the DuckDB extension', function () {
       })
     }
 
-    it('with any number of threads, each time', async () => {
+    it('returns the same bits in every run and with any number of threads', async () => {
       const whole = JSON.stringify(accumulated(x, y))
       for (const threads of [1, 2, 3, 4, 5, 6, 7, 8]) {
         await connection.run(`SET threads = ${threads}`)
@@ -281,7 +281,7 @@ describe('the DuckDB extension', function () {
       await connection.run('SET threads = 2')
     })
 
-    it('the real pairs, by digit', async () => {
+    it('sums the digit pairs exactly in groups by digit', async () => {
       const pairs = await query(`SELECT "left" % 10 AS digit, learned_distance AS x, label AS y FROM '${digits}'`)
       const found = await query(`SELECT "left" % 10 AS digit, hinge_embedding_loss(learned_distance, label) AS figures
         FROM '${digits}' GROUP BY digit ORDER BY digit`)
@@ -300,7 +300,7 @@ describe('the DuckDB extension', function () {
       )
     })
 
-    it('in groups, whatever was in the memory that DuckDB uses again', async () => {
+    it('counts every row in groups, whatever DuckDB left in reused memory', async () => {
       const small = `[${Array(40).fill('39::BIGINT').join()}]`
       const input = `(learned_distance + 0 * list_sum(list_transform(${small}, lambda z: z + "left")))::FLOAT`
       const lost = `count(*) - hinge_embedding_loss(${input}, label).count`
@@ -309,7 +309,7 @@ describe('the DuckDB extension', function () {
       }
     })
 
-    it('over whole partitions, in an order, and of what is distinct', async () => {
+    it('sums exactly over whole partitions, with ORDER BY and with DISTINCT', async () => {
       const ofMany = (keep: (i: number) => boolean) => {
         const kept = [...x.keys()].filter(keep)
         return JSON.stringify(
@@ -342,7 +342,7 @@ describe('the DuckDB extension', function () {
       expect(await one('SELECT hinge_embedding_loss(DISTINCT i % 7, 1).sum FROM many')).to.equal(21)
     })
 
-    it('of many small groups, as whole partitions of several windows, and in orders within the calls', async () => {
+    it('sums many small groups exactly, as partitions of several windows and with ORDER BY in the calls', async () => {
       const groups = 1666
       await connection.run(`CREATE OR REPLACE TABLE small AS SELECT i, (hash(i) % ${groups})::INT AS g,
         (hash(i + 7) % ${groups})::INT AS h, 0.5::DOUBLE AS x, 1::TINYINT AS y FROM range(5000) AS r(i)`)
@@ -362,13 +362,13 @@ describe('the DuckDB extension', function () {
       await connection.run('SET threads = 2')
     })
 
-    it('a running window without an order is refused: DuckDB passes its first row again and again', () =>
+    it('refuses a running window without an order, of which DuckDB passes only the first row', () =>
       fails(
         'SELECT hinge_embedding_loss(x, y) OVER (ROWS UNBOUNDED PRECEDING) FROM many',
         /give the window an order, OVER \(ORDER BY …\)/,
       ))
 
-    it('a form of query that nothing has proven is refused, and a call of one row goes on', async function () {
+    it('refuses several rows from a call site that no probe has reached, and accepts one row', async function () {
       if (process.platform !== 'linux') this.skip() // where no library is preloaded in this way
       const noBacktrace = compileLibrary('no_backtrace')
       try {
@@ -392,7 +392,7 @@ describe('the DuckDB extension', function () {
       }
     })
 
-    it('functions of the program do not reach the proof, nor does the proof reach its catalog', async () => {
+    it('calibrates without the functions of the program and adds nothing to its catalog', async () => {
       const lines = await linesOf(
         `const sql = 'SELECT hinge_embedding_loss(i, 1) OVER (PARTITION BY i // 5) FROM range(10) r(i) ORDER BY i'
         console.log((await connection.runAndReadAll(sql)).getRows().map(([each]) => each.entries.sum).join())
@@ -408,7 +408,7 @@ describe('the DuckDB extension', function () {
       ])
     })
 
-    it('what FILTER lets through, and in windows', async () => {
+    it('sums exactly the rows that pass FILTER, and those of an ordered window', async () => {
       const kept = [...x.keys()].filter((i) => i % 3 === 1)
       const total = accumulated(
         Float32Array.from(kept, (i) => x[i] as number),
@@ -425,8 +425,8 @@ describe('the DuckDB extension', function () {
     })
   })
 
-  describe('rounds input once', () => {
-    it('of DECIMAL, HUGEINT and UHUGEINT, as ECMAScript rounds their text', async () => {
+  describe('wide numbers', () => {
+    it('rounds DECIMAL, HUGEINT and UHUGEINT once, as ECMAScript rounds their text', async () => {
       const random = new Random(17)
       const digits = (count: number) => Array.from({ length: count }, () => random.integer(0, 9)).join('')
       const numbers: [type: string, make: () => string][] = [
@@ -455,7 +455,7 @@ describe('the DuckDB extension', function () {
       expect(await one(`SELECT hinge_embedding_loss_each(0.1::DECIMAL(38,30), 1)`)).to.equal(0.1)
     })
 
-    it('and takes labels of these types for what they are', async () => {
+    it('reads labels of DECIMAL, HUGEINT and UHUGEINT without rounding them to a valid label', async () => {
       for (const type of ['DECIMAL(4,1)', 'DECIMAL(9,3)', 'DECIMAL(18,0)', 'DECIMAL(38,30)', 'HUGEINT']) {
         expect(await one(`SELECT hinge_embedding_loss(0.25, (-1)::${type}).sum`), type).to.equal(0.75)
         expect(await one(`SELECT hinge_embedding_loss(0.25, 1::${type}).sum`), type).to.equal(0.25)
@@ -473,8 +473,8 @@ describe('the DuckDB extension', function () {
     })
   })
 
-  describe('scores lists', () => {
-    it('as the aggregate does their elements, nulls and other types among them', async () => {
+  describe('lists', () => {
+    it('scores lists as the aggregate scores their elements, with nulls and of any type', async () => {
       for (const type of ['FLOAT', 'DOUBLE', 'DECIMAL(18,6)']) {
         for (const labelType of ['TINYINT', 'BIGINT', 'DOUBLE', 'DECIMAL(9,2)']) {
           const input = `CASE WHEN i % 7 = 3 THEN NULL ELSE x::${type} END`
@@ -487,7 +487,7 @@ describe('the DuckDB extension', function () {
       }
     })
 
-    it('in windows, over slices and filters of lists, and as constants', async () => {
+    it('scores lists in windows, slices of lists, filtered lists and constant lists', async () => {
       const window = await query(`SELECT i, hinge_embedding_loss_of(list(x) OVER w, list(y) OVER w) AS of_lists,
         hinge_embedding_loss(x, y) OVER w AS aggregate FROM pairs WHERE i < 500 WINDOW w AS (ORDER BY i ROWS 9 PRECEDING)`)
       for (const { of_lists, aggregate } of window) expect(of_lists).to.deep.equal(aggregate)
@@ -505,7 +505,7 @@ describe('the DuckDB extension', function () {
       expect(await one('SELECT hinge_embedding_loss_of([]::FLOAT[], []::INT[]).count')).to.equal(0)
     })
 
-    it('of which a NULL gives NULL, and refuses lists of two lengths', async () => {
+    it('returns NULL for a list that is NULL and refuses two lists of different lengths', async () => {
       const rows = await query(`SELECT f, f.count AS count, f.negatives.active AS active FROM (
         SELECT hinge_embedding_loss_of(CASE WHEN i = 1 THEN NULL ELSE [0.5] END, [1]) AS f FROM range(3) AS r(i))`)
       expect(rows.map(({ count, active }) => [count, active])).to.deep.equal([
@@ -515,11 +515,11 @@ describe('the DuckDB extension', function () {
       ])
       expect(rows[1]?.f).to.equal(null)
       expect(await one('SELECT hinge_embedding_loss_of(NULL::DOUBLE[], [1])')).to.equal(null)
-      await fails('SELECT hinge_embedding_loss_of([0.5, 1], [1])', /of one length, got 2 and 1/)
+      await fails('SELECT hinge_embedding_loss_of([0.5, 1], [1])', /must have the same length, got 2 and 1/)
       await fails(`SELECT hinge_embedding_loss_of(['a'], [1])`, /input must be a number, got VARCHAR/)
       await fails(
         'SELECT hinge_embedding_loss_of([0.5]::FLOAT[1], [1])',
-        /input must be a list: CAST\(… AS DOUBLE\[\]\) makes one of/,
+        /input must be a list: CAST\(… AS DOUBLE\[\]\) turns an array into one/,
       )
       await fails('SELECT hinge_embedding_loss_of([0.5], MAP {1: 2})', /label must be a list/)
       expect(await one('SELECT hinge_embedding_loss_of(NULL, [1])')).to.equal(null)
@@ -529,8 +529,8 @@ describe('the DuckDB extension', function () {
     })
   })
 
-  describe('takes settings', () => {
-    it('that differ between groups, and between rows of a scalar', async () => {
+  describe('settings', () => {
+    it('accepts settings that differ between groups, and between rows of a scalar function', async () => {
       const found = await query(`SELECT m, hinge_embedding_loss(x, y, m).sum AS sum
         FROM (SELECT *, i % 3 AS m FROM pairs) GROUP BY m ORDER BY m`)
       const x = await column('SELECT x FROM pairs ORDER BY i')
@@ -545,7 +545,7 @@ describe('the DuckDB extension', function () {
       expect(each).to.deep.equal(x.map((value, i) => Math.max(0, (i % 3) - value)))
     })
 
-    it('written in JSON as JavaScript writes them', async () => {
+    it('writes the margin in JSON as JavaScript writes it', async () => {
       const margins = [
         0,
         1,
@@ -570,14 +570,14 @@ describe('the DuckDB extension', function () {
       expect(rows.map(({ partial }) => partial)).to.deep.equal(expected)
     })
 
-    it('and refuses wrong ones, as the library does', async () => {
+    it('refuses wrong settings with the errors of the library', async () => {
       const call = (rest: string, type = 'DOUBLE') => `SELECT hinge_embedding_loss(x::${type}, y${rest}) FROM pairs`
       await fails(call(`, 'nan'::DOUBLE`), /margin must be a finite number, got NaN/)
       await fails(call(`, '-inf'::DOUBLE`), /margin must be a finite number, got -Infinity/)
-      await fails(call(', 1e39', 'FLOAT'), /margin must be finite in float32, as the input is, got 1e\+39/)
+      await fails(call(', 1e39', 'FLOAT'), /margin must be finite in float32, because the input is FLOAT, got 1e\+39/)
       await fails(call(`, 1, 0.5, -1, 'error'`), /positive_label must be an integer within ±2\^24, got 0.5/)
       await fails(call(`, 1, 1, 16777217, 'error'`), /negative_label must be an integer within ±2\^24, got 16777217/)
-      await fails(call(`, 1, 1, 1, 'error'`), /negative_label must be other than positive_label, 1, got 1/)
+      await fails(call(`, 1, 1, 1, 'error'`), /positive_label and negative_label must differ, got 1 for both/)
       await fails(call(`, 1, 1, -1, 'Zero'`), /other_labels must be 'error', 'zero' or 'ignore', got 'Zero'/)
       await fails(call(`, 1, 1, -1, '${'né'.repeat(50)}'`), /got '(né)+n?…'/)
       await fails(call(', i % 2'), /must be the same in all rows of a group, got \([01], 1, -1, 'error'\) and/)
@@ -600,19 +600,19 @@ describe('the DuckDB extension', function () {
   })
 
   describe('other labels', () => {
-    it('are an error that shows one', async () => {
+    it('shows one other label in the error, and how to accept others', async () => {
       for (const name of ['hinge_embedding_loss', 'hinge_embedding_loss_partial', 'hinge_embedding_loss_each']) {
         await fails(
           `SELECT ${name}(x, CASE WHEN i = 3000 THEN 7 ELSE y END) FROM pairs`,
-          /label must be 1 or -1, got 7 \(all arguments, by their places, name the encoding: .*; other_labels 'zero'/,
+          /label must be 1 or -1, got 7 \(for another encoding, pass all arguments by position: .*; other_labels 'zero'/,
         )
         await fails(
           `SELECT ${name}(x, (y > 0)::INT) FROM pairs`,
-          /label must be 1 or -1, got 0 \(0\/1 labels need all arguments, by their places: \(input, label, 1, 1, 0, 'error'\)\)/,
+          /label must be 1 or -1, got 0 \(for 0\/1 labels, pass all arguments by position: \(input, label, 1, 1, 0, 'error'\)\)/,
         )
         await fails(`SELECT ${name}(x, 'nan'::FLOAT) FROM pairs`, /label must be 1 or -1, got NaN/)
       }
-      // Where an error of one thread would leave the others waiting.
+      // An error that one thread raises here would leave the others waiting.
       await fails(
         `SELECT hinge_embedding_loss(DISTINCT (i // 2)::DOUBLE, CASE WHEN i = 7000 THEN 5 ELSE 1 END)
           OVER (ORDER BY i ROWS 9 PRECEDING) FROM range(20000) AS r(i)`,
@@ -621,7 +621,7 @@ describe('the DuckDB extension', function () {
       await fails('SELECT hinge_embedding_loss(x, 3) FROM pairs GROUP BY i % 9', /label must be 1 or -1, got 3/)
     })
 
-    it('count with a loss of 0, or not, in groups too', async () => {
+    it('counts other labels with a loss of 0, or ignores them, also in groups', async () => {
       const x = await column('SELECT x FROM pairs ORDER BY i')
       const y = await column('SELECT CASE WHEN i % 5 = 2 THEN 4 ELSE y END FROM pairs ORDER BY i')
       for (const otherLabels of ['zero', 'ignore'] as const) {
@@ -645,8 +645,8 @@ describe('the DuckDB extension', function () {
     })
   })
 
-  describe('merges partials', () => {
-    it('of the library, over white space', async () => {
+  describe('partials', () => {
+    it('merges partials of the library, with white space in their JSON', async () => {
       const partials = [1, 2, 3].map((k) =>
         accumulated(Float64Array.of(k, -k, 1e300), [1, -1, -1], { negativeLabel: -1, margin: 0.1 }),
       )
@@ -655,7 +655,7 @@ describe('the DuckDB extension', function () {
       expect(merged).to.equal(JSON.stringify(LossAccumulator.merge(...partials)))
     })
 
-    it('and refuses what is none, or of other settings', async () => {
+    it('refuses a text that is not a partial, and a partial with other settings', async () => {
       const text = JSON.stringify(accumulated(Float64Array.of(0.5, 0.25), [1, -1]))
       const merge = (...texts: string[]) =>
         `SELECT hinge_embedding_loss_merge(t) FROM (VALUES ${texts.map((each) => `('${each}')`).join()}) AS v(t)`
@@ -683,19 +683,19 @@ describe('the DuckDB extension', function () {
       ]
       for (const each of wrong) {
         expect(each, 'a real change').not.to.equal(text)
-        await fails(merge(each), /partial must be what hinge_embedding_loss_partial gives, got '/)
+        await fails(merge(each), /partial must be a text that hinge_embedding_loss_partial returns, got '/)
       }
       await fails(merge(text, text.replace('"margin":1', '"margin":2')), /must be the same in all rows of a group/)
       const most = text.replace('"count":1,"sum":"0x2p-2"', '"count":9007199254740990,"sum":"0x2p-2"')
       expect(most).not.to.equal(text)
-      await fails(merge(most, most), /below 2\^53 elements/)
+      await fails(merge(most, most), /a group must have fewer than 2\^53 elements/)
     })
   })
 
-  describe('loads', () => {
-    it('from a file that is there', () => expect(existsSync(extensionPath)).to.equal(true))
+  describe('loading', () => {
+    it('has its file at extensionPath', () => expect(existsSync(extensionPath)).to.equal(true))
 
-    it('and says what to set where unsigned extensions are not allowed', async () => {
+    it('names the setting if DuckDB does not allow unsigned extensions', async () => {
       const strict = await (await DuckDBInstance.create(':memory:')).connect()
       const error = await load(strict).then(
         () => undefined,
@@ -706,7 +706,7 @@ describe('the DuckDB extension', function () {
       expect(error?.message).to.match(/allow_unsigned_extensions: 'true'/)
     })
 
-    it('in several instances, twice in one', async () => {
+    it('loads into several instances, and twice into one', async () => {
       const other = await open(1)
       await load(other)
       expect(await one('SELECT hinge_embedding_loss(0.5, 1).sum', other)).to.equal(0.5)

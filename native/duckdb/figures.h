@@ -1,0 +1,27 @@
+#pragma once
+
+#include "../hinge_embedding_loss.h"
+#include "api.h"
+#include "registration.h"
+
+// The STRUCT of count, sum, mean, positives, negatives and others.
+namespace hinge_embedding_loss::duckdb {
+
+class FiguresType {
+ public:
+  operator LogicalType() const { return figures_; }
+
+ private:
+  const OwnedType count_{Type::kBigint}, figure_{Type::kDouble};
+  const OwnedType positives_{{"count", "sum", "mean"}, {count_, figure_, figure_}};
+  const OwnedType negatives_{{"count", "sum", "mean", "active"}, {count_, figure_, figure_, count_}};
+  const OwnedType figures_{{"count", "sum", "mean", "positives", "negatives", "others"},
+                           {count_, figure_, figure_, positives_, negatives_, count_}};
+};
+
+void store_figures(Vector result, Index row, const Totals& totals, OtherLabelPolicy policy);
+
+// Sets the STRUCT and all of its fields to NULL.
+void set_figures_null(Vector result, Index row);
+
+}  // namespace hinge_embedding_loss::duckdb

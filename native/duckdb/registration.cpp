@@ -1,0 +1,42 @@
+#include "registration.h"
+
+namespace hinge_embedding_loss::duckdb {
+
+bool register_aggregate(Connection connection, const char* name, std::span<const Parameters> overloads,
+                        LogicalType result, const AggregateCallbacks& callbacks) {
+  AggregateFunctionSet set = api.create_aggregate_function_set(name);
+  bool is_taken = true;
+  for (const Parameters& parameters : overloads) {
+    AggregateFunction function = api.create_aggregate_function();
+    api.aggregate_function_set_name(function, name);
+    for (const Type type : parameters) api.aggregate_function_add_parameter(function, OwnedType(type));
+    api.aggregate_function_set_return_type(function, result);
+    api.aggregate_function_set_functions(function, callbacks.size, callbacks.init, callbacks.update,
+                                         callbacks.combine, callbacks.finalize);
+    is_taken &= api.add_aggregate_function_to_set(set, function) == Result::kSuccess;
+    api.destroy_aggregate_function(&function);
+  }
+  is_taken = is_taken && api.register_aggregate_function_set(connection, set) == Result::kSuccess;
+  api.destroy_aggregate_function_set(&set);
+  return is_taken;
+}
+
+bool register_scalar(Connection connection, const char* name, std::span<const ScalarOverload> overloads,
+                     Call call) {
+  ScalarFunctionSet set = api.create_scalar_function_set(name);
+  bool is_taken = true;
+  for (const auto& [parameters, result] : overloads) {
+    ScalarFunction function = api.create_scalar_function();
+    api.scalar_function_set_name(function, name);
+    for (const Type type : parameters) api.scalar_function_add_parameter(function, OwnedType(type));
+    api.scalar_function_set_return_type(function, result);
+    api.scalar_function_set_function(function, call);
+    is_taken &= api.add_scalar_function_to_set(set, function) == Result::kSuccess;
+    api.destroy_scalar_function(&function);
+  }
+  is_taken = is_taken && api.register_scalar_function_set(connection, set) == Result::kSuccess;
+  api.destroy_scalar_function_set(&set);
+  return is_taken;
+}
+
+}  // namespace hinge_embedding_loss::duckdb

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <initializer_list>
+#include <span>
+#include <vector>
+
+#include "api.h"
+
+// Adds functions to DuckDB's catalog.
+namespace hinge_embedding_loss::duckdb {
+
+// A LogicalType that is destroyed with its owner.
+class OwnedType {
+ public:
+  explicit OwnedType(LogicalType type) : type_(type) {}
+  explicit OwnedType(Type type) : type_(api.create_logical_type(type)) {}
+  // A STRUCT.
+  OwnedType(std::initializer_list<const char*> names, std::initializer_list<LogicalType> types)
+      : type_(api.create_struct_type(const_cast<LogicalType*>(types.begin()),
+                                     const_cast<const char**>(names.begin()), types.size())) {}
+  OwnedType(const OwnedType&) = delete;
+  ~OwnedType() { api.destroy_logical_type(&type_); }
+  operator LogicalType() const { return type_; }
+
+ private:
+  LogicalType type_;
+};
+
+using Parameters = std::vector<Type>;
+
+struct AggregateCallbacks {
+  StateSize size;
+  InitState init;
+  Update update;
+  Combine combine;
+  Finalize finalize;
+};
+
+struct ScalarOverload {
+  Parameters parameters;
+  LogicalType result;
+};
+
+// Both return false if DuckDB refuses the function.
+bool register_aggregate(Connection connection, const char* name, std::span<const Parameters> overloads,
+                        LogicalType result, const AggregateCallbacks& callbacks);
+bool register_scalar(Connection connection, const char* name, std::span<const ScalarOverload> overloads,
+                     Call call);
+
+}  // namespace hinge_embedding_loss::duckdb

@@ -1,0 +1,107 @@
+#include "scalars.h"
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "arguments.h"
+#include "figures.h"
+#include "registration.h"
+
+namespace hinge_embedding_loss::duckdb {
+
+namespace {
+
+template <class T, class Output>
+void store_losses(const Arguments& arguments, Vector output) {
+  Output* out = static_cast<Output*>(api.vector_get_data(output));
+  for_each_settings<T>(arguments, [&](const Elements<T>& elements, size_t first, size_t last,
+                                      const Settings& settings) {
+    for (size_t begin = first, end; begin < last; begin = end) {
+      T losses[kCopiedRows];
+      end = std::min(last, begin + kCopiedRows);
+      const Labels labels = elements.labels_from(begin);
+      check_labels(forward(losses, elements.input + begin, labels, end - begin, settings), labels, settings);
+      for (size_t i = begin; i < end; i++) out[elements.row(i)] = losses[i - begin];
+    }
+  });
+  if (!arguments.may_have_nulls()) return;
+  for (size_t row = 0; row < arguments.rows; row++) {
+    if (!arguments.are_valid(row)) set_null(output, row);
+  }
+}
+
+void compute_losses(FunctionInfo info, DataChunk chunk, Vector output) {
+  run_callback(api.scalar_function_set_error, info, [&] {
+    const Arguments arguments(chunk);
+    const OwnedType output_type(api.vector_get_column_type(output));
+    if (api.get_type_id(output_type) == Type::kFloat) {
+      store_losses<float, float>(arguments, output);
+    } else if (arguments.input.type() == Type::kFloat) {
+      store_losses<float, double>(arguments, output);
+    } else {
+      store_losses<double, double>(arguments, output);
+    }
+  });
+}
+
+template <class T>
+Totals accumulate_pairs(const Pairs& pairs, const Settings& settings) {
+  Totals totals;
+  const auto is_valid = [&](size_t i) { return pairs.are_valid(i); };
+  for (size_t begin = 0; begin < pairs.size;) {
+    const Elements<T> elements(pairs, begin, pairs.may_have_nulls(), is_valid);
+    check_labels(accumulate(totals, elements.input, elements.labels, elements.size, settings),
+                 elements.labels, settings);
+    begin = elements.end;
+  }
+  return totals;
+}
+
+void score_lists(FunctionInfo info, DataChunk chunk, Vector output) {
+  run_callback(api.scalar_function_set_error, info, [&] {
+    const ListColumn inputs(api.data_chunk_get_vector(chunk, 0), "input");
+    const ListColumn labels(api.data_chunk_get_vector(chunk, 1), "label");
+    check_input(inputs.elements);
+    const Options options(chunk);
+    const size_t rows = api.data_chunk_get_size(chunk);
+    for (size_t row = 0; row < rows; row++) {
+      if (!inputs.is_valid(row) || !labels.is_valid(row) || !options.are_valid(row)) {
+        set_figures_null(output, row);
+        continue;
+      }
+      const auto& [input_begin, size] = inputs[row];
+      const auto& [label_begin, label_size] = labels[row];
+      if (size != label_size) {
+        throw QueryError("the lists of input and label must have the same length, got " +
+                         std::to_string(size) + " and " + std::to_string(label_size));
+      }
+      const Type type = inputs.elements.type();
+      const Settings settings = options.settings(row, type);
+      const Pairs pairs{inputs.elements, labels.elements, input_begin, label_begin, size};
+      const Totals totals = type == Type::kFloat ? accumulate_pairs<float>(pairs, settings)
+                                                 : accumulate_pairs<double>(pairs, settings);
+      store_figures(output, row, totals, settings.policy);
+    }
+  });
+}
+
+}  // namespace
+
+bool register_scalars(Connection connection) {
+  const OwnedType float_loss(Type::kFloat), double_loss(Type::kDouble);
+  const FiguresType figures;
+  std::vector<ScalarOverload> each, of;
+  for (const Parameters& parameters : overloads_for(Type::kFloat)) each.push_back({parameters, float_loss});
+  for (const Parameters& parameters : overloads_for(Type::kAny)) {
+    each.push_back({parameters, double_loss});
+    of.push_back({parameters, figures});
+  }
+  // DuckDB 1.2 passes lists whose elements may lie anywhere, and does not tell where.
+  const bool has_lists = !std::string_view(api.library_version()).starts_with("v1.2.");
+  return register_scalar(connection, "hinge_embedding_loss_each", each, compute_losses) &&
+         (!has_lists || register_scalar(connection, "hinge_embedding_loss_of", of, score_lists));
+}
+
+}  // namespace hinge_embedding_loss::duckdb
