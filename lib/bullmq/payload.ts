@@ -1,12 +1,14 @@
 import { isAbsolute, normalize } from 'node:path'
 import { UnrecoverableError } from 'bullmq'
 import type { RowRange, ScanSource } from '../files/duckdb/scan.ts'
-import { isSeparator, type Scoring } from '../files/options.ts'
+import { fileError } from '../files/errors.ts'
+import { type Check, emptyTotal, integer, oneOf, type Scoring, scoringChecks } from '../files/options.ts'
 import { LossAccumulator, type LossAccumulatorJSON, runtimeInfo } from '../index.ts'
-import { maxLabel } from '../settings.ts'
+import { describe, invalidArgument } from '../validate.ts'
 
-/** A file, or whole row groups of a Parquet file, with the size and time by which a worker knows that it is the same file. */
+/** A file, or whole row groups of a Parquet file; by size and time of change a worker knows that it is the same file. */
 export interface Shard {
+  /** the absolute path */
   readonly file: string
   readonly kind: ScanSource['kind']
   /** in DuckDB's words */
@@ -16,11 +18,11 @@ export interface Shard {
   /** nanoseconds since 1970 */
   readonly modified: string
   readonly rows?: RowRange
-  /** the types of the columns that its folders are named for, which suit all files of the plan; none: they are no columns */
+  /** the types of the columns that the folders `key=value` make, the same in the whole plan; absent without such columns */
   readonly partitions?: Readonly<Record<string, string>>
 }
 
-/** How a shard is scored: without what depends on the order of rows. */
+/** How a shard is scored. */
 export interface ShardOptions extends Omit<Scoring, 'keep'> {
   /** the client's time zone, for days and hours of TIMESTAMPTZ */
   readonly timeZone: string
@@ -28,26 +30,30 @@ export interface ShardOptions extends Omit<Scoring, 'keep'> {
 
 /** The data of a shard's job. */
 export interface ShardData {
-  /** of this package: workers of another one refuse it */
+  /** the version of this package, which must be the worker's */
   readonly version: string
-  /** its place among the shards of a plan */
+  /** its place in the plan, from 0 on */
   readonly index: number
   readonly options: ShardOptions
   readonly shard: Shard
-  /** seconds */
+  /** seconds that Redis keeps the job after it has ended */
   readonly retention: number
 }
 
 /** What the job of a shard returns. */
 export interface ShardResult {
   readonly index: number
-  /** of the input, of by and, where files are read as one table, of all columns; none where there are no rows */
+  /**
+   * the types of the input, of `by` and, for NDJSON, of all columns, which one machine reads as one table; null without rows
+   */
   readonly types: { readonly input: string; readonly by: string; readonly columns: string } | null
-  /** each value of by as text, and the totals of its rows */
+  /** each value of `by` as text, and the totals of its rows */
   readonly groups: readonly (readonly [key: string | null, partial: LossAccumulatorJSON])[]
 }
 
-/** A plan has no more shards, and a shard no more groups; expressions and paths are no longer. */
+const { version } = runtimeInfo()
+
+/** The most shards of a plan, groups of a shard, and so on; lengths are in characters. */
 export const limits = {
   shards: 1_000_000,
   groups: 50_000,
@@ -56,157 +62,181 @@ export const limits = {
   partitions: 100,
   nullStrings: 100,
 } as const
+/** seconds */
 export const leastRetention = 5
 
-/** Says what is wrong with `value`, or takes it. */
-type Check<T> = (name: string, value: unknown) => T
-
-function refuse(name: string, expected: string): never {
-  throw new UnrecoverableError(`the job's ${name} must be ${expected}`)
+function refuse(name: string, expected: string, value: unknown): never {
+  throw invalidArgument('ERR_INVALID_ARG_VALUE', name, expected, describe(value))
 }
 
-function text(longest: number, shortest = 1): Check<string> {
+/** A check that a predicate makes. */
+function must(expected: string, isRight: (value: unknown) => boolean): Check {
   return (name, value) => {
-    const isText = typeof value === 'string' && !value.includes('\0')
-    const isFit = isText && value.length >= shortest && value.length <= longest
-    return isFit ? value : refuse(name, `text of ${shortest} to ${longest} characters`)
+    if (!isRight(value)) refuse(name, expected, value)
   }
 }
 
-function integer(least: number, most = Number.MAX_SAFE_INTEGER): Check<number> {
-  return (name, value) => {
-    const isInRange = Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most
-    return isInRange ? (value as number) : refuse(name, `an integer from ${least} to ${most}`)
-  }
+function text(longest: number, shortest = 1): Check {
+  return must(`text of ${shortest} to ${longest} characters`, (value) => isText(value, longest, shortest))
 }
 
-function oneOf<T extends string>(...choices: readonly T[]): Check<T> {
-  return (name, value) => (choices.includes(value as T) ? (value as T) : refuse(name, choices.join(' or ')))
+function isText(value: unknown, longest: number, shortest = 1): value is string {
+  return typeof value === 'string' && !value.includes('\0') && value.length >= shortest && value.length <= longest
 }
 
-function optional<T>(check: Check<T>): Check<T | undefined> {
-  return (name, value) => (value === undefined ? undefined : check(name, value))
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function optional(check: Check): Check {
+  return (name, value) => value === undefined || check(name, value)
 }
 
 /** An object of these fields and no others. */
-function record<T extends object>(fields: { readonly [K in keyof T]-?: Check<T[K]> }): Check<T> {
+function record<T extends object>(fields: { readonly [K in keyof T]-?: Check }): Check {
+  const expected = `an object of ${Object.keys(fields).join(', ')}`
   return (name, value) => {
-    const isRecord = typeof value === 'object' && value !== null && !Array.isArray(value)
-    if (!isRecord || Object.keys(value).some((key) => !Object.hasOwn(fields, key))) {
-      refuse(name, `an object of ${Object.keys(fields).join(', ')}`)
+    if (!isObject(value) || Object.keys(value).some((key) => !Object.hasOwn(fields, key))) {
+      return refuse(name, expected, value)
     }
-    const given = value as Readonly<Record<string, unknown>>
-    const entries = Object.entries(fields) as [string, Check<unknown>][]
-    const taken = entries.map(([key, check]) => [key, check(`${name}.${key}`, given[key])] as const)
-    return Object.fromEntries(taken.filter(([, field]) => field !== undefined)) as T
+    for (const [key, check] of Object.entries<Check>(fields)) check(`${name}.${key}`, value[key])
   }
 }
 
-/** Types that SQL has a name for which says all of them. */
+function all(...checks: readonly Check[]): Check {
+  return (name, value) => {
+    for (const check of checks) check(name, value)
+  }
+}
+
+/** Matches types that SQL has a name for which says all of them: no lists, structures or enumerations. */
 export const plainType = /^"?[A-Z][A-Z_0-9 ]*"?(\(\d+(,\s?\d+)?\))?$/
 
-const plain: Check<string> = (name, value) =>
-  plainType.test(String(value)) ? text(64)(name, value) : refuse(name, 'a type of SQL')
+const typeName = must('the name of an SQL type', (value) => isText(value, 64) && plainType.test(value))
 
-const absolute: Check<string> = (name, value) => {
-  const path = text(limits.path)(name, value)
-  return isAbsolute(path) && normalize(path) === path ? path : refuse(name, 'an absolute path without . and ..')
+const absolutePath = all(
+  text(limits.path),
+  must('an absolute path without . and ..', (path) => isAbsolute(String(path)) && normalize(String(path)) === path),
+)
+
+const rowRange = all(
+  record<RowRange>({ start: integer(0), end: integer(1) }),
+  must('a range from start to a later end', (range) => (range as RowRange).start < (range as RowRange).end),
+)
+
+const partitions: Check = (name, value) => {
+  if (!isObject(value)) return refuse(name, 'an object of types', value)
+  const entries = Object.entries(value)
+  if (entries.length > limits.partitions) refuse(name, `an object of at most ${limits.partitions} columns`, value)
+  for (const [key, type] of entries) {
+    text(limits.path)(name, key)
+    typeName(`${name}.${key}`, type)
+  }
 }
 
-const range: Check<RowRange> = (name, value) => {
-  const { start, end } = record<RowRange>({ start: integer(0), end: integer(1) })(name, value)
-  return start < end ? { start, end } : refuse(name, 'a range from start to a later end')
-}
-
-const partitions: Check<Record<string, string>> = (name, value) => {
-  const isRecord = typeof value === 'object' && value !== null && !Array.isArray(value)
-  const entries = Object.entries(isRecord ? value : refuse(name, 'an object of types'))
-  if (entries.length > limits.partitions) refuse(name, `of at most ${limits.partitions} columns`)
-  return Object.fromEntries(entries.map(([key, type]) => [text(limits.path)(name, key), plain(`${name}.${key}`, type)]))
-}
-
-const shard: Check<Shard> = (name, value) => {
-  const taken = record<Shard>({
-    file: absolute,
+const shard = all(
+  record<Shard>({
+    file: absolutePath,
     kind: oneOf('Parquet', 'CSV', 'TSV', 'NDJSON'),
     compression: oneOf('uncompressed', 'gzip', 'zstd'),
     size: integer(0),
-    modified: (at, modified) =>
-      /^-?\d{1,20}$/.test(String(modified)) ? text(21)(at, modified) : refuse(at, 'nanoseconds as text'),
-    rows: optional(range) as Check<RowRange>,
-    partitions: optional(partitions) as Check<Record<string, string>>,
-  })(name, value)
-  return taken.rows === undefined || taken.kind === 'Parquet' ? taken : refuse(`${name}.rows`, 'absent but for Parquet')
-}
+    modified: must('nanoseconds as text', (value) => isText(value, 21) && /^-?\d{1,20}$/.test(value)),
+    rows: optional(rowRange),
+    partitions: optional(partitions),
+  }),
+  must('a Parquet file where it has rows', (value) => {
+    const { kind, rows } = value as Shard
+    return rows === undefined || kind === 'Parquet'
+  }),
+)
 
-const separator: Check<string> = (name, value) =>
-  isSeparator(String(value)) ? text(1)(name, value) : refuse(name, 'one character of ASCII, not a quote')
+const present = must('present', (value) => value !== undefined)
+const texts = must(`at most ${limits.nullStrings} texts`, (value) => {
+  return (
+    Array.isArray(value) && value.length <= limits.nullStrings && value.every((each) => isText(each, limits.text, 0))
+  )
+})
 
-const truth: Check<boolean> = (name, value) => (typeof value === 'boolean' ? value : refuse(name, 'true or false'))
-
-const texts: Check<readonly string[]> = (name, value) => {
-  const list = Array.isArray(value) && value.length <= limits.nullStrings ? value : undefined
-  return list?.map((each) => text(limits.text, 0)(name, each)) ?? refuse(name, `at most ${limits.nullStrings} texts`)
-}
-
-const options: Check<ShardOptions> = (name, value) => {
-  const taken = record<ShardOptions>({
+const options = all(
+  record<ShardOptions>({
     input: text(limits.text),
     label: text(limits.text),
-    by: optional(text(limits.text)) as Check<string>,
-    nulls: oneOf('error', 'ignore'),
-    nan: oneOf('error', 'ignore', 'keep'),
-    margin: (at, margin) => (Number.isFinite(margin) ? (margin as number) : refuse(at, 'a finite number')),
-    positiveLabel: integer(-maxLabel, maxLabel),
-    negativeLabel: integer(-maxLabel, maxLabel),
-    otherLabels: oneOf('error', 'zero', 'ignore'),
-    delimiter: optional(separator) as Check<string>,
-    decimal: optional(oneOf('.', ',')) as Check<'.' | ','>,
-    nullString: optional(texts) as Check<readonly string[]>,
-    header: optional(truth) as Check<boolean>,
-    comment: optional(separator) as Check<string>,
-    timeZone: (at, zone) => (/^[\w/+-]{1,64}$/.test(String(zone)) ? text(64)(at, zone) : refuse(at, 'a time zone')),
-  })(name, value)
-  return taken.positiveLabel === taken.negativeLabel ? refuse(name, 'of two different labels') : taken
+    by: optional(text(limits.text)),
+    nulls: scoringChecks.nulls,
+    nan: scoringChecks.nan,
+    margin: present,
+    positiveLabel: present,
+    negativeLabel: present,
+    otherLabels: present,
+    delimiter: optional(scoringChecks.delimiter),
+    decimal: optional(scoringChecks.decimal),
+    nullString: optional(texts),
+    header: optional(scoringChecks.header),
+    comment: optional(scoringChecks.comment),
+    timeZone: must('a time zone', (value) => isText(value, 64) && /^[\w/+-]+$/.test(value)),
+  }),
+  (_, value) => emptyTotal(value as ShardOptions),
+)
+
+const shardData = record<ShardData>({
+  version: must(version, (value) => value === version),
+  index: integer(0, limits.shards),
+  options,
+  shard,
+  retention: integer(leastRetention),
+})
+
+const shardResult = record<ShardResult>({
+  index: integer(0, limits.shards),
+  types: (name, value) => value === null || types(name, value),
+  groups: must(`at most ${limits.groups} groups, each with a key and a partial`, (value) => {
+    return Array.isArray(value) && value.length <= limits.groups && value.every(isGroup)
+  }),
+})
+
+const types = record<NonNullable<ShardResult['types']>>({
+  input: text(limits.text),
+  by: typeName,
+  columns: must('text', (value) => typeof value === 'string'),
+})
+
+function isGroup(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 2 && (value[0] === null || typeof value[0] === 'string')
 }
 
 /**
  * The data of a shard's job, which a worker does not trust.
  *
- * @throws {UnrecoverableError} of bullmq: it is not what a plan of this version makes
+ * @throws {UnrecoverableError} ERR_VERSION_MISMATCH: another version of this package made the job
+ * @throws {UnrecoverableError} ERR_INVALID_JOB: no plan of this version makes such a job
  */
 export function parseShardData(value: unknown): ShardData {
   const given = (value as { version?: unknown } | null)?.version
-  const { version } = runtimeInfo()
   if (typeof given === 'string' && given !== version) {
-    throw new UnrecoverableError(`the job is of version ${given.slice(0, 64)}, this worker of ${version}`)
+    const text = `the job is of version ${given.slice(0, 64)}, this worker of ${version}`
+    throw Object.assign(new UnrecoverableError(text), { code: 'ERR_VERSION_MISMATCH' })
   }
-  return record<ShardData>({
-    version: oneOf(version),
-    index: integer(0, limits.shards),
-    options,
-    shard,
-    retention: integer(leastRetention),
-  })('data', value)
+  try {
+    shardData('data', value)
+  } catch (cause) {
+    const error = new UnrecoverableError(`the job's ${(cause as Error).message}`)
+    throw Object.assign(error, { code: 'ERR_INVALID_JOB', cause })
+  }
+  return value as ShardData
 }
 
-const types: Check<NonNullable<ShardResult['types']>> = record({
-  input: text(limits.text),
-  by: plain,
-  columns: (name, value) => (typeof value === 'string' ? value : refuse(name, 'text')),
-})
-
-/** The result of a shard's job, which the client does not trust. */
+/**
+ * The result of a shard's job, which the client does not trust.
+ *
+ * @throws {Error} ERR_INVALID_RESULT: no worker of this version returns such a result
+ */
 export function parseShardResult(value: unknown): ShardResult {
-  return record<ShardResult>({
-    index: integer(0, limits.shards),
-    types: (name, value) => (value === null ? null : types(name, value)),
-    groups: (name, value) => {
-      if (!Array.isArray(value) || value.length > limits.groups) refuse(name, `at most ${limits.groups} groups`)
-      return (value as unknown[][]).map(([key, partial]) => {
-        if (key !== null && typeof key !== 'string') refuse(name, 'keyed by text or null')
-        return [key, LossAccumulator.fromJSON(partial as LossAccumulatorJSON).toJSON()]
-      })
-    },
-  })('result', value)
+  try {
+    shardResult('result', value)
+    const { groups, ...rest } = value as ShardResult
+    return { ...rest, groups: groups.map(([key, partial]) => [key, LossAccumulator.fromJSON(partial).toJSON()]) }
+  } catch (cause) {
+    const text = `a worker's ${(cause as Error).message}`
+    throw fileError(text, { code: 'ERR_INVALID_RESULT' }, cause)
+  }
 }

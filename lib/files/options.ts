@@ -105,7 +105,7 @@ export interface Scoring extends CsvOptions {
   readonly otherLabels: OtherLabelPolicy
 }
 
-/** Returns the value of an option, or throws what is wrong with it. */
+/** Throws what is wrong with a value. */
 export type Check = (name: string, value: unknown) => unknown
 
 function typeError(name: string, expected: string, value: unknown): TypeError {
@@ -180,13 +180,18 @@ export function csvOptionsOf(options: CsvOptions): CsvOptions {
 
 const required = ['input', 'label'] as const
 
-const checks = {
+/** The rules of the options that say what is scored and how text is written; `emptyTotal` has those of margin and labels. */
+export const scoringChecks = {
   input: text,
   label: text,
   by: text,
   nulls: oneOf('error', 'ignore'),
   nan: oneOf('error', 'ignore', 'keep'),
   ...csvChecks,
+} as const satisfies Partial<Record<keyof Scoring, Check>>
+
+const checks = {
+  ...scoringChecks,
   format: oneOf(...Object.keys(formats)),
   allowDuplicates: truth,
   output: text,
