@@ -45,7 +45,7 @@ const throughText = (accumulator: LossAccumulator) =>
 
 describe('LossAccumulator', () => {
   describe('the figures', () => {
-    it('of nothing', () => {
+    it('has totals of 0, and means of NaN, while it is empty', () => {
       const none = { count: 0, sum: 0, mean: Number.NaN }
       expect(totals(new LossAccumulator())).to.deep.equal({
         ...none,
@@ -55,7 +55,7 @@ describe('LossAccumulator', () => {
       })
     })
 
-    it('of the seed’s example', () => {
+    it('has the known totals of the example of 3 × 3', () => {
       for (const TypedArray of [Float32Array, Float64Array]) {
         const total = new LossAccumulator().update(TypedArray.from(x), y)
         expect(totals(total)).to.deep.equal({
@@ -78,7 +78,7 @@ describe('LossAccumulator', () => {
       })
     })
 
-    it('are those of the loss', () => {
+    it('has the sum and mean of the loss', () => {
       const element = fc.tuple(fc.double(), fc.constantFrom(1, -1))
       fc.assert(
         fc.property(fc.array(element), fc.double({ noNaN: true, noDefaultInfinity: true }), (pairs, margin) => {
@@ -103,7 +103,7 @@ describe('LossAccumulator', () => {
       )
     })
 
-    it('active: negatives with x < margin, in the arithmetic of the input', () => {
+    it('counts a negative as active if x < margin in the arithmetic of the input', () => {
       const active = (input: Float32Array | Float64Array, margin: number) =>
         new LossAccumulator({ margin }).update(input, -1).negatives
       for (const TypedArray of [Float32Array, Float64Array]) {
@@ -118,7 +118,7 @@ describe('LossAccumulator', () => {
       for (const margin of [0.7, 0.1]) expect(active(Float32Array.of(margin), margin)).to.include({ active: 0, sum: 0 })
     })
 
-    it('others: passed over by policy, in count with zero and not with ignore', () => {
+    it('counts other labels under zero, and leaves them out under ignore', () => {
       const label = [1, -1, 0, 2, Number.NaN, 1]
       const input = [1, 0, 9, Number.NaN, -Infinity, 2]
       const zero = new LossAccumulator({ otherLabels: 'zero' }).update(input, label)
@@ -139,7 +139,7 @@ describe('LossAccumulator', () => {
       })
     })
 
-    it('of non-finite losses', () => {
+    it('has NaN or infinite totals for losses that are not finite', () => {
       expect(new LossAccumulator().update([Number.NaN, 1], 1).sum).to.be.NaN
       expect(new LossAccumulator().update([Infinity, 1], 1)).to.include({ sum: Infinity, mean: Infinity })
       expect(new LossAccumulator().update([Infinity], 1).update([-Infinity], 1).sum).to.be.NaN
@@ -150,7 +150,7 @@ describe('LossAccumulator', () => {
       expect(mixed.negatives.sum).to.be.NaN
     })
 
-    it('are exact over batches of float32 and float64', () => {
+    it('has exact totals over batches of float32 and float64', () => {
       const total = new LossAccumulator()
       total
         .update(Float64Array.of(2 ** 53), 1)
@@ -167,7 +167,7 @@ describe('LossAccumulator', () => {
       expect(max.update(Float64Array.of(-Number.MAX_VALUE), 1).sum).to.equal(Number.MAX_VALUE)
     })
 
-    it('are readonly', () => {
+    it('has totals that cannot be assigned or changed', () => {
       const total = new LossAccumulator().update(x, y)
       for (const key of ['count', 'sum', 'mean', 'positives', 'negatives', 'others', 'margin']) {
         expect(() => Object.assign(total, { [key]: 0 }), key).to.throw(TypeError)
@@ -180,14 +180,14 @@ describe('LossAccumulator', () => {
   })
 
   describe('the options', () => {
-    it('are those of the loss', () => {
+    it('takes the options of the loss', () => {
       const bits = y.map((each) => (each === 1 ? 1 : 0))
       expect(new LossAccumulator({ negativeLabel: 0 }).update(x, bits).sum).to.equal(2)
       expect(new LossAccumulator({ positiveLabel: 5, negativeLabel: 6 }).update([3, 0], [5, 6]).sum).to.equal(4)
       expect(new LossAccumulator(undefined).update(x, y).sum).to.equal(2)
     })
 
-    it('are refused as those of the loss are', () => {
+    it('refuses the options that the loss refuses', () => {
       for (const options of [null, 1, 'zero', []]) throwsType(() => new LossAccumulator(options as never))
       throwsType(() => new LossAccumulator({ margin: '1' } as never), /margin/)
       throwsValue(() => new LossAccumulator({ margin: Infinity }), /margin/)
@@ -201,14 +201,14 @@ describe('LossAccumulator', () => {
   })
 
   describe('update', () => {
-    it('returns the accumulator', () => {
+    it('update returns the accumulator', () => {
       const total = new LossAccumulator()
       expect(total.update(x, y)).to.equal(total)
       expect(total.update([], [])).to.equal(total)
       expect(total.count).to.equal(9)
     })
 
-    it('that throws leaves all as it was', () => {
+    it('update leaves the accumulator as it was if it throws', () => {
       const size = 300_000
       const label = new Int8Array(size).fill(1)
       label[size - 1] = 3
@@ -251,7 +251,7 @@ describe('LossAccumulator', () => {
       expect(JSON.stringify(wide)).to.equal(before)
     })
 
-    it('called inside itself counts both batches', () => {
+    it('update counts both batches if a getter calls it while it reads a batch', () => {
       const total = new LossAccumulator()
       const expected = new LossAccumulator().update([1, 2], [1, -1])
       const updateBoth = (input: Float64Array, label: number[]) => {
@@ -278,7 +278,7 @@ describe('LossAccumulator', () => {
       expect(total.count).to.be.at.least(6)
     })
 
-    it('called inside itself with what throws counts the outer batch alone', () => {
+    it('update counts only the outer batch if a call inside it throws', () => {
       const total = new LossAccumulator()
       const reentrant = {
         shape: [1],
@@ -291,7 +291,7 @@ describe('LossAccumulator', () => {
       expectEqual(total, new LossAccumulator().update([5], 1))
     })
 
-    it('needs an accumulator', () => {
+    it('update throws if its object is not an accumulator', () => {
       const { update, merge, toJSON } = LossAccumulator.prototype
       const impostors = [
         undefined,
@@ -308,7 +308,7 @@ describe('LossAccumulator', () => {
     })
   })
 
-  describe('whatever the batching', () => {
+  describe('batches', () => {
     const anyLabel = fc.constantFrom(1, -1, 0)
     const elements = fc.array(fc.tuple(fc.double(), anyLabel), { maxLength: 60 })
     const policy = fc.constantFrom('zero' as const, 'ignore' as const)
@@ -318,7 +318,7 @@ describe('LossAccumulator', () => {
         Float32Array.from(pairs, ([, each]) => each),
       )
 
-    it('any split, order and grouping: the same figures and the same JSON', () => {
+    it('has the same totals and the same JSON for any split, order and grouping of the data', () => {
       fc.assert(
         fc.property(
           elements,
@@ -354,7 +354,7 @@ describe('LossAccumulator', () => {
       )
     })
 
-    it('large batches, cut anywhere', () => {
+    it('has the same totals wherever large batches are cut', () => {
       const size = 200_003
       const input = Float32Array.from({ length: size }, (_, i) => Math.sin(i) * 2 ** ((i * 7) % 90))
       const label = Int8Array.from({ length: size }, (_, i) => ((i * 31) % 3 === 0 ? 1 : -1))
@@ -368,7 +368,7 @@ describe('LossAccumulator', () => {
       expectEqual(new LossAccumulator({ margin: 0.3 }).update(input.toReversed(), label.toReversed()), whole)
     })
 
-    it('cancelled sums are those of nothing', () => {
+    it('has the state of an empty sum after losses that cancel out', () => {
       const cancelled = new LossAccumulator().update(Float64Array.of(1e300, 0.1, -0.1, -1e300), 1)
       const zeros = new LossAccumulator().update([0, -0, 0, -0], 1)
       expectEqual(cancelled, zeros)
@@ -381,7 +381,7 @@ describe('LossAccumulator', () => {
     const one = () => new LossAccumulator(options).update([0.1, 0.2, 7], [1, 0, 5])
     const two = () => new LossAccumulator(options).update(Float64Array.of(1e200, Infinity), [1, 0])
 
-    it('adds all that the other has, and returns this', () => {
+    it('merge adds the totals of the other accumulator, and returns the first', () => {
       const left = one()
       const right = two()
       const before = JSON.stringify(right)
@@ -394,14 +394,14 @@ describe('LossAccumulator', () => {
       expectEqual(two().merge(one()), expected)
     })
 
-    it('with itself doubles', () => {
+    it('merge doubles an accumulator that is merged with itself', () => {
       const total = new LossAccumulator().update(x, y)
       total.merge(total)
       expectEqual(total, new LossAccumulator().update(x, y).update(x, y))
       expect(total).to.include({ count: 18, sum: 4 })
     })
 
-    it('with nothing changes nothing', () => {
+    it('merge changes nothing if one of the two is empty', () => {
       const empty = () => new LossAccumulator(options)
       expectEqual(one().merge(empty()), one())
       expectEqual(empty().merge(one()), one())
@@ -415,7 +415,7 @@ describe('LossAccumulator', () => {
       ['otherLabels', { otherLabels: 'zero' }, { otherLabels: 'ignore' }],
     ]
     for (const [name, left, right] of settings) {
-      it(`of another ${name}: a RangeError that names it`, () => {
+      it(`merge throws a RangeError that names ${name} if it differs`, () => {
         const total = new LossAccumulator(left).update([0.25], left.positiveLabel ?? 1)
         const before = JSON.stringify(total)
         for (const other of [
@@ -430,7 +430,7 @@ describe('LossAccumulator', () => {
       })
     }
 
-    it('with what is no accumulator: a TypeError', () => {
+    it('merge throws a TypeError for anything that is not an accumulator', () => {
       const total = new LossAccumulator().update(x, y)
       const before = JSON.stringify(total)
       const impostors = [
@@ -455,11 +455,11 @@ describe('LossAccumulator', () => {
       expect(JSON.stringify(total)).to.equal(before)
     })
 
-    it('of none: an error, since nothing says with which settings', () => {
+    it('merge throws for no accumulators, whose settings are unknown', () => {
       refuses(() => LossAccumulator.merge(), 'merge()')
     })
 
-    it('static: a new accumulator, the arguments untouched', () => {
+    it('merge returns a new accumulator as a static method, and leaves its arguments as they were', () => {
       const parts = [one(), two(), one()] as const
       const texts = parts.map((part) => JSON.stringify(part))
       const merged = LossAccumulator.merge(...parts)
@@ -476,7 +476,7 @@ describe('LossAccumulator', () => {
       expectEqual(LossAccumulator.merge(original, original), one().merge(one()))
     })
 
-    it('of more than a count can hold: an error, or right', () => {
+    it('merge throws where a count would exceed 2^53, or is right', () => {
       const json = { ...new LossAccumulator().update([0], 1).toJSON() }
       const large = LossAccumulator.fromJSON({ ...json, positives: { ...json.positives, count: 2 ** 53 - 1 } })
       const before = JSON.stringify(large)
@@ -501,7 +501,7 @@ describe('LossAccumulator', () => {
 
   const samples: Record<string, () => LossAccumulator> = {
     empty: () => new LossAccumulator(),
-    'the seed’s example': () => new LossAccumulator().update(x, y),
+    'the example of 3 × 3': () => new LossAccumulator().update(x, y),
     'other settings': () =>
       new LossAccumulator({ margin: -0.1, positiveLabel: 7, negativeLabel: 0, otherLabels: 'zero' })
         .update([1.5, -2.25, 3], [7, 0, 2])
@@ -523,7 +523,7 @@ describe('LossAccumulator', () => {
   }
 
   describe('toJSON', () => {
-    it('is a plain object with a version, the settings and the sums as text', () => {
+    it('toJSON returns a plain object with a version, the settings and the sums as text', () => {
       for (const sample of Object.values(samples)) {
         const json = sample().toJSON()
         expect(Object.getPrototypeOf(json)).to.equal(Object.prototype)
@@ -546,7 +546,7 @@ describe('LossAccumulator', () => {
       }
     })
 
-    it('is a snapshot', () => {
+    it('toJSON returns a snapshot, which later updates do not change', () => {
       const total = new LossAccumulator().update(x, y)
       const json = total.toJSON()
       json.positives.count = 77
@@ -557,7 +557,7 @@ describe('LossAccumulator', () => {
       expect(before).to.deep.equal(new LossAccumulator().update(x, y).toJSON())
     })
 
-    it('is the same for settings that are the same: 0 and −0', () => {
+    it('toJSON returns the same for settings of 0 and −0', () => {
       const signed = (zero: number) =>
         new LossAccumulator({ margin: zero, positiveLabel: 1, negativeLabel: zero }).update([-3, 0, 2], [0, 0, 1])
       expectEqual(signed(-0), signed(0))
@@ -566,7 +566,7 @@ describe('LossAccumulator', () => {
       expectEqual(throughText(signed(-0)).merge(signed(-0)), signed(0).merge(signed(0)))
     })
 
-    it('stays short', () => {
+    it('toJSON returns less than 2,000 characters of JSON', () => {
       for (const [title, sample] of Object.entries(samples)) {
         expect(JSON.stringify(sample()).length, title).to.be.below(2000)
       }
@@ -575,7 +575,7 @@ describe('LossAccumulator', () => {
 
   describe('fromJSON', () => {
     for (const [title, sample] of Object.entries(samples)) {
-      it(`gives back ${title}`, () => {
+      it(`fromJSON restores ${title}`, () => {
         expectEqual(LossAccumulator.fromJSON(sample().toJSON()), sample())
         expectEqual(throughText(sample()), sample())
         const label = sample().positiveLabel
@@ -585,7 +585,7 @@ describe('LossAccumulator', () => {
       })
     }
 
-    it('gives back anything', () => {
+    it('fromJSON restores accumulators of random data', () => {
       const pairs = fc.array(fc.tuple(fc.double(), fc.constantFrom(1, -1)), { maxLength: 30 })
       fc.assert(
         fc.property(pairs, fc.double({ noNaN: true, noDefaultInfinity: true }), (elements, margin) => {
@@ -598,7 +598,7 @@ describe('LossAccumulator', () => {
       )
     })
 
-    it('does not depend on the order of the keys', () => {
+    it('fromJSON ignores the order of the keys', () => {
       const total = new LossAccumulator().update(x, y)
       const reordered = (value: unknown): unknown =>
         typeof value === 'object' && value !== null
@@ -611,14 +611,14 @@ describe('LossAccumulator', () => {
       expectEqual(LossAccumulator.fromJSON(reordered(total.toJSON())), total)
     })
 
-    it('of what is no object: a TypeError', () => {
+    it('fromJSON throws a TypeError for anything that is not an object', () => {
       const text = JSON.stringify(new LossAccumulator())
       for (const value of [undefined, null, 0, Number.NaN, true, '', text, 1n, Symbol('s'), () => {}]) {
         throwsType(() => LossAccumulator.fromJSON(value))
       }
     })
 
-    it('of another object: refused', () => {
+    it('fromJSON refuses objects that toJSON does not return', () => {
       const others = [{}, [], [new LossAccumulator().toJSON()], new Map(), new Date(), new Float32Array(4)]
       for (const value of others) refuses(() => LossAccumulator.fromJSON(value), inspect(value))
     })
@@ -698,7 +698,7 @@ describe('LossAccumulator', () => {
     const values: unknown[] = [...numbers, ...texts, ...kinds]
 
     for (const [title, sample] of Object.entries(samples)) {
-      it(`refuses every change to ${title}, or takes it at its word`, () => {
+      it(`fromJSON refuses each change to the JSON of ${title}, or restores what it now says`, () => {
         const json = sample().toJSON()
         for (const path of paths(json)) {
           const about = `${title}: ${path.join('.')}`
@@ -787,7 +787,7 @@ describe('LossAccumulator', () => {
       ['inherited fields', (json) => Object.create(json) as unknown],
     ]
     for (const [title, change] of impossible) {
-      it(`refuses ${title}`, () => {
+      it(`fromJSON refuses JSON with ${title}`, () => {
         const json = new LossAccumulator().update(x, y).toJSON()
         expect(() => LossAccumulator.fromJSON(json)).not.to.throw()
         refuses(() => LossAccumulator.fromJSON(change(json)), title)
@@ -795,7 +795,7 @@ describe('LossAccumulator', () => {
       })
     }
 
-    it('reads each field once: a getter cannot change its mind', () => {
+    it('fromJSON reads each field once, so that a getter cannot answer twice', () => {
       const json = new LossAccumulator().update(x, y).toJSON()
       for (const path of paths(json)) {
         for (const second of [-1, 'NaN', null, 2 ** 60, { count: 0 }]) {
@@ -817,7 +817,7 @@ describe('LossAccumulator', () => {
       }
     })
 
-    it('lets what a getter throws pass', () => {
+    it('fromJSON throws if a getter throws', () => {
       const thrown = new Error('from the getter')
       const json = new LossAccumulator().update(x, y).toJSON()
       for (const path of paths(json)) {
@@ -844,7 +844,7 @@ describe('LossAccumulator', () => {
       expect(() => LossAccumulator.fromJSON(revoked)).to.throw(Error)
     })
 
-    it('random text edits: refused, or taken at their word', () => {
+    it('fromJSON refuses JSON with random edits, or restores what it now says', () => {
       const texts = Object.values(samples).map((sample) => JSON.stringify(sample()))
       const edit = fc.record({
         text: fc.constantFrom(...texts),

@@ -28,7 +28,7 @@ type Case = [title: string, call: () => unknown, message: RegExp]
 
 function rejects(ErrorClass: typeof TypeError | typeof RangeError, code: string, cases: Case[]) {
   for (const [title, call, message] of cases) {
-    it(title, () => {
+    it(`${title}: ${ErrorClass.name} ${code}`, () => {
       expect(call).to.throw(ErrorClass, message).with.property('code', code)
       expect(call).to.throw(Error).with.property('message').with.length.below(400)
     })
@@ -105,7 +105,7 @@ describe('errors', () => {
     }
 
     for (const [title, value] of noTensors) {
-      it(`${title} as input, label or data`, () => {
+      it(`${title} as input, label or data is a TypeError that names the argument`, () => {
         const calls: [RegExp, (value: never) => unknown][] = [
           [/input/, (value) => mean(value, 1)],
           [/input/, (value) => none.forward(value, y)],
@@ -192,7 +192,7 @@ describe('errors', () => {
       ['no number of threads', () => Reflect.apply(setNumThreads, undefined, []), /undefined/],
     ])
 
-    it('the class called without new: a TypeError', () => {
+    it('a class called without new is a TypeError', () => {
       expect(() => Reflect.apply(HingeEmbeddingLoss, undefined, [x, y])).to.throw(TypeError, /new/)
       expect(() => Reflect.apply(Tensor, undefined, [x])).to.throw(TypeError, /new/)
     })
@@ -263,14 +263,14 @@ describe('errors', () => {
       ['a label of 2^24 + 1', { positiveLabel: 2 ** 24 + 1 }, /positiveLabel.*16777217/],
       ['a label of −2^24 − 1', { negativeLabel: -(2 ** 24) - 1 }, /negativeLabel.*-16777217/],
     ] as const) {
-      it(title, () => {
+      it(`${title} cause a RangeError`, () => {
         for (const call of labels(value)) {
           expect(call).to.throw(RangeError, message).with.property('code', 'ERR_INVALID_ARG_VALUE')
         }
       })
     }
 
-    it('leaves the number of threads as it was', () => {
+    it('a refused number of threads leaves the number as it was', () => {
       const before = getNumThreads()
       expect(() => setNumThreads(0)).to.throw(RangeError)
       expect(getNumThreads()).to.equal(before)
@@ -305,7 +305,7 @@ describe('errors', () => {
   })
 
   describe('a label that is neither: RangeError ERR_INVALID_LABEL', () => {
-    it('has index, value and count', () => {
+    it('an error about a label has its index and value, and the number of such labels', () => {
       const label = Float64Array.of(1, -1, 0, 7, 1, 0.5)
       for (const call of [
         () => mean(new Float32Array(6), label),
@@ -331,7 +331,7 @@ describe('errors', () => {
       }
     })
 
-    it('points into the tensor as the caller sees it, where strides reorder it', () => {
+    it('an error about a label has its index in the order of the caller, also if strides change the order in memory', () => {
       const transposed = { data: Float32Array.of(1, 1, 1, 9, 1, 1), shape: [2, 3], stride: [1, 2], offset: 0 }
       expect(() =>
         mean(
@@ -378,9 +378,12 @@ describe('errors', () => {
       expect(message).to.match(/npm (rebuild|run build)/)
     }
 
-    it('is missing: names platform, arch, Node version, libc, what was tried and how to build', expectExplained)
+    it(
+      'an addon that is missing is an error that names platform, arch, Node version, libc, what was tried and how to build',
+      expectExplained,
+    )
 
-    it('is no library: the same', async () => {
+    it('an addon that is not a library is an error that names the same', async () => {
       mkdirSync(join(folder, 'build/Release'), { recursive: true })
       writeFileSync(join(folder, 'build/Release/hinge_embedding_loss.node'), 'no library')
       await expectExplained()
@@ -394,7 +397,7 @@ describe('errors', () => {
     }
     const everyTrap = new Proxy({}, { get: () => throws })
 
-    it('proxies whose every trap throws', () => {
+    it('proxies whose traps all throw cause an error', () => {
       for (const target of [{}, [], () => {}, new Float32Array(3)]) {
         const proxy = new Proxy(target, everyTrap) as never
         for (const call of [
@@ -419,7 +422,7 @@ describe('errors', () => {
       }
     })
 
-    it('revoked proxies', () => {
+    it('revoked proxies cause an error', () => {
       const { proxy, revoke } = Proxy.revocable({}, {})
       revoke()
       for (const call of [
@@ -432,7 +435,7 @@ describe('errors', () => {
       }
     })
 
-    it('getters that throw: what they throw may pass', () => {
+    it('getters that throw cause an error, or are not read', () => {
       for (const key of ['margin', 'reduction', 'name', 'positiveLabel', 'negativeLabel', 'otherLabels']) {
         const hostile = Object.defineProperty({}, key, { get: throws, enumerable: true })
         expect(() => new HingeEmbeddingLoss(hostile), key).to.throw(Error)
@@ -456,7 +459,7 @@ describe('errors', () => {
       }
     })
 
-    it('options that change their mind are read once', () => {
+    it('options whose getters answer differently are read once', () => {
       let reads = 0
       const fickle = {
         get margin() {
@@ -468,7 +471,7 @@ describe('errors', () => {
       expect(criterion([0], -1)).to.equal(2)
     })
 
-    it('tensors that change their mind', () => {
+    it('tensors whose getters answer differently crash nothing', () => {
       const answers: Record<string, unknown[]> = {
         data: [x, new Float32Array(1), new Float64Array(3), new Uint8Array(3), null, 'abc', new Float32Array(100)],
         shape: [[3], [300], [1], [-1], [2 ** 40], null, 3, ['3']],
@@ -500,7 +503,7 @@ describe('errors', () => {
       }
     })
 
-    it('shapes that change their mind', () => {
+    it('shapes whose elements answer differently are read once, or cause an error', () => {
       const shape = [3]
       let reads = 0
       Object.defineProperty(shape, 0, { get: () => (reads++ === 0 ? 3 : 1_000_000) })
@@ -509,7 +512,7 @@ describe('errors', () => {
       survives(() => new Tensor(x, shape).toArray(), [1, -2, 3])
     })
 
-    it('typed arrays that lie about their length, class or buffer', () => {
+    it('typed arrays that lie about their length, class or buffer are read as they are, or cause an error', () => {
       const long = Object.defineProperty(Float32Array.of(1, 2), 'length', { value: 2 ** 30 })
       survives(() => none(long, 1).data, Float32Array.of(1, 2))
       survives(() => none.forward(new Float32Array(1000), 1, { out: long }).size)
@@ -540,7 +543,7 @@ describe('errors', () => {
       survives(() => mean(moved, 1), 1.5)
     })
 
-    it('a species that is another class changes nothing', () => {
+    it('a species of another class has no effect', () => {
       class Odd extends Float32Array {
         static get [Symbol.species]() {
           return Uint8Array as unknown as Float32ArrayConstructor
@@ -554,7 +557,7 @@ describe('errors', () => {
       return array
     }
 
-    it('detached memory: an error, never an empty result', () => {
+    it('detached memory causes an error, never an empty result', () => {
       for (const TypedArray of [Float32Array, Float64Array]) {
         for (const length of [1, 4, 100_000]) {
           const detached = () => detach(new TypedArray(length))
@@ -578,7 +581,7 @@ describe('errors', () => {
       ours(() => tensor(detach(new Float32Array(3))))
     })
 
-    it('a Tensor whose memory was detached after it was made: an error', () => {
+    it('a Tensor whose memory was detached later causes an error', () => {
       const lost = () => {
         const made = new Tensor(new Float32Array(4), [2, 2])
         detach(made.data)
@@ -598,7 +601,7 @@ describe('errors', () => {
     const resizable = (bytes: number, most: number) =>
       Reflect.construct(ArrayBuffer, [bytes, { maxByteLength: most }]) as ArrayBuffer & { resize(bytes: number): void }
 
-    it('memory that was shrunk under a view: an error', () => {
+    it('memory that was shrunk under a view causes an error', () => {
       const memory = resizable(64, 64)
       const fixed = new Float32Array(memory, 16, 4)
       const made = new Tensor(fixed)
@@ -615,7 +618,7 @@ describe('errors', () => {
       ours(() => new Tensor(fixed))
     })
 
-    it('memory that shrinks, or goes, while the arguments are read', () => {
+    it('memory that shrinks or is transferred while arguments are read crashes nothing', () => {
       const steal: ((array: Float32Array, memory: ReturnType<typeof resizable>) => void)[] = [
         (_, memory) => memory.resize(0),
         (_, memory) => memory.resize(4096),
@@ -668,7 +671,7 @@ describe('errors', () => {
       )
     })
 
-    it('arguments of another realm', () => {
+    it('arguments of another realm are read', () => {
       const context = vm.createContext({})
       const evaluate = (code: string) => vm.runInContext(code, context) as never
       expect(mean(evaluate('new Float64Array([1, 3])'), evaluate('new BigInt64Array([1n, 1n])'))).to.equal(2)
@@ -681,7 +684,7 @@ describe('errors', () => {
       expect(LossAccumulator.fromJSON(evaluate(`(${JSON.stringify(total)})`)).toJSON()).to.deep.equal(total.toJSON())
     })
 
-    it('methods on what is none of ours', () => {
+    it('methods called on foreign objects cause an error', () => {
       const impostors = [
         undefined,
         null,
@@ -723,7 +726,7 @@ describe('errors', () => {
       }
       for (const [way, lie] of Object.entries(ways)) {
         for (const key of Object.keys(claims)) {
-          it(`${key}, by ${way}`, async () => {
+          it(`a Tensor whose ${key} is overridden by ${way} is read as it was made`, async () => {
             const x = () => lie(new Tensor(input.slice()), key) as Tensor<Float32Array>
             const y = () => lie(new Tensor(label.slice()), key)
             const memory = new Float32Array(4)
@@ -743,7 +746,7 @@ describe('errors', () => {
         }
       }
 
-      it('length, buffer or class, by a subclass of a typed array', () => {
+      it('a typed array whose length, buffer or class is overridden by a subclass is read as it is', () => {
         for (const key of [
           'length',
           'byteLength',
@@ -764,7 +767,7 @@ describe('errors', () => {
         }
       })
 
-      it('the prototypes of all, patched after the library was loaded', () => {
+      it('patches of the prototypes after the library was loaded have no effect', () => {
         const patches: [object, PropertyKey, PropertyDescriptor][] = [
           [Tensor.prototype, 'dtype', { get: () => 'float64' }],
           [Tensor.prototype, 'data', { get: () => new Float64Array(1) }],
@@ -815,7 +818,7 @@ describe('errors', () => {
         'a shape with holes': { data: [1], shape: new Array(2 ** 30) },
       }
       for (const [title, value] of Object.entries(small)) {
-        it(title, async () => {
+        it(`${title} that claims to be large is refused at once`, async () => {
           const calls: (() => unknown)[] = [
             () => mean(value as never, 1),
             () => mean.forwardAsync(value as never, 1),
@@ -841,7 +844,7 @@ describe('errors', () => {
         })
       }
 
-      it('but a broadcast of the input’s shape is a label', () => {
+      it('a label that strides repeat to the shape of the input is read', () => {
         const label = { data: Int8Array.of(-1), shape: [2, 3], strides: [0, 0] }
         expect(
           none(
@@ -857,7 +860,7 @@ describe('errors', () => {
         ])
       })
 
-      it('and empty arrays are not made by the million', () => {
+      it('a tensor of more than a million empty arrays is refused by toArray', () => {
         const empty = tensor({ data: new Float32Array(0), shape: [2 ** 31, 0] })
         expect(mean(empty, 1)).to.be.NaN
         expect(String(empty)).to.equal('Tensor(float32, [2147483648, 0], [])')
@@ -889,13 +892,13 @@ describe('errors', () => {
         'a chunk that is none': [undefined as never],
       }
       for (const [title, data] of Object.entries(wrong)) {
-        it(title, () => {
+        it(`an Arrow vector with ${title} is refused`, () => {
           ours(() => mean({ type, data } as never, 1), /input/)
           ours(() => mean([1, 2, 3], { type, data } as never), /label/)
         })
       }
 
-      it('as are bits beyond their bytes', () => {
+      it('Arrow vectors of bits beyond their bytes are refused', () => {
         const type = { typeId: 6 }
         const bits = (length: number, offset: number) => ({
           type,
@@ -924,7 +927,7 @@ describe('errors', () => {
 
     describe('a loss with a name', () => {
       const named = new HingeEmbeddingLoss({ name: 'pairs', reduction: 'none' })
-      it('lets frozen errors pass as they are', () => {
+      it('a loss with a name throws frozen errors as they are', () => {
         const frozen = Object.freeze(Object.assign(new RangeError('frozen'), { code: 'ERR_INVALID_ARG_VALUE' }))
         const options = {
           get out(): never {
@@ -942,7 +945,7 @@ describe('errors', () => {
           .with.property('cause', frozen)
       })
 
-      it('lets pass what is no error', () => {
+      it('a loss with a name throws values that are not errors as they are', () => {
         for (const thrown of ['a string', undefined, null, 1, Symbol('s'), { code: 'x' }, revoked()]) {
           const options = {
             get out(): never {
@@ -959,7 +962,7 @@ describe('errors', () => {
         }
       })
 
-      it('that is long, is cut', () => {
+      it('a loss with a long name has messages with the beginning of the name', () => {
         const long = new HingeEmbeddingLoss({ name: 'n'.repeat(10_000) })
         expect(() => long(x, [1]))
           .to.throw(RangeError, /label/)
@@ -968,7 +971,7 @@ describe('errors', () => {
       })
     })
 
-    it('that are revoked proxies, give an error with a code', () => {
+    it('arguments that are revoked proxies cause an error with a code', () => {
       const calls: ((value: never) => unknown)[] = [
         (value) => mean(value, 1),
         (value) => mean(x, value),
@@ -995,7 +998,7 @@ describe('errors', () => {
       for (const call of calls) ours(() => call(revoked() as never))
     })
 
-    it('of any length give messages of one line', () => {
+    it('arguments of any length cause messages of one line', () => {
       const long = 'x\n'.repeat(100_000)
       class Named {}
       Object.defineProperty(Named, 'name', { value: long })
@@ -1048,7 +1051,7 @@ describe('errors', () => {
       }
     })
 
-    it('shapes of very many dimensions', () => {
+    it('shapes of very many dimensions are read right, or cause an error', () => {
       for (const rank of [100, 10_000, 1_000_000]) {
         const shape = new Array<number>(rank).fill(1)
         survives(() => new Tensor(Float32Array.of(1), shape).size, 1)

@@ -110,18 +110,18 @@ describe(`gradients (${instructionSets.join(', ')})`, () => {
   })
 
   for (const [f, format] of formats.entries()) {
-    it(`${format.Type.name}: the derivative, whatever the labels`, () => {
+    it(`the gradients of a ${format.Type.name} are the derivative, for any labels`, () => {
       for (const [i, n] of [...smallSizes, ...smallSizes].entries()) checkCase(makeCase(format, n, 2 * i + f), i)
     })
 
     for (const [t, count] of threadCounts.entries()) {
-      it(`${format.Type.name}, on ${count} threads`, () => {
+      it(`the gradients of a ${format.Type.name} are the same on ${count} threads`, () => {
         native.setNumThreads(count)
         checkCase(makeCase(format, largeSizes[t + f] as number, 7 * t + f), t)
       })
     }
 
-    it(`${format.Type.name}: outputs too large for the caches`, () => {
+    it(`the gradients of a ${format.Type.name} are right in outputs too large for the caches`, () => {
       const { Type } = format
       const n = 2 ** 25 / new Type(0).BYTES_PER_ELEMENT - 5
       const memory = new Type(n + 5)
@@ -163,7 +163,7 @@ describe(`gradients (${instructionSets.join(', ')})`, () => {
     })
   }
 
-  it('are what finite differences say, away from the kink', () => {
+  it('gradients agree with finite differences away from the kink', () => {
     const [n, h] = [101, 2 ** -20]
     const random = new Random(1)
     const input = Float64Array.from({ length: n }, () => random.below(2 ** 10) * 2 ** -9 + 2 ** -11)
@@ -182,7 +182,7 @@ describe(`gradients (${instructionSets.join(', ')})`, () => {
     }
   })
 
-  it('come with the value as they come alone, and it too', () => {
+  it('valueAndGrad returns the bits of forward and of backward', () => {
     const inputs = fc.oneof(
       fc.float32Array({ maxLength: 70 }).map((array): InputData => array),
       fc.float64Array({ maxLength: 70 }).map((array): InputData => array),
@@ -213,7 +213,7 @@ describe(`gradients (${instructionSets.join(', ')})`, () => {
     )
   })
 
-  it('of the seed’s example: those of semantics.md', () => {
+  it('the gradients of the example of 3 × 3 are known', () => {
     const x = [
       [1, -2, 3],
       [0, -1, 2],
@@ -246,7 +246,7 @@ describe(`gradients (${instructionSets.join(', ')})`, () => {
     expect(gradInput.toArray()).to.deep.equal(slopes)
   })
 
-  it('take numbers of nested arrays in the dtype of the input', () => {
+  it('backward reads an upstream gradient of nested arrays in the dtype of the input', () => {
     const none = new HingeEmbeddingLoss({ reduction: 'none' })
     expect(none.backward(Float64Array.of(1, 2), 1, [0.1, 0.2]).toArray()).to.deep.equal([0.1, 0.2])
     expect(none.backward([1, 2], 1, [0.1, 0.2]).toArray()).to.deep.equal([0.1, 0.2].map(Math.fround))
@@ -254,7 +254,7 @@ describe(`gradients (${instructionSets.join(', ')})`, () => {
     expect(none.backward([1, 0.5, 2], [1, -1, -1], -0).toArray()).to.deep.equal([-0, 0, 0])
   })
 
-  it('of masks alone, or of no elements, are zeros or none', () => {
+  it('gradients are 0 if no label counts, and empty without elements', () => {
     for (const reduction of reductions) {
       const criterion = new HingeEmbeddingLoss({ reduction, otherLabels: 'ignore' })
       expect(criterion.backward([Number.NaN, Infinity], [0, 0]).toArray()).to.deep.equal([0, 0])
@@ -264,7 +264,7 @@ describe(`gradients (${instructionSets.join(', ')})`, () => {
     }
   })
 
-  it('use the memory given, and threads', () => {
+  it('gradients are written to the given memory, on any number of threads', () => {
     const input = Float32Array.of(0.5, 2)
     const out = new Tensor(new Float32Array(2))
     setNumThreads(2)

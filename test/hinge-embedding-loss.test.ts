@@ -52,9 +52,9 @@ const floatArrays = [Float32Array, Float64Array] as const
 const sizes = [1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 2047, 2048, 2049, 5000]
 
 describe('HingeEmbeddingLoss', () => {
-  describe('the decisions', () => {
-    describe('label other than ±1', () => {
-      it("is by default a RangeError that says how many, the first's flat index and its value", () => {
+  describe('rules', () => {
+    describe('other labels', () => {
+      it("another label is by default a RangeError with the number of such labels, and the first's index and value", () => {
         const input = tensor([
           [1, 2, 3],
           [4, 5, 6],
@@ -70,18 +70,18 @@ describe('HingeEmbeddingLoss', () => {
         }
       })
 
-      it('hints at 0/1 labels where the label is 0', () => {
+      it('an error about a label of 0 recommends negativeLabel: 0', () => {
         expect(invalidLabel(() => mean([1, 2], [1, 0])).message).to.include('negativeLabel: 0')
       })
 
-      it('does not hint at 0/1 labels where it would not help', () => {
+      it('an error about other labels does not recommend negativeLabel: 0 where it would not help', () => {
         expect(invalidLabel(() => mean([1, 2], [1, 5])).message).not.to.include('negativeLabel: 0')
         expect(invalidLabel(() => mean([1, 2], [2, 0], { positiveLabel: 2, negativeLabel: 3 })).message).not.to.include(
           'negativeLabel: 0',
         )
       })
 
-      it('counts all of them and names the first, in batches of every size', () => {
+      it('an error counts all other labels and names the first, in batches of every size', () => {
         for (const TypedArray of floatArrays) {
           for (const size of sizes) {
             const label = new TypedArray(size).fill(-1)
@@ -95,14 +95,14 @@ describe('HingeEmbeddingLoss', () => {
         }
       })
 
-      it("'zero': a loss of 0, counted by mean", () => {
+      it("another label has a loss of 0, which counts in the mean, under 'zero'", () => {
         const options = { otherLabels: 'zero' } as const
         expect(losses([5, 5, -5], [1, 2, 0], options)).to.deep.equal([5, 0, 0])
         expect(mean([5, 5, -5], [1, 2, 0], options)).to.equal(5 / 3)
         expect(sum([5, 5, -5], [1, 2, 0], options)).to.equal(5)
       })
 
-      it("'ignore': a loss of 0, not counted by mean", () => {
+      it("another label has a loss of 0, which does not count in the mean, under 'ignore'", () => {
         const options = { otherLabels: 'ignore' } as const
         expect(losses([5, 5, -5], [1, 2, 0], options)).to.deep.equal([5, 0, 0])
         expect(mean([5, 5, -5], [1, 2, 0], options)).to.equal(5)
@@ -111,7 +111,7 @@ describe('HingeEmbeddingLoss', () => {
         expect(sum([5, 5], [2, 0], options)).to.equal(0)
       })
 
-      it('has a loss of +0 whatever its input is', () => {
+      it('another label has a loss of +0 for any input', () => {
         const hostile = [Number.NaN, Infinity, -Infinity, -0, -3]
         for (const otherLabels of ['zero', 'ignore'] as const) {
           for (const TypedArray of floatArrays) {
@@ -123,7 +123,7 @@ describe('HingeEmbeddingLoss', () => {
         }
       })
 
-      it('is not a number that only rounds to ±1, nor one that wraps around to it', () => {
+      it('a number that rounds or wraps around to ±1 is another label', () => {
         const almost: [TensorLike, number][] = [
           [Float32Array.of(1, 1.0000001192092896), 1.0000001192092896],
           [Float64Array.of(1, 1 + 2 ** -52), 1 + 2 ** -52],
@@ -145,7 +145,7 @@ describe('HingeEmbeddingLoss', () => {
         }
       })
 
-      it('is not mistaken for an encoding that its dtype has not', () => {
+      it('a label is not taken for an encoding that its dtype does not have', () => {
         const wrapped: [TensorLike, MarginOptions][] = [
           [Int8Array.of(1), { positiveLabel: 257 }],
           [Int8Array.of(-1), { negativeLabel: 255 }],
@@ -159,7 +159,7 @@ describe('HingeEmbeddingLoss', () => {
       })
     })
 
-    it('0/1 labels: positiveLabel and negativeLabel name the encoding', () => {
+    it('positiveLabel and negativeLabel select the encoding, such as 0/1', () => {
       const zeroOne = { negativeLabel: 0 }
       const label = y.map((row) => row.map((each) => (each === 1 ? 1 : 0)))
       expect(none(x, label, zeroOne).toArray()).to.deep.equal(none(x, y).toArray())
@@ -172,13 +172,13 @@ describe('HingeEmbeddingLoss', () => {
       ).to.deep.equal([5, 0.75])
     })
 
-    describe('integer labels (int8, int32, int64, uint8, bool)', () => {
+    describe('integer labels', () => {
       const signed = [Float32Array, Float64Array, Int8Array, Int16Array, Int32Array]
       const unsigned = [Uint8Array, Uint8ClampedArray, Uint16Array, Uint32Array]
       const random = (size: number) => Array.from({ length: size }, (_, i) => (((i * 2654435761) >>> 7) & 1 ? 1 : 0))
 
       for (const TypedArray of floatArrays) {
-        it(`serve an input of ${TypedArray.name} whatever their typed array`, () => {
+        it(`labels in any typed array go with an input in a ${TypedArray.name}`, () => {
           for (const size of [0, ...sizes]) {
             const bits = random(size)
             const signs = bits.map((bit) => 2 * bit - 1)
@@ -205,7 +205,7 @@ describe('HingeEmbeddingLoss', () => {
       }
     })
 
-    it('one label for all: a plain number as label', () => {
+    it('a number is the label of all elements', () => {
       const criterion = new HingeEmbeddingLoss({ reduction: 'none', margin: 2 })
       expect(criterion.forward(x, -1).toArray()).to.deep.equal([
         [1, 4, 0],
@@ -220,7 +220,7 @@ describe('HingeEmbeddingLoss', () => {
       expect(mean(x, 7, { otherLabels: 'ignore' })).to.be.NaN
     })
 
-    it('shape mismatch: a RangeError naming both shapes', () => {
+    it('different shapes are a RangeError that names both', () => {
       const mismatches: [number[], number[]][] = [
         [
           [2, 3],
@@ -259,7 +259,7 @@ describe('HingeEmbeddingLoss', () => {
       }
     })
 
-    it('input dtype: float32 and float64; else a TypeError naming what was given and what is accepted', () => {
+    it('an input that is not float32 or float64 is a TypeError that names its dtype and these two', () => {
       const refused: [TensorLike, string][] = [
         [Int8Array.of(1), 'int8'],
         [Uint8Array.of(1), 'uint8'],
@@ -285,7 +285,7 @@ describe('HingeEmbeddingLoss', () => {
       expect(none(1, 1).dtype).to.equal('float32')
     })
 
-    it('x = NaN, y = −1: NaN, in every place of a batch; so too for y = +1', () => {
+    it('an input of NaN has a loss of NaN for both labels, anywhere in a batch', () => {
       for (const TypedArray of floatArrays) {
         for (const size of sizes) {
           for (const index of new Set([0, Math.floor(size / 3), size - 1])) {
@@ -307,7 +307,7 @@ describe('HingeEmbeddingLoss', () => {
       }
     })
 
-    it('y = NaN: an "other" label, like 0 or 2', () => {
+    it('a label of NaN is another label, like 0 or 2', () => {
       for (const TypedArray of floatArrays) {
         const label = TypedArray.of(1, Number.NaN, -1)
         expect(invalidLabel(() => mean([1, 2, 0], label))).to.deep.include({ index: 1, value: Number.NaN, count: 1 })
@@ -317,7 +317,7 @@ describe('HingeEmbeddingLoss', () => {
       }
     })
 
-    it('x = −0, y = +1: +0; and where Δ − x is −0 too', () => {
+    it('a loss of zero is +0, also for an input of −0 and where Δ − x is −0', () => {
       for (const TypedArray of floatArrays) {
         for (const size of sizes) {
           const zeros = new Array<number>(size).fill(0)
@@ -333,7 +333,7 @@ describe('HingeEmbeddingLoss', () => {
       }
     })
 
-    it('x = +inf / −inf, y = −1: 0 / +inf', () => {
+    it('a negative has a loss of 0 for an input of +∞, and of +∞ for −∞', () => {
       for (const TypedArray of floatArrays) {
         for (const margin of [1, 0, -5]) {
           expect(losses(TypedArray.of(Infinity, -Infinity), [-1, -1], { margin })).to.deep.equal([0, Infinity])
@@ -343,7 +343,7 @@ describe('HingeEmbeddingLoss', () => {
       }
     })
 
-    it('x = ±inf, y = +1: ±inf', () => {
+    it('a positive has a loss of ±∞ for an input of ±∞', () => {
       for (const TypedArray of floatArrays) {
         expect(losses(TypedArray.of(Infinity, -Infinity), [1, 1])).to.deep.equal([Infinity, -Infinity])
         expect(sum(TypedArray.of(Infinity, 1), 1)).to.equal(Infinity)
@@ -353,7 +353,7 @@ describe('HingeEmbeddingLoss', () => {
     })
 
     describe('margin', () => {
-      it('is any finite number, negative too', () => {
+      it('the margin may be any finite number, also a negative one', () => {
         for (const margin of [0, -0, 5e-324, -4, 1e38, -1e308, Number.MAX_VALUE]) {
           expect(new HingeEmbeddingLoss({ margin }).margin).to.equal(margin)
           expect(losses(Float64Array.of(0), [-1], { margin })).to.deep.equal([Math.max(0, margin)])
@@ -361,14 +361,14 @@ describe('HingeEmbeddingLoss', () => {
       })
 
       for (const margin of [Number.NaN, Infinity, -Infinity]) {
-        it(`${margin} is a RangeError, in the constructor`, () => {
+        it(`a margin of ${margin} is a RangeError in the constructor`, () => {
           expect(() => new HingeEmbeddingLoss({ margin }))
             .to.throw(RangeError, /margin/)
             .with.property('code', 'ERR_INVALID_ARG_VALUE')
         })
       }
 
-      it('that overflows float32 is a RangeError when a float32 input meets it', () => {
+      it('a margin that overflows float32 is a RangeError for a float32 input', () => {
         const justTooLarge = 2 ** 128 - 2 ** 103
         const largest = 2 ** 128 - 2 ** 104
         for (const margin of [1e39, -1e39, justTooLarge, -justTooLarge]) {
@@ -386,7 +386,7 @@ describe('HingeEmbeddingLoss', () => {
       })
     })
 
-    it('float32 arithmetic: Δ rounded to float32, Δ − x in float32', () => {
+    it('a float32 input rounds Δ to float32, and computes Δ − x in float32', () => {
       const f32 = fc.float({ noDefaultInfinity: true, noNaN: true })
       fc.assert(
         fc.property(fc.array(f32, { maxLength: 40 }), f32, fc.double({ min: -1e30, max: 1e30 }), (xs, last, margin) => {
@@ -400,7 +400,7 @@ describe('HingeEmbeddingLoss', () => {
     })
 
     describe('bad reduction', () => {
-      it('is a RangeError in the constructor', () => {
+      it('an unknown reduction is a RangeError in the constructor', () => {
         const message = "reduction must be 'none', 'mean' or 'sum', got 'avg'"
         const options = { reduction: 'avg' } as unknown as HingeEmbeddingLossOptions
         expect(() => new HingeEmbeddingLoss(options))
@@ -410,7 +410,7 @@ describe('HingeEmbeddingLoss', () => {
       })
     })
 
-    it('no elements: mean NaN, sum 0, none empty', () => {
+    it('no elements give a mean of NaN, a sum of 0, and an empty tensor', () => {
       for (const dtype of ['float32', 'float64'] as const) {
         for (const shape of [[0], [2, 0], [0, 3, 4]]) {
           const empty = tensor([], { dtype, shape })
@@ -426,7 +426,7 @@ describe('HingeEmbeddingLoss', () => {
       }
     })
 
-    it('0-D input: none gives shape []', () => {
+    it('an input of no dimensions gives losses of shape []', () => {
       for (const input of [0.25, tensor(0.25), new Tensor(Float64Array.of(0.25), [])]) {
         const result = none(input, -1)
         expect(result.shape).to.deep.equal([])
@@ -437,7 +437,7 @@ describe('HingeEmbeddingLoss', () => {
       }
     })
 
-    it('mean and sum: the exact sum or mean, rounded once to float64', () => {
+    it('mean and sum are exact, rounded once to float64', () => {
       expect(sum(Float32Array.of(2 ** 60, 1, -(2 ** 60)), 1)).to.equal(1)
       expect(sum(Float64Array.of(1e300, 1, 2 ** -1074, -1e300, -1), 1)).to.equal(2 ** -1074)
       expect(sum(Float64Array.of(Number.MAX_VALUE, Number.MAX_VALUE, -Number.MAX_VALUE), 1)).to.equal(Number.MAX_VALUE)
@@ -448,7 +448,7 @@ describe('HingeEmbeddingLoss', () => {
       expect(mean(Float32Array.of(0.1, 0.1, 0.1), 1)).to.equal(Math.fround(0.1))
     })
 
-    it('name: shown by toString() and in error messages', () => {
+    it('toString() and error messages show the name', () => {
       const criterion = new HingeEmbeddingLoss({ name: 'face pairs' })
       expect(criterion.name).to.equal('face pairs')
       expect(String(criterion)).to.include('face pairs')
@@ -465,7 +465,7 @@ describe('HingeEmbeddingLoss', () => {
       expect(criterion(x, y)).to.equal(mean(x, y))
     })
 
-    it('repr: through toString and util.inspect', () => {
+    it('toString() and util.inspect show the options', () => {
       const reprs: [HingeEmbeddingLossOptions, string][] = [
         [{}, "HingeEmbeddingLoss(margin=1, reduction='mean')"],
         [{ margin: -0.5, reduction: 'none' }, "HingeEmbeddingLoss(margin=-0.5, reduction='none')"],
@@ -484,8 +484,8 @@ describe('HingeEmbeddingLoss', () => {
       expect(labels).not.to.equal(String(new HingeEmbeddingLoss()))
     })
 
-    describe('the object is callable', () => {
-      it('as loss(input, label), which is loss.forward(input, label)', () => {
+    describe('instances as functions', () => {
+      it('an instance is a function, which computes forward', () => {
         const criterion = new HingeEmbeddingLoss({ margin: 4, reduction: 'none' })
         expect(criterion).to.be.a('function')
         expect(criterion).to.be.an.instanceof(HingeEmbeddingLoss)
@@ -495,13 +495,13 @@ describe('HingeEmbeddingLoss', () => {
         expect(total(x, y)).to.equal(2)
       })
 
-      it('each with its own options', () => {
+      it('an instance is a function with its own options', () => {
         const criteria = [0.5, 1, 4].map((margin) => new HingeEmbeddingLoss({ margin, reduction: 'sum' }))
         expect(criteria.map((criterion) => criterion(x, y))).to.deep.equal([1.5, 2, 9])
         expect(criteria.map((criterion) => criterion(x, y))).to.deep.equal([1.5, 2, 9])
       })
 
-      it('in subclasses, whose instances they are', () => {
+      it('an instance of a subclass is a function, which computes its forward', () => {
         class Doubled extends HingeEmbeddingLoss {
           override forward(input: TensorLike, label: TensorLike): number {
             return 2 * super.forward(input, label)
@@ -515,7 +515,7 @@ describe('HingeEmbeddingLoss', () => {
     })
   })
 
-  describe('cases with numbers', () => {
+  describe('examples', () => {
     const seed: [number, number[][], number, number][] = [
       [
         1,
@@ -569,7 +569,7 @@ describe('HingeEmbeddingLoss', () => {
       ],
     ]
     for (const [margin, elementwise, total, average] of seed) {
-      it(`the seed's example at Δ = ${margin}`, () => {
+      it(`the losses of the example of 3 × 3 are known at Δ = ${margin}`, () => {
         for (const dtype of ['float32', 'float64'] as const) {
           const input = tensor(x, { dtype })
           for (const labelDtype of ['float32', 'float64', 'int8'] as const) {
@@ -582,7 +582,7 @@ describe('HingeEmbeddingLoss', () => {
       })
     }
 
-    it("other labels: 'zero' mean 20/6, 'ignore' 20, by default 5 labels, the first at flat index 0", () => {
+    it("other labels give a mean of 20/6 under 'zero', of 20 under 'ignore', and by default an error about 5 labels", () => {
       const input = [
         [2, 22, 4],
         [20, 10, 0],
@@ -598,14 +598,14 @@ describe('HingeEmbeddingLoss', () => {
       expect(error.message).to.match(/\b5\b/).and.match(/\b0\b/).and.match(/\b2\b/)
     })
 
-    it('x = [.9,−1.2,2,.8,3.9,2,1,0,−1]: mean 1/6 to float32 rounding of the inputs', () => {
+    it('the mean of x = [.9,−1.2,2,.8,3.9,2,1,0,−1] is 1/6, but for the rounding of inputs to float32', () => {
       const input = [0.9, -1.2, 2, 0.8, 3.9, 2, 1, 0, -1]
       const label = [1, 1, -1, 1, -1, 1, -1, 1, 1]
       expect(mean(input, label)).to.be.closeTo(1 / 6, 2 ** -24)
       expect(mean(Float64Array.from(input), label)).to.be.closeTo(1 / 6, 2 ** -53)
     })
 
-    it('pairs: L1 distances [3,3,9], Δ = 6: none [3,3,9], mean 5', () => {
+    it('pairs with L1 distances of [3,3,9] have losses of [3,3,9] and a mean of 5 at Δ = 6', () => {
       const a = [
         [1, 2, 3],
         [3, 4, 5],
@@ -622,26 +622,26 @@ describe('HingeEmbeddingLoss', () => {
       expect(mean(distances, [-1, 1, 1], { margin: 6 })).to.equal(5)
     })
 
-    it('x = −668044.5 in float32, Δ = 0.11, y = −1: 668044.625', () => {
+    it('a negative of −668044.5 in float32 has a loss of 668044.625 at Δ = 0.11', () => {
       expect(losses([-668044.5], [-1], { margin: 0.11 })).to.deep.equal([668044.625])
       expect(mean([-668044.5], -1, { margin: 0.11 })).to.equal(668044.625)
     })
 
-    it('a sum that float32 gets wrong: 2²⁴ copies of float32 0.1', () => {
+    it('the sum of 2²⁴ copies of float32 0.1 is exact, which float32 gets wrong', () => {
       const input = new Float32Array(2 ** 24).fill(0.1)
       expect(sum(input, 1)).to.equal(1677721.625)
       expect(sum(input, new Int8Array(2 ** 24).fill(1))).to.equal(1677721.625)
       expect(mean(input, 1)).to.equal(0.10000000149011612)
     })
 
-    it('Δ = 0.3, x = 0.05, y = −1: 0.25 in float64 and float32', () => {
+    it('a negative of 0.05 has a loss of 0.25 at Δ = 0.3, in float64 and float32', () => {
       expect(losses(Float64Array.of(0.05), [-1], { margin: 0.3 })).to.deep.equal([0.25])
       expect(losses(Float32Array.of(0.05), [-1], { margin: 0.3 })).to.deep.equal([0.25])
     })
   })
 
-  describe('the options', () => {
-    it('have defaults', () => {
+  describe('options', () => {
+    it('options have defaults', () => {
       const defaults = {
         margin: 1,
         reduction: 'mean',
@@ -668,7 +668,7 @@ describe('HingeEmbeddingLoss', () => {
       otherLabels: 'zero',
     } as const
 
-    it('are readonly properties', () => {
+    it('options are readonly properties', () => {
       const criterion = new HingeEmbeddingLoss(options)
       for (const [key, value] of Object.entries(options)) {
         expect(criterion).to.have.property(key, value)
@@ -678,21 +678,21 @@ describe('HingeEmbeddingLoss', () => {
       }
     })
 
-    it('were read once: changing the object later changes nothing', () => {
+    it('options are read once: later changes of the object have no effect', () => {
       const mutable: { -readonly [K in keyof typeof options]: (typeof options)[K] | number } = { ...options }
       const criterion = new HingeEmbeddingLoss(mutable as typeof options)
       mutable.margin = 100
       expect(criterion).to.include(options)
     })
 
-    it('where undefined are the defaults', () => {
+    it('options that are undefined have their defaults', () => {
       const unset = { margin: undefined, reduction: undefined, name: undefined, otherLabels: undefined }
       expect(new HingeEmbeddingLoss(unset as object)).to.include({ margin: 1, reduction: 'mean', name: '' })
     })
   })
 
-  describe('the result of none', () => {
-    it('is a Tensor of the input’s dtype and shape, in memory of its own', () => {
+  describe('reduction none', () => {
+    it('reduction none returns a Tensor of the input’s dtype and shape, in memory of its own', () => {
       for (const TypedArray of floatArrays) {
         const input = new Tensor(TypedArray.of(1, -2, 3, 0, -1, 2), [2, 1, 3])
         const result = none(input, 1)
@@ -705,7 +705,7 @@ describe('HingeEmbeddingLoss', () => {
       }
     })
 
-    it('has the sum and the mean that the other reductions give', () => {
+    it('the losses have the sum and the mean that the other reductions return', () => {
       fc.assert(
         fc.property(fc.array(fc.tuple(fc.integer({ min: -999, max: 999 }), fc.constantFrom(1, -1))), (pairs) => {
           const input = pairs.map(([each]) => each / 8)
@@ -731,7 +731,7 @@ describe('HingeEmbeddingLoss', () => {
     for (const TypedArray of floatArrays) {
       const input = new Tensor(TypedArray.from(x.flat()), [3, 3])
 
-      it(`takes the losses: a ${TypedArray.name}`, () => {
+      it(`out receives the losses in a ${TypedArray.name}`, () => {
         const out = new TypedArray(9)
         const result = criterion.forward(input, y, { out })
         expect(Array.from(out)).to.deep.equal(expected)
@@ -739,7 +739,7 @@ describe('HingeEmbeddingLoss', () => {
         expect(result.shape).to.deep.equal([3, 3])
       })
 
-      it(`takes the losses: a Tensor of ${TypedArray.name}`, () => {
+      it(`out receives the losses in a Tensor of a ${TypedArray.name}`, () => {
         const out = new Tensor(new TypedArray(9), [3, 3])
         const result = criterion.forward(input, y, { out })
         expect(out.toArray()).to.deep.equal(result.toArray())
@@ -747,13 +747,13 @@ describe('HingeEmbeddingLoss', () => {
         expect(Array.from(result.data)).to.deep.equal(expected)
       })
 
-      it(`writes only its own part of a buffer: a ${TypedArray.name}`, () => {
+      it(`out is written only within its part of a buffer, in a ${TypedArray.name}`, () => {
         const memory = new TypedArray(11).fill(7)
         criterion.forward(input, y, { out: memory.subarray(1, 10) })
         expect(Array.from(memory)).to.deep.equal([7, ...expected, 7])
       })
 
-      it(`may be the input itself: a ${TypedArray.name}`, () => {
+      it(`out may be the input itself, a ${TypedArray.name}`, () => {
         for (const size of sizes) {
           const data = TypedArray.from(Array.from({ length: size }, (_, i) => (i % 9) - 4))
           const label = Int8Array.from({ length: size }, (_, i) => (i % 2 === 0 ? 1 : -1))
@@ -770,20 +770,20 @@ describe('HingeEmbeddingLoss', () => {
         expect(Array.from(twice)).to.deep.equal(expected)
       })
 
-      it(`is of another dtype than ${TypedArray.name}: a TypeError`, () => {
+      it(`out throws a TypeError if its dtype is not that of a ${TypedArray.name}`, () => {
         const Other = TypedArray === Float32Array ? Float64Array : Float32Array
         wrongType(() => criterion.forward(input, y, { out: new Other(9) }))
         wrongType(() => criterion.forward(input, y, { out: new Tensor(new Other(9), [3, 3]) }))
       })
     }
 
-    it('is no float array or Tensor: a TypeError', () => {
+    it('out throws a TypeError if it is not a float array or a Tensor', () => {
       const refused = [null, [0, 0, 0], 'out', 3, true, new Int32Array(9), new ArrayBuffer(36), {}, () => {}]
       for (const out of refused) wrongType(() => criterion.forward(x, y, { out: out as never }))
       wrongType(() => criterion.forward(x, y, { out: tensor(x, { dtype: 'int32' }) }))
     })
 
-    it('has another length or shape: a RangeError', () => {
+    it('out throws a RangeError if it has another length or shape', () => {
       misfit(() => criterion.forward(x, y, { out: new Float32Array(8) }))
       misfit(() => criterion.forward(x, y, { out: new Float32Array(10) }))
       misfit(() => criterion.forward(x, y, { out: new Tensor(new Float32Array(9)) }))
@@ -791,7 +791,7 @@ describe('HingeEmbeddingLoss', () => {
       misfit(() => criterion.forward(new Float32Array(0), 1, { out: new Float32Array(1) }))
     })
 
-    it('overlaps the input partly: a RangeError', () => {
+    it('out throws a RangeError if it overlaps a part of the input', () => {
       const memory = new Float32Array(16)
       outOfRange(() => criterion.forward(memory.subarray(0, 8), 1, { out: memory.subarray(1, 9) }))
       outOfRange(() => criterion.forward(memory.subarray(1, 9), 1, { out: memory.subarray(0, 8) }))
@@ -800,7 +800,7 @@ describe('HingeEmbeddingLoss', () => {
       expect(() => criterion.forward(memory.subarray(8, 16), 1, { out: memory.subarray(0, 8) })).not.to.throw()
     })
 
-    it('overlaps the label: a RangeError', () => {
+    it('out throws a RangeError if it overlaps the label', () => {
       const memory = new Float32Array(16).fill(1)
       const input = new Float32Array(8)
       outOfRange(() => criterion.forward(input, memory.subarray(0, 8), { out: memory.subarray(0, 8) }))
@@ -809,7 +809,7 @@ describe('HingeEmbeddingLoss', () => {
       expect(() => criterion.forward(input, memory.subarray(8, 16), { out: memory.subarray(0, 8) })).not.to.throw()
     })
 
-    it('overlaps in shared memory that two SharedArrayBuffers stand for: a RangeError', () => {
+    it('out throws a RangeError if it overlaps through another SharedArrayBuffer of the same memory', () => {
       const memory = new SharedArrayBuffer(64)
       const twin = structuredClone(memory)
       expect(twin).not.to.equal(memory)
@@ -818,7 +818,7 @@ describe('HingeEmbeddingLoss', () => {
       outOfRange(() => criterion.forward(new Float32Array(8), input, { out: new Float32Array(twin, 0, 8) }))
     })
 
-    it('is for none only', () => {
+    it('out throws unless the reduction is none', () => {
       for (const reduction of ['mean', 'sum'] as const) {
         const reduced = new HingeEmbeddingLoss({ reduction })
         const out = new Float32Array(9).fill(7)
@@ -831,7 +831,7 @@ describe('HingeEmbeddingLoss', () => {
       }
     })
 
-    it('is untouched by a call that throws for its arguments', () => {
+    it('out is untouched by a call that throws for its arguments', () => {
       const out = new Float32Array(9).fill(7)
       const calls = [
         () => criterion.forward(x, [1], { out }),

@@ -63,7 +63,7 @@ describe('lifetimes', () => {
 
   describe('a process whose worker threads are terminated in the middle', () => {
     for (const [kind, code] of Object.entries(endless)) {
-      it(`of ${kind} calls lives on`, async () => {
+      it(`a process goes on after it terminates worker threads during ${kind} calls`, async () => {
         const output = await succeeds(
           script(
             inAsync(`
@@ -82,7 +82,7 @@ describe('lifetimes', () => {
       })
     }
 
-    it('which alone loaded the addon lives on', async () => {
+    it('a process goes on after the only worker thread that had loaded the addon', async () => {
       const output = await succeeds(
         node(
           [
@@ -109,7 +109,7 @@ describe('lifetimes', () => {
       'is shrunk': 'buffer.resize(Math.floor(Math.random() * size) * 4)',
     }
     for (const [title, change] of Object.entries(changes)) {
-      it(`that ${title} at random times: an error, or a result of what was there`, async () => {
+      it(`memory that ${title} at random times gives an error, or the result of what it had`, async () => {
         const calls = [
           'mean.forwardAsync(new Float32Array(buffer), 1)',
           'none.forwardAsync(new Float32Array(size), new Int32Array(buffer).fill(1))',
@@ -172,7 +172,7 @@ describe('lifetimes', () => {
       ['by a rejection', `Promise.reject(new Error('rejected'))`, 1, /Error: rejected/],
     ]
     for (const [title, end, code, stderr] of ends) {
-      it(title, async () => {
+      it(`a process ends as usual ${title} during calls of all kinds`, async () => {
         const all = await outcomes(2 * times, () => script(`${busy}.then(() => { ${end} })`))
         for (const outcome of all) {
           expect(outcome.code, outcome.stderr).to.equal(code)
@@ -181,7 +181,7 @@ describe('lifetimes', () => {
       })
     }
 
-    it('waits for a call that is under way', async () => {
+    it('a process waits for a running call before it ends', async () => {
       const output = await succeeds(
         script('mean.forwardAsync(new Float32Array(size), 1).then((loss) => console.log(loss))'),
       )
@@ -210,17 +210,17 @@ describe('lifetimes', () => {
       return Number(output)
     }
 
-    it('over small calls', async () => {
+    it('memory in use stays flat over small calls', async () => {
       expect(await growth(200_000 * times, 'mean(x, y)')).to.be.below(16)
       expect(await growth(10_000 * times, 'none(x, y)')).to.be.below(16)
       expect(await growth(5_000 * times, 'await mean.forwardAsync(x, y)')).to.be.below(16)
     })
 
-    it('over refused calls', async () => {
+    it('memory in use stays flat over refused calls', async () => {
       expect(await growth(5_000 * times, 'try { mean(x, 0) } catch {}')).to.be.below(16)
     })
 
-    it('over 10,000 accumulators, dropped', async () => {
+    it('memory in use stays flat over 10,000 dropped accumulators', async () => {
       expect(await growth(10_000, 'new LossAccumulator().update(x, y)')).to.be.below(16)
     })
   })
@@ -230,7 +230,7 @@ describe('lifetimes', () => {
       const x = Float32Array.from({ length: 500_000 }, (_, i) => i % 7)
       const y = Int8Array.from(x, (each) => each > 3 ? 1 : -1)`
 
-    it('in two copies in one process', async () => {
+    it('two copies of the library work in one process', async () => {
       const copy = join(application, 'copy/node_modules')
       cpSync(join(application, 'node_modules/hinge-embedding-loss'), join(copy, 'hinge-embedding-loss'), {
         recursive: true,
@@ -251,11 +251,11 @@ describe('lifetimes', () => {
 
     const same = `mean.forwardAsync(x, y).then((loss) => console.log(loss === mean(x, y)))`
 
-    it('under --frozen-intrinsics', async () => {
+    it('the library works under --frozen-intrinsics', async () => {
       expect(await succeeds(script(`${compare}; ${same}`, '--frozen-intrinsics'))).to.equal('true\n')
     })
 
-    it('in a vm context', async () => {
+    it('the library works in a vm context', async () => {
       const inner = `(mean, console) => { ${compare}; ${same} }`
       const output = await succeeds(
         script(`require('node:vm').runInNewContext(${JSON.stringify(inner)})(mean, console)`),

@@ -34,7 +34,7 @@ describe('the package', () => {
   `
 
   describe('loads', () => {
-    it('by import', async () => {
+    it('the package loads by import', async () => {
       const script = `
         import * as library from 'hinge-embedding-loss'
         const { HingeEmbeddingLoss } = library
@@ -44,7 +44,7 @@ describe('the package', () => {
       expect(output).to.equal(`${names}\n9\n`)
     })
 
-    it('by require', async () => {
+    it('the package loads by require', async () => {
       const script = `
         const library = require('hinge-embedding-loss')
         const { HingeEmbeddingLoss } = library
@@ -54,7 +54,7 @@ describe('the package', () => {
       expect(output).to.equal(`${names}\n9\n`)
     })
 
-    it('by both in one process, as one', async () => {
+    it('the package is one module for import and require in one process', async () => {
       const script = `
         const required = require('hinge-embedding-loss')
         import('hinge-embedding-loss').then((imported) => {
@@ -63,12 +63,12 @@ describe('the package', () => {
       expect(await succeeds(node(['--eval', script], { cwd: application }))).to.equal('true true\n')
     })
 
-    it('its package.json', async () => {
+    it('the package exports its package.json', async () => {
       const script = "console.log(require('hinge-embedding-loss/package.json').version)"
       expect(await succeeds(node(['--eval', script], { cwd: application }))).to.equal(`${manifest.version}\n`)
     })
 
-    it('in a worker thread, and leaves settings as they are', async () => {
+    it('the package loads in a worker thread, and leaves the settings of the process as they are', async () => {
       const script = `
         const { getNumThreads, setNumThreads } = require('hinge-embedding-loss')
         const { Worker } = require('node:worker_threads')
@@ -79,7 +79,7 @@ describe('the package', () => {
       expect(await succeeds(node(['--eval', script], { cwd: application, env }))).to.equal('2 7\n')
     })
 
-    it('in several worker threads, and after they end', async () => {
+    it('the package works in several worker threads, and after they end', async () => {
       const script = `
         const { Worker, isMainThread } = require('node:worker_threads')
         const { hingeEmbeddingLoss } = require('hinge-embedding-loss')
@@ -93,7 +93,7 @@ describe('the package', () => {
     })
   })
 
-  it('loads nothing but itself and the addon’s loader', async () => {
+  it('the package loads nothing but itself and the loader of the addon', async () => {
     // CommonJS modules are in the cache; a hook sees the others.
     const hook = `
       import { writeSync } from 'node:fs'
@@ -117,7 +117,7 @@ describe('the package', () => {
     expect(loaded.some((url) => url.endsWith('/dist/index.js'))).to.equal(true)
   })
 
-  it('needs nothing else to be installed', async () => {
+  it('the package needs no other package to be installed', async () => {
     const bare = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-bare-'))
     try {
       cpSync(installed, join(bare, 'node_modules/hinge-embedding-loss'), { recursive: true })
@@ -141,7 +141,7 @@ describe('the package', () => {
     }
 
     for (const format of ['esm', 'cjs']) {
-      it(`of ${format}, the error says to keep it external`, async () => {
+      it(`a bundle of ${format} with the package throws an error that says to keep it external`, async () => {
         const outfile = join(application, 'bundles', `inside.${format === 'esm' ? 'mjs' : 'cjs'}`)
         bundle({ format, outfile })
         const { code, stderr } = await node([outfile], { cwd: application })
@@ -149,7 +149,7 @@ describe('the package', () => {
         expect(stderr).to.include('ERR_ADDON_NOT_LOADED').and.include('keep hinge-embedding-loss external')
       })
 
-      it(`of ${format}, it works where it is external`, async () => {
+      it(`a bundle of ${format} works if the package is external`, async () => {
         const outfile = join(application, 'bundles', `outside.${format === 'esm' ? 'mjs' : 'cjs'}`)
         bundle({ format, outfile, external: ['hinge-embedding-loss'] })
         expect(await succeeds(node([outfile], { cwd: application }))).to.equal('0.25\n')
@@ -157,7 +157,7 @@ describe('the package', () => {
     }
   })
 
-  it('has the manifest that the design says', () => {
+  it('the manifest has the promised name, license, engines and dependencies', () => {
     expect(manifest).to.include({ name: 'hinge-embedding-loss', license: 'MIT', type: 'module' })
     expect(manifest.engines.node).to.equal('>=20.19')
     // node-addon-api is headers, for a build from source.
@@ -167,7 +167,7 @@ describe('the package', () => {
     }
   })
 
-  it('has types that strict programs take, by import and by require', async () => {
+  it('the types suit strict programs, by import and by require', async () => {
     writeTypedPrograms(application)
     await succeeds(
       node([join(root, 'node_modules/typescript/bin/tsc'), '--project', application], { cwd: application }),
@@ -175,7 +175,7 @@ describe('the package', () => {
   })
 
   describe('the runtime', () => {
-    it('says its version, instruction sets and threads', () => {
+    it('runtimeInfo returns the version, instruction sets and threads', () => {
       const info = runtimeInfo()
       expect(info.version).to.equal(manifest.version)
       expect(info.instructionSets).to.include(info.instructionSet)
@@ -184,14 +184,14 @@ describe('the package', () => {
       expect(info.numThreads).to.be.within(1, 1024)
     })
 
-    it('gives a snapshot that cannot mislead later calls', () => {
+    it('runtimeInfo returns a snapshot that does not affect later calls', () => {
       try {
         Object.assign(runtimeInfo().instructionSets, { 0: 'none' })
       } catch {}
       expect(runtimeInfo().instructionSets).not.to.include('none')
     })
 
-    it('takes 1 to 1024 threads, which change no result', () => {
+    it('setNumThreads takes 1 to 1024 threads, which change no result', () => {
       const before = getNumThreads()
       const input = Float32Array.from({ length: 500_000 }, (_, i) => Math.sin(i))
       const label = Int8Array.from(input, (_, i) => (i % 3 === 0 ? 1 : -1))
@@ -223,7 +223,7 @@ describe('the package', () => {
           await succeeds(node(['--import', 'tsx', '--input-type=module', '--eval', script], { env })),
         ) as object
 
-      it('the number of threads', async () => {
+      it('the environment sets the number of threads', async () => {
         const [three, most] = await Promise.all(
           ['3', '1024'].map((count) => child(report, { HINGE_EMBEDDING_LOSS_NUM_THREADS: count })),
         )
@@ -231,7 +231,7 @@ describe('the package', () => {
         expect(most).to.include({ numThreads: 1024 })
       })
 
-      it('the instruction set, whose results are the same', async () => {
+      it('the environment sets the instruction set, which changes no result', async () => {
         const { instructionSets } = runtimeInfo()
         const reports = await Promise.all(
           instructionSets.map((name) => child(report, { HINGE_EMBEDDING_LOSS_INSTRUCTION_SET: name })),
@@ -246,7 +246,7 @@ describe('the package', () => {
         ['HINGE_EMBEDDING_LOSS_INSTRUCTION_SET', ['sse9', 'toString', `x${runtimeInfo().instructionSet}`]],
       ] as const
       for (const [name, values] of bad) {
-        it(`a bad ${name} is an error that names it`, async () => {
+        it(`an invalid ${name} is an error that names it`, async () => {
           const errors = await Promise.all(values.map((value) => child(refusal, { [name]: value })))
           for (const [i, error] of errors.entries()) {
             expect(error, values[i]).to.include({ code: 'ERR_INVALID_ARG_VALUE', name: 'RangeError' })
@@ -262,7 +262,13 @@ describe('the package', () => {
     const snippets = [...text.matchAll(/^```(\w+)\n(.*?)^```$(?:\n+```\n(.*?)^```$)?/gms)].map((match, i) => {
       const [, language = '', code = '', printed] = match
       const line = text.slice(0, text.indexOf(code)).split('\n').length
-      return { language, code, printed, title: `${language} of line ${line}`, file: `${page.replace('/', '-')}-${i}` }
+      return {
+        language,
+        code,
+        printed,
+        title: `a ${language} snippet in line ${line}`,
+        file: `${page.replace('/', '-')}-${i}`,
+      }
     })
 
     /** What console.log printed, line by line, is what the comments beside it say. */
@@ -280,14 +286,14 @@ describe('the package', () => {
     describe(page, () => {
       for (const { language, code, printed, title, file } of snippets) {
         if (language === 'js' || language === 'ts') {
-          it(`runs its ${title}`, async () => {
+          it(`${page} has ${title} that runs`, async () => {
             const path = join(application, `${file}.${language === 'js' ? 'mjs' : 'mts'}`)
             writeFileSync(path, code)
             const loader = language === 'ts' ? ['--import', 'tsx'] : []
             expectCommentsToHold(code, await succeeds(node([...loader, path], { cwd: application })))
           })
         } else if (language === 'sh' && code.startsWith('npx hinge-embedding-loss')) {
-          it(`runs its ${title}`, async () => {
+          it(`${page} has ${title} that runs`, async () => {
             const output = await succeeds(run('sh', ['-e', '-c', withoutNpx(code)], { cwd: application }))
             if (printed !== undefined) expect(output).to.equal(printed)
             expect(output).not.to.equal('')
@@ -295,7 +301,7 @@ describe('the package', () => {
         }
       }
 
-      it('has commands in it', () => {
+      it(`${page} has commands`, () => {
         const commands = snippets.filter(({ code }) => code.startsWith('npx hinge-embedding-loss'))
         expect(commands).not.to.have.lengthOf(0)
       })
@@ -303,7 +309,7 @@ describe('the package', () => {
   }
 
   for (const command of ['score', 'partial', 'merge', 'plot', 'duckdb-extension']) {
-    it(`has an example in the help of ${command}, which works`, async () => {
+    it(`the help of ${command} has an example that works`, async () => {
       const bin = join(application, 'node_modules/.bin')
       const shell = (code: string) =>
         succeeds(run('sh', ['-e', '-c', code], { cwd: application, env: { PATH: `${bin}:${process.env.PATH}` } }))
@@ -313,7 +319,7 @@ describe('the package', () => {
     })
   }
 
-  it('has a README that links only to what there is', () => {
+  it('the links of the README lead to files that exist', () => {
     const links = [...readText('README.md').matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, path = '']) => path)
     expect(links.filter((path) => !existsSync(join(root, path)))).to.deep.equal([])
   })

@@ -70,11 +70,11 @@ describe(`Paddle's answers (${native.instructionSets().join(', ')})`, () => {
     native.setInstructionSet(set)
   })
 
-  it('are all there', () => expect(cases).to.have.lengthOf(132))
+  it('Paddle has answered 132 cases', () => expect(cases).to.have.lengthOf(132))
 
   for (const [index, each] of cases.entries()) {
     const { dtype, labelDtype, margin, shape } = each
-    it(`${index}: ${dtype} with ${labelDtype} labels, [${shape}], margin ${margin}`, () => {
+    it(`case ${index} has the answers of Paddle: ${dtype} with ${labelDtype} labels, shape [${shape}], margin ${margin}`, () => {
       const input = inputOf[dtype]?.(numbers(each.input)) as InputData
       const none = numbers(each.none)
       // Adding n numbers in any order is off by at most (n − 1)u / (1 − (n − 1)u) ≤ nu times Σ|l|, as n(n − 1)u ≤ 1.

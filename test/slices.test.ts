@@ -66,7 +66,7 @@ describe('asynchronous calls', () => {
     }
 
     for (const size of [0, 1, 9, 2048, 65_535, 65_536, 65_537, large]) {
-      it(`of ${size} elements`, async () => {
+      it(`forwardAsync returns the bits of forward for ${size} elements`, async () => {
         const input = inputOf(size)
         await expectSame(input, labelOf(size))
         await expectSame(Float64Array.from(input), Float64Array.from(labelOf(size)), { margin: 0.3 })
@@ -75,18 +75,18 @@ describe('asynchronous calls', () => {
       })
     }
 
-    it('from odd places of memory', async () => {
+    it('forwardAsync returns the bits of forward for data at any offset in memory', async () => {
       const [input, label] = [inputOf(large), labelOf(large)]
       for (const begin of [1, 7, 2047]) await expectSame(input.subarray(begin), label.subarray(begin))
     })
 
-    it('with other labels passed over', async () => {
+    it('forwardAsync returns the bits of forward if other labels are let pass', async () => {
       const label = labelOf(large).map((each, i) => (i % 1000 === 7 ? 0 : each))
       for (const otherLabels of ['zero', 'ignore'] as const) await expectSame(inputOf(large), label, { otherLabels })
       await expectSame(inputOf(large), 5, { otherLabels: 'ignore' })
     })
 
-    it('of NaN and infinities', async () => {
+    it('forwardAsync returns the bits of forward for NaN and infinities', async () => {
       for (const special of [Number.NaN, Infinity, -Infinity]) {
         await expectSame(inputOf(large).fill(special, large - 1), labelOf(large))
       }
@@ -98,13 +98,13 @@ describe('asynchronous calls', () => {
       )
     })
 
-    it('of shared memory', async () => {
+    it('forwardAsync returns the bits of forward for shared memory', async () => {
       const input = new Float32Array(new SharedArrayBuffer(4 * large))
       input.set(inputOf(large))
       await expectSame(input, labelOf(large))
     })
 
-    it('into memory of the caller’s, the input’s too', async () => {
+    it('forwardAsync writes the bits of forward to memory of the caller, also to that of the input', async () => {
       const criterion = new HingeEmbeddingLoss({ reduction: 'none' })
       const [input, label] = [inputOf(large), labelOf(large)]
       const expected = criterion(input, label).data
@@ -116,7 +116,7 @@ describe('asynchronous calls', () => {
       expect(input).to.deep.equal(expected)
     })
 
-    it('whatever becomes of arrays of numbers after the call', async () => {
+    it('forwardAsync returns the bits of forward even if arrays of numbers change after the call', async () => {
       const [input, label] = [
         [1, -2, 3],
         [-1, 1, 1],
@@ -127,14 +127,14 @@ describe('asynchronous calls', () => {
       expect(await promise).to.equal(1 / 3)
     })
 
-    it('in an accumulator', async () => {
+    it('updateAsync has the totals of update', async () => {
       const [input, label] = [inputOf(large), labelOf(large)]
       const total = new LossAccumulator()
       expect(await total.updateAsync(input, label)).to.equal(total)
       expect(total.toJSON()).to.deep.equal(new LossAccumulator().update(input, label).toJSON())
     })
 
-    it('in an accumulator, however the data is split, and whether its updates wait for each other', async () => {
+    it('updateAsync has the totals of update for any split of the data, whether updates overlap or wait for each other', async () => {
       const element = fc.tuple(fc.double(), fc.constantFrom(1, -1, 0))
       const update = fc.record({
         length: fc.nat(70_000),
@@ -180,7 +180,7 @@ describe('asynchronous calls', () => {
     const none = new HingeEmbeddingLoss({ reduction: 'none', name: 'pairs' })
     const mean = new HingeEmbeddingLoss({ name: 'pairs' })
 
-    it('for what is no argument', async () => {
+    it('asynchronous calls reject arguments of the wrong type as forward does', async () => {
       const cases: [input: unknown, label: unknown, options?: object][] = [
         [new Map(), label],
         [input, new Int8Array(3)],
@@ -201,7 +201,7 @@ describe('asynchronous calls', () => {
       )
     })
 
-    it('for out of a reduction that has none, and for unknown options', async () => {
+    it('asynchronous calls reject an out that the reduction does not take, and unknown options', async () => {
       expect(await rejected(mean.forwardAsync(input, label, { out: input }))).to.include({
         code: 'ERR_INVALID_ARG_VALUE',
       })
@@ -218,7 +218,7 @@ describe('asynchronous calls', () => {
       }
     })
 
-    it('for out that overlaps in another slice only', async () => {
+    it('forwardAsync rejects an out that overlaps only in a later slice', async () => {
       const memory = new Float32Array(3 * large)
       const x = memory.subarray(0, large)
       const out = memory.subarray(large - 1, 2 * large - 1)
@@ -227,7 +227,7 @@ describe('asynchronous calls', () => {
       await expectSameError(() => none.forward(input, y, { out }), none.forwardAsync(input, y, { out }))
     })
 
-    it('for labels that are neither, in any slices', async () => {
+    it('asynchronous calls reject other labels in any slice as forward does', async () => {
       for (const indices of [[large - 1], [65_535, 65_536], [1, 100_000, 299_999]]) {
         const wrong = Float32Array.from(label)
         for (const index of indices) wrong[index] = 7
@@ -249,7 +249,7 @@ describe('asynchronous calls', () => {
     const [input, label] = [inputOf(large), labelOf(large)]
     const criterion = new HingeEmbeddingLoss({ name: 'pairs' })
 
-    it('that is aborted before, with its very reason', async () => {
+    it('asynchronous calls reject with the reason of a signal that is aborted before', async () => {
       const reason = Object.assign(new RangeError('enough'), { code: 'ERR_ENOUGH' })
       const signal = AbortSignal.abort(reason)
       expect(await rejected(criterion.forwardAsync(input, label, { signal }))).to.equal(reason)
@@ -260,7 +260,7 @@ describe('asynchronous calls', () => {
       expect(reason.message).to.equal('enough')
     })
 
-    it('that is aborted in the middle: the accumulator is as it was', async () => {
+    it('an aborted updateAsync leaves the accumulator as it was', async () => {
       const total = new LossAccumulator().update(input, label)
       const before = total.toJSON()
       for (let slices = 0; slices < 4; slices++) {
@@ -275,14 +275,14 @@ describe('asynchronous calls', () => {
       }
     })
 
-    it('that is not aborted, or after the end: not at all', async () => {
+    it('a signal that is aborted after the call, or never, has no effect', async () => {
       const controller = new AbortController()
       const { signal } = controller
       expect(await criterion.forwardAsync(input, label, { signal })).to.equal(criterion(input, label))
       controller.abort()
     })
 
-    it('of their own kind alone', async () => {
+    it('asynchronous calls take only an AbortSignal as their signal', async () => {
       for (const signal of [null, 'abort', 1, {}, new AbortController()] as never[]) {
         for (const promise of [
           criterion.forwardAsync(input, label, { signal }),
@@ -307,7 +307,7 @@ describe('asynchronous calls', () => {
     const none = new HingeEmbeddingLoss({ reduction: 'none' })
     for (const [title, allocate, change] of changes) {
       for (const role of ['input', 'label', 'out'] as const) {
-        it(`${role}: ${title}`, async () => {
+        it(`forwardAsync rejects if the memory of ${role} is ${title} between slices`, async () => {
           for (const slices of [0, 1, 2]) {
             const memory = allocate()
             const arrays = { input: new Float32Array(large), label: new Int32Array(large).fill(1) }
@@ -326,7 +326,7 @@ describe('asynchronous calls', () => {
       }
     }
 
-    it('and leave an accumulator as it was', async () => {
+    it('updateAsync leaves the accumulator as it was if memory is transferred between slices', async () => {
       const total = new LossAccumulator()
       const input = new Float32Array(large)
       const error = rejected(total.updateAsync(input, 1))
@@ -338,7 +338,7 @@ describe('asynchronous calls', () => {
   })
 
   describe('take turns', () => {
-    it('with each other: small ones do not wait for large ones', async () => {
+    it('small asynchronous calls do not wait for large ones', async () => {
       const order: string[] = []
       const criterion = new HingeEmbeddingLoss()
       const note = (name: string) => () => order.push(name)
@@ -351,7 +351,7 @@ describe('asynchronous calls', () => {
       expect(order).to.deep.equal(['small', 'small', 'large', 'large'])
     })
 
-    it('in the order of asking, 10,000 of them', async () => {
+    it('10,000 asynchronous calls end in the order in which they began', async () => {
       const order: number[] = []
       const criterion = new HingeEmbeddingLoss()
       const calls = Array.from({ length: 10_000 }, (_, i) => criterion.forwardAsync([i], 1).then((x) => order.push(x)))
@@ -359,7 +359,7 @@ describe('asynchronous calls', () => {
       expect(order).to.deep.equal(calls.map((_, i) => i))
     })
 
-    it('with timers, files and names: 256 M elements', async () => {
+    it('timers, files and name resolution go on during a call over 256 M elements', async () => {
       const delay = monitorEventLoopDelay({ resolution: 1 })
       const counts = { timers: 0, files: 0, names: 0 }
       let isRunning = true

@@ -37,11 +37,11 @@ const compiles = (_: () => unknown) => {}
 const x = new Float32Array(3)
 
 describe('the types', () => {
-  it('name dtypes and reductions', () => {
+  it('the types name dtypes and reductions', () => {
     assertTypes<[Equal<DType, 'float32' | 'float64'>, Equal<Reduction, 'none' | 'mean' | 'sum'>]>()
   })
 
-  it('give each reduction its result', () => {
+  it('the types give each reduction its result', () => {
     assertTypes<
       [
         Extends<Result<'none'>, Tensor>,
@@ -76,7 +76,7 @@ describe('the types', () => {
     expect(numberResult).to.be.a('number')
   })
 
-  it('give gradients, and values of the reduction with them', () => {
+  it('the types of gradients are tensors, with the value of the reduction beside them', () => {
     const [none, mean] = [new HingeEmbeddingLoss({ reduction: 'none' }), new HingeEmbeddingLoss()]
     const [both, reduced] = [none.valueAndGrad(x, 1), mean.valueAndGrad(x, 1, { out: new Float32Array(3) })]
     assertTypes<
@@ -107,7 +107,7 @@ describe('the types', () => {
     })
   })
 
-  it('give the function the result of its reduction', () => {
+  it('the types give hingeEmbeddingLoss the result of its reduction', () => {
     const none = hingeEmbeddingLoss(x, 1, { reduction: 'none' })
     const mean = hingeEmbeddingLoss(x, 1)
     const margin = hingeEmbeddingLoss(x, 1, { margin: 2 })
@@ -124,7 +124,7 @@ describe('the types', () => {
     for (const each of [mean, margin, sum]) expect(each).to.be.a('number')
   })
 
-  it('leave a reduction that is known only later open', () => {
+  it('the types allow a reduction that is known only at run time', () => {
     const later = (reduction: Reduction) => hingeEmbeddingLoss(x, 1, { reduction })
     assertTypes<[Extends<ReturnType<typeof later>, Tensor | number>, Extends<number, ReturnType<typeof later>>]>()
     const generic = <R extends Reduction>(options: HingeEmbeddingLossOptions<R>): Result<R> =>
@@ -134,7 +134,7 @@ describe('the types', () => {
     expect(generic({ reduction: 'sum' })).to.equal(0)
   })
 
-  it('know the losses as floats', () => {
+  it('the types know that losses are floats', () => {
     compiles(() => {
       const { data } = hingeEmbeddingLoss(x, 1, { reduction: 'none' })
       const floats: Float32Array | Float64Array = data
@@ -142,7 +142,7 @@ describe('the types', () => {
     })
   })
 
-  it('accept the tensors of others without casts', () => {
+  it('the types accept the tensors of other libraries without casts', () => {
     const accepted: TensorLike[] = [
       1,
       [1, 2],
@@ -187,7 +187,7 @@ describe('the types', () => {
     >()
   })
 
-  it('give asynchronous calls the promise of the same result', () => {
+  it('the types give asynchronous calls a promise of the same result', () => {
     const none = () => new HingeEmbeddingLoss({ reduction: 'none' }).forwardAsync(x, 1, { out: x })
     const mean = () => new HingeEmbeddingLoss().forwardAsync(x, 1, { signal: new AbortController().signal })
     const total = () => new LossAccumulator().updateAsync(x, 1, { signal: new AbortController().signal })
@@ -204,12 +204,12 @@ describe('the types', () => {
     compiles(() => new LossAccumulator().updateAsync(x, 1, { out: x }))
   })
 
-  it('accept the arrays of @stdlib/ndarray without casts', () => {
+  it('the types accept the arrays of @stdlib/ndarray without casts', () => {
     const array: TensorLike = stdlib.ndarray('float32', new Float32Array(1), [1], [1], 0, 'row-major')
     expect(hingeEmbeddingLoss(array, 1)).to.equal(0)
   })
 
-  it('refuse what is no tensor', () => {
+  it('the types refuse values that are not tensors', () => {
     compiles(() => {
       // @ts-expect-error a string
       hingeEmbeddingLoss('1', 1)
@@ -236,7 +236,7 @@ describe('the types', () => {
     })
   })
 
-  it('refuse wrong options', () => {
+  it('the types refuse wrong options', () => {
     compiles(() => {
       // @ts-expect-error no such reduction
       new HingeEmbeddingLoss({ reduction: 'avg' })
@@ -265,7 +265,7 @@ describe('the types', () => {
     })
   })
 
-  it('refuse wrong results', () => {
+  it('the types refuse wrong results', () => {
     compiles(() => {
       // @ts-expect-error a number
       const mean: Tensor = new HingeEmbeddingLoss()(x, 1)
@@ -279,7 +279,7 @@ describe('the types', () => {
     })
   })
 
-  it('make properties readonly', () => {
+  it('the types make properties readonly', () => {
     compiles(() => {
       const criterion = new HingeEmbeddingLoss()
       // @ts-expect-error readonly
@@ -305,7 +305,7 @@ describe('the types', () => {
     })
   })
 
-  it('describe the accumulator', () => {
+  it('the types describe the accumulator', () => {
     const total = new LossAccumulator()
     assertTypes<
       [
@@ -327,7 +327,7 @@ describe('the types', () => {
     expect(fromParsed.merge(fromOwn).count).to.equal(0)
   })
 
-  it('describe options, Tensor and the runtime', () => {
+  it('the types describe options, Tensor and the runtime', () => {
     assertTypes<
       [
         Extends<{ margin: 1; reduction: 'sum'; name: 'pairs' }, HingeEmbeddingLossOptions<'sum'>>,
@@ -357,7 +357,7 @@ describe('the types', () => {
     expect(criterion.reduction).to.equal('none')
   })
 
-  it('let a Tensor become one of ONNX Runtime from its own dtype, data and shape', () => {
+  it('the types let a Tensor become one of ONNX Runtime from its own dtype, data and shape', () => {
     const losses = new HingeEmbeddingLoss({ reduction: 'none' })([1], 1)
     const known = new Tensor(new BigInt64Array(1), [1, 1])
     const [any, clamped] = [tensor([1]), new Tensor(new Uint8ClampedArray(1))]

@@ -44,7 +44,7 @@ const throwsOurs = (action: () => unknown, message?: RegExp) =>
 
 describe('Tensor', () => {
   for (const [dtype, data] of typedArrays) {
-    it(`follows its data, and shares it: ${dtype} of ${data.constructor.name}`, () => {
+    it(`a Tensor of a ${data.constructor.name} is ${dtype}, and shares its data`, () => {
       const matrix = new Tensor(data, [2, 3])
       expect(matrix).to.include({ dtype, size: 6, type: dtype, location: 'cpu' })
       expect(matrix.data).to.equal(data)
@@ -65,7 +65,7 @@ describe('Tensor', () => {
     })
   }
 
-  it('sees later changes of its data', () => {
+  it('a Tensor sees later changes of its data', () => {
     const data = Float32Array.of(1, 2)
     const vector = new Tensor(data)
     data[1] = 7
@@ -74,7 +74,7 @@ describe('Tensor', () => {
     expect(hingeEmbeddingLoss(vector, 1, { reduction: 'sum' })).to.equal(8)
   })
 
-  it('is readonly: its properties cannot be assigned, its shape is frozen and its own', () => {
+  it('a Tensor has properties that cannot be assigned, and a frozen shape of its own', () => {
     const shape = [1, 2]
     const row = new Tensor(Float32Array.of(1, 2), shape)
     shape[0] = 5
@@ -88,7 +88,7 @@ describe('Tensor', () => {
     expect(row.size).to.equal(2)
   })
 
-  it('of no dimensions holds one number', () => {
+  it('a Tensor of no dimensions has one element', () => {
     const scalar = new Tensor(Float64Array.of(0.1), [])
     expect(scalar).to.include({ size: 1, dtype: 'float64' })
     expect(scalar.shape).to.deep.equal([])
@@ -97,7 +97,7 @@ describe('Tensor', () => {
     expect(String(scalar)).to.include('0.1').and.include('[]')
   })
 
-  it('can be empty', () => {
+  it('a Tensor may be empty', () => {
     for (const shape of [[0], [2, 0], [0, 3], [3, 0, 2]]) {
       const empty = new Tensor(new Float32Array(0), shape)
       expect(empty.size).to.equal(0)
@@ -112,21 +112,21 @@ describe('Tensor', () => {
   describe('data length that does not fit the shape', () => {
     const shapes = [[3], [2, 2, 2], [], [0], [5], [2 ** 32, 2 ** 32], [2 ** 53 - 1, 4], [2 ** 64, 0]]
     for (const shape of shapes) {
-      it(`4 elements in [${shape}]`, () => {
+      it(`4 elements do not fit the shape [${shape}]`, () => {
         // A shape no memory can have may be called a bad value.
         throwsOurs(() => new Tensor(new Float32Array(4), shape))
         if (shape.every((extent) => extent < 100)) throwsShape(() => new Tensor(new Float32Array(4), shape))
       })
     }
 
-    it('names both in the message', () => {
+    it('an error about a length names length and shape', () => {
       throwsShape(() => new Tensor(new Float32Array(4), [2, 3]), /4.*\[2, 3\].*|\[2, 3\].*4/)
     })
   })
 
   describe('a bad shape', () => {
     for (const extent of [-1, 0.5, Number.NaN, Infinity, 2 ** 53]) {
-      it(`[2, ${extent}]`, () => {
+      it(`a shape of [2, ${extent}] is refused`, () => {
         throwsOurs(() => new Tensor(new Float32Array(2), [2, extent]), /shape/)
         throwsOurs(() => new Tensor(new Float32Array(0), [0, extent]), /shape/)
       })
@@ -144,17 +144,17 @@ describe('Tensor', () => {
       [[4]],
       [4n],
     ]) {
-      it(inspect(shape), () => {
+      it(`a shape of ${inspect(shape)} is refused`, () => {
         throwsType(() => new Tensor(new Float32Array(4), shape as never), /shape/)
       })
     }
-    it('with a hole', () => {
+    it('a shape with a hole is refused', () => {
       // biome-ignore lint/suspicious/noSparseArray: the very thing
       throwsOurs(() => new Tensor(new Float32Array(4), [, 4] as never), /shape/)
     })
   })
 
-  it('is of a typed array only', () => {
+  it('a Tensor takes only a typed array', () => {
     const refused = [
       null,
       undefined,
@@ -175,37 +175,37 @@ describe('Tensor', () => {
   describe('at', () => {
     const cube = new Tensor(Float32Array.from(Array.from({ length: 24 }, (_, i) => i)), [2, 3, 4])
 
-    it('reads the element at one index per dimension, in C order', () => {
+    it('Tensor.at reads the element at one index per dimension, in C order', () => {
       let next = 0
       for (const i of [0, 1])
         for (const j of [0, 1, 2]) for (const k of [0, 1, 2, 3]) expect(cube.at(i, j, k)).to.equal(next++)
     })
 
-    it('counts negative indices from the end', () => {
+    it('Tensor.at counts negative indices from the end', () => {
       expect(cube.at(-1, -1, -1)).to.equal(23)
       expect(cube.at(-2, 0, -4)).to.equal(0)
       expect(cube.at(0, -2, 1)).to.equal(5)
     })
 
     for (const indices of [[], [0], [0, 0], [0, 0, 0, 0], [2, 0, 0], [0, 3, 0], [0, 0, 4], [-3, 0, 0], [0, 0, -5]]) {
-      it(`(${indices}) of [2, 3, 4]: a RangeError`, () => {
+      it(`Tensor.at(${indices}) is a RangeError for the shape [2, 3, 4]`, () => {
         throwsValue(() => cube.at(...indices))
       })
     }
 
     for (const index of [0.5, Number.NaN, Infinity, '0', null, undefined, 0n]) {
-      it(`${inspect(index)} is no index`, () => {
+      it(`Tensor.at refuses ${inspect(index)}`, () => {
         throwsOurs(() => cube.at(0, 0, index as never))
       })
     }
 
-    it('of an empty tensor: a RangeError', () => {
+    it('Tensor.at is a RangeError for an empty tensor', () => {
       throwsValue(() => new Tensor(new Float32Array(0)).at(0))
       throwsValue(() => new Tensor(new Float32Array(0)).at(-1))
     })
   })
 
-  it('toArray copies', () => {
+  it('Tensor.toArray copies the elements', () => {
     const matrix = tensor([
       [1, 2],
       [3, 4],
@@ -215,7 +215,7 @@ describe('Tensor', () => {
     expect(matrix.at(0, 0)).to.equal(1)
   })
 
-  it('has a short text, however large it is', () => {
+  it('Tensor.toString returns a short text for a tensor of any size', () => {
     for (const shape of [[1_000_000], [1000, 1000], [500_000, 2], [2, 500_000], new Array(20).fill(2)]) {
       const large = new Tensor(new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(-1.17549435e-38), shape)
       for (const text of [String(large), inspect(large), inspect({ nested: [large] })]) {
@@ -227,7 +227,7 @@ describe('Tensor', () => {
 })
 
 describe('tensor', () => {
-  it('makes float32 of numbers and nested arrays', () => {
+  it('tensor makes float32 from numbers and nested arrays', () => {
     const seed = tensor([
       [1, -2, 3],
       [0, -1, 2],
@@ -248,7 +248,7 @@ describe('tensor', () => {
     expect(tensor([Number.NaN, Infinity, -0]).toArray()).to.deep.equal([Number.NaN, Infinity, -0])
   })
 
-  it('makes empty ones', () => {
+  it('tensor makes empty tensors', () => {
     expect(tensor([]).shape).to.deep.equal([0])
     expect(tensor([[], []]).shape).to.deep.equal([2, 0])
     expect(tensor([[[]], [[]]]).shape).to.deep.equal([2, 1, 0])
@@ -257,7 +257,7 @@ describe('tensor', () => {
   })
 
   for (const [dtype, data] of typedArrays) {
-    it(`makes ${dtype} where dtype says so, and shares a ${data.constructor.name}`, () => {
+    it(`tensor makes ${dtype} by its option dtype, and shares a ${data.constructor.name}`, () => {
       const made = tensor([[1], [2]], { dtype })
       expect(made.dtype).to.equal(dtype)
       expect(made.shape).to.deep.equal([2, 1])
@@ -272,7 +272,7 @@ describe('tensor', () => {
     })
   }
 
-  it('converts a typed array to another dtype: a copy', () => {
+  it('tensor copies a typed array to convert it to another dtype', () => {
     const data = Float64Array.of(1, -2, 0.1)
     const single = tensor(data, { dtype: 'float32' })
     expect(single.data).to.deep.equal(Float32Array.of(1, -2, 0.1))
@@ -282,7 +282,7 @@ describe('tensor', () => {
     expect(tensor(BigInt64Array.of(1n, -2n), { dtype: 'int64' }).toArray()).to.deep.equal([1n, -2n])
   })
 
-  it('takes a shape for as many elements as there are', () => {
+  it('tensor takes a shape that has as many elements as the data', () => {
     expect(tensor([1, 2, 3, 4], { shape: [2, 2] }).toArray()).to.deep.equal([
       [1, 2],
       [3, 4],
@@ -311,7 +311,7 @@ describe('tensor', () => {
       [[1, 2, 3], [4, 5], [6]],
       [[], [1]],
     ]) {
-      it(JSON.stringify(ragged), () => {
+      it(`tensor refuses ragged arrays such as ${JSON.stringify(ragged)}`, () => {
         throwsShape(() => tensor(ragged))
         throwsShape(() => hingeEmbeddingLoss(ragged, 1))
       })
@@ -322,7 +322,7 @@ describe('tensor', () => {
       [[], 1],
       [[1], [[2]]],
     ]) {
-      it(`${JSON.stringify(ragged)} of mixed depth`, () => {
+      it(`tensor refuses nested arrays of mixed depth, such as ${JSON.stringify(ragged)}`, () => {
         throwsOurs(() => tensor(ragged))
         throwsOurs(() => hingeEmbeddingLoss([1, 2], ragged))
       })
@@ -332,7 +332,7 @@ describe('tensor', () => {
   describe('elements that are no numbers', () => {
     const wrong = ['1', null, undefined, {}, Symbol('s'), () => 1, new Date(0), new Number(1)]
     for (const element of wrong) {
-      it(`${inspect(element)}: a TypeError that names the place`, () => {
+      it(`tensor throws a TypeError that names the place of ${inspect(element)}`, () => {
         throwsType(() => tensor([1, element, 3] as never), /1/)
         throwsType(
           () =>
@@ -357,7 +357,7 @@ describe('tensor', () => {
       })
     }
 
-    it('holes: a TypeError that names the place', () => {
+    it('tensor throws a TypeError that names the place of a hole', () => {
       // biome-ignore lint/suspicious/noSparseArray: the very thing
       throwsType(() => tensor([1, 2, , 4] as never), /\b2\b/)
       throwsType(() => tensor(new Array(3)), /\b0\b/)
@@ -366,13 +366,13 @@ describe('tensor', () => {
   })
 
   describe('booleans and BigInts', () => {
-    it('are uint8 and int64 where no dtype is asked for', () => {
+    it('tensor makes uint8 from booleans and int64 from BigInts without a dtype', () => {
       const [booleans, bigints] = [tensor([[true], [false]]), tensor([[1n, -(2n ** 63n)]])]
       expect([booleans.dtype, booleans.toArray()]).to.deep.equal(['uint8', [[1], [0]]])
       expect([bigints.dtype, bigints.toArray()]).to.deep.equal(['int64', [[1n, -(2n ** 63n)]]])
     })
 
-    it('are labels, also nested', () => {
+    it('booleans and BigInts serve as labels, also nested', () => {
       const criterion = new HingeEmbeddingLoss({ reduction: 'none' })
       expect(criterion([0.25, 0.5], [1n, -1n]).toArray()).to.deep.equal([0.25, 0.5])
       const zeroOne = new HingeEmbeddingLoss({ reduction: 'none', negativeLabel: 0 })
@@ -380,7 +380,7 @@ describe('tensor', () => {
       expect(() => criterion([1, 2], [1n, 2n ** 60n + 1n])).to.throw(RangeError, /1152921504606846977/)
     })
 
-    it('are elements of the dtype that is asked for', () => {
+    it('tensor converts booleans and BigInts to the dtype', () => {
       for (const dtype of ['float32', 'float64', 'int8', 'uint32'] as const) {
         expect(tensor([1n, 0n], { dtype }).toArray()).to.deep.equal([1, 0])
         expect(tensor([true, false], { dtype }).toArray()).to.deep.equal([1, 0])
@@ -391,7 +391,7 @@ describe('tensor', () => {
       throwsValue(() => tensor([[2n ** 63n]]), /data\[0\]\[0\].*int64/)
     })
 
-    it('are not mixed with elements of another type', () => {
+    it('tensor refuses booleans and BigInts among elements of another type', () => {
       for (const mixed of [
         [1, true],
         [true, 1],
@@ -419,7 +419,7 @@ describe('tensor', () => {
     ]
     for (const [dtype, values] of unfit) {
       for (const value of [...values, 0.5, Number.NaN, Infinity, -Infinity]) {
-        it(`${inspect(value)} in ${dtype}`, () => {
+        it(`tensor throws a RangeError for ${inspect(value)} in ${dtype}`, () => {
           throwsValue(() => tensor([0, value] as never, { dtype }))
           if (typeof value === 'number') {
             throwsValue(() => tensor(Float64Array.of(0, value), { dtype }))
@@ -429,7 +429,7 @@ describe('tensor', () => {
       }
     }
 
-    it('names the place in nested arrays', () => {
+    it('tensor names the place of a value that does not fit in nested arrays', () => {
       throwsValue(
         () =>
           tensor(
@@ -443,13 +443,13 @@ describe('tensor', () => {
       )
     })
 
-    it('integers are rounded once to float32', () => {
+    it('tensor rounds integers once to float32', () => {
       const integer = 2n ** 60n + 2n ** 36n + 1n // to float64 it would be a tie of float32
       expect(tensor(BigInt64Array.of(integer), { dtype: 'float32' }).toArray()).to.deep.equal([2 ** 60 + 2 ** 37])
       expect(tensor([integer], { dtype: 'float32' }).toArray()).to.deep.equal([2 ** 60 + 2 ** 37])
     })
 
-    it('and the limits fit', () => {
+    it('tensor takes the limits of each integer dtype', () => {
       expect(tensor([127, -128], { dtype: 'int8' }).toArray()).to.deep.equal([127, -128])
       expect(tensor([2 ** 32 - 1, 0], { dtype: 'uint32' }).toArray()).to.deep.equal([2 ** 32 - 1, 0])
       expect(tensor([-(2 ** 63)], { dtype: 'int64' }).toArray()).to.deep.equal([-(2n ** 63n)])
@@ -462,7 +462,7 @@ describe('tensor', () => {
   })
 
   describe('bad options', () => {
-    it('an unknown dtype is a RangeError, one of another kind a TypeError', () => {
+    it('tensor throws a RangeError for an unknown dtype, and a TypeError for one that is not a string', () => {
       for (const dtype of ['float16', 'double', 'Float32', '', 'constructor', '__proto__']) {
         throwsValue(() => tensor([1], { dtype: dtype as never }), /dtype/)
       }
@@ -470,16 +470,16 @@ describe('tensor', () => {
         throwsType(() => tensor([1], { dtype: dtype as never }), /dtype/)
     })
 
-    it('an unknown option is a RangeError that names it', () => {
+    it('tensor throws a RangeError that names an unknown option', () => {
       throwsValue(() => tensor([1], { dtyp: 'float64' } as object), /dtyp/)
     })
 
-    it('no object is a TypeError', () => {
+    it('tensor throws a TypeError for options that are not an object', () => {
       for (const options of [null, 'float64', 3, ['float64']]) throwsType(() => tensor([1], options as never))
     })
   })
 
-  it('refuses arrays that contain themselves, and ones without end', () => {
+  it('tensor refuses arrays that contain themselves, and endless ones', () => {
     const own: unknown[] = []
     own.push(own)
     throwsOurs(() => tensor(own as never))
@@ -771,7 +771,7 @@ describe('tensors of others', () => {
 
     describe(kind, () => {
       for (const [title, input] of Object.entries(inputs)) {
-        it(`as input: ${title}`, () => {
+        it(`${kind} is read as input: ${title}`, () => {
           const result = criterion(input(), ownLabel)
           expect(result.shape).to.deep.equal(shape)
           expect(result.toArray()).to.deep.equal(expected)
@@ -784,13 +784,13 @@ describe('tensors of others', () => {
         })
       }
       for (const [title, label] of Object.entries(labels)) {
-        it(`as label: ${title}`, () => {
+        it(`${kind} is read as label: ${title}`, () => {
           expect(criterion(ownInput, label()).toArray()).to.deep.equal(expected)
           expect(new LossAccumulator().update(ownInput, label()).sum).to.equal(2)
         })
       }
       for (const [title, label] of Object.entries(bitLabels)) {
-        it(`as 0/1 label: ${title}`, () => {
+        it(`${kind} is read as 0/1 label: ${title}`, () => {
           expect(bitCriterion(ownInput, label()).toArray()).to.deep.equal(expected)
           expect(new LossAccumulator(zeroOne).update(ownInput, label()).sum).to.equal(2)
         })
@@ -798,7 +798,7 @@ describe('tensors of others', () => {
     })
   }
 
-  it('go together: any input with any label of the same shape', () => {
+  it('inputs and labels of any kinds go together if their shapes are equal', () => {
     const all = Object.values(kinds)
     for (const { inputs, shape } of all) {
       for (const { labels, shape: labelShape } of all) {
@@ -810,7 +810,7 @@ describe('tensors of others', () => {
     }
   })
 
-  it('of no dimensions', () => {
+  it('tensors of other libraries may have no dimensions', () => {
     const scalars: TensorLike[] = [
       new ort.Tensor('float32', [0.25], []),
       tf.scalar(0.25),
@@ -825,7 +825,7 @@ describe('tensors of others', () => {
     }
   })
 
-  it('of no elements', () => {
+  it('tensors of other libraries may have no elements', () => {
     const empties: TensorLike[] = [
       new ort.Tensor('float32', new Float32Array(0), [0]),
       tf.tensor1d([]),
@@ -851,24 +851,24 @@ describe('tensors of others', () => {
   const refuses = bothPlaces(throwsOurs)
 
   describe('onnxruntime: what is refused', () => {
-    it('float16, whose data is a Uint16Array', () => {
+    it('onnxruntime tensors of float16, which lie in a Uint16Array, are refused', () => {
       const half = new ort.Tensor('float16', Uint16Array.of(15360, 15360), [2])
       refusesType(half, /float16/)
     })
 
-    it('4-bit integers, two of which share a byte', () => {
+    it('onnxruntime tensors of 4-bit integers, two of which share a byte, are refused', () => {
       refusesType({ type: 'int4', dims: [2], data: Int8Array.of(1, 1), location: 'cpu' }, /int4/)
       refusesType({ type: 'uint4', dims: [2], data: Uint8Array.of(1, 1), location: 'cpu' }, /uint4/)
     })
 
-    it('strings', () => refusesType(new ort.Tensor('string', ['a', 'b'], [2])))
+    it('onnxruntime tensors of strings are refused', () => refusesType(new ort.Tensor('string', ['a', 'b'], [2])))
 
-    it('integers as input', () => {
+    it('onnxruntime tensors of integers are refused as input', () => {
       throwsType(() => hingeEmbeddingLoss(new ort.Tensor('int32', Int32Array.of(1, 1), [2]), 1), /int32/)
       throwsType(() => hingeEmbeddingLoss(new ort.Tensor('bool', [true, true], [2]), 1))
     })
 
-    it('data on a GPU', () => {
+    it('onnxruntime tensors on a GPU are refused', () => {
       const remote = ort.Tensor.fromGpuBuffer({ size: 8, mapState: 'unmapped' } as never, {
         dataType: 'float32',
         dims: [2],
@@ -890,13 +890,13 @@ describe('tensors of others', () => {
       }
     })
 
-    it('disposed', () => {
+    it('onnxruntime tensors that are disposed are refused', () => {
       const disposed = new ort.Tensor('float32', Float32Array.of(1, 1), [2])
       disposed.dispose()
       refuses(disposed)
     })
 
-    it('data of another type or length than it says', () => {
+    it('onnxruntime tensors whose data has another type or length than they say are refused', () => {
       for (const data of [Float64Array.of(1, 1), Uint16Array.of(1, 1), BigInt64Array.of(1n, 1n), null, undefined]) {
         refuses({ type: 'float32', dims: [2], data, location: 'cpu' })
       }
@@ -910,18 +910,19 @@ describe('tensors of others', () => {
   })
 
   describe('TensorFlow.js: what is refused', () => {
-    it('integers and bools as input', () => {
+    it('TensorFlow.js tensors of integers and bools are refused as input', () => {
       throwsType(() => hingeEmbeddingLoss(tf.tensor1d([1, 1], 'int32'), 1), /int32/)
       throwsType(() => hingeEmbeddingLoss(tf.tensor1d([true, true], 'bool'), 1))
     })
-    it('complex numbers', () => refusesType(tf.complex([1, 1], [0, 0]), /complex64/))
-    it('strings', () => refusesType(tf.tensor1d(['a', 'b'])))
-    it('disposed', () => {
+    it('TensorFlow.js tensors of complex numbers are refused', () =>
+      refusesType(tf.complex([1, 1], [0, 0]), /complex64/))
+    it('TensorFlow.js tensors of strings are refused', () => refusesType(tf.tensor1d(['a', 'b'])))
+    it('TensorFlow.js tensors that are disposed are refused', () => {
       const disposed = tf.tensor1d([1, 1])
       disposed.dispose()
       refuses(disposed)
     })
-    it('data of another type or length than it says', () => {
+    it('TensorFlow.js tensors whose data has another type or length than they say are refused', () => {
       refuses({ dtype: 'float32', shape: [2], dataSync: () => Int32Array.of(1, 1) })
       refuses({ dtype: 'float32', shape: [2], dataSync: () => Float32Array.of(1) })
       refuses({ dtype: 'float32', shape: [2], dataSync: () => Promise.resolve() })
@@ -939,7 +940,7 @@ describe('tensors of others', () => {
       ['strides that cancel out of bounds', [2, 2], [5, -5], 0],
     ]
     for (const [title, shape, stride, offset] of misfits) {
-      it(title, () => {
+      it(`a scijs ndarray with ${title} is refused`, () => {
         for (const strided of [
           { data: new Float32Array(4), shape, stride, offset },
           { data: new Float32Array(4), shape, strides: stride, offset, order: 'row-major', dtype: 'float32' },
@@ -953,7 +954,7 @@ describe('tensors of others', () => {
       })
     }
 
-    it('strides and offsets that are no integers', () => {
+    it('a scijs ndarray whose strides or offset are not integers is refused', () => {
       for (const wrong of [0.5, Number.NaN, Infinity, '1', null, {}]) {
         refuses({ data: new Float32Array(4), shape: [2], stride: [wrong], offset: 0 })
         refuses({ data: new Float32Array(4), shape: [2], stride: [1], offset: wrong })
@@ -964,11 +965,11 @@ describe('tensors of others', () => {
       refuses({ data: new Float32Array(4), shape: [2, 2], stride: 1, offset: 0 })
     })
 
-    it('data behind get and set', () => {
+    it('a scijs ndarray with its data behind get and set is refused', () => {
       refuses(ndarray({ get: () => 1, set: () => {}, length: 2 }, [2]))
     })
 
-    it('but not a stride of 0, nor wild strides where there are no elements', () => {
+    it('a scijs ndarray may have a stride of 0, and any strides if it has no elements', () => {
       expect(criterion(ndarray(Float32Array.of(5), [2, 2], [0, 0]), 1).toArray()).to.deep.equal([
         [5, 5],
         [5, 5],
@@ -978,14 +979,14 @@ describe('tensors of others', () => {
   })
 
   describe('@stdlib/ndarray: what is refused', () => {
-    it('complex numbers', () => {
+    it('a @stdlib ndarray of complex numbers is refused', () => {
       refuses(stdlib.zeros([2], { dtype: 'complex64' }))
       refuses(stdlib.zeros([2], { dtype: 'complex128' }))
     })
   })
 
   describe('Apache Arrow: what is refused', () => {
-    it('nulls', () => {
+    it('an Arrow vector with nulls is refused', () => {
       refuses(vector([1, null], new arrow.Float32()), /null/)
       refuses(chunked([1, 1, 1, 1, 1, 1, null], new arrow.Float32()), /null/)
       throwsOurs(() => hingeEmbeddingLoss([1, 2], vector([1, null], new arrow.Int8())), /label.*null/)
@@ -1007,26 +1008,26 @@ describe('tensors of others', () => {
       FixedSizeList: () => vector([[1], [1]], new arrow.FixedSizeList(1, new arrow.Field('item', new arrow.Float32()))),
     }
     for (const [title, other] of Object.entries(others)) {
-      it(title, () => refusesType(other()))
+      it(`an Arrow vector of ${title} is refused`, () => refusesType(other()))
     }
 
-    it('integers as input', () => {
+    it('an Arrow vector of integers is refused as input', () => {
       throwsType(() => hingeEmbeddingLoss(vector([1, 1], new arrow.Int32()), 1), /int32/i)
       throwsType(() => hingeEmbeddingLoss(vector([true, true], new arrow.Bool()), 1))
     })
   })
 
   describe('plain object: what is refused', () => {
-    it('data that does not fit its shape', () => {
+    it('an object whose data does not fit its shape is refused', () => {
       throwsShape(() => hingeEmbeddingLoss({ data: new Float32Array(4), shape: [3] }, 1))
       throwsShape(() => hingeEmbeddingLoss({ data: new Float32Array(4), shape: [5] }, 1))
       throwsShape(() => hingeEmbeddingLoss({ data: new Float32Array(4), shape: [] }, 1))
     })
-    it('data of another dtype than it says', () => {
+    it('an object whose data has another dtype than it says is refused', () => {
       refuses({ data: Uint16Array.of(1, 1), shape: [2], dtype: 'float16' })
       refuses({ data: Int32Array.of(1, 1), shape: [2], dtype: 'float32' })
     })
-    it('data that is no typed array', () => {
+    it('an object whose data is not a typed array is refused', () => {
       for (const data of [null, 'ab', new ArrayBuffer(8), new DataView(new ArrayBuffer(8)), { length: 2 }]) {
         refuses({ data, shape: [2] })
       }
@@ -1034,7 +1035,7 @@ describe('tensors of others', () => {
   })
 
   describe('our Tensor as others want it', () => {
-    it('is what InferenceSession.run takes: string type, array dims, typed array data, location cpu', () => {
+    it('a Tensor has what InferenceSession.run takes: string type, array dims, typed array data, location cpu', () => {
       for (const ours of [
         tensor([
           [1, 2],
