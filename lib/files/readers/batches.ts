@@ -5,6 +5,14 @@ import type { LossSchema } from '../loss-batches.ts'
 import type { Bytes } from './bytes.ts'
 import type { Key } from './keys.ts'
 
+/** What columns to read: of Arrow their names, of .npy the files that they are. */
+export interface Names {
+  readonly input: string
+  readonly label: string
+  readonly by?: string
+  readonly keep?: readonly string[]
+}
+
 /** What a reader gives: the rows of a source that DuckDB does not read, in their order, once. */
 export interface Rows extends LossSchema {
   readonly stretches: AsyncIterable<Stretch>

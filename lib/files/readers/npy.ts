@@ -1,7 +1,6 @@
 import { atFile, fileError } from '../errors.ts'
-import type { Column, Rows, Stretch } from './batches.ts'
+import type { Column, Names, Rows, Stretch } from './batches.ts'
 import type { FileBytes } from './bytes.ts'
-import type { Names } from './readers.ts'
 import { Transposed } from './transposed.ts'
 
 /** An array in a .npy file: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html */

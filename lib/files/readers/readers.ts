@@ -4,19 +4,11 @@ import type { Io } from '../options.ts'
 import { assertFile } from '../paths.ts'
 import { readArrow } from './arrow/arrow.ts'
 import { arrowMagic } from './arrow/messages.ts'
-import type { Rows } from './batches.ts'
+import type { Names, Rows } from './batches.ts'
 import { FileBytes, PipeBytes } from './bytes.ts'
 import { readNpy } from './npy.ts'
 import { memberOf, openMember } from './npz.ts'
 import { spool } from './temporary-file.ts'
-
-/** What columns to read: of Arrow their names, of .npy the files that they are. */
-export interface Names {
-  readonly input: string
-  readonly label: string
-  readonly by?: string
-  readonly keep?: readonly string[]
-}
 
 /** A source that DuckDB does not read. */
 export interface Stream {
