@@ -1,6 +1,7 @@
-import { mismatch, Partials } from '../files/duckdb/partials.ts'
-import { quoted, rowsPerChunk, Session } from '../files/duckdb/session.ts'
-import { isScoredAlike, nullType } from '../files/duckdb/totals.ts'
+import { PartialsByKey, typeMismatchError } from '../files/duckdb/partials-by-key.ts'
+import { rowsPerChunk, Session } from '../files/duckdb/session.ts'
+import { quoteText } from '../files/duckdb/sql.ts'
+import { isSamePrecision, nullType } from '../files/duckdb/totals.ts'
 import { emptyTotal } from '../files/options.ts'
 import type { FileTotals, Group } from '../files/totals.ts'
 import { LossAccumulator } from '../index.ts'
@@ -55,7 +56,7 @@ interface Schema {
 }
 
 async function insert(session: Session, type: string, groups: ShardResult['groups']): Promise<void> {
-  const appender = await session.appender('parts', 'main', 'memory')
+  const appender = await session.openAppender('parts', 'main', 'memory')
   try {
     for (let from = 0; from < groups.length; from += rowsPerChunk) {
       const some = groups.slice(from, from + rowsPerChunk)
@@ -68,11 +69,11 @@ async function insert(session: Session, type: string, groups: ShardResult['group
 }
 
 async function groupsOf(session: Session, { shards, options }: Plan, schemas: readonly Schema[]): Promise<Group[]> {
-  const partials = new Partials(session, options)
+  const partials = new PartialsByKey(session, options)
   const files = new Map<string, string>()
   for (const { index, types } of schemas) if (!files.has(types.by)) files.set(types.by, shards[index]?.file ?? '')
   for (const [type, file] of files) {
-    const keys = `SELECT CAST(key AS ${type}) AS key, 0::BIGINT AS rows, 0::BIGINT AS nans, partial FROM parts WHERE type = ${quoted(type)}`
+    const keys = `SELECT CAST(key AS ${type}) AS key, 0::BIGINT AS rows, 0::BIGINT AS nans, partial FROM parts WHERE type = ${quoteText(type)}`
     await partials.add(keys, type, file)
   }
   return (await partials.totals()).groups
@@ -85,8 +86,13 @@ function assertAlike({ shards, options }: Plan, schemas: readonly Schema[]): voi
     const { kind = '', file = '' } = shards[index] ?? {}
     const other = first.get(kind) ?? { file, types }
     first.set(kind, other)
-    if (!isScoredAlike(types.input, other.types.input)) {
-      throw mismatch('input', options, { file, type: types.input }, { file: other.file, type: other.types.input })
+    if (!isSamePrecision(types.input, other.types.input)) {
+      throw typeMismatchError(
+        'input',
+        options,
+        { file, type: types.input },
+        { file: other.file, type: other.types.input },
+      )
     }
     if (types.columns !== other.types.columns) {
       throw new Error(`${file}: columns other than in ${other.file}: workers score NDJSON of one schema only`)

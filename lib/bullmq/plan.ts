@@ -3,13 +3,14 @@ import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import {
   assertResolvable,
-  partitionKeys,
+  fromClause,
+  openScans,
+  partitionKeysOf,
   type RowRange,
   type ScanSource,
-  scansOf,
-  table,
 } from '../files/duckdb/scan.ts'
-import { list, Session } from '../files/duckdb/session.ts'
+import { Session } from '../files/duckdb/session.ts'
+import { quoteFiles } from '../files/duckdb/sql.ts'
 import { type Message, message, option, optionError } from '../files/errors.ts'
 import {
   assertCsvOptions,
@@ -61,8 +62,13 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
   const note = (text: Message) => onNote?.(String(text), text)
   const session = await Session.open(getNumThreads())
   try {
-    const scoring = { ...given, timeZone: await session.timeZone() }
-    const found = await findSources(paths, { match: (pattern) => session.glob(pattern), allowDuplicates, format, note })
+    const scoring = { ...given, timeZone: await session.readTimeZone() }
+    const found = await findSources(paths, {
+      match: (pattern) => session.findFiles(pattern),
+      allowDuplicates,
+      format,
+      note,
+    })
     const sources = found.map(assertScanned)
     assertCsvOptions(
       options,
@@ -111,8 +117,8 @@ async function shardsOf(session: Session, sources: readonly ScanSource[], shardR
 
 /** Workers see the whole path: no folder above the one that was given may be a column besides. */
 function assertOwnFolders(file: string): string {
-  const [path, own] = [resolve(file), partitionKeys(file)]
-  const more = partitionKeys(path).find((key) => !own.includes(key))
+  const [path, own] = [resolve(file), partitionKeysOf(file)]
+  const more = partitionKeysOf(path).find((key) => !own.includes(key))
   if (more !== undefined) {
     throw optionError('paths', message`${file}: for workers give the path from the folder ${more}=… on`)
   }
@@ -127,15 +133,16 @@ async function rangesOf(
 ): Promise<ReadonlyMap<string, RowRange[]>> {
   const files = sources.filter(({ kind }) => kind === 'Parquet').map(({ file }) => file)
   const large = await eachOrAll(files, (some) =>
-    session.texts(`SELECT file_name FROM parquet_file_metadata(${list(some)}) WHERE num_rows > ${shardRows}`),
+    session.readTexts(`SELECT file_name FROM parquet_file_metadata(${quoteFiles(some)}) WHERE num_rows > ${shardRows}`),
   )
   const ranges = new Map<string, RowRange[]>()
   for (const file of large) {
-    const own = await session.rows(
-      `SELECT 1 FROM parquet_schema(${list([file])}) WHERE lower(name) = 'file_row_number'`,
+    const own = await session.readRows(
+      `SELECT 1 FROM parquet_schema(${quoteFiles([file])}) WHERE lower(name) = 'file_row_number'`,
     )
     if (own.length > 0) continue
-    const counts = await session.texts(`SELECT any_value(row_group_num_rows) FROM parquet_metadata(${list([file])})
+    const counts =
+      await session.readTexts(`SELECT any_value(row_group_num_rows) FROM parquet_metadata(${quoteFiles([file])})
       GROUP BY row_group_id ORDER BY row_group_id`)
     ranges.set(file, cut(counts.map(Number), shardRows))
   }
@@ -148,11 +155,11 @@ async function partitionsOf(
   sources: readonly ScanSource[],
 ): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>> {
   const found = new Map<string, Record<string, string>>()
-  if (sources.every(({ file }) => partitionKeys(file).length === 0)) return found
-  for (const scan of await scansOf(session, sources, {}, new AbortController().signal)) {
-    const keys = new Set(scan.files.flatMap(partitionKeys))
+  if (sources.every(({ file }) => partitionKeysOf(file).length === 0)) return found
+  for (const scan of await openScans(session, sources, {}, new AbortController().signal)) {
+    const keys = new Set(scan.files.flatMap(partitionKeysOf))
     if (keys.size === 0 || !scan.isPartitioned) continue
-    const columns = await session.rows(`SELECT column_name, column_type FROM (DESCRIBE FROM ${table(scan)})`)
+    const columns = await session.readRows(`SELECT column_name, column_type FROM (DESCRIBE FROM ${fromClause(scan)})`)
     const types = columns.map((column) => column.map(String) as [string, string])
     const own = types.filter(([name]) => keys.has(name.toLowerCase()))
     if (own.length > 0) for (const file of scan.files) found.set(file, Object.fromEntries(own))

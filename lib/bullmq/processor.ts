@@ -2,9 +2,9 @@ import { realpath, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { resolve, sep } from 'node:path'
 import { type Job, UnrecoverableError } from 'bullmq'
-import { assertColumns, type Scan, scansOf, table } from '../files/duckdb/scan.ts'
+import { assertOwnColumns, fromClause, openScans, type Scan } from '../files/duckdb/scan.ts'
 import { Session } from '../files/duckdb/session.ts'
-import { type Found, hasValues, nullType, totalsOfScans } from '../files/duckdb/totals.ts'
+import { hasValues, nullType, type ScanTotals, scoreScans } from '../files/duckdb/totals.ts'
 import { codeOf, fileError, given, message } from '../files/errors.ts'
 import { getNumThreads } from '../index.ts'
 import { encodeFailure } from './failures.ts'
@@ -101,12 +101,12 @@ async function score(
   signal: AbortSignal,
 ): Promise<ShardResult> {
   const { file, kind, compression, rows, partitions } = shard
-  const [found] = await scansOf(session, [{ file, kind, compression }], options, signal)
+  const [found] = await openScans(session, [{ file, kind, compression }], options, signal)
   if (found === undefined) return { index, types: null, groups: [] }
   const scan = { ...found, isPartitioned: partitions !== undefined, ...(partitions && { partitions }) }
-  assertColumns(scan, virtual)
+  assertOwnColumns(scan, virtual)
   const part = rows === undefined ? scan : { ...scan, rows }
-  const { typed, groups } = await totalsOfScans(session, [part], options, signal)
+  const { typed, groups } = await scoreScans(session, [part], options, signal)
   const [{ types } = {}] = typed
   if (types === undefined) return { index, types: null, groups: [] }
   const hasInput = groups.some(({ total }) => total.count > 0) || (await hasValues(session, part, options, 'x'))
@@ -118,11 +118,11 @@ async function score(
 
 /** Files of NDJSON are one table on one machine, whose columns have types that suit all of them. */
 async function columnsOf(session: Session, scan: Scan): Promise<string> {
-  const columns = await session.rows(`SELECT column_name, column_type FROM (DESCRIBE FROM ${table(scan)})`)
+  const columns = await session.readRows(`SELECT column_name, column_type FROM (DESCRIBE FROM ${fromClause(scan)})`)
   return columns.map((column) => column.join(' ')).join(', ')
 }
 
-function assertTransferable({ file }: Shard, by: string | undefined, type: string, groups: Found['groups']): void {
+function assertTransferable({ file }: Shard, by: string | undefined, type: string, groups: ScanTotals['groups']): void {
   if (!plainType.test(type)) {
     const reason = `which does not go through Redis; CAST(${by} AS VARCHAR) does`
     throw fileError(message`${file}: ${given('by', by ?? '')} is ${type}, ${reason}`, { option: 'by', file })

@@ -1,6 +1,6 @@
 import { addAbortSignal, type Readable } from 'node:stream'
 import { getNumThreads } from '../index.ts'
-import { assertColumns, type Scan, type ScanSource, scansOf } from './duckdb/scan.ts'
+import { assertOwnColumns, openScans, type Scan, type ScanSource } from './duckdb/scan.ts'
 import { Session } from './duckdb/session.ts'
 import {
   errorAt,
@@ -74,7 +74,7 @@ export async function withInputs<T>(
     if (paths.indexOf('-') !== paths.lastIndexOf('-')) {
       throw optionError('paths', message`standard input, -, can be read only once`)
     }
-    const match = async (pattern: string) => (await openSession()).glob(pattern)
+    const match = async (pattern: string) => (await openSession()).findFiles(pattern)
     const sources = await findSources(paths, { match, allowDuplicates, format, note })
     if (format !== undefined && paths.length === 0) {
       throw optionError('format', message`${option('format')} takes ${option('paths')}`)
@@ -90,8 +90,8 @@ export async function withInputs<T>(
     const inputs = { files, streams, signal, stdin, threads, progress }
     if (scanned.length === 0) return await work(inputs)
     const isInOrder = options.output !== undefined
-    const list = await scansOf(await openSession(), scanned, { ...scoring, onNote: note }, signal, isInOrder)
-    for (const scan of list) assertColumns(scan)
+    const list = await openScans(await openSession(), scanned, { ...scoring, onNote: note }, signal, isInOrder)
+    for (const scan of list) assertOwnColumns(scan)
     return await work({ ...inputs, scans: { session: await openSession(), list } })
   } catch (error) {
     signal.throwIfAborted()

@@ -1,7 +1,16 @@
 import { writeAtomically } from './atomic-write.ts'
-import { columnOf, type Scan, sqlOf, table } from './duckdb/scan.ts'
-import { identifier, type Session } from './duckdb/session.ts'
-import { type Found, fileChanged, hasValues, lossArguments, nullType, pairs, type Typed } from './duckdb/totals.ts'
+import { columnOf, fromClause, type Scan, sqlOf } from './duckdb/scan.ts'
+import type { Session } from './duckdb/session.ts'
+import { quoteName } from './duckdb/sql.ts'
+import {
+  fileChangedError,
+  hasValues,
+  lossArguments,
+  nullType,
+  type ScanTotals,
+  selectPairs,
+  type TypedScan,
+} from './duckdb/totals.ts'
 import { errorAt, fileError, given, message } from './errors.ts'
 import { type LossBatch, type LossSchema, lossColumn } from './loss-batches.ts'
 import type { Scoring } from './options.ts'
@@ -15,7 +24,7 @@ export async function writeScanLosses(
   { path, format }: Output,
   session: Session,
   scans: readonly Scan[],
-  { typed, rows }: Found,
+  { typed, rows }: ScanTotals,
   options: Scoring,
   signal: AbortSignal,
 ): Promise<void> {
@@ -24,12 +33,12 @@ export async function writeScanLosses(
   session.pass = { doing: 'writing losses', rows }
   await writeAtomically(path, signal, async (beside) => {
     if (typeof format !== 'string') return format(beside, assertRows(scannedLosses(session, queries), rows))
-    if ((await copyQueries(session, queries, beside, format)) !== rows) throw fileChanged()
+    if ((await copyQueries(session, queries, beside, format)) !== rows) throw fileChangedError()
   })
 }
 
 /** A query for each scan, all of the same columns. */
-async function lossQueries(session: Session, typed: readonly Typed[], options: Scoring): Promise<string[]> {
+async function lossQueries(session: Session, typed: readonly TypedScan[], options: Scoring): Promise<string[]> {
   const inputs = typed.map(({ types }) => types.input).filter((type) => type !== nullType)
   const lossType = inputs.length > 0 && inputs.every((type) => type === 'FLOAT') ? 'FLOAT' : 'DOUBLE'
   const queries: string[] = []
@@ -40,10 +49,10 @@ async function lossQueries(session: Session, typed: readonly Typed[], options: S
     const { scan } = one
     const kept = keptByScan[index] ?? []
     const columns = kept.map(
-      (column, i) => `, ${keptAs(`kept${i}`, column, wanted[i] as Kept)} AS ${identifier(column.name)}`,
+      (column, i) => `, ${keptAs(`kept${i}`, column, wanted[i] as Kept)} AS ${quoteName(column.name)}`,
     )
     queries.push(`SELECT CAST(hinge_embedding_loss_each(${lossArguments(one, options)}) AS ${lossType}) AS ${lossColumn}${columns.join('')}
-      FROM ${pairs(scan, options)}`)
+      FROM ${selectPairs(scan, options)}`)
   }
   return queries
 }
@@ -51,7 +60,7 @@ async function lossQueries(session: Session, typed: readonly Typed[], options: S
 /** The columns without rows. */
 async function emptyQuery(session: Session, [scan]: readonly Scan[], options: Scoring): Promise<string> {
   const names = scan ? (await keptOf(session, scan, options)).map(({ name }) => name) : (options.keep ?? [])
-  const nulls = names.map((name) => `, NULL AS ${identifier(name)}`)
+  const nulls = names.map((name) => `, NULL AS ${quoteName(name)}`)
   return `SELECT NULL::DOUBLE AS ${lossColumn}${nulls.join('')} LIMIT 0`
 }
 
@@ -65,8 +74,8 @@ interface Kept {
 
 async function keptOf(session: Session, scan: Scan, { keep = [] }: Scoring): Promise<Kept[]> {
   if (keep.length === 0) return []
-  const columns = await session.columns(
-    `SELECT ${keep.map((text) => `(${sqlOf(scan, text)})`).join(', ')} FROM ${table(scan)}`,
+  const columns = await session.describe(
+    `SELECT ${keep.map((text) => `(${sqlOf(scan, text)})`).join(', ')} FROM ${fromClause(scan)}`,
   )
   const kept = columns.map(({ name, type }, index) => {
     const text = keep[index] as string
@@ -119,7 +128,7 @@ async function* scannedLosses(session: Session, queries: readonly string[]): Asy
   }
   for (const [step, sql] of queries.entries()) {
     session.pass = { ...session.pass, step, steps: queries.length }
-    for await (const [losses = [], ...kept] of session.chunks(sql)) {
+    for await (const [losses = [], ...kept] of session.readChunks(sql)) {
       if (rows + losses.length > rowsPerBatch) yield flush()
       for (const loss of losses) {
         memory[rows] = loss === null ? Number.NaN : (loss as number)
@@ -138,7 +147,7 @@ function importArrow(): Promise<Arrow> {
 }
 
 async function lossSchemaOf(session: Session, sql: string): Promise<LossSchema> {
-  const [loss, ...keep] = await session.columns(sql)
+  const [loss, ...keep] = await session.describe(sql)
   const dtype = loss?.type === 'FLOAT' ? 'float32' : 'float64'
   if (keep.length === 0) return { dtype, keptFields: [] }
   const arrow = await importArrow()
@@ -159,5 +168,5 @@ async function* assertRows(batches: AsyncIterable<LossBatch>, rows: number): Asy
     written += losses.values.length
     yield losses
   }
-  if (written !== rows) throw fileChanged()
+  if (written !== rows) throw fileChangedError()
 }

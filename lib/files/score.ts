@@ -1,7 +1,7 @@
 import { resolveOutput } from './atomic-write.ts'
 import { writeChunkLosses } from './chunk-losses.ts'
 import { StreamTotals, scoreChunks } from './chunk-totals.ts'
-import { totalsOfScans } from './duckdb/totals.ts'
+import { scoreScans } from './duckdb/totals.ts'
 import { withInputs } from './open.ts'
 import {
   assertKeepable,
@@ -46,7 +46,7 @@ export async function scoreFiles(paths: readonly string[], options: ScoreFilesOp
     if (streams.length > 0 && target) await writeChunkLosses(target, inputs, totals)
     else for await (const _ of scoreChunks(inputs, totals));
     if (scans === undefined) return totalsOf(totals.groups, scoring)
-    const found = await totalsOfScans(scans.session, scans.list, scoring, signal)
+    const found = await scoreScans(scans.session, scans.list, scoring, signal)
     if (target) await writeScanLosses(target, scans.session, scans.list, found, scoring, signal)
     return totalsOf([...found.groups, ...totals.groups], scoring)
   })

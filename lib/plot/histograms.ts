@@ -1,6 +1,6 @@
-import { jsonKey, jsonOf, keyAs } from '../files/duckdb/partials.ts'
+import { castKey, keyAsJson, normalizeJson } from '../files/duckdb/partials-by-key.ts'
 import type { Session } from '../files/duckdb/session.ts'
-import { type Found, pairs, type Typed } from '../files/duckdb/totals.ts'
+import { type ScanTotals, selectPairs, type TypedScan } from '../files/duckdb/totals.ts'
 import { given, message, optionError } from '../files/errors.ts'
 import type { Scoring } from '../files/options.ts'
 import { NullIn, type Piece } from '../files/readers/chunks.ts'
@@ -49,12 +49,12 @@ export class Histograms {
   }
 
   /** The rows that DuckDB reads, of which the totals are found. */
-  async addScans(session: Session, { groups, typed, keyType, rows }: Found): Promise<void> {
+  async addScans(session: Session, { groups, typed, keyType, rows }: ScanTotals): Promise<void> {
     for (const { json } of groups) this.of(json)
     for (const [step, scan] of typed.entries()) {
       session.pass = { doing: 'counting distances', rows, step, steps: typed.length }
-      for (const [key, stratum, edge, rows] of await session.rows(query(scan, keyType, this.#options))) {
-        this.of(jsonOf(key)).add(strata[Number(stratum)] as Stratum, Number(edge), Number(rows))
+      for (const [key, stratum, edge, rows] of await session.readRows(query(scan, keyType, this.#options))) {
+        this.of(normalizeJson(key)).add(strata[Number(stratum)] as Stratum, Number(edge), Number(rows))
       }
     }
   }
@@ -82,12 +82,12 @@ const least = '2::DOUBLE ** -1000'
  * Rows of [by as JSON, place of the stratum, a lower edge, number of rows]. Where log2 comes out one off beside a power of two,
  * a bin is twice as wide or two are one: no harm, as bins in a view are at least that wide.
  */
-function query({ scan, x, y, types }: Typed, keyType: string, options: Scoring): string {
-  return `SELECT ${jsonKey}, stratum, edge, rows FROM (
-    SELECT ${options.by === undefined ? 'NULL' : keyAs(keyType)} AS key, ${stratumIn(options, types.input === 'FLOAT')} AS stratum,
+function query({ scan, x, y, types }: TypedScan, keyType: string, options: Scoring): string {
+  return `SELECT ${keyAsJson}, stratum, edge, rows FROM (
+    SELECT ${options.by === undefined ? 'NULL' : castKey(keyType)} AS key, ${stratumIn(options, types.input === 'FLOAT')} AS stratum,
       CASE WHEN isfinite(x) THEN floor(x / width) * width ELSE x END AS edge, count(*) AS rows
       FROM (SELECT *, 2::DOUBLE ** (floor(log2(greatest(abs(x), ${least}))) - ${octaveBits}) AS width
-        FROM (SELECT key, CAST(${x} AS DOUBLE) AS x, ${y} AS y FROM ${pairs(scan, options)}))
+        FROM (SELECT key, CAST(${x} AS DOUBLE) AS x, ${y} AS y FROM ${selectPairs(scan, options)}))
       GROUP BY ALL)`
 }
 

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { resolveOutput, writeAtomically } from '../files/atomic-write.ts'
 import { StreamTotals, scoreChunks } from '../files/chunk-totals.ts'
-import { fileChanged, totalsOfScans } from '../files/duckdb/totals.ts'
+import { fileChangedError, scoreScans } from '../files/duckdb/totals.ts'
 import { withInputs } from '../files/open.ts'
 import {
   assertOneSide,
@@ -55,7 +55,7 @@ export async function plotFiles(paths: readonly string[], options: PlotFilesOpti
     for await (const chunk of scoreChunks(inputs, streamed)) histograms.add(chunk)
     const groups = [...streamed.groups]
     if (scans) {
-      const scanned = await totalsOfScans(scans.session, scans.list, scoring, signal)
+      const scanned = await scoreScans(scans.session, scans.list, scoring, signal)
       await histograms.addScans(scans.session, scanned)
       groups.unshift(...scanned.groups)
     }
@@ -80,6 +80,6 @@ function panelsOf({ groups = [], total }: FileTotals, histograms: Histograms, sc
         histogram: histograms.of(json),
       }))
     : [{ total, histogram: histograms.of('null') }]
-  if (!panels.every(({ total, histogram }) => agree(total, histogram))) throw fileChanged()
+  if (!panels.every(({ total, histogram }) => agree(total, histogram))) throw fileChangedError()
   return panels
 }

@@ -701,7 +701,7 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
     it('nor is there a way through DuckDB, were an expression to pass', async () => {
       const session = await Session.open(1)
       await session.lock([`${folder}/`])
-      expect(await session.texts(`SELECT count(*) FROM '${path('pairs.parquet')}'`)).to.deep.equal(['20000'])
+      expect(await session.readTexts(`SELECT count(*) FROM '${path('pairs.parquet')}'`)).to.deep.equal(['20000'])
       for (const sql of [
         `SELECT content FROM read_text('/etc/passwd')`,
         `SELECT content FROM read_text('${folder}/../../etc/passwd')`,
@@ -719,7 +719,7 @@ describe(`hinge-embedding-loss/bullmq${hasRedis ? '' : ', which needs redis-serv
         'SET enable_external_access = true',
         'RESET lock_configuration',
       ]) {
-        const error = await session.rows(sql).catch((error: Error) => error)
+        const error = await session.readRows(sql).catch((error: Error) => error)
         expect(error, sql).to.be.instanceOf(Error)
       }
       session.close()

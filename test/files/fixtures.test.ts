@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
-import { type ScanSource, scansOf } from '../../lib/files/duckdb/scan.ts'
+import { openScans, type ScanSource } from '../../lib/files/duckdb/scan.ts'
 import { Session } from '../../lib/files/duckdb/session.ts'
-import { totalsOfScans } from '../../lib/files/duckdb/totals.ts'
+import { scoreScans } from '../../lib/files/duckdb/totals.ts'
 import type { Scoring } from '../../lib/files/options.ts'
 import { findSources } from '../../lib/files/sources.ts'
 import { LossAccumulator, type MarginOptions } from '../../lib/index.ts'
@@ -57,8 +57,8 @@ describe('files that others have written', () => {
     const sources = await findSources(files, { match: async () => [], note: () => {} })
     const all = { ...defaults, ...options }
     const { signal } = new AbortController()
-    const scans = await scansOf(session, sources as ScanSource[], all, signal)
-    const { groups } = await totalsOfScans(session, scans, all, signal)
+    const scans = await openScans(session, sources as ScanSource[], all, signal)
+    const { groups } = await scoreScans(session, scans, all, signal)
     return groups[0]?.total
   }
 

@@ -2,9 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { formatTotals } from '../../lib/cli/report.ts'
-import { scansOf } from '../../lib/files/duckdb/scan.ts'
+import { openScans } from '../../lib/files/duckdb/scan.ts'
 import { Session } from '../../lib/files/duckdb/session.ts'
-import { totalsOfScans } from '../../lib/files/duckdb/totals.ts'
+import { scoreScans } from '../../lib/files/duckdb/totals.ts'
 import type { Scoring } from '../../lib/files/options.ts'
 import { totalsOf } from '../../lib/files/totals.ts'
 import { accumulated } from './accumulated.ts'
@@ -144,8 +144,8 @@ function bitOf(i: number): number {
 async function reference(session: Session, file: string, way: Way): Promise<string> {
   const options = { ...defaults, ...way }
   const { signal } = new AbortController()
-  const scans = await scansOf(session, [{ file, kind: 'Parquet', compression: 'uncompressed' }], options, signal)
-  const { groups } = await totalsOfScans(session, scans, options, signal)
+  const scans = await openScans(session, [{ file, kind: 'Parquet', compression: 'uncompressed' }], options, signal)
+  const { groups } = await scoreScans(session, scans, options, signal)
   return formatTotals(totalsOf(groups, options), { json: true })
 }
 

@@ -1,7 +1,8 @@
 import { findColumn } from '../column-names.ts'
 import { given } from '../errors.ts'
 import { checkRowExpression, type Reference } from './expressions.ts'
-import { identifier, type Session } from './session.ts'
+import type { Session } from './session.ts'
+import { quoteName } from './sql.ts'
 
 /** A column of a file. */
 export interface Column {
@@ -35,7 +36,7 @@ export async function resolveColumn(
   const names = columns.map(({ name }) => name)
   const place = findColumn(given(option, text), text, names)
   const column = place === undefined ? undefined : (columns[place] as Column)
-  if (column !== undefined) return { option, sql: identifier(column.tableName), references: [], columns: [column] }
+  if (column !== undefined) return { option, sql: quoteName(column.tableName), references: [], columns: [column] }
   const references = await checkRowExpression(session, option, text)
   const sql = rewriteReferences(option, text, references, columns)
   const read = new Set(references.flatMap((reference) => reference.names.map((name) => name.toLowerCase())))
@@ -57,11 +58,11 @@ function rewriteReferences(
     names: [first = ''],
     location,
   } of references.toSorted((one, other) => one.location - other.location)) {
-    const place = findColumn(given(option, text), identifier(first), names)
+    const place = findColumn(given(option, text), quoteName(first), names)
     const { name, tableName } = place === undefined ? { name: first, tableName: first } : (columns[place] as Column)
     if (name === tableName) continue
     const [written = first] = /^"(?:[^"]|"")+"/.exec(bytes.subarray(location).toString()) ?? []
-    sql += `${bytes.subarray(done, location)}${identifier(tableName)}`
+    sql += `${bytes.subarray(done, location)}${quoteName(tableName)}`
     done = location + Buffer.byteLength(written)
   }
   return `${sql}${bytes.subarray(done)}`

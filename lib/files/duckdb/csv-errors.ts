@@ -1,5 +1,5 @@
 import { fileError, type Message, message, set } from '../errors.ts'
-import { quoted } from './session.ts'
+import { quoteText } from './sql.ts'
 
 /** Advice for a text where a number is expected. */
 export function adviseOnText(option: 'input' | 'label', column: string, value: string): Message {
@@ -11,7 +11,8 @@ export function adviseOnText(option: 'input' | 'label', column: string, value: s
     return message`${set({ [option]: `replace(${column}::VARCHAR, '−', '-')::DOUBLE` })} reads minus signs`
   }
   if (value.startsWith('#')) return message`${set({ comment: '#' })} passes over lines that begin with it`
-  if (option === 'label') return message`${set({ label: `${column} = ${quoted(value)}`, negativeLabel: 0 })} reads text`
+  if (option === 'label')
+    return message`${set({ label: `${column} = ${quoteText(value)}`, negativeLabel: 0 })} reads text`
   return message`${set({ [option]: `TRY_CAST(${column} AS DOUBLE)`, nulls: 'ignore' })} leaves out such rows`
 }
 

@@ -7,7 +7,8 @@ import { fileError, message, option } from '../errors.ts'
 import type { CsvOptions } from '../options.ts'
 import { readFlags } from '../paths.ts'
 import { type Dialect, RecordReader } from './csv-records.ts'
-import { list, quoted, type Session } from './session.ts'
+import type { Session } from './session.ts'
+import { quoteFiles, quoteText } from './sql.ts'
 
 /** How a file of CSV is to be read: nothing of it is left for DuckDB to guess. */
 export interface CsvFormat extends Dialect {
@@ -298,9 +299,9 @@ async function* bytesOf(file: string, signal: AbortSignal): AsyncGenerator<Buffe
 
 /** Node 20 has no Zstandard: DuckDB reads the lines. */
 async function* linesOf(session: Session, file: string): AsyncGenerator<Buffer> {
-  const sql = `FROM read_csv(${list([file])}, compression = 'zstd', auto_detect = false, header = false, delim = '\x1f',
+  const sql = `FROM read_csv(${quoteFiles([file])}, compression = 'zstd', auto_detect = false, header = false, delim = '\x1f',
     quote = '', escape = '', comment = '', columns = {'line': 'VARCHAR'})`
-  for await (const [lines = []] of session.chunks(sql)) {
+  for await (const [lines = []] of session.readChunks(sql)) {
     yield Buffer.from(lines.map((line) => `${line ?? ''}\n`).join(''))
   }
 }
@@ -314,8 +315,8 @@ export function csvArguments(
   columns: string,
   { decimal = '.', nullString = [] }: CsvOptions,
 ): string {
-  const nulls = ['', ...nullString].map(quoted).join(', ')
-  return `auto_detect = false, delim = ${quoted(delimiter)}, quote = '"', escape = ${quoted(escapeBy)}, comment = ${quoted(comment)},
+  const nulls = ['', ...nullString].map(quoteText).join(', ')
+  return `auto_detect = false, delim = ${quoteText(delimiter)}, quote = '"', escape = ${quoteText(escapeBy)}, comment = ${quoteText(comment)},
     header = ${hasHeader}, skip = ${skip}, strict_mode = ${isStrict}, parallel = ${isParallel}, null_padding = false, ignore_errors = false,
-    decimal_separator = ${quoted(decimal)}, max_line_size = ${longestLine}, nullstr = [${nulls}], columns = ${columns}`
+    decimal_separator = ${quoteText(decimal)}, max_line_size = ${longestLine}, nullstr = [${nulls}], columns = ${columns}`
 }

@@ -1,6 +1,7 @@
 import { given, message, option as named, optionError } from '../errors.ts'
 import { columnlessFunctions, listAggregates, listAggregations, rowFunctions } from './functions.ts'
-import { quoted, type Session } from './session.ts'
+import type { Session } from './session.ts'
+import { quoteText } from './sql.ts'
 
 /** A name in an expression, which is a column where the file has it. */
 export interface Reference {
@@ -92,7 +93,7 @@ async function parseExpression(session: Session, option: string, text: string): 
 const selectBegin = 'SELECT ('
 
 async function serialize(session: Session, text: string): Promise<string> {
-  const [parsed = ''] = await session.texts(`SELECT json_serialize_sql(${quoted(`${selectBegin}${text})`)})`)
+  const [parsed = ''] = await session.readTexts(`SELECT json_serialize_sql(${quoteText(`${selectBegin}${text})`)})`)
   return parsed
 }
 
@@ -127,9 +128,10 @@ async function findDependence(
   const called = nodes.flatMap(({ function_name: name }) => (name === undefined ? [] : [name.toLowerCase()]))
   const names = [...new Set(called)].filter((name) => !checked.has(name))
   if (names.length === 0) return undefined
-  const overloads = await session.rows(`SELECT DISTINCT lower(function_name), function_type, stability, macro_definition
+  const overloads =
+    await session.readRows(`SELECT DISTINCT lower(function_name), function_type, stability, macro_definition
     FROM duckdb_functions() WHERE function_type IN ('scalar', 'aggregate', 'macro')
-    AND lower(function_name) IN (${names.map(quoted)})`)
+    AND lower(function_name) IN (${names.map(quoteText)})`)
   for (const name of names) {
     checked.add(name)
     const own = overloads.filter(([overload]) => overload === name)

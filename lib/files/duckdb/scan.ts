@@ -17,7 +17,8 @@ import { type Column, columnsOf, type Resolved, resolveColumn } from './columns.
 import { csvArguments, inspectCsv, openCsv } from './csv.ts'
 import { adviseOnText, describedCsvError } from './csv-errors.ts'
 import { nameOfNoColumn } from './expressions.ts'
-import { identifier, list, quoted, type Session } from './session.ts'
+import type { Session } from './session.ts'
+import { quoteFiles, quoteName, quoteText } from './sql.ts'
 import { assertComplete } from './truncation.ts'
 
 /** A file that DuckDB reads. */
@@ -70,7 +71,7 @@ const readers: Readonly<Record<ScanSource['kind'], string>> = {
 }
 
 /** The table that a scan is in FROM. */
-export function table({
+export function fromClause({
   kind,
   compression,
   files,
@@ -79,14 +80,14 @@ export function table({
   csv,
   json,
 }: Omit<Scan, 'columns' | 'expressions'>): string {
-  const types = Object.entries(partitions ?? {}).map(([key, type]) => `${quoted(key)}: ${type}`)
+  const types = Object.entries(partitions ?? {}).map(([key, type]) => `${quoteText(key)}: ${type}`)
   const folders = isPartitioned
     ? types.length === 0
       ? []
       : ['hive_partitioning = true', `hive_types = {${types.join(', ')}}`]
     : ['hive_partitioning = false']
-  const own = kind === 'Parquet' ? [] : [`compression = ${quoted(compression)}`, csv ?? json ?? wholeSample]
-  return `${readers[kind]}(${[list(files), ...own, ...folders].join(', ')})`
+  const own = kind === 'Parquet' ? [] : [`compression = ${quoteText(compression)}`, csv ?? json ?? wholeSample]
+  return `${readers[kind]}(${[quoteFiles(files), ...own, ...folders].join(', ')})`
 }
 
 /** The SQL that a text of the options stands for in a scan. */
@@ -101,17 +102,17 @@ export function columnOf({ expressions }: Scan, text: string): Column | undefine
 }
 
 /** What WHERE has for the rows of a scan; of row groups that have none of them DuckDB reads nothing. */
-export function within({ rows }: Scan): string {
+export function rowCondition({ rows }: Scan): string {
   return rows === undefined ? 'TRUE' : `file_row_number >= ${rows.start} AND file_row_number < ${rows.end}`
 }
 
 /** Whole files, each by itself. */
-export function oneByOne(scans: readonly Scan[]): { file: string; scan: Scan }[] {
+export function splitByFile(scans: readonly Scan[]): { file: string; scan: Scan }[] {
   return scans.flatMap(({ rows: _, ...scan }) => scan.files.map((file) => ({ file, scan: { ...scan, files: [file] } })))
 }
 
 /** One scan for each schema or, with `isInOrder`, as few as keep the order of the files. Files that cannot be read are left for DuckDB to report. */
-export async function scansOf(
+export async function openScans(
   session: Session,
   sources: readonly ScanSource[],
   options: ScanOptions,
@@ -163,8 +164,8 @@ export async function scansOf(
 }
 
 /** Refuses names that DuckDB reads as functions, or as what it knows of a file, where the files have no such column. */
-export function assertColumns(scan: Scan, virtual: readonly string[] = ['file_index']): void {
-  const folders = scan.isPartitioned ? scan.files.flatMap(partitionKeys) : []
+export function assertOwnColumns(scan: Scan, virtual: readonly string[] = ['file_index']): void {
+  const folders = scan.isPartitioned ? scan.files.flatMap(partitionKeysOf) : []
   const columns = new Set([...scan.columns.map(({ tableName }) => tableName.toLowerCase()), ...folders])
   for (const [text, { option, references }] of scan.expressions) {
     const name = nameOfNoColumn(references, columns, virtual)
@@ -212,7 +213,7 @@ const partition = /([^/=]+)=([^/]*)\//g
 const nullFolder = '__HIVE_DEFAULT_PARTITION__'
 
 /** What the folders of a file are named for, in hive's way. */
-export function partitionKeys(file: string): string[] {
+export function partitionKeysOf(file: string): string[] {
   return [...file.matchAll(partition)].map(([, key = '']) => key.toLowerCase())
 }
 
@@ -221,10 +222,10 @@ async function foldersIn(
   session: Session,
   scan: OpenScan,
 ): Promise<Pick<Scan, 'isPartitioned'> & Partial<Pick<Scan, 'partitions'>>> {
-  const keys = scan.files.flatMap(partitionKeys)
+  const keys = scan.files.flatMap(partitionKeysOf)
   if (keys.length === 0) return { isPartitioned: false }
   const columns = await session
-    .texts(`SELECT lower(column_name) FROM (DESCRIBE FROM ${table(scan)})`)
+    .readTexts(`SELECT lower(column_name) FROM (DESCRIBE FROM ${fromClause(scan)})`)
     .catch((): string[] => [])
   if (keys.some((key) => columns.includes(key))) return { isPartitioned: false }
   const values = scan.files.flatMap((file) => [...file.matchAll(partition)])
@@ -261,7 +262,7 @@ async function namingData<T>(file: string, work: () => Promise<T>): Promise<T> {
 /** A file that cannot be read has no columns; DuckDB reports it later. */
 async function columnsFound(session: Session, scan: OpenScan): Promise<Column[]> {
   const tableNames = await session
-    .texts(`SELECT column_name FROM (DESCRIBE FROM ${table(scan)})`)
+    .readTexts(`SELECT column_name FROM (DESCRIBE FROM ${fromClause(scan)})`)
     .catch((): string[] => [])
   if (tableNames.length === 0) return []
   const names = scan.kind === 'Parquet' ? await parquetNames(session, scan) : await keysOf(session, scan, tableNames)
@@ -278,9 +279,9 @@ async function keysOf(
   const stemOf = (name: string) => name.replace(/_\d+$/, '')
   const doubtful = tableNames.filter((name) => stemOf(name) !== name && lower.has(stemOf(name).toLowerCase()))
   if (doubtful.length === 0) return [...tableNames]
-  const keys = await session.texts(`SELECT DISTINCT key FROM (
-    SELECT unnest(json_keys(json)) AS key FROM read_json_objects(${list(files)}, compression = ${quoted(compression)})
-  ) WHERE key IN (${doubtful.map(quoted)})`)
+  const keys = await session.readTexts(`SELECT DISTINCT key FROM (
+    SELECT unnest(json_keys(json)) AS key FROM read_json_objects(${quoteFiles(files)}, compression = ${quoteText(compression)})
+  ) WHERE key IN (${doubtful.map(quoteText)})`)
   return tableNames.map((name) => (doubtful.includes(name) && !keys.includes(name) ? stemOf(name) : name))
 }
 
@@ -311,14 +312,14 @@ async function parquetSchemas(session: Session, sources: readonly ScanSource[]):
   const files = sources.filter(({ kind }) => kind === 'Parquet').map(({ file }) => file)
   if (files.length < 2) return new Map()
   const sql = `SELECT file_name, md5(to_json(list(${parquetColumn} ORDER BY place))::VARCHAR)
-    FROM (SELECT *, row_number() OVER () AS place FROM parquet_schema(${list(files)})) GROUP BY file_name`
-  const rows = await session.rows(sql).catch((): string[] => [])
+    FROM (SELECT *, row_number() OVER () AS place FROM parquet_schema(${quoteFiles(files)})) GROUP BY file_name`
+  const rows = await session.readRows(sql).catch((): string[] => [])
   return new Map(rows.map(([file, schema]) => [String(file), String(schema)]))
 }
 
 /** The names of the columns as the file has them, in their order. */
 async function parquetNames(session: Session, { files }: OpenScan): Promise<string[]> {
-  const rows = await session.rows(`SELECT name, num_children FROM parquet_schema(${list(files.slice(0, 1))})`)
+  const rows = await session.readRows(`SELECT name, num_children FROM parquet_schema(${quoteFiles(files.slice(0, 1))})`)
   const elements = rows.map(([name, children]) => ({ name: String(name), children: Number(children ?? 0) }))
   const end = (place: number): number => {
     let next = place + 1
@@ -346,7 +347,7 @@ async function csvIn(
     const columns = columnsOf(format.names)
     const expressions = await expressionsOf(session, columns, options)
     const read = (types: ReadonlyMap<string, string>) => csvArguments(format, structOf(columns, types), options)
-    const asText = table({ kind, compression, files: [file], isPartitioned: false, csv: read(new Map()) })
+    const asText = fromClause({ kind, compression, files: [file], isPartitioned: false, csv: read(new Map()) })
     if (rows !== undefined) await assertRows(session, asText, rows)
     const types = await typesOf(session, asText, expressions, options)
     await assertScorable(session, asText, { columns, expressions }, types, options)
@@ -355,12 +356,12 @@ async function csvIn(
 }
 
 function structOf(columns: readonly Column[], types: ReadonlyMap<string, string>): string {
-  const fields = columns.map(({ tableName }) => `${quoted(tableName)}: '${types.get(tableName) ?? 'VARCHAR'}'`)
+  const fields = columns.map(({ tableName }) => `${quoteText(tableName)}: '${types.get(tableName) ?? 'VARCHAR'}'`)
   return `{${fields.join(', ')}}`
 }
 
 async function assertRows(session: Session, asText: string, rows: number): Promise<void> {
-  const [counted] = await session.texts(`SELECT count(*) FROM ${asText}`)
+  const [counted] = await session.readTexts(`SELECT count(*) FROM ${asText}`)
   if (Number(counted) !== rows)
     throw new Error(
       `DuckDB reads ${counted} rows, expected ${rows}; remove empty lines, which may be rows in a file of one column`,
@@ -416,8 +417,8 @@ async function assertScorable(
     const { columns: [column] = [], references = [] } = expressions.get(text) ?? {}
     const isText = column !== undefined && references.length === 0 && types.get(column.tableName) === 'VARCHAR'
     if (!isText || (name !== 'input' && name !== 'label')) continue
-    const value = identifier(column.tableName)
-    const [[row, found] = []] = await session.rows(`SELECT row, ${value}
+    const value = quoteName(column.tableName)
+    const [[row, found] = []] = await session.readRows(`SELECT row, ${value}
       FROM (SELECT row_number() OVER () AS row, ${value} FROM ${asText})
       WHERE ${value} IS NOT NULL AND NOT ${isPlainNumber(value, options)}
       ORDER BY ${isNumber(value, options)}, row LIMIT 1`)
@@ -429,7 +430,7 @@ async function assertScorable(
 }
 
 function plainName({ tableName }: Column): string {
-  return /^[\p{L}_][\p{L}\p{N}_]*$/u.test(tableName) ? tableName : identifier(tableName)
+  return /^[\p{L}_][\p{L}\p{N}_]*$/u.test(tableName) ? tableName : quoteName(tableName)
 }
 
 function shorten(text: string): string {
@@ -438,7 +439,7 @@ function shorten(text: string): string {
 
 /** A text with the decimal point of SQL. */
 function pointed(column: string, { decimal = '.' }: CsvOptions): string {
-  return decimal === '.' ? column : `translate(${column}, ${quoted(`.${decimal}`)}, ${quoted(`${decimal}.`)})`
+  return decimal === '.' ? column : `translate(${column}, ${quoteText(`.${decimal}`)}, ${quoteText(`${decimal}.`)})`
 }
 
 /** True of text that DuckDB reads as a number, as in a column that is scored alone. */
@@ -494,7 +495,7 @@ async function typesIn(
 ): Promise<[string, string][]> {
   if (uses.length === 0) return []
   const conditions = uses.map((use) => {
-    const text = identifier(use.column)
+    const text = quoteName(use.column)
     const number = pointed(text, options)
     const double = `TRY_CAST(${number} AS DOUBLE)`
     const digits = `ltrim(regexp_replace(regexp_replace(${number}, '[eE].*', ''), '[^0-9]', '', 'g'), '0')`
@@ -512,7 +513,7 @@ async function typesIn(
     }
   })
   const counts = conditions.flatMap((each) => Object.values(each).map((sql) => `count(*) FILTER (${sql})`))
-  const [found = []] = await session.rows(`SELECT ${counts.join(', ')} FROM (${rows})`)
+  const [found = []] = await session.readRows(`SELECT ${counts.join(', ')} FROM (${rows})`)
   let end = 0
   return uses.map((use, i) => {
     const names = Object.keys(conditions[i] ?? {})
@@ -549,7 +550,7 @@ const typesInText = /"(?:[^"]|"")*"|\b(?:DATE|TIME|TIMESTAMP|TIMESTAMP WITH TIME
 
 /** How to read files of JSON: with the types that all of their rows have. */
 async function jsonIn(session: Session, scan: OpenScan, options: ScanOptions): Promise<{ json?: string }> {
-  const rows = await session.rows(`DESCRIBE FROM ${table(scan)}`).catch((): string[][] => [])
+  const rows = await session.readRows(`DESCRIBE FROM ${fromClause(scan)}`).catch((): string[][] => [])
   const names = rows.map(([name]) => String(name))
   const keys = await keysOf(session, scan, names)
   // DuckDB has other names than the file where two differ in case alone: then it must find the types itself.
@@ -563,18 +564,18 @@ async function jsonIn(session: Session, scan: OpenScan, options: ScanOptions): P
     options,
   )) {
     const type = types.get(column) ?? ''
-    const rows = `FROM ${table({ ...scan, json: read() })}`
+    const rows = `FROM ${fromClause({ ...scan, json: read() })}`
     // Of nulls alone DuckDB does not know the type.
     if (
       type === 'JSON' &&
-      (await session.rows(`SELECT 1 ${rows} WHERE ${identifier(column)} IS NOT NULL LIMIT 1`)).length === 0
+      (await session.readRows(`SELECT 1 ${rows} WHERE ${quoteName(column)} IS NOT NULL LIMIT 1`)).length === 0
     ) {
       types.set(column, 'DOUBLE')
       continue
     }
     if (keys.length === 0 || !type.includes('DOUBLE')) continue
-    const isLarge = isLargeIn(identifier(column), type)
-    const large = await session.rows(`SELECT 1 ${rows} WHERE ${isLarge} LIMIT 1`)
+    const isLarge = isLargeIn(quoteName(column), type)
+    const large = await session.readRows(`SELECT 1 ${rows} WHERE ${isLarge} LIMIT 1`)
     if (large.length === 0) continue
     if (type !== 'DOUBLE' || isNumber || isComputed) throw inexact(column, keys)
     types.set(column, 'JSON')

@@ -2,6 +2,7 @@ import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
 import { load } from '../../duckdb.ts'
 import type { Progress } from '../options.ts'
 import { importPeer } from '../peers.ts'
+import { quoteText } from './sql.ts'
 
 /** One reading of the files, for progress. */
 export interface Pass {
@@ -51,18 +52,18 @@ export class Session {
 
   /** From now on reads files of these folders only, loads no extension, and no setting changes. */
   async lock(folders: readonly string[]): Promise<void> {
-    await this.#connection.run(`SET allowed_directories = [${folders.map(quoted)}];
+    await this.#connection.run(`SET allowed_directories = [${folders.map(quoteText)}];
       SET enable_external_access = false; SET lock_configuration = true`)
   }
 
   /** In which times with a zone have their days and hours. */
-  async timeZone(): Promise<string> {
-    const [zone = ''] = await this.texts(`SELECT current_setting('TimeZone')`)
+  async readTimeZone(): Promise<string> {
+    const [zone = ''] = await this.readTexts(`SELECT current_setting('TimeZone')`)
     return zone
   }
 
   async setTimeZone(zone: string): Promise<void> {
-    await this.#connection.run(`SET TimeZone = ${quoted(zone)}`)
+    await this.#connection.run(`SET TimeZone = ${quoteText(zone)}`)
   }
 
   interrupt(): void {
@@ -103,12 +104,12 @@ export class Session {
     await this.#connection.run(sql)
   }
 
-  async rows(sql: string): Promise<unknown[][]> {
+  async readRows(sql: string): Promise<unknown[][]> {
     return (await this.#connection.runAndReadAll(sql)).getRows()
   }
 
   /** The columns of chunk after chunk of rows, which are not kept. */
-  async *chunks(sql: string): AsyncGenerator<DuckDBValue[][]> {
+  async *readChunks(sql: string): AsyncGenerator<DuckDBValue[][]> {
     for await (const chunk of await this.#connection.stream(sql)) {
       // DuckDB interrupts a query that runs, which this one does not while its chunks are used.
       if (this.#isInterrupted) throw new Error('interrupted')
@@ -117,7 +118,7 @@ export class Session {
   }
 
   /** Appends columns, `rowsPerChunk` at most in each, to a table, until `close`. */
-  async appender(table: string, schema: string, catalog: string): Promise<Appender> {
+  async openAppender(table: string, schema: string, catalog: string): Promise<Appender> {
     const { DuckDBDataChunk } = await importPeer(import('@duckdb/node-api'), 'scoring files')
     const appender = await this.#connection.createAppender(table, schema, catalog)
     const types = Array.from({ length: appender.columnCount }, (_, column) => appender.columnType(column))
@@ -132,17 +133,17 @@ export class Session {
   }
 
   /** The files that match. */
-  glob(pattern: string): Promise<string[]> {
-    return this.texts(`SELECT file FROM glob(${quoted(pattern)})`)
+  findFiles(pattern: string): Promise<string[]> {
+    return this.readTexts(`SELECT file FROM glob(${quoteText(pattern)})`)
   }
 
   /** The first column. */
-  async texts(sql: string): Promise<string[]> {
-    return (await this.rows(sql)).map(([value]) => String(value))
+  async readTexts(sql: string): Promise<string[]> {
+    return (await this.readRows(sql)).map(([value]) => String(value))
   }
 
   /** The columns of a query, which is not run. */
-  async columns(sql: string): Promise<{ name: string; type: string }[]> {
+  async describe(sql: string): Promise<{ name: string; type: string }[]> {
     const statement = await this.#connection.prepare(sql)
     try {
       return Array.from({ length: statement.columnCount }, (_, column) => {
@@ -153,22 +154,4 @@ export class Session {
       statement.destroySync()
     }
   }
-}
-
-export function quoted(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`
-}
-
-/** Of file names that stand for themselves. */
-export function list(files: readonly string[]): string {
-  return `[${files.map((file) => quoted(literally(file))).join(', ')}]`
-}
-
-/** The path as a pattern that matches nothing else; DuckDB takes a leading ~ for the home folder. */
-function literally(path: string): string {
-  return path.replace(/[*?[]/g, '[$&]').replace(/^~/, './~')
-}
-
-export function identifier(text: string): string {
-  return `"${text.replaceAll('"', '""')}"`
 }

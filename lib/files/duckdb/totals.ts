@@ -4,9 +4,10 @@ import { assertMargin, type Scoring } from '../options.ts'
 import { type RowError, type RowErrorKind, rowError } from '../row-errors.ts'
 import type { Group } from '../totals.ts'
 import { describedCsvError } from './csv-errors.ts'
-import { mismatch, Partials } from './partials.ts'
-import { oneByOne, type Scan, sqlOf, table, within } from './scan.ts'
-import { quoted, type Session } from './session.ts'
+import { PartialsByKey, typeMismatchError } from './partials-by-key.ts'
+import { fromClause, rowCondition, type Scan, splitByFile, sqlOf } from './scan.ts'
+import type { Session } from './session.ts'
+import { quoteText } from './sql.ts'
 
 /** The types of what is scored; files whose types differ cannot be totalled as one. */
 export interface Types {
@@ -15,13 +16,13 @@ export interface Types {
 }
 
 /** What the rows of all files have. */
-export interface Found {
+export interface ScanTotals {
   readonly groups: Group[]
   /** with those that are left out */
   readonly rows: number
   /** rows whose input is NaN, as far as they are counted */
   readonly nans: number
-  readonly typed: readonly Typed[]
+  readonly typed: readonly TypedScan[]
   /** the type of `Group.by` */
   readonly keyType: string
 }
@@ -42,7 +43,7 @@ const readAs: Readonly<Record<'input' | 'label', Readonly<Record<string, string>
 }
 
 /** Scans with what their columns are scored as. */
-export interface Typed {
+export interface TypedScan {
   readonly scan: Scan
   readonly x: string
   readonly y: string
@@ -50,13 +51,13 @@ export interface Typed {
 }
 
 /** The totals of all files by the values of `by`, in their order; without `by` one group at most. */
-export async function totalsOfScans(
+export async function scoreScans(
   session: Session,
   scans: readonly Scan[],
   options: Scoring,
   signal: AbortSignal,
-): Promise<Found> {
-  let found: Found
+): Promise<ScanTotals> {
+  let found: ScanTotals
   try {
     found = await find(session, scans, options)
   } catch (cause) {
@@ -71,12 +72,12 @@ export async function totalsOfScans(
   // Infinities of both signs, too, have a sum of NaN.
   const mayHaveNaN = options.nan === 'error' && found.groups.some(({ total }) => isSumNaN(total))
   if (hasNull || hasNaN || mayHaveNaN) await assertFaultless(session, scans, options, signal)
-  if (hasNull || hasNaN) throw fileChanged()
+  if (hasNull || hasNaN) throw fileChangedError()
   return found
 }
 
 /** What DuckDB read once is not what it reads now. */
-export function fileChanged(): Error {
+export function fileChangedError(): Error {
   return fileError('a file changed while it was read', { code: 'ERR_FILE_CHANGED' })
 }
 
@@ -89,9 +90,9 @@ function sizeOf({ positives, negatives, others }: LossAccumulator): number {
 }
 
 /** Goes scan after scan: a query over several would hold all of them open. */
-async function find(session: Session, scans: readonly Scan[], options: Scoring): Promise<Found> {
-  const typed = await typedOf(session, scans, options)
-  const partials = new Partials(session, options)
+async function find(session: Session, scans: readonly Scan[], options: Scoring): Promise<ScanTotals> {
+  const typed = await typeScans(session, scans, options)
+  const partials = new PartialsByKey(session, options)
   let parquetRows = 0
   for (const { scan } of typed) parquetRows += await rowsOfParquet(session, scan)
   const known = typed.every(({ scan }) => scan.kind === 'Parquet') ? parquetRows : undefined
@@ -106,14 +107,14 @@ async function find(session: Session, scans: readonly Scan[], options: Scoring):
 /** Parquet says how many rows it has; to count them beside the losses would take a fifth of the time. */
 async function rowsOfParquet(session: Session, scan: Scan): Promise<number> {
   if (scan.kind !== 'Parquet') return 0
-  const [count] = await session.texts(`SELECT count(*) FROM ${table(scan)} WHERE ${within(scan)}`)
+  const [count] = await session.readTexts(`SELECT count(*) FROM ${fromClause(scan)} WHERE ${rowCondition(scan)}`)
   return Number(count)
 }
 
-export async function typedOf(session: Session, scans: readonly Scan[], options: Scoring): Promise<Typed[]> {
+export async function typeScans(session: Session, scans: readonly Scan[], options: Scoring): Promise<TypedScan[]> {
   const found: { scan: Scan; kind: Scan['kind']; file: string; x: string; y: string; by: string }[] = []
   for (const scan of scans) {
-    const columns = await session.columns(`SELECT x, y, key FROM ${pairs(scan, options)}`)
+    const columns = await session.describe(`SELECT x, y, key FROM ${selectPairs(scan, options)}`)
     const [x = '', y = '', by = ''] = columns.map(({ type }) => type)
     const {
       kind,
@@ -130,8 +131,8 @@ export async function typedOf(session: Session, scans: readonly Scan[], options:
   for (const { kind, file, x } of found) {
     assertMargin(options.margin, x === 'FLOAT' ? 'float32' : 'float64')
     const other = found.find((each) => each.kind === kind && each.x !== nullType)
-    if (other !== undefined && !isScoredAlike(x, other.x)) {
-      throw mismatch('input', options, { file, type: x }, { file: other.file, type: other.x })
+    if (other !== undefined && !isSamePrecision(x, other.x)) {
+      throw typeMismatchError('input', options, { file, type: x }, { file: other.file, type: other.x })
     }
   }
   return found.map(({ scan, x, y, by }) => {
@@ -145,7 +146,7 @@ export const nullType = 'NULL'
 
 /** True if a row has a value other than null. */
 export async function hasValues(session: Session, scan: Scan, options: Scoring, column: string): Promise<boolean> {
-  const rows = await session.rows(`SELECT 1 FROM ${pairs(scan, options)} WHERE ${column} IS NOT NULL LIMIT 1`)
+  const rows = await session.readRows(`SELECT 1 FROM ${selectPairs(scan, options)} WHERE ${column} IS NOT NULL LIMIT 1`)
   return rows.length > 0
 }
 
@@ -154,11 +155,11 @@ export async function hasValues(session: Session, scan: Scan, options: Scoring, 
  * WHERE refuses aggregates, window functions and unnest, all of which would change which rows there are. The columns have
  * no names of their own that an expression could refer to by mistake.
  */
-export function pairs(scan: Scan, { input, label, by = 'NULL', keep = [] }: Scoring): string {
+export function selectPairs(scan: Scan, { input, label, by = 'NULL', keep = [] }: Scoring): string {
   const expressions = [input, label, by, ...keep].map((text) => `(${sqlOf(scan, text)})`)
   const names = ['x', 'y', 'key', ...keep.map((_, index) => `kept${index}`)]
-  return `(SELECT ${expressions.join(', ')} FROM ${table(scan)}
-    WHERE ${within(scan)} AND (${expressions.map((text) => `${text} IS NULL OR `).join('')} TRUE)) AS pairs(${names.join(', ')})`
+  return `(SELECT ${expressions.join(', ')} FROM ${fromClause(scan)}
+    WHERE ${rowCondition(scan)} AND (${expressions.map((text) => `${text} IS NULL OR `).join('')} TRUE)) AS pairs(${names.join(', ')})`
 }
 
 function scoredAs(option: 'input' | 'label', type: string): string | undefined {
@@ -166,7 +167,7 @@ function scoredAs(option: 'input' | 'label', type: string): string | undefined {
 }
 
 /** True if inputs of both types are scored in the same precision. */
-export function isScoredAlike(one: string, other: string): boolean {
+export function isSamePrecision(one: string, other: string): boolean {
   return [one, other].includes(nullType) || scoredAs('input', one) === scoredAs('input', other)
 }
 
@@ -200,13 +201,13 @@ function cast(name: 'input' | 'label', text: string, column: string, type: strin
 }
 
 /** Rows of [key, number of rows of text, number of NaN, partial]. */
-function query(typed: Typed, options: Scoring): string {
+function query(typed: TypedScan, options: Scoring): string {
   const { scan, x } = typed
   const isGrouped = options.by !== undefined
   const nans = isNaNCounted(options) ? `count(*) FILTER (isnan(${x}) AND y IS NOT NULL)` : '0::BIGINT'
   return `SELECT ${isGrouped ? 'key' : 'NULL AS key'}, ${scan.kind === 'Parquet' ? '0::BIGINT' : 'count(*)'} AS rows,
     ${nans} AS nans, hinge_embedding_loss_partial(${lossArguments(typed, options)}) AS partial
-    FROM ${pairs(scan, options)} ${isGrouped ? 'GROUP BY key' : ''}`
+    FROM ${selectPairs(scan, options)} ${isGrouped ? 'GROUP BY key' : ''}`
 }
 
 /** Without other labels, whose loss is 0, the sums show a NaN, which costs nothing. */
@@ -215,7 +216,7 @@ function isNaNCounted({ nan, otherLabels }: Scoring): boolean {
 }
 
 /** What SQL's functions take. */
-export function lossArguments({ x, y }: Typed, options: Scoring): string {
+export function lossArguments({ x, y }: TypedScan, options: Scoring): string {
   const input = options.nan === 'ignore' ? `CASE WHEN isnan(${x}) THEN NULL ELSE ${x} END` : x
   return `${input}, ${y}${settings(options)}`
 }
@@ -235,13 +236,13 @@ async function assertFaultless(
   options: Scoring,
   signal: AbortSignal,
 ): Promise<void> {
-  const files = oneByOne(scans)
+  const files = splitByFile(scans)
   for (const [step, { file, scan }] of files.entries()) {
     session.pass = { doing: 'looking for the first faulty row', step, steps: files.length }
     signal.throwIfAborted()
     let found: RowError | undefined
     try {
-      const [typed] = await typedOf(session, [scan], options)
+      const [typed] = await typeScans(session, [scan], options)
       found = typed && (await firstFault(session, typed, options))
     } catch (cause) {
       throw errorAt(file, fileError(message`${shorten(cause)}${await nearestColumns(session, scan, cause)}`, {}, cause))
@@ -254,9 +255,9 @@ async function assertFaultless(
 async function nearestColumns(session: Session, scan: Scan, error: unknown): Promise<string> {
   const [, missing] = /Referenced column "(.*)" not found/.exec(String(error)) ?? []
   if (missing === undefined) return ''
-  const distance = `levenshtein(lower(column_name), lower(${quoted(missing)}))`
-  const names = await session.texts(
-    `SELECT column_name FROM (DESCRIBE FROM ${table(scan)}) ORDER BY ${distance}, column_name LIMIT 5`,
+  const distance = `levenshtein(lower(column_name), lower(${quoteText(missing)}))`
+  const names = await session.readTexts(
+    `SELECT column_name FROM (DESCRIBE FROM ${fromClause(scan)}) ORDER BY ${distance}, column_name LIMIT 5`,
   )
   const [first = '', ...others] = names.map(
     (tableName) => scan.columns.find((column) => column.tableName === tableName)?.name ?? tableName,
@@ -267,18 +268,22 @@ async function nearestColumns(session: Session, scan: Scan, error: unknown): Pro
 }
 
 /** The first row whose null, NaN or label is an error, and how many there are like it. */
-async function firstFault(session: Session, { scan, x, y }: Typed, options: Scoring): Promise<RowError | undefined> {
+async function firstFault(
+  session: Session,
+  { scan, x, y }: TypedScan,
+  options: Scoring,
+): Promise<RowError | undefined> {
   const { positiveLabel, negativeLabel, otherLabels, nulls, nan } = options
   const isOther = otherLabels === 'error' ? `y NOT IN (${positiveLabel}, ${negativeLabel})` : 'FALSE'
   const isNotNumber = nan === 'keep' ? 'FALSE' : 'isnan(x)'
   const kinds = [...(nulls === 'error' ? ['input', 'label'] : []), ...(nan === 'error' ? ['nan'] : []), 'other']
-  const [row] = await session.rows(`
+  const [row] = await session.readRows(`
     SELECT fault, min(row), arg_min(CAST(y AS VARCHAR), row), count(*)
     FROM (
       SELECT row, y, CASE WHEN x IS NULL THEN 'input' WHEN y IS NULL THEN 'label' WHEN ${isNotNumber} THEN 'nan' WHEN ${isOther} THEN 'other' END AS fault
-      FROM (SELECT row_number() OVER () AS row, ${x} AS x, ${y} AS y FROM ${pairs(scan, options)})
+      FROM (SELECT row_number() OVER () AS row, ${x} AS x, ${y} AS y FROM ${selectPairs(scan, options)})
     )
-    WHERE fault IN (${kinds.map(quoted)}) GROUP BY fault ORDER BY min(row) LIMIT 1`)
+    WHERE fault IN (${kinds.map(quoteText)}) GROUP BY fault ORDER BY min(row) LIMIT 1`)
   if (row === undefined) return undefined
   const [kind, first, label, count] = row as [RowErrorKind, bigint, string, bigint]
   return { kind, row: Number(first), label, count: Number(count) }

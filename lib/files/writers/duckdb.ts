@@ -1,7 +1,8 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DuckDBValue } from '@duckdb/node-api'
-import { type Appender, identifier, quoted, rowsPerChunk, Session } from '../duckdb/session.ts'
+import { type Appender, rowsPerChunk, Session } from '../duckdb/session.ts'
+import { quoteName, quoteText } from '../duckdb/sql.ts'
 import { fileError, given, message, option } from '../errors.ts'
 import { type LossBatch, type LossSchema, type LossWriter, lossColumn } from '../loss-batches.ts'
 import { arrowTypes, duckdbType } from './types.ts'
@@ -55,7 +56,7 @@ async function beside<T>(session: Session, path: string, work: () => Promise<T>)
   const folder = `${path}.db`
   try {
     await mkdir(folder, 0o700)
-    await session.run(`ATTACH ${quoted(join(folder, 'losses'))} AS beside`)
+    await session.run(`ATTACH ${quoteText(join(folder, 'losses'))} AS beside`)
     return await work()
   } finally {
     await rm(folder, { recursive: true, force: true })
@@ -63,20 +64,20 @@ async function beside<T>(session: Session, path: string, work: () => Promise<T>)
 }
 
 async function copy(session: Session, sql: string, path: string, copyOptions: string): Promise<number> {
-  const [rows] = await session.texts(`COPY (${sql}) TO ${quoted(path)} ${copyOptions}`)
+  const [rows] = await session.readTexts(`COPY (${sql}) TO ${quoteText(path)} ${copyOptions}`)
   return Number(rows)
 }
 
 async function createTable(session: Session, { dtype, keptFields }: LossSchema): Promise<Appender> {
   const columns = keptFields.map(({ name, type }) => {
     const found = duckdbType(type)
-    if (found !== undefined) return `${identifier(name)} ${found}`
+    if (found !== undefined) return `${quoteName(name)} ${found}`
     const expected = message`of which this ${option('output')} takes none; it takes ${arrowTypes}, and .arrow any`
     throw fileError(message`${given('keep', name)} is ${type}, ${expected}`, { option: 'keep' })
   })
   const loss = `${lossColumn} ${{ float32: 'FLOAT', float64: 'DOUBLE' }[dtype]}`
   await session.run(`CREATE TABLE ${lossTable} (${[loss, ...columns].join(', ')})`)
-  return session.appender('losses', 'main', 'beside')
+  return session.openAppender('losses', 'main', 'beside')
 }
 
 function append(appender: Appender, { values, nulls, keptColumns }: LossBatch): void {

@@ -129,7 +129,7 @@ describe('expressions', () => {
 
   it('read only functions that DuckDB has for rows and calls consistent', async () => {
     const session = await Session.open(1)
-    const rows = await session.rows(`SELECT function_name, function_type, stability FROM duckdb_functions()
+    const rows = await session.readRows(`SELECT function_name, function_type, stability FROM duckdb_functions()
       WHERE function_type IN ('scalar', 'aggregate', 'macro')`)
     session.close()
     for (const [name, type, stability] of rows) {

@@ -23,7 +23,7 @@ interface KeyTable {
  * Partials by the values of `by`, in tables of a session. Keys of one type merge, and numbers of different types where the
  * conversion to one type changes none of them.
  */
-export class Partials {
+export class PartialsByKey {
   readonly #session: Session
   readonly #options: Scoring
   readonly #tables: KeyTable[] = []
@@ -45,7 +45,7 @@ export class Partials {
     const known = this.#tables.find((table) => table.type === type)
     const table = known ?? { name: `partials${this.#tables.length}`, type, file, rows: 0, merged: 0 }
     const into = known ? `INSERT INTO ${table.name}` : `CREATE OR REPLACE TEMP TABLE ${table.name} AS`
-    table.rows += Number((await this.#session.texts(`${into} ${sql}`))[0])
+    table.rows += Number((await this.#session.readTexts(`${into} ${sql}`))[0])
     if (known === undefined) this.#tables.push(table)
     if (this.#tables.length > 1) await this.#filledTables()
     if (table.rows > 2 * table.merged + 100_000) await this.#merge(table)
@@ -54,15 +54,15 @@ export class Partials {
   /** The totals in the order of their keys, and the numbers of rows; drops the tables. */
   async totals(): Promise<{ groups: Group[]; rows: number; nans: number; keyType: string }> {
     const keyType = await this.#exactType()
-    const parts = this.#tables.map(({ name }) => `SELECT ${keyAs(keyType)} AS key, rows, nans, partial FROM ${name}`)
-    const sql = `SELECT ${jsonKey}, ${textKey(keyType)}, rows, nans, partial
+    const parts = this.#tables.map(({ name }) => `SELECT ${castKey(keyType)} AS key, rows, nans, partial FROM ${name}`)
+    const sql = `SELECT ${keyAsJson}, ${textKey(keyType)}, rows, nans, partial
       FROM (${mergedByKey(parts.join(' UNION ALL '))}) ORDER BY key`
-    const answers = parts.length > 0 ? await this.#session.rows(sql) : []
+    const answers = parts.length > 0 ? await this.#session.readRows(sql) : []
     for (const { name } of this.#tables.splice(0)) await this.#session.run(`DROP TABLE ${name}`)
     // DuckDB compares keys of JSON as text, in which one zero is not another.
     const groups = new Map<string, Group>()
     for (const [json, text, , , partial] of answers) {
-      const by = jsonOf(json)
+      const by = normalizeJson(json)
       const total = partial === null ? emptyTotal(this.#options) : LossAccumulator.fromJSON(JSON.parse(String(partial)))
       const known = groups.get(by)
       const key = text === null ? null : String(text)
@@ -74,19 +74,19 @@ export class Partials {
 
   async #merge(table: KeyTable): Promise<void> {
     const sql = `CREATE OR REPLACE TEMP TABLE ${table.name} AS ${mergedByKey(`FROM ${table.name}`)}`
-    table.rows = table.merged = Number((await this.#session.texts(sql))[0])
+    table.rows = table.merged = Number((await this.#session.readTexts(sql))[0])
   }
 
   /** The tables with keys other than null, which compare with each other. */
   async #filledTables(): Promise<KeyTable[]> {
     const filled: KeyTable[] = []
     for (const table of this.#tables) {
-      const keys = await this.#session.rows(`SELECT 1 FROM ${table.name} WHERE key IS NOT NULL LIMIT 1`)
+      const keys = await this.#session.readRows(`SELECT 1 FROM ${table.name} WHERE key IS NOT NULL LIMIT 1`)
       if (keys.length > 0) filled.push(table)
     }
     const [first, ...others] = filled
     const other = others.find(({ type }) => !numeric.test(type) || !numeric.test(first?.type ?? ''))
-    if (first && other) throw mismatch('by', this.#options, other, first)
+    if (first && other) throw typeMismatchError('by', this.#options, other, first)
     return filled
   }
 
@@ -96,7 +96,7 @@ export class Partials {
     const types = (filled.length > 0 ? filled : this.#tables.slice(0, 1)).map(({ type }) => type)
     if (types.length < 2) return types[0] ?? ''
     const nulls = types.map((type) => `SELECT CAST(NULL AS ${type})`)
-    const [{ type: common } = { type: '' }] = await this.#session.columns(nulls.join(' UNION ALL '))
+    const [{ type: common } = { type: '' }] = await this.#session.describe(nulls.join(' UNION ALL '))
     let failure: Error | undefined
     for (const type of [common, 'HUGEINT']) {
       const inexact = await this.#inexactKey(filled, type)
@@ -109,11 +109,11 @@ export class Partials {
   /** What is wrong with the first key that a type does not have. */
   async #inexactKey(tables: readonly KeyTable[], keyType: string): Promise<Error | undefined> {
     for (const { name, type, file } of tables.filter((table) => table.type !== keyType)) {
-      const [key] = await this.#session.texts(`SELECT CAST(key AS VARCHAR) FROM ${name}
+      const [key] = await this.#session.readTexts(`SELECT CAST(key AS VARCHAR) FROM ${name}
         WHERE TRY_CAST(TRY_CAST(key AS ${keyType}) AS ${type}) IS DISTINCT FROM key ORDER BY key LIMIT 1`)
       if (key === undefined) continue
       const other = tables.find((table) => table.type !== type) as KeyTable
-      const text = messageOf(mismatch('by', this.#options, { file, type }, other))
+      const text = messageOf(typeMismatchError('by', this.#options, { file, type }, other))
       return fileError(message`${text} (${key} is no ${keyType})`, { option: 'by', file })
     }
     return undefined
@@ -127,21 +127,21 @@ function mergedByKey(sql: string): string {
 }
 
 /** The key in a type, with one NaN and one zero: which of several a group holds is chance. */
-export function keyAs(type: string): string {
+export function castKey(type: string): string {
   const key = `CAST(key AS ${type})`
   return type === 'FLOAT' || type === 'DOUBLE' ? `CASE WHEN isnan(${key}) THEN 'nan' ELSE ${key} + 0 END` : key
 }
 
-/** The key as JSON, for `jsonOf`. */
-export const jsonKey = 'CAST(to_json(key) AS VARCHAR)'
+/** The key as JSON, for `normalizeJson`. */
+export const keyAsJson = 'CAST(to_json(key) AS VARCHAR)'
 
 /** The key as text; nested keys as JSON, in which numbers are told from text. */
 function textKey(type: string): string {
-  return nested.test(type) ? jsonKey : 'CAST(key AS VARCHAR)'
+  return nested.test(type) ? keyAsJson : 'CAST(key AS VARCHAR)'
 }
 
 /** DuckDB writes numbers that JSON does not have, negative zeros, and the spaces of JSON that it read. */
-export function jsonOf(value: unknown): string {
+export function normalizeJson(value: unknown): string {
   return String(value).replace(
     /"(?:[^"\\]|\\.)*"|\s+|(-?)(?:(nan)|inf(?:inity)?)|-0\.0(?![\d])/gi,
     (token, sign, nan) => {
@@ -154,13 +154,13 @@ export function jsonOf(value: unknown): string {
 }
 
 /** Keys, or inputs, of one type. */
-export interface Typed {
+export interface FileType {
   readonly type: string
   readonly file: string
 }
 
 /** What is wrong where two files have different types. */
-export function mismatch(option: 'input' | 'by', options: Scoring, one: Typed, other: Typed): Error {
+export function typeMismatchError(option: 'input' | 'by', options: Scoring, one: FileType, other: FileType): Error {
   const advice = option === 'by' ? '; score them apart, or CAST both to one type' : ''
   const found = message`${given(option, options[option] ?? '')} is ${one.type}, but ${other.type} in ${other.file}${advice}`
   return errorAt(one.file, fileError(found, { option }))

@@ -1,0 +1,19 @@
+/** A text as an SQL literal. */
+export function quoteText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
+}
+
+/** A name as an SQL identifier, in its exact case. */
+export function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}
+
+/** Paths as an SQL list, in which no path is a pattern. */
+export function quoteFiles(files: readonly string[]): string {
+  return `[${files.map((file) => quoteText(escapePattern(file))).join(', ')}]`
+}
+
+/** A pattern that matches this path alone; DuckDB reads a leading ~ as the home folder. */
+function escapePattern(path: string): string {
+  return path.replace(/[*?[]/g, '[$&]').replace(/^~/, './~')
+}
