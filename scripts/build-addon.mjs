@@ -1,5 +1,5 @@
-// Builds the native addon with node-gyp; says in one line what is missing when it cannot.
-// --unless-prebuilt: does nothing where the package brings a binary for this platform.
+// Builds the native addon with node-gyp. If a tool is missing, the error names it in one line.
+// --unless-prebuilt: builds nothing if the package has a binary for this platform.
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -28,7 +28,7 @@ const python = process.env.npm_config_python ?? process.env.PYTHON ?? 'python3'
 const make = process.env.MAKE ?? 'make'
 const compiler = process.env.CXX ?? 'g++'
 const compilerArguments = ['-std=c++20', '-fsyntax-only', '-x', 'c++', '-']
-/** What the code needs that not every compiler of C++20 has: g++ has the shuffle since 12. */
+/** Features that some compilers of C++20 lack; g++ has the shuffle since version 12. */
 const probe = `
 #include <bit>
 #include <span>
@@ -53,11 +53,11 @@ function fail(message) {
 
 if (process.argv.includes('--unless-prebuilt') && isPrebuilt()) process.exit(0)
 
-if (process.platform === 'win32') fail('cannot build the native addon: Windows is not served yet')
+if (process.platform === 'win32') fail('cannot build the native addon: Windows is not supported yet')
 const missing = requirements.filter(([, isMet]) => !isMet()).map(([name]) => name)
 if (missing.length > 0) fail(`cannot build the native addon: missing ${missing.join(', ')}`)
 
-// Node's own headers, where they lie beside the running binary, save node-gyp a download.
+// If Node's headers lie beside the running binary, node-gyp need not download them.
 const nodePrefix = dirname(dirname(process.execPath))
 const hasHeaders = existsSync(join(nodePrefix, 'include/node/node_api.h'))
 const nodeGyp = process.env.npm_config_node_gyp ?? require.resolve('node-gyp/bin/node-gyp.js')

@@ -1,5 +1,5 @@
-// Makes a DuckDB extension of a shared object: copies it with the footer by which DuckDB knows what it loads.
-// duckdb-footer.mjs CODE EXTENSION [PLATFORM]; the platform is this one in DuckDB's words by default.
+// Turns a shared object into a DuckDB extension: copies it and appends the footer that DuckDB checks before it loads a file.
+// duckdb-footer.mjs CODE EXTENSION [PLATFORM]; PLATFORM is a name of DuckDB, by default that of this machine.
 import { readFileSync, writeFileSync } from 'node:fs'
 
 const architectures = { x64: 'amd64', arm64: 'arm64' }

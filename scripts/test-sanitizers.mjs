@@ -1,6 +1,6 @@
-// What the tests cannot see of memory and threads. AddressSanitizer and UndefinedBehaviorSanitizer watch the addon, built
-// apart with them, while mocha runs the tests that call it most; ThreadSanitizer, which Node itself is not built for, watches
-// the native core alone, in test/native/threads.cpp.
+// Finds errors of memory and threads that the tests cannot see. AddressSanitizer and UndefinedBehaviorSanitizer watch a build of
+// the addon while mocha runs the tests that call it most. Node is not built for ThreadSanitizer, so this one watches the native
+// core alone, in test/native/threads.cpp.
 import { execFileSync, spawn } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-/** Its runtime libraries can be loaded into a Node that was built without them. */
+/** A Node that was built without the sanitizers can load the runtime libraries of this compiler. */
 const compiler = 'g++'
 const build = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-sanitizers-'))
 
@@ -40,7 +40,7 @@ async function testAddon() {
   const tests = ['accumulator', 'errors', 'hinge-embedding-loss', 'paddle-cases', 'slices', 'fuzz/hostile']
   const mocha = join(root, 'node_modules/mocha/bin/mocha.js')
   const files = [...tests, 'native/exact-sums', 'native/duckdb/functions'].map((name) => `test/${name}.test.ts`)
-  // Without its tests of an addon that is missing; V8 leaks by design.
+  // The tests of a missing addon need other builds; V8 leaks by design.
   await run(process.execPath, [mocha, '--timeout', '0', '--invert', '--grep', 'ERR_ADDON_NOT_LOADED', ...files], {
     LD_PRELOAD: ['libasan.so', 'libubsan.so'].map(library).join(':'),
     ASAN_OPTIONS: 'detect_leaks=0',

@@ -127,28 +127,29 @@ void combine(FunctionInfo info, State* sources, State* targets, Index count) {
   });
 }
 
-void finalize_figures(FunctionInfo info, State* states, Vector result, Index count, Index offset) {
+// Calls store(state, index) for each state.
+template <class Store>
+void finalize(FunctionInfo info, State* states, Index count, const Store& store) {
   run_callback(api.aggregate_function_set_error, info, [&] {
     for (Index i = 0; i < count; i++) {
       const GroupState& state = group(states[i]);
       state.throw_error();
-      store_figures(result, offset + i, state.totals, state.settings.policy);
+      store(state, i);
     }
   });
 }
 
+void finalize_figures(FunctionInfo info, State* states, Vector result, Index count, Index offset) {
+  finalize(info, states, count, [&](const GroupState& state, Index i) {
+    store_figures(result, offset + i, state.totals, state.settings.policy);
+  });
+}
+
 void finalize_partials(FunctionInfo info, State* states, Vector result, Index count, Index offset) {
-  run_callback(api.aggregate_function_set_error, info, [&] {
-    for (Index i = 0; i < count; i++) {
-      const GroupState& state = group(states[i]);
-      state.throw_error();
-      if (state.has_rows) {
-        const std::string text = to_json({state.totals, state.settings});
-        api.vector_assign_string_element_len(result, offset + i, text.data(), text.size());
-      } else {
-        set_null(result, offset + i);
-      }
-    }
+  finalize(info, states, count, [&](const GroupState& state, Index i) {
+    if (!state.has_rows) return set_null(result, offset + i);
+    const std::string text = to_json({state.totals, state.settings});
+    api.vector_assign_string_element_len(result, offset + i, text.data(), text.size());
   });
 }
 

@@ -1,5 +1,6 @@
-// An addon that sets the floating-point mode of its thread, as a library linked with -Ofast or a program that
-// rounds intervals does. It declares what it uses of Node-API itself, so it builds without Node's headers.
+// An addon that sets the floating-point mode of its thread, as a library linked with -Ofast does, or a
+// program for interval arithmetic. It declares the functions of Node-API that it uses, so it builds without
+// Node's headers.
 
 #include <cstddef>
 #include <cstdint>
@@ -27,7 +28,7 @@ int napi_create_uint32(napi_env, uint32_t, napi_value*);
 int napi_create_function(napi_env, const char*, size_t, napi_value (*)(napi_env, napi_callback_info), void*,
                          napi_value*);
 
-// Sets the mode that it is given, and gives the one before.
+// setMode(mode): sets the mode and returns the previous one.
 static napi_value set_mode(napi_env env, napi_callback_info info) {
   size_t count = 1;
   napi_value argument, result;

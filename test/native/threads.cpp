@@ -1,5 +1,5 @@
-// Calls of all kinds from several threads at once, which share one pool, with the number of its threads
-// changing under their feet: for ThreadSanitizer to watch. Every result must have the same bits.
+// A program for ThreadSanitizer: several threads call the core at once and share its pool, while they change
+// the number of threads. Every result must have the same bits.
 
 #include <cstdio>
 #include <cstdlib>
@@ -31,18 +31,18 @@ struct Pairs {
   hel::Labels labels() const { return {hel::DType::kInt8, label.data(), 0}; }
 };
 
-// What one call of each kind gives, as text.
-std::string results(const Pairs& pairs) {
+// Calls each function once and returns the sums of all results as text.
+std::string sum_results(const Pairs& pairs) {
   hel::ExactSum sum;
   hel::Totals totals{};
   std::vector<float> losses(kSize);
   hel::reduce(sum, pairs.input.data(), pairs.labels(), kSize, kSettings);
   hel::accumulate(totals, pairs.input.data(), pairs.labels(), kSize, kSettings);
   hel::forward(losses.data(), pairs.input.data(), pairs.labels(), kSize, kSettings);
-  hel::ExactSum of_losses;
-  for (const float loss : losses) of_losses.add(static_cast<double>(loss));
+  hel::ExactSum loss_sum;
+  for (const float loss : losses) loss_sum.add(static_cast<double>(loss));
   return sum.to_text() + ' ' + totals.sums[0].to_text() + ' ' + totals.sums[1].to_text() + ' ' +
-         of_losses.to_text();
+         loss_sum.to_text();
 }
 
 }  // namespace
@@ -50,14 +50,14 @@ std::string results(const Pairs& pairs) {
 int main() {
   const Pairs pairs;
   hel::set_num_threads(1);
-  const std::string expected = results(pairs);
+  const std::string expected = sum_results(pairs);
   std::vector<std::thread> callers;
   for (size_t caller = 0; caller < 3; caller++) {
     callers.emplace_back([&, caller] {
       for (size_t round = 0; round < 20; round++) {
         hel::set_num_threads(1 + (caller + round) % 4);
-        if (results(pairs) == expected) continue;
-        std::fprintf(stderr, "caller %zu, round %zu: other bits\n", caller, round);
+        if (sum_results(pairs) == expected) continue;
+        std::fprintf(stderr, "caller %zu, round %zu: the bits differ\n", caller, round);
         std::exit(1);
       }
     });
