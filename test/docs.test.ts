@@ -1,57 +1,131 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { DuckDBInstance } from '@duckdb/node-api'
+import { DuckDBInstance, type DuckDBValue } from '@duckdb/node-api'
 import { expect } from 'chai'
 import { load } from '../lib/duckdb.ts'
-import { readText } from './support/application.ts'
-import { root, run } from './support/processes.ts'
+import { makeApplication, readText, withoutNpx, writeStrictConfig } from './support/application.ts'
+import { pages, readCode, readSnippets } from './support/pages.ts'
+import { node, root, run, succeeds } from './support/processes.ts'
 
-function snippets(name: string, language: string): string[] {
-  const fences = readText(name).matchAll(/^```(\w+)\n(.*?)^```$/gms)
-  return [...fences].filter((fence) => fence[1] === language).map((fence) => fence[2] as string)
+/** Pages whose snippets need services around them, and the tests that run those. */
+const elsewhere: Readonly<Record<string, string>> = {
+  'docs/distributed.md': 'test/faults/distributed.test.ts',
+  'examples/README.md': 'test/examples/installed.test.ts',
+  'examples/spark/README.md': 'test/spark/score.test.ts',
+}
+/** A page of declarations, which are compared with those of the compiler. */
+const reference = 'docs/api.md'
+const own = pages.filter((page) => !(page in elsewhere) && page !== reference)
+
+const isCommand = (code: string) => code.startsWith('npx hinge-embedding-loss')
+/** Commands that install or build, which the continuous integration runs. */
+const isInstallation = (code: string) => /^npm (ci && npm start|cit|install .*)\n$/.test(code)
+
+/** Checks that each console.log that begins a line printed what the comment beside it says. */
+function expectCommentsToHold(code: string, output: string): void {
+  const printing = code.split('\n').filter((line) => line.startsWith('console.log('))
+  const printed = output.trimEnd().split('\n')
+  expect(printed, 'a line of output for each console.log that begins a line').to.have.lengthOf(printing.length)
+  const squeeze = (text: string) => text.replaceAll(/\s/g, '')
+  for (const [i, line] of printing.entries()) {
+    const comment = line.split(/\) +\/\/ /)[1]
+    if (comment !== undefined) expect(squeeze(comment).startsWith(squeeze(printed[i] ?? '')), line).to.equal(true)
+  }
 }
 
-/** What a program prints is what the comments beside its last prints say. */
-async function runs(command: string, args: readonly string[], code: string, comment: RegExp): Promise<void> {
-  const outcome = await run(command, args)
-  expect(outcome, code).to.include({ code: 0, stderr: '' })
-  const wanted = [...code.matchAll(comment)].map(([, printed]) => printed)
-  expect(wanted).not.to.have.lengthOf(0)
-  expect(outcome.stdout.trimEnd().split('\n')).to.deep.equal(wanted)
-}
-
-describe('docs/sql.md', function () {
+describe('the pages', function () {
   this.timeout(60_000)
+  let application: string
 
-  it('has programs that do what they say, in Node', async () => {
-    const programs = snippets('docs/sql.md', 'js')
-    expect(programs).to.have.lengthOf(1)
-    for (const code of programs)
-      await runs(process.execPath, ['--input-type=module', '--eval', code], code, /\) \/\/ (.*)$/gm)
+  before(async () => {
+    application = await makeApplication()
+  })
+  after(() => rmSync(application, { recursive: true }))
+
+  for (const page of own) {
+    for (const { language, code, printed, line } of readSnippets(page)) {
+      const title = `${page}, line ${line}`
+      if (language === 'js' || language === 'ts') {
+        it(`${title}: a program that prints what its comments say`, async () => {
+          const path = join(application, `${page.replace('/', '-')}-${line}.${language === 'js' ? 'mjs' : 'mts'}`)
+          writeFileSync(path, code)
+          const loader = language === 'ts' ? ['--import', 'tsx'] : []
+          expectCommentsToHold(code, await succeeds(node([...loader, path], { cwd: application })))
+        })
+      } else if (isCommand(code)) {
+        it(`${title}: commands that print what the page says`, async () => {
+          const output = await succeeds(run('sh', ['-e', '-c', withoutNpx(code)], { cwd: application }))
+          if (printed !== undefined) expect(output).to.equal(printed)
+          expect(output).not.to.equal('')
+        })
+      }
+    }
+  }
+
+  it('have commands in README.md and docs/files.md', () => {
+    for (const page of ['README.md', 'docs/files.md']) {
+      const commands = readCode(page, 'sh').filter(isCommand)
+      expect(commands, page).not.to.have.lengthOf(0)
+    }
   })
 
-  it('in Python, where it has DuckDB', async function () {
-    const { code, stdout } = await run('python3', ['-c', 'import duckdb; print(duckdb.__version__)'])
-    if (code !== 0 || /^1\.[012]\./.test(stdout)) return this.skip()
-    const programs = snippets('docs/sql.md', 'python')
-    expect(programs).to.have.lengthOf(1)
-    for (const code of programs) await runs('python3', ['-c', code], code, /^print.* {2}# (.*)$/gm)
-  })
-
-  it('has queries that run and answer', async () => {
-    const queries = snippets('docs/sql.md', 'sql')
-    expect(queries).to.have.lengthOf(2)
-    const instance = await DuckDBInstance.create(':memory:', {
-      allow_unsigned_extensions: 'true',
-      file_search_path: root,
+  it('have TypeScript that strict programs take', async () => {
+    const files = own.flatMap((page) => {
+      return readCode(page, 'ts').map((code, i) => {
+        const file = `${page.replace('/', '-')}-${i}.mts`
+        writeFileSync(join(application, file), code)
+        return file
+      })
     })
-    const connection = await instance.connect()
-    await load(connection)
-    const answers = []
-    for (const sql of queries) answers.push((await connection.runAndReadAll(sql)).getRows())
-    connection.closeSync()
+    expect(files).not.to.have.lengthOf(0)
+    writeStrictConfig(application, files)
+    const compiler = join(root, 'node_modules/typescript/bin/tsc')
+    await succeeds(node([compiler, '--project', application], { cwd: application }))
+  })
+
+  /** Runs the queries of a page one after the other. */
+  async function query(page: string): Promise<DuckDBValue[][][]> {
+    const settings = { allow_unsigned_extensions: 'true', file_search_path: root }
+    const connection = await (await DuckDBInstance.create(':memory:', settings)).connect()
+    try {
+      await load(connection)
+      const answers = []
+      for (const sql of readCode(page, 'sql')) answers.push((await connection.runAndReadAll(sql)).getRows())
+      return answers
+    } finally {
+      connection.closeSync()
+    }
+  }
+
+  it('have queries that run: in docs/sql.md ten rows, and partials that roll up exactly', async () => {
+    const answers = await query('docs/sql.md')
+    expect(answers).to.have.lengthOf(2)
     expect(answers[0]).to.have.lengthOf(10)
     expect(answers[1]).to.deep.equal([[true]])
+  })
+
+  it('have queries that run: in README.md a mean for each digit', async () => {
+    const answers = await query('README.md')
+    expect(answers).to.have.lengthOf(1)
+    expect(answers[0]?.map(([digit]) => digit)).to.have.members([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+  })
+
+  it('have no snippet that no test runs', () => {
+    const isRun = ({ language, code }: { language: string; code: string }) =>
+      ['js', 'ts'].includes(language) || (language === 'sh' && (isCommand(code) || isInstallation(code)))
+    const others = own.flatMap((page) => {
+      return readSnippets(page).flatMap((snippet) => (isRun(snippet) ? [] : [`${snippet.language} of ${page}`]))
+    })
+    const queries = ['sql of README.md', 'sql of docs/sql.md', 'sql of docs/sql.md']
+    const inPython = ['python of docs/files.md', 'python of docs/sql.md'] // test/python/docs.test.ts
+    expect(others).to.have.members([...queries, ...inPython])
+    for (const test of Object.values(elsewhere)) expect(existsSync(join(root, test)), test).to.equal(true)
+  })
+})
+
+describe('README.md', () => {
+  it('has at most 200 lines', () => {
+    expect(readText('README.md').trimEnd().split('\n')).to.have.lengthOf.at.most(200)
   })
 })
 
@@ -67,12 +141,35 @@ describe('docs/distributed.md', () => {
   })
 })
 
-describe('the pages of docs', () => {
-  const pages = readdirSync(join(root, 'docs')).filter((file) => file.endsWith('.md'))
-  for (const name of pages.map((file) => `docs/${file}`)) {
-    it(`${name} links only to what there is`, () => {
-      const links = [...readText(name).matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, path = '']) => path)
-      expect(links.filter((path) => !existsSync(join(root, dirname(name), path)))).to.deep.equal([])
+/** The anchors of a page's headings, as GitHub makes them. */
+function readAnchors(page: string): string[] {
+  const headings = readText(page).matchAll(/^#+ (.*)$/gm)
+  return [...headings].map(([, heading = '']) => {
+    const text = heading.replaceAll(/\]\([^)]*\)/g, ']').toLowerCase()
+    return text.replaceAll(/[^\p{L}\p{N}\s_-]/gu, '').replaceAll(' ', '-')
+  })
+}
+
+describe('links', () => {
+  for (const page of pages) {
+    it(`of ${page} lead to files and headings that exist`, () => {
+      const links = readText(page).matchAll(/(?:\]\(|src(?:set)?=")(?!https?:)([^)"#]*)(?:#([^)"]*))?[)"]/g)
+      const broken = [...links].flatMap(([link, path = '', anchor]) => {
+        const target = path === '' ? page : join(dirname(page), path)
+        if (!existsSync(join(root, target))) return [link]
+        return anchor === undefined || readAnchors(target).includes(anchor) ? [] : [link]
+      })
+      expect(broken).to.deep.equal([])
     })
   }
+
+  it('of code name pages that exist', () => {
+    const folders = ['lib', 'native', 'test', 'bench', 'examples', 'scripts']
+    const files = folders.flatMap((folder) => {
+      const names = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      return names.flatMap((name) => (/\.(ts|cpp|h|inl|mjs|py)$/.test(name) ? [join(folder, name)] : []))
+    })
+    const named = files.flatMap((file) => readText(file).match(/docs\/[\w-]+\.md/g) ?? [])
+    expect(named.filter((page) => !existsSync(join(root, page)))).to.deep.equal([])
+  })
 })

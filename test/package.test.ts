@@ -1,11 +1,11 @@
-import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { expect } from 'chai'
 import { getNumThreads, hingeEmbeddingLoss, runtimeInfo, setNumThreads } from '../lib/index.ts'
-import { makeApplication, manifest, readText, withoutNpx, writeTypedPrograms } from './support/application.ts'
+import { makeApplication, manifest, writeTypedPrograms } from './support/application.ts'
 import { node, root, run, succeeds } from './support/processes.ts'
 
 describe('the package', () => {
@@ -257,57 +257,6 @@ describe('the package', () => {
     })
   })
 
-  for (const page of ['README.md', 'docs/cli.md']) {
-    const text = readText(page)
-    const snippets = [...text.matchAll(/^```(\w+)\n(.*?)^```$(?:\n+```\n(.*?)^```$)?/gms)].map((match, i) => {
-      const [, language = '', code = '', printed] = match
-      const line = text.slice(0, text.indexOf(code)).split('\n').length
-      return {
-        language,
-        code,
-        printed,
-        title: `a ${language} snippet in line ${line}`,
-        file: `${page.replace('/', '-')}-${i}`,
-      }
-    })
-
-    /** What console.log printed, line by line, is what the comments beside it say. */
-    function expectCommentsToHold(code: string, output: string) {
-      const printing = code.split('\n').filter((line) => line.startsWith('console.log('))
-      const printed = output.trimEnd().split('\n')
-      expect(printed, 'a line of output for each console.log that begins a line').to.have.lengthOf(printing.length)
-      const squeeze = (text: string) => text.replaceAll(/\s/g, '')
-      for (const [i, line] of printing.entries()) {
-        const comment = line.split(/\) +\/\/ /)[1]
-        if (comment !== undefined) expect(squeeze(comment).startsWith(squeeze(printed[i] ?? '')), line).to.equal(true)
-      }
-    }
-
-    describe(page, () => {
-      for (const { language, code, printed, title, file } of snippets) {
-        if (language === 'js' || language === 'ts') {
-          it(`${page} has ${title} that runs`, async () => {
-            const path = join(application, `${file}.${language === 'js' ? 'mjs' : 'mts'}`)
-            writeFileSync(path, code)
-            const loader = language === 'ts' ? ['--import', 'tsx'] : []
-            expectCommentsToHold(code, await succeeds(node([...loader, path], { cwd: application })))
-          })
-        } else if (language === 'sh' && code.startsWith('npx hinge-embedding-loss')) {
-          it(`${page} has ${title} that runs`, async () => {
-            const output = await succeeds(run('sh', ['-e', '-c', withoutNpx(code)], { cwd: application }))
-            if (printed !== undefined) expect(output).to.equal(printed)
-            expect(output).not.to.equal('')
-          })
-        }
-      }
-
-      it(`${page} has commands`, () => {
-        const commands = snippets.filter(({ code }) => code.startsWith('npx hinge-embedding-loss'))
-        expect(commands).not.to.have.lengthOf(0)
-      })
-    })
-  }
-
   for (const command of ['score', 'partial', 'merge', 'plot', 'duckdb-extension']) {
     it(`the help of ${command} has an example that works`, async () => {
       const bin = join(application, 'node_modules/.bin')
@@ -318,9 +267,4 @@ describe('the package', () => {
       await shell(example)
     })
   }
-
-  it('the links of the README lead to files that exist', () => {
-    const links = [...readText('README.md').matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, path = '']) => path)
-    expect(links.filter((path) => !existsSync(join(root, path)))).to.deep.equal([])
-  })
 })

@@ -79,10 +79,15 @@ export function withoutNpx(code: string): string {
   return code.replaceAll('npx hinge', 'node_modules/.bin/hinge')
 }
 
-/** Writes strict programs that use the types, by import and by require, and a tsconfig.json for those that are named. */
-export function writeTypedPrograms(application: string, files = ['imports.mts', 'requires.cts']): void {
+/** Writes a tsconfig.json that checks these files strictly. */
+export function writeStrictConfig(application: string, files: readonly string[]): void {
   const compilerOptions = { module: 'nodenext', target: 'es2022', strict: true, noEmit: true, types: ['node'] }
   writeFileSync(join(application, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
+}
+
+/** Writes strict programs that use the types, by import and by require, and a tsconfig.json for those that are named. */
+export function writeTypedPrograms(application: string, files = ['imports.mts', 'requires.cts']): void {
+  writeStrictConfig(application, files)
   writeFileSync(
     join(application, 'imports.mts'),
     `import { HingeEmbeddingLoss, hingeEmbeddingLoss, LossAccumulator, type Result, Tensor, tensor } from 'hinge-embedding-loss'
