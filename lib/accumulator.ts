@@ -1,5 +1,5 @@
 import { invalidLabel, readLabels } from './labels.ts'
-import { native, type StateRecord } from './native.ts'
+import { native, type OtherLabelPolicy, type StateRecord } from './native.ts'
 import { type MarginOptions, readSettings, type Settings, settingNames } from './settings.ts'
 import { type AsyncOptions, accumulateInSlices } from './slices.ts'
 import { readInput, type TensorLike } from './tensor/tensor-like.ts'
@@ -151,7 +151,7 @@ export class LossAccumulator {
     return this.#settings.negativeLabel
   }
 
-  get otherLabels(): Settings['otherLabels'] {
+  get otherLabels(): OtherLabelPolicy {
     return this.#settings.otherLabels
   }
 

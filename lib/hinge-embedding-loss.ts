@@ -1,6 +1,6 @@
 import { types } from 'node:util'
 import { invalidLabel, readLabels } from './labels.ts'
-import { type InputData, native } from './native.ts'
+import { type InputData, native, type OtherLabelPolicy } from './native.ts'
 import { type MarginOptions, readSettings, type Settings } from './settings.ts'
 import { type AsyncOptions, accumulateInSlices, computeSlices } from './slices.ts'
 import { assertUnchanged, contentsOf, type InputContents, type InputTensor, type Tensor } from './tensor/tensor.ts'
@@ -262,7 +262,7 @@ export class HingeEmbeddingLoss<R extends Reduction = 'mean'> extends Callable {
   declare readonly name: string
   declare readonly positiveLabel: number
   declare readonly negativeLabel: number
-  declare readonly otherLabels: Settings['otherLabels']
+  declare readonly otherLabels: OtherLabelPolicy
   readonly #loss: Loss<R>
 
   /**

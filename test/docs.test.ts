@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DuckDBInstance, type DuckDBValue } from '@duckdb/node-api'
 import { expect } from 'chai'
@@ -46,14 +46,14 @@ describe('the pages', function () {
     for (const { language, code, printed, line } of readSnippets(page)) {
       const title = `${page}, line ${line}`
       if (language === 'js' || language === 'ts') {
-        it(`${title}: a program that prints what its comments say`, async () => {
+        it(`runs the program of ${title}, which prints what its comments say`, async () => {
           const path = join(application, `${page.replace('/', '-')}-${line}.${language === 'js' ? 'mjs' : 'mts'}`)
           writeFileSync(path, code)
           const loader = language === 'ts' ? ['--import', 'tsx'] : []
           expectCommentsToHold(code, await succeeds(node([...loader, path], { cwd: application })))
         })
       } else if (isCommand(code)) {
-        it(`${title}: commands that print what the page says`, async () => {
+        it(`runs the commands of ${title}, which print what the page says`, async () => {
           const output = await succeeds(run('sh', ['-e', '-c', withoutNpx(code)], { cwd: application }))
           if (printed !== undefined) expect(output).to.equal(printed)
           expect(output).not.to.equal('')
@@ -62,14 +62,14 @@ describe('the pages', function () {
     }
   }
 
-  it('have commands in README.md and docs/files.md', () => {
+  it('finds commands in README.md and docs/files.md', () => {
     for (const page of ['README.md', 'docs/files.md']) {
       const commands = readCode(page, 'sh').filter(isCommand)
       expect(commands, page).not.to.have.lengthOf(0)
     }
   })
 
-  it('have TypeScript that strict programs take', async () => {
+  it('checks the TypeScript of the pages strictly', async () => {
     const files = own.flatMap((page) => {
       return readCode(page, 'ts').map((code, i) => {
         const file = `${page.replace('/', '-')}-${i}.mts`
@@ -97,20 +97,20 @@ describe('the pages', function () {
     }
   }
 
-  it('have queries that run: in docs/sql.md ten rows, and partials that roll up exactly', async () => {
+  it('runs the queries of docs/sql.md: ten rows, and partials that roll up exactly', async () => {
     const answers = await query('docs/sql.md')
     expect(answers).to.have.lengthOf(2)
     expect(answers[0]).to.have.lengthOf(10)
     expect(answers[1]).to.deep.equal([[true]])
   })
 
-  it('have queries that run: in README.md a mean for each digit', async () => {
+  it('runs the query of README.md: a mean for each digit', async () => {
     const answers = await query('README.md')
     expect(answers).to.have.lengthOf(1)
     expect(answers[0]?.map(([digit]) => digit)).to.have.members([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
   })
 
-  it('have no snippet that no test runs', () => {
+  it('knows a test for every snippet of the pages', () => {
     const isRun = ({ language, code }: { language: string; code: string }) =>
       ['js', 'ts'].includes(language) || (language === 'sh' && (isCommand(code) || isInstallation(code)))
     const others = own.flatMap((page) => {
@@ -121,16 +121,65 @@ describe('the pages', function () {
     expect(others).to.have.members([...queries, ...inPython])
     for (const test of Object.values(elsewhere)) expect(existsSync(join(root, test)), test).to.equal(true)
   })
+
+  describe('docs/api.md', () => {
+    const installed = () => join(application, 'node_modules/hinge-embedding-loss')
+    const { exports } = JSON.parse(readText('package.json')) as { exports: Record<string, { types?: string }> }
+    const entries = Object.entries(exports).flatMap(([path, { types }]) => (types ? [{ path, types }] : []))
+    const statements = readCode(reference, 'ts').flatMap((code) => code.split(/\n(?=\S)(?![)}])/))
+
+    function nameOf(statement: string): string {
+      return /^(?:class|function|interface|type|const) (\w+)/.exec(statement)?.[1] ?? statement
+    }
+
+    for (const { path, types } of entries) {
+      const entry = path.replace('.', 'hinge-embedding-loss')
+      it(`docs/api.md declares every export of ${entry}, and mentions it in the section of that entry`, async () => {
+        const declarations = readFileSync(join(installed(), types), 'utf8')
+        const lists = [...declarations.matchAll(/^export (?:type )?\{([^}]*)\}/gm)].flatMap(([, list = '']) =>
+          list.split(','),
+        )
+        const named = lists.map((name) => name.trim().replace(/^type /, '')).filter((name) => name !== '')
+        const own = [...declarations.matchAll(/^export declare (?:const|function) (\w+)/gm)].map(
+          ([, name = '']) => name,
+        )
+        const names = [...named, ...own]
+        const values = Object.keys(await import(join(installed(), types.replace('.d.ts', '.js'))))
+        expect(names).to.include.members(values)
+        const declared = statements.map(nameOf)
+        expect(names.filter((name) => !declared.includes(name))).to.deep.equal([])
+        const section = readText(reference).split(`\n## \`${entry}\`\n`)[1]?.split('\n## ')[0] ?? ''
+        expect(names.filter((name) => !new RegExp(`\\b${name}\\b`).test(section))).to.deep.equal([])
+      })
+    }
+
+    /** A declaration without comments, white space and what only the compiler needs. */
+    function normalize(declarations: string): string {
+      const code = declarations.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*/g, '')
+      const bare = code.replaceAll(/#private;|\[inspect\]\(\): string;|extends Callable|\b(?:export|declare) /g, '')
+      return bare
+        .replaceAll(/[\s;]/g, '')
+        .replaceAll(/,(?=[)}])/g, '')
+        .replaceAll('"', "'")
+    }
+
+    it('docs/api.md has the declarations of the compiler', () => {
+      const names = readdirSync(join(installed(), 'dist'), { recursive: true, encoding: 'utf8' })
+      const files = names.filter((name) => name.endsWith('.d.ts'))
+      const compiled = files.map((name) => normalize(readFileSync(join(installed(), 'dist', name), 'utf8'))).join('\n')
+      expect(statements.filter((statement) => !compiled.includes(normalize(statement)))).to.deep.equal([])
+    })
+  })
 })
 
 describe('README.md', () => {
-  it('has at most 200 lines', () => {
+  it('README.md has at most 200 lines', () => {
     expect(readText('README.md').trimEnd().split('\n')).to.have.lengthOf.at.most(200)
   })
 })
 
 describe('docs/distributed.md', () => {
-  it('starts services without npx, which passes no SIGTERM on', () => {
+  it('docs/distributed.md starts services without npx, which passes no SIGTERM on', () => {
     const starts = [
       ...readText('docs/distributed.md').matchAll(/^(?:ExecStart=| +command: \[)(.*?hinge-embedding-loss)/gm),
     ]
@@ -152,7 +201,7 @@ function readAnchors(page: string): string[] {
 
 describe('links', () => {
   for (const page of pages) {
-    it(`of ${page} lead to files and headings that exist`, () => {
+    it(`links of ${page} lead to files and headings that exist`, () => {
       const links = readText(page).matchAll(/(?:\]\(|src(?:set)?=")(?!https?:)([^)"#]*)(?:#([^)"]*))?[)"]/g)
       const broken = [...links].flatMap(([link, path = '', anchor]) => {
         const target = path === '' ? page : join(dirname(page), path)
@@ -163,7 +212,7 @@ describe('links', () => {
     })
   }
 
-  it('of code name pages that exist', () => {
+  it('code names only pages that exist', () => {
     const folders = ['lib', 'native', 'test', 'bench', 'examples', 'scripts']
     const files = folders.flatMap((folder) => {
       const names = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { expect } from 'chai'
+import { readText } from '../support/application.ts'
 import { node, root, run, succeeds } from '../support/processes.ts'
 
 const binary = 'application/octet-stream'
@@ -93,7 +94,9 @@ describe('examples with packages of their own', function () {
 
       it('answers with the loss', async () => {
         const good = { status: 200, loss: 0.25, code: undefined }
-        expect(await score({ distance: [0.25, 1.5, 0.5], label: [1, -1, -1] })).to.deep.equal(good)
+        const [, body = ''] =
+          /curl --json '(.*)' http:\/\/localhost:3000\/loss/.exec(readText('examples/README.md')) ?? []
+        expect(await answer(post(address, body))).to.deep.equal(good)
         expect(await answer(post(address, bytes(new Float32Array([0.125, 0.375]), 1), binary))).to.deep.equal(good)
       })
 
