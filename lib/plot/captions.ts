@@ -1,88 +1,102 @@
 import { formatActiveShare, formatCount } from '../format.ts'
 import type { LossAccumulator } from '../index.ts'
-import type { Histogram, Stratum, View } from './histogram.ts'
+import type { Histogram, View } from './histogram.ts'
+import { type ClassName, classNames, classStrata, type Stratum } from './strata.ts'
 
-/** What the words of a picture are about: all rows of a group, or of all. */
-export interface Told {
+/** The rows of one group, or all rows. */
+export interface Panel {
+  /** the name of the group */
+  readonly name?: string
   readonly total: LossAccumulator
   readonly histogram: Histogram
 }
 
-/** A number in four digits, or as many as it has before the point. */
-export function short(value: number): string {
+/** What a picture shows. */
+export interface ChartData {
+  /** the expression of the distance, as the user wrote it */
+  readonly input: string
+  /** the expression of the groups, as the user wrote it */
+  readonly by?: string
+  readonly total: LossAccumulator
+  readonly panels: readonly Panel[]
+  readonly view: View
+}
+
+/** A number with four digits, or with all digits before its point if these are more. */
+export function formatNumber(value: number): string {
   const isLong = Math.abs(value) >= 1e3 && Math.abs(value) < 1e15
   return (isLong ? formatCount(Math.round(value)) : String(Number(value.toPrecision(4)))).replace('-', '−')
 }
 
-function counted(count: number, noun: string): string {
+function formatQuantity(count: number, noun: string): string {
   return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`
 }
 
-export function totalWords(total: LossAccumulator, nulls: number, nans: number): string[] {
+export function formatTitle({ input }: ChartData): string {
+  return `Hinge embedding loss of ${input}`
+}
+
+/** Phrases about all rows. */
+export function describeTotal({ total, by, panels }: ChartData): string[] {
   const { count, mean, margin, negatives, others, otherLabels } = total
-  const fate = otherLabels === 'zero' ? 'counted with a loss of 0' : 'not counted'
+  const [nulls, nans] = (['null', 'nan'] as const).map((stratum) =>
+    panels.reduce((sum, { histogram }) => sum + histogram.count(stratum), 0),
+  ) as [number, number]
+  const treatment = otherLabels === 'zero' ? 'counted with a loss of 0' : 'not counted'
   return [
-    counted(count, 'row'),
-    `mean loss ${short(mean)}`,
-    `margin Δ = ${short(margin)}`,
+    formatQuantity(count, 'row'),
+    `mean loss ${formatNumber(mean)}`,
+    `margin Δ = ${formatNumber(margin)}`,
     `${formatCount(negatives.active)} of ${formatCount(negatives.count)} negatives active${formatActiveShare(negatives)}`,
-    ...(others > 0 ? [`${counted(others, 'label')} that ${others === 1 ? 'is' : 'are'} neither, ${fate}`] : []),
-    ...(nulls > 0 ? [`${counted(nulls, 'row')} with a null left out`] : []),
-    ...(nans > 0 ? [`${counted(nans, 'row')} with NaN left out`] : []),
+    ...(others > 0
+      ? [`${formatQuantity(others, 'label')} that ${others === 1 ? 'is' : 'are'} neither, ${treatment}`]
+      : []),
+    ...(nulls > 0 ? [`${formatQuantity(nulls, 'row')} with a null left out`] : []),
+    ...(nans > 0 ? [`${formatQuantity(nans, 'row')} with NaN left out`] : []),
+    ...(by === undefined ? [] : [`by ${by}`]),
   ]
 }
 
-export function positiveWords({ total: { positives }, histogram }: Told, view: View): string[] {
-  return [...classWords('positive', positives), ...unseenWords(histogram, ['positive'], view)]
+/** Phrases about the rows of one class in a panel. */
+export function describeClass({ total, histogram }: Panel, name: ClassName, view: View): string[] {
+  const { count, mean } = total[`${name}s`]
+  const { negatives } = total
+  const active = `${formatCount(negatives.active)} active${formatActiveShare(negatives)}`
+  return [
+    formatQuantity(count, name),
+    ...(count > 0 ? [`mean loss ${formatNumber(mean)}`] : []),
+    ...(count > 0 && name === 'negative' ? [active] : []),
+    ...describeHidden(histogram, classStrata[name], view),
+  ]
 }
 
-export function negativeWords({ total: { negatives }, histogram }: Told, view: View): string[] {
-  const active = negatives.count === 0 ? [] : [`${formatCount(negatives.active)} active${formatActiveShare(negatives)}`]
-  return [...classWords('negative', negatives), ...active, ...unseenWords(histogram, ['active', 'inactive'], view)]
-}
-
-function classWords(name: string, { count, mean }: { count: number; mean: number }): string[] {
-  return [counted(count, name), ...(count === 0 ? [] : [`mean loss ${short(mean)}`])]
-}
-
-function unseenWords(histogram: Histogram, of: readonly Stratum[], view: View): string[] {
-  const { below, above, infinite, nan } = histogram.unseen(of, view)
-  const words = {
-    [`below ${short(view.low)}`]: below,
-    [`above ${short(view.high)}`]: above,
+function describeHidden(histogram: Histogram, strata: readonly Stratum[], view: View): string[] {
+  const { below, above, infinite, nan } = histogram.countHidden(strata, view)
+  const counts = {
+    [`below ${formatNumber(view.low)}`]: below,
+    [`above ${formatNumber(view.high)}`]: above,
     infinite,
     NaN: nan,
   }
-  const parts = Object.entries(words).filter(([, rows]) => rows > 0)
-  return parts.map(([where, rows], i) => `${i === 0 ? 'not shown: ' : ''}${formatCount(rows)} ${where}`)
+  const phrases = Object.entries(counts).filter(([, rows]) => rows > 0)
+  return phrases.map(([where, rows], i) => `${i === 0 ? 'not shown: ' : ''}${formatCount(rows)} ${where}`)
 }
 
-/** As wide as text comes out in fonts of wide letters, so that it fits in others. */
-export function widthOf(text: string, font: number): number {
-  const widths = Array.from(text, (letter) => ((letter.codePointAt(0) ?? 0) < 0x1100 ? 0.63 : 1.05))
-  return font * widths.reduce((sum, width) => sum + width, 0)
+/** Phrases that say how to read the picture. */
+export function describeMarks({ width }: View): string[] {
+  return [
+    `bars: share of the class in each bin of ${formatNumber(width)}`,
+    'filled: positives, and negatives inside the margin (active)',
+    'outlined: negatives beyond it, whose loss is 0',
+    'dashed: the loss of a row at x, which is x for positives and max(0, Δ − x) for negatives',
+  ]
 }
 
-/** On one line, and without what XML has no letters for. */
-export function plain(text: string): string {
-  return text.replace(/[\s\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]+/gu, ' ').trim()
-}
-
-/** Without what does not fit in the width. */
-export function fitted(text: string, width: number, font: number): string {
-  if (widthOf(text, font) <= width) return text
-  const letters = Array.from(new Intl.Segmenter().segment(text), ({ segment }) => segment)
-  while (letters.length > 0 && widthOf(`${letters.join('')}…`, font) > width) letters.pop()
-  return `${letters.join('').trimEnd()}…`
-}
-
-/** Parts on as few lines as have room for them, none broken. */
-export function wrapped(parts: readonly string[], width: number, font: number, between = ', '): string[] {
-  const lines: string[] = []
-  for (const part of parts) {
-    const longer = lines.length === 0 ? part : `${lines.at(-1)}${between}${part}`
-    if (widthOf(longer, font) <= width) lines.splice(-1, 1, longer)
-    else lines.push(part)
-  }
-  return lines
+/** The picture in words, for those who do not see it. */
+export function describeChart(data: ChartData): string {
+  const panels = data.panels.map((panel) => {
+    const words = classNames.flatMap((name) => describeClass(panel, name, data.view)).join(', ')
+    return panel.name === undefined ? words : `${panel.name}: ${words}`
+  })
+  return [formatTitle(data), describeTotal(data).join(', '), ...panels].join('. ')
 }

@@ -1,17 +1,15 @@
-/** What a row is to the loss: a negative is active where its distance is less than the margin; the last three are not drawn. */
-export const strata = ['positive', 'active', 'inactive', 'other', 'null', 'nan'] as const
-export type Stratum = (typeof strata)[number]
+import { type Stratum, strata } from './strata.ts'
 
 /** The part of the axis that is shown: `low` and `high` are multiples of `width`, which is a power of two. */
 export interface View {
   readonly low: number
   readonly high: number
-  /** of a bin */
+  /** the width of a bin of the picture */
   readonly width: number
 }
 
-/** How many distances a view does not show. */
-export interface Unseen {
+/** Numbers of distances that a view does not show. */
+export interface HiddenCounts {
   readonly below: number
   readonly above: number
   readonly infinite: number
@@ -19,25 +17,23 @@ export interface Unseen {
 }
 
 /**
- * Fine bins, whose range need not be known beforehand: x with 2^e ≤ |x| < 2^(e + 1) is in that one of width 2^(e − octaveBits)
- * whose lower edge, floor(x / width) · width, is exact. It is as many doubles as have the upper bits in common, and the number
- * that these bits are is the bin's.
+ * A fine bin holds the doubles that share their upper 22 bits: the sign, the exponent and so many bits of the mantissa. These bits
+ * are its number. So no range need be known beforehand: x with 2^e ≤ |x| < 2^(e + 1) is in a bin of width 2^(e − octaveBits),
+ * whose lower edge, floor(x / width) · width, is exact.
  */
 export const octaveBits = 10
 const binsPerOctave = 2 ** octaveBits
 
-const mostBins = 96
-/** Numbers beyond it are too large to draw: to compute with them would overflow. */
-const furthest = 2 ** 1000
-const drawn = ['positive', 'active', 'inactive'] as const
-const classes = [['positive'], ['active', 'inactive']] as const
+/** A fine bin by its lower edge; NaN and the infinities have bins of their own. */
+type Bin = readonly [edge: number, rows: number]
+export type Bins = readonly Bin[]
 
-/** How many rows have which distance: exact, up to the width of its fine bins. NaN and infinities have bins of their own. */
+/** Counts the rows of each stratum by their distance, exactly, in fine bins. */
 export class Histogram {
-  /** By the stratum and the octave: rows of its bins. */
+  /** the rows of each bin, by stratum and octave */
   readonly #rows = strata.map((): (Float64Array | undefined)[] => [])
 
-  /** Rows of the bin that x is in. */
+  /** Adds rows to the fine bin of x. */
   add(stratum: Stratum, x: number, rows = 1): void {
     const octaves = this.#rows[strata.indexOf(stratum)] as (Float64Array | undefined)[]
     const bin = binOf(x)
@@ -47,41 +43,44 @@ export class Histogram {
     bins[bin % binsPerOctave] = (bins[bin % binsPerOctave] as number) + rows
   }
 
-  count(...of: readonly Stratum[]): number {
-    return this.#bins(of).reduce((sum, [, rows]) => sum + rows, 0)
+  /** The number of rows in some strata, drawn or not. */
+  count(...some: readonly Stratum[]): number {
+    return this.#bins(some).reduce((sum, [, rows]) => sum + rows, 0)
   }
 
-  /** The rows in each bin of the view: exact too, as no fine bin lies in two of them. */
-  shown(stratum: Stratum, { low, high, width }: View): number[] {
-    const shown = new Array<number>((high - low) / width).fill(0)
-    for (const [edge, rows] of this.#bins([stratum])) {
+  /** The number of rows in each bin of the view, exact because no fine bin lies in two of them. */
+  countByBin(some: readonly Stratum[], { low, high, width }: View): number[] {
+    const counts = new Array<number>((high - low) / width).fill(0)
+    for (const [edge, rows] of this.#bins(some)) {
+      // A negative edge so small that the division rounds it to 0 is still below 0.
       const place = edge < 0 ? Math.min(edge / width, -Number.MIN_VALUE) : edge / width
       const bin = Math.floor(place) - low / width
-      if (bin in shown) shown[bin] = (shown[bin] ?? 0) + rows
+      if (bin in counts) counts[bin] = (counts[bin] ?? 0) + rows
     }
-    return shown
+    return counts
   }
 
-  unseen(of: readonly Stratum[], { low, high }: View): Unseen {
-    const unseen = { below: 0, above: 0, infinite: 0, nan: 0 }
-    for (const [edge, rows] of this.#bins(of)) {
-      if (Number.isNaN(edge)) unseen.nan += rows
-      else if (!Number.isFinite(edge)) unseen.infinite += rows
-      else if (edge < low) unseen.below += rows
-      else if (edge >= high) unseen.above += rows
+  /** The numbers of rows that the view does not show. */
+  countHidden(some: readonly Stratum[], { low, high }: View): HiddenCounts {
+    const hidden = { below: 0, above: 0, infinite: 0, nan: 0 }
+    for (const [edge, rows] of this.#bins(some)) {
+      if (Number.isNaN(edge)) hidden.nan += rows
+      else if (!Number.isFinite(edge)) hidden.infinite += rows
+      else if (edge < low) hidden.below += rows
+      else if (edge >= high) hidden.above += rows
     }
-    return unseen
+    return hidden
   }
 
-  /** The finite bins of some strata, in their order. */
-  finite(of: readonly Stratum[]): Bins {
-    return this.#bins(of)
+  /** The bins of some strata with finite edges, in ascending order. */
+  finiteBins(some: readonly Stratum[]): Bins {
+    return this.#bins(some)
       .filter(([edge]) => Number.isFinite(edge))
       .sort(([a], [b]) => a - b)
   }
 
-  #bins(of: readonly Stratum[]): Bins {
-    return of.flatMap((stratum) =>
+  #bins(some: readonly Stratum[]): Bin[] {
+    return some.flatMap((stratum) =>
       Object.entries(this.#rows[strata.indexOf(stratum)] as object).flatMap(([octave, bins]: [string, Float64Array]) =>
         Array.from(bins, (rows, i): Bin => [edgeOf(Number(octave) * binsPerOctave + i), rows]).filter(
           ([, rows]) => rows > 0,
@@ -91,13 +90,10 @@ export class Histogram {
   }
 }
 
-type Bin = [edge: number, rows: number]
-type Bins = Bin[]
-
 const double = new DataView(new ArrayBuffer(8))
 const lowerBits = 20 - octaveBits
 
-/** A double's upper bits; a negative one that has others too is rounded down, to those of the next. */
+/** The number of the fine bin of x. Truncation rounds towards 0, so a negative x inside a bin is in the next one. */
 function binOf(x: number): number {
   double.setFloat64(0, Number.isNaN(x) ? Number.NaN : x + 0)
   const upper = double.getUint32(0)
@@ -105,70 +101,14 @@ function binOf(x: number): number {
   return (upper >>> lowerBits) + Number(x < 0 && isBetween)
 }
 
-/** The lower edge of a bin. */
+/** The lower edge of the fine bin with this number. */
 function edgeOf(bin: number): number {
   double.setBigUint64(0, 0n)
   double.setUint32(0, bin * 2 ** lowerBits)
   return double.getFloat64(0)
 }
 
-/** One view for all, which has the margin in it, and all distances but those so far out that the others would be squashed. */
-export function viewOf(histograms: readonly Histogram[], margin: number): View {
-  const within = (parts: readonly Range[]) => extent([...parts, [margin, margin]])
-  const all = within(histograms.flatMap((histogram) => range(histogram.finite(drawn))))
-  const most = within(histograms.flatMap((histogram) => classes.flatMap((of) => range(bulk(histogram.finite(of))))))
-  const [low, high] = roomy(spanOf(all) <= 1.5 * spanOf(most) ? all : most, margin)
-  const finest = 2 * fineWidth(Math.max(Math.abs(low), Math.abs(high)))
-  const width = 2 ** Math.ceil(Math.log2(Math.max(spanOf([low, high]) / mostBins, finest)))
-  return { low: Math.floor(low / width) * width, high: Math.ceil(high / width) * width, width }
-}
-
-type Range = readonly [low: number, high: number]
-
-function range(bins: Bins): Range[] {
-  const [first, last] = [bins[0], bins.at(-1)]
-  return first && last ? [[first[0], last[0] + fineWidth(last[0])]] : []
-}
-
-/** Without what is further from the middle nine tenths than three times their width. */
-function bulk(bins: Bins): Bins {
-  const [low, high] = [quantile(bins, 0.05), quantile(bins, 0.95)]
-  if (low === high) return bins.filter(([edge]) => edge >= quantile(bins, 0.001) && edge <= quantile(bins, 0.999))
-  const reach = 3 * (high - low)
-  return bins.filter(([edge]) => edge >= low - reach && edge <= high + reach)
-}
-
-function quantile(bins: Bins, share: number): number {
-  const rank = share * bins.reduce((sum, [, rows]) => sum + rows, 0)
-  let before = 0
-  for (const [edge, rows] of bins) {
-    before += rows
-    if (before >= rank) return edge
-  }
-  return Number.NaN
-}
-
-function extent(parts: readonly Range[]): Range {
-  const clamp = (x: number) => Math.min(Math.max(x, -furthest), furthest)
-  return [clamp(Math.min(...parts.map(([low]) => low))), clamp(Math.max(...parts.map(([, high]) => high)))]
-}
-
-function spanOf([low, high]: Range): number {
-  return high - low
-}
-
-/** With room around a margin at its end, and from 0 on where that is near. */
-function roomy([low, high]: Range, margin: number): Range {
-  const span = high - low || Math.abs(low) || 1
-  const room = high === low ? span : span / 20
-  const isNearZero = (end: number) => Math.abs(end) <= 3 * span
-  return [
-    low >= 0 && isNearZero(low) ? 0 : low - (margin === low ? room : 0),
-    high <= 0 && isNearZero(high) ? 0 : high + (margin === high ? room : 0),
-  ]
-}
-
-/** Of the bin that x is in, or as much as those of subnormal numbers are apart. */
-function fineWidth(x: number): number {
+/** The width of the fine bin of x. Where x is subnormal, doubles lie further apart: that of the least normal number. */
+export function fineWidth(x: number): number {
   return 2 ** (Math.max(-1022, Math.floor(Math.log2(Math.abs(x)))) - octaveBits)
 }

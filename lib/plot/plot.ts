@@ -13,10 +13,14 @@ import {
   type Scoring,
 } from '../files/options.ts'
 import { type FileTotals, totalsOf } from '../files/totals.ts'
-import { plain } from './captions.ts'
-import { described, type Look, mostPanels, type Panel, pictureOf, sizes, themes, titleOf } from './chart.ts'
-import { agree, Histograms } from './histograms.ts'
-import { renderFor } from './render.ts'
+import { type ChartData, describeChart, formatTitle, type Panel } from './captions.ts'
+import { buildChart } from './chart.ts'
+import { HistogramCollector } from './collector.ts'
+import { type Look, mostPanels, sizes, themes } from './look.ts'
+import { loadRenderer } from './render.ts'
+import { classStrata } from './strata.ts'
+import { toPrintableLine } from './text.ts'
+import { chooseView } from './view.ts'
 
 /** The options of `plotFiles`: those of `scoreFiles` without `keep`, and the look of the picture. */
 export interface PlotFilesOptions extends Omit<ScoreFilesOptions, 'keep'> {
@@ -45,41 +49,54 @@ export async function plotFiles(paths: readonly string[], options: PlotFilesOpti
     size: oneOf(...Object.keys(sizes)),
   })
   const scoring = readScoring(files)
-  const render = await renderFor(output)
+  const render = await loadRenderer(output)
   return withInputs(paths, scoring, files, async (inputs) => {
     const { files, scans, streams, signal } = inputs
     if (scans && streams.length > 0) assertOneSide(scoring)
     const path = await resolveOutput(output, files)
     const streamed = new StreamTotals(scoring)
-    const histograms = new Histograms(scoring, mostPanels)
-    for await (const chunk of scoreChunks(inputs, streamed)) histograms.add(chunk)
+    const collector = new HistogramCollector(scoring, mostPanels)
+    for await (const chunk of scoreChunks(inputs, streamed)) collector.addChunk(chunk)
     const groups = [...streamed.groups]
     if (scans) {
       const scanned = await scoreScans(scans.session, scans.list, scoring, signal)
-      await histograms.addScans(scans.session, scanned)
+      await collector.addScans(scans.session, scanned)
       groups.unshift(...scanned.groups)
     }
     const totals = totalsOf(groups, scoring)
-    const panels = panelsOf(totals, histograms, scoring)
-    const { input, by } = scoring
-    const subject = { input: plain(input), ...(by !== undefined && { by: plain(by) }), total: totals.total }
-    const look = { theme, size }
-    const picture = await render(pictureOf(panels, subject, look), titleOf(subject), described(panels, subject))
+    const data = chartDataOf(totals, collector, scoring)
+    const picture = await render(buildChart(data, { theme, size }), formatTitle(data), describeChart(data))
     await writeAtomically(path, signal, (beside) => writeFile(beside, picture))
     return totals
   })
 }
 
 /** A panel for each group; without `by`, or without groups, one for all rows. */
-function panelsOf({ groups = [], total }: FileTotals, histograms: Histograms, scoring: Scoring): Panel[] {
-  const isBy = scoring.by !== undefined && groups.length > 0
-  const panels = isBy
-    ? groups.map(({ json, key, total }) => ({
-        name: plain(key ?? 'NULL') || "''",
-        total,
-        histogram: histograms.of(json),
-      }))
-    : [{ total, histogram: histograms.of('null') }]
-  if (!panels.every(({ total, histogram }) => agree(total, histogram))) throw fileChangedError()
-  return panels
+function chartDataOf({ groups = [], total }: FileTotals, collector: HistogramCollector, scoring: Scoring): ChartData {
+  const { input, by } = scoring
+  const panels: Panel[] =
+    by !== undefined && groups.length > 0
+      ? groups.map(({ json, key, total }) => ({
+          name: toPrintableLine(key ?? 'NULL') || "''",
+          total,
+          histogram: collector.getOrCreate(json),
+        }))
+      : [{ total, histogram: collector.getOrCreate('null') }]
+  if (!panels.every(hasSameCounts)) throw fileChangedError()
+  const view = chooseView(
+    panels.map(({ histogram }) => histogram),
+    total.margin,
+  )
+  const expressions = { input: toPrintableLine(input), ...(by !== undefined && { by: toPrintableLine(by) }) }
+  return { ...expressions, total, panels, view }
+}
+
+/** True if the totals and the histogram count the same rows, which DuckDB reads twice. */
+function hasSameCounts({ total: { positives, negatives, others }, histogram }: Panel): boolean {
+  return (
+    histogram.count(...classStrata.positive) === positives.count &&
+    histogram.count('active') === negatives.active &&
+    histogram.count(...classStrata.negative) === negatives.count &&
+    histogram.count('other') === others
+  )
 }

@@ -4,54 +4,62 @@ import type { Spec } from 'vega'
 import { message, option, optionError } from '../files/errors.ts'
 import { type Feature, importPeer } from '../files/peers.ts'
 
-/** A specification, and words in place of the picture, as the bytes of a file. */
-export type Render = (spec: Spec, title: string, description: string) => Promise<string | Uint8Array>
+/** Draws a specification as the bytes of a file, with a title and a description for readers who do not see it. */
+export type Renderer = (spec: Spec, title: string, description: string) => Promise<string | Uint8Array>
 
-const loaders: Readonly<Record<string, () => Promise<Render>>> = {
-  '.svg': () => svg('a picture'),
-  '.png': png,
+const loaders: Readonly<Record<string, () => Promise<Renderer>>> = {
+  '.svg': () => loadSVGRenderer('a picture'),
+  '.png': loadPNGRenderer,
 }
 
-/** Pixels of a PNG for one of the specification, as many as sharp screens have. */
-const zoom = 2
+/** Pixels of a PNG for each pixel of the specification, as many as sharp screens have. */
+const pixelRatio = 2
 
-/** How to draw into a file of this name. */
-export async function renderFor(file: string): Promise<Render> {
+/**
+ * Loads the renderer for a file of this name.
+ *
+ * @throws {RangeError} ERR_INVALID_ARG_VALUE, with `option`: no picture ends like this
+ * @throws {Error} ERR_PACKAGE_MISSING: an optional package is not installed
+ */
+export async function loadRenderer(file: string): Promise<Renderer> {
   const load = loaders[extname(file).toLowerCase()]
   if (load === undefined) {
-    const ends = Object.keys(loaders).join(' or ')
-    throw optionError('output', message`${option('output')} must end in ${ends}, got ${file}`)
+    const endings = Object.keys(loaders).join(' or ')
+    throw optionError('output', message`${option('output')} must end in ${endings}, got ${file}`)
   }
   return load()
 }
 
-async function svg(user: Feature): Promise<(...args: Parameters<Render>) => Promise<string>> {
-  const { parse, View } = await importPeer(import('vega'), user)
+async function loadSVGRenderer(feature: Feature): Promise<(...args: Parameters<Renderer>) => Promise<string>> {
+  const { parse, View } = await importPeer(import('vega'), feature)
   return async (spec, title, description) => {
     const view = new View(parse(spec))
-    const drawn = await view.toSVG()
+    const svg = await view.toSVG()
     view.finalize()
-    const words = `<title>${escaped(title)}</title><desc>${escaped(description)}</desc>`
-    return `${drawn.replace(/^<svg[^>]*/, (start) => `${start} role="img"`).replace('>', () => `>${words}`)}\n`
+    const words = `<title>${escapeXML(title)}</title><desc>${escapeXML(description)}</desc>`
+    return `${svg.replace(/^<svg[^>]*/, (start) => `${start} role="img"`).replace('>', () => `>${words}`)}\n`
   }
 }
 
-/** Letters look the same on a machine with other fonts or none, which are asked only for those that DejaVu lacks. */
-async function png(): Promise<Render> {
-  const user = 'a picture in PNG'
-  const draw = await svg(user)
-  const { Resvg } = await importPeer(import('@resvg/resvg-js'), user)
-  const fontFiles = await importPeer(fonts(['DejaVuSans.ttf', 'DejaVuSans-Bold.ttf']), user)
+/** Draws letters with the fonts of DejaVu. Fonts of the machine serve only for letters that DejaVu lacks. */
+async function loadPNGRenderer(): Promise<Renderer> {
+  const feature = 'a picture in PNG'
+  const renderSVG = await loadSVGRenderer(feature)
+  const { Resvg } = await importPeer(import('@resvg/resvg-js'), feature)
+  const fontFiles = await importPeer(resolveFonts(['DejaVuSans.ttf', 'DejaVuSans-Bold.ttf']), feature)
   const font = { fontFiles, defaultFontFamily: 'DejaVu Sans', sansSerifFamily: 'DejaVu Sans' }
-  return async (...picture) =>
-    new Resvg(await draw(...picture), { font, fitTo: { mode: 'zoom', value: zoom } }).render().asPng()
+  return async (...picture) => {
+    const svg = await renderSVG(...picture)
+    return new Resvg(svg, { font, fitTo: { mode: 'zoom', value: pixelRatio } }).render().asPng()
+  }
 }
 
-async function fonts(names: readonly string[]): Promise<string[]> {
+/** The paths of font files. It is async, so that a missing package rejects as a failed import does. */
+async function resolveFonts(names: readonly string[]): Promise<string[]> {
   const { resolve } = createRequire(import.meta.url)
   return names.map((name) => resolve(`dejavu-fonts-ttf/ttf/${name}`))
 }
 
-function escaped(text: string): string {
+function escapeXML(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 }

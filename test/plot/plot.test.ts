@@ -5,7 +5,8 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import { Resvg } from '@resvg/resvg-js'
 import { tableFromArrays, tableToIPC } from 'apache-arrow'
 import { expect } from 'chai'
-import { Histogram, viewOf } from '../../lib/plot/histogram.ts'
+import { Histogram } from '../../lib/plot/histogram.ts'
+import { chooseView } from '../../lib/plot/view.ts'
 import { installPackage, readText } from '../support/application.ts'
 import { command } from '../support/command.ts'
 import { node, root, succeeds } from '../support/processes.ts'
@@ -24,7 +25,7 @@ function next(x: number, steps: bigint): number {
 }
 
 /** As many as lie in each bin, by comparing. */
-function countsBetween(values: readonly number[], { low, high, width }: ReturnType<typeof viewOf>): number[] {
+function countsBetween(values: readonly number[], { low, high, width }: ReturnType<typeof chooseView>): number[] {
   return Array.from({ length: (high - low) / width }, (_, bin) => {
     const edge = low + bin * width
     return values.filter((x) => x >= edge && x < edge + width).length
@@ -54,9 +55,9 @@ describe('Histogram', () => {
   for (const [name, { values, margin }] of Object.entries(cases)) {
     it(`counts ${name} as comparing does, and loses none`, () => {
       const histogram = histogramOf(values)
-      const view = viewOf([histogram], margin)
-      const shown = histogram.shown('positive', view)
-      const { below, above, infinite, nan } = histogram.unseen(['positive'], view)
+      const view = chooseView([histogram], margin)
+      const shown = histogram.countByBin(['positive'], view)
+      const { below, above, infinite, nan } = histogram.countHidden(['positive'], view)
       expect(shown).to.deep.equal(countsBetween(values, view))
       expect(below).to.equal(values.filter((x) => Number.isFinite(x) && x < view.low).length)
       expect(above).to.equal(values.filter((x) => Number.isFinite(x) && x >= view.high).length)
@@ -71,11 +72,11 @@ describe('Histogram', () => {
 
   it('shows all but what would squash the rest', () => {
     const values = Array.from({ length: 3000 }, (_, i) => Math.sin(i))
-    const { low, high } = viewOf([histogramOf([...values, 1e9])], 0.5)
+    const { low, high } = chooseView([histogramOf([...values, 1e9])], 0.5)
     expect([low, high]).to.deep.equal(
-      [-1, 1.03125].map((end) => viewOf([histogramOf(values)], 0.5)[end < 0 ? 'low' : 'high']),
+      [-1, 1.03125].map((end) => chooseView([histogramOf(values)], 0.5)[end < 0 ? 'low' : 'high']),
     )
-    expect(viewOf([histogramOf([...values, 1.5])], 0.5).high).to.be.above(1.5)
+    expect(chooseView([histogramOf([...values, 1.5])], 0.5).high).to.be.above(1.5)
   })
 })
 
