@@ -1,20 +1,59 @@
-import { detailsOf, type ErrorDetails, type Mention, Message, messageOf, restoreError } from '../files/errors.ts'
+import {
+  detailsOf,
+  type ErrorDetails,
+  type Mention,
+  Message,
+  messageOf,
+  type OptionValue,
+  replaceInMessage,
+  restoreError,
+} from '../files/errors.ts'
 
-/**
- * An error as BullMQ keeps it with a failed job: the message for people on the first line, and on the second what a client
- * needs to throw the same error.
- */
-export function encodeFailure(error: unknown): string {
-  const text = messageOf(error)
-  const first = String(text).replace(/\s*\n\s*/g, ' ')
-  return `${first}\n${JSON.stringify({ ...detailsOf(error), parts: text.parts })}`
+/** The most characters of a message, and of a failure in Redis: a message with its options, as JSON. */
+const longestMessage = 20_000
+const longestFailure = 200_000
+
+/** What a program can read of an error of a shard. */
+export interface FailureDetails extends ErrorDetails {
+  /** the host of the worker, if the error is of this host alone: it does not see the file that the client saw */
+  readonly host?: string
 }
 
-/** The error that `encodeFailure` encoded. Any other text, such as BullMQ's own, is the message of an error. */
-export function decodeFailure(failure: string): Error {
-  const [first = '', second] = failure.split('\n')
-  const { parts, ...details } = parseObject(second)
-  return restoreError(new Message(...(isParts(parts) ? parts : [first])), readDetails(details))
+/**
+ * An error as BullMQ keeps it with a failed job. The first line is the message, which dashboards show. The second line is
+ * JSON with what a client needs to throw the same error.
+ */
+export function encodeFailure(error: unknown): string {
+  const given = messageOf(error)
+  const text = String(given)
+  const { parts } = text.length > longestMessage ? new Message(clipText(text)) : given
+  const { host } = Object(error) as FailureDetails
+  return `${onOneLine(clipText(text))}\n${JSON.stringify({ ...detailsOf(error), host, parts })}`
+}
+
+/**
+ * The error that `encodeFailure` encoded. Any other text, such as one of BullMQ, is the message of an error without details.
+ *
+ * @param source the file of the shard, and its name on the client; the error is about no other file
+ */
+export function decodeFailure(failure: string, source?: { file: string; name: string }): Error & FailureDetails {
+  const [first = '', second] = failure.slice(0, longestFailure).split('\n', 2)
+  const { parts, ...given } = parseObject(second)
+  const text = readMessage(parts, first) ?? new Message(clipText(first) || 'the shard failed without a reason')
+  const details = readDetails(given)
+  if (source === undefined) return restoreError(text, details)
+  const { file, ...others } = details
+  // A worker's message about its own host keeps the path that this worker reads.
+  const known = details.host === undefined ? replaceInMessage(text, source.file, source.name) : text
+  return restoreError(known, file === source.file ? { ...others, file: source.name } : others)
+}
+
+function clipText(text: string): string {
+  return text.length > longestMessage ? `${text.slice(0, longestMessage)}…` : text
+}
+
+function onOneLine(text: string): string {
+  return text.replace(/\s*\n\s*/g, ' ')
 }
 
 function parseObject(json = ''): Readonly<Record<string, unknown>> {
@@ -25,20 +64,48 @@ function parseObject(json = ''): Readonly<Record<string, unknown>> {
   }
 }
 
-function isParts(value: unknown): value is (string | Mention)[] {
-  return Array.isArray(value) && value.every((part) => typeof part === 'string' || isMention(part))
+/** The message of these parts, if it says what the first line says. */
+function readMessage(parts: unknown, first: string): Message | undefined {
+  if (!Array.isArray(parts)) return undefined
+  const known = parts.map((part) => (typeof part === 'string' ? part : readMention(part)))
+  if (known.includes(undefined)) return undefined
+  const text = new Message(...(known as (string | Mention)[]))
+  return onOneLine(String(text)) === first ? text : undefined
 }
 
-function isMention(value: unknown): value is Mention {
-  const { name, given, text, settings } = Object(value)
-  if (typeof name === 'string') return true
-  if (typeof given === 'string') return typeof text === 'string'
-  const isValue = (each: unknown) => ['string', 'number', 'boolean'].includes(typeof each)
-  return typeof settings === 'object' && settings !== null && Object.values(settings).flat().every(isValue)
+/** A mention without any other property. */
+function readMention(value: unknown): Mention | undefined {
+  const { name, given, text, settings } = Object(value) as Readonly<Record<string, unknown>>
+  if (isKey(name)) return { name }
+  if (isKey(given) && typeof text === 'string') return { given, text }
+  const entries = Object.entries(Object(settings))
+  const areRight = entries.length > 0 && entries.every(([key, each]) => isKey(key) && [each].flat().every(isScalar))
+  return areRight ? { settings: Object.fromEntries(entries) as Readonly<Record<string, OptionValue>> } : undefined
 }
 
-function readDetails(given: Readonly<Record<string, unknown>>): ErrorDetails {
-  const kinds = { code: 'string', option: 'string', file: 'string', row: 'number', count: 'number' } as const
-  const known = Object.entries(kinds).filter(([name, kind]) => typeof given[name] === kind)
+function isScalar(value: unknown): boolean {
+  return ['string', 'number', 'boolean'].includes(typeof value)
+}
+
+/** True if a value may be the key of an option. */
+function isKey(value: unknown): value is string {
+  return typeof value === 'string' && /^[a-z][A-Za-z]{0,30}$/.test(value)
+}
+
+function isPositive(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) > 0
+}
+
+const detailChecks: { readonly [Name in keyof FailureDetails]-?: (value: unknown) => boolean } = {
+  code: (value) => typeof value === 'string' && /^[A-Z][A-Z0-9_]{0,50}$/.test(value),
+  option: isKey,
+  file: (value) => typeof value === 'string' && value.length <= 4096,
+  row: isPositive,
+  count: isPositive,
+  host: (value) => typeof value === 'string' && value.length <= 255,
+}
+
+function readDetails(given: Readonly<Record<string, unknown>>): FailureDetails {
+  const known = Object.entries(detailChecks).filter(([name, isRight]) => isRight(given[name]))
   return Object.fromEntries(known.map(([name]) => [name, given[name]]))
 }

@@ -2,27 +2,37 @@ import { PartialsByKey, typeMismatchError } from '../files/duckdb/partials-by-ke
 import { rowsPerChunk, Session } from '../files/duckdb/session.ts'
 import { quoteText } from '../files/duckdb/sql.ts'
 import { isSamePrecision, nullType } from '../files/duckdb/totals.ts'
+import { fileError } from '../files/errors.ts'
 import { emptyTotal } from '../files/options.ts'
 import type { FileTotals, Group } from '../files/totals.ts'
 import { LossAccumulator } from '../index.ts'
 import { parseShardResult, type ShardResult } from './payload.ts'
 import type { Plan } from './plan.ts'
 
+/** What the first shard of a schema says about its file. */
+interface Schema {
+  readonly index: number
+  readonly types: NonNullable<ShardResult['types']>
+}
+
 /**
- * The totals of a plan, of what its shards have returned in any order; a shard counts once, however often it comes.
+ * Folds the results of a plan's shards, in any order, into the totals that `scoreFiles` returns. A shard counts once, however
+ * often its result comes.
  *
- * @throws {Error} a shard is missing, or the files cannot be totalled as one
+ * @throws {Error} ERR_RESULT_MISSING: a shard has no result; `file`
+ * @throws {Error} ERR_INVALID_RESULT: no worker of this version returns such a result
+ * @throws {Error} ERR_INVALID_FILE: the files cannot be totalled as one; `file`, and `option` if their types differ
  *
  * @example
  * const results = Object.values(await job.getChildrenValues())
- * const { total } = await foldResults(plan, results)
+ * const { total, groups } = await foldResults(plan, results)
  */
 export async function foldResults(
   plan: Plan,
   results: Iterable<unknown> | AsyncIterable<unknown>,
 ): Promise<FileTotals> {
-  const { options } = plan
-  const counted = new Set<number>()
+  const { options, shards } = plan
+  const folded = new Set<number>()
   const schemas = new Map<string, Schema>()
   let total = emptyTotal(options)
   const session = options.by === undefined ? undefined : await Session.open(1)
@@ -31,31 +41,38 @@ export async function foldResults(
     await session?.run('CREATE TABLE parts (type VARCHAR, key VARCHAR, partial VARCHAR)')
     for await (const value of results) {
       const { index, types, groups } = parseShardResult(value)
-      if (counted.has(index) || plan.shards[index] === undefined) continue
-      counted.add(index)
+      const shard = shards[index]
+      if (shard === undefined || folded.has(index)) continue
+      folded.add(index)
       for (const [, partial] of groups) total = total.merge(LossAccumulator.fromJSON(partial))
       if (types === null) continue
-      if (session !== undefined) await insert(session, types.by, groups)
-      const schema = [plan.shards[index].kind, types.input, types.by, types.columns].join('\0')
-      if (index < (schemas.get(schema)?.index ?? Number.POSITIVE_INFINITY)) schemas.set(schema, { index, types })
+      if (session !== undefined) await insertGroups(session, types.by, groups)
+      const schema = [shard.kind, types.input, types.by, types.columns].join('\0')
+      const first = schemas.get(schema)
+      if (first === undefined || index < first.index) schemas.set(schema, { index, types })
     }
-    const missing = plan.shards.findIndex((_, index) => !counted.has(index))
-    if (missing >= 0) throw new Error(`${plan.shards[missing]?.file}: the results of a shard are missing`)
+    assertComplete(plan, folded)
     const inOrder = [...schemas.values()].sort((one, other) => one.index - other.index)
-    assertAlike(plan, inOrder)
-    return session ? { total, groups: await groupsOf(session, plan, inOrder) } : { total }
+    assertScoredAlike(plan, inOrder)
+    return session ? { total, groups: await foldGroups(session, plan, inOrder) } : { total }
   } finally {
     session?.close()
   }
 }
 
-/** What the first of some shards says of its file. */
-interface Schema {
-  readonly index: number
-  readonly types: NonNullable<ShardResult['types']>
+function assertComplete(plan: Plan, folded: ReadonlySet<number>): void {
+  const missing = plan.shards.findIndex((_, index) => !folded.has(index))
+  if (missing < 0) return
+  const file = nameOf(plan, missing)
+  throw fileError(`${file}: the results of a shard are missing`, { code: 'ERR_RESULT_MISSING', file })
 }
 
-async function insert(session: Session, type: string, groups: ShardResult['groups']): Promise<void> {
+/** The file of a shard as the client found it. */
+function nameOf({ files, shards }: Plan, index: number): string {
+  return files[index] ?? shards[index]?.file ?? ''
+}
+
+async function insertGroups(session: Session, type: string, groups: ShardResult['groups']): Promise<void> {
   const appender = await session.openAppender('parts', 'main', 'memory')
   try {
     for (let from = 0; from < groups.length; from += rowsPerChunk) {
@@ -68,34 +85,36 @@ async function insert(session: Session, type: string, groups: ShardResult['group
   }
 }
 
-async function groupsOf(session: Session, { shards, options }: Plan, schemas: readonly Schema[]): Promise<Group[]> {
-  const partials = new PartialsByKey(session, options)
+async function foldGroups(session: Session, plan: Plan, schemas: readonly Schema[]): Promise<readonly Group[]> {
+  const partials = new PartialsByKey(session, plan.options)
   const files = new Map<string, string>()
-  for (const { index, types } of schemas) if (!files.has(types.by)) files.set(types.by, shards[index]?.file ?? '')
+  for (const { index, types } of schemas) if (!files.has(types.by)) files.set(types.by, nameOf(plan, index))
   for (const [type, file] of files) {
-    const keys = `SELECT CAST(key AS ${type}) AS key, 0::BIGINT AS rows, 0::BIGINT AS nans, partial FROM parts WHERE type = ${quoteText(type)}`
-    await partials.add(keys, type, file)
+    const key = `CAST(key AS ${type}) AS key`
+    const sql = `SELECT ${key}, 0::BIGINT AS rows, 0::BIGINT AS nans, partial FROM parts WHERE type = ${quoteText(type)}`
+    await partials.add(sql, type, file)
   }
   return (await partials.totals()).groups
 }
 
-/** Files of a kind are of one type on one machine, too. */
-function assertAlike({ shards, options }: Plan, schemas: readonly Schema[]): void {
+/** Refuses files of a kind whose inputs are scored in different precisions, and NDJSON whose columns differ. */
+function assertScoredAlike(plan: Plan, schemas: readonly Schema[]): void {
   const first = new Map<string, { file: string; types: Schema['types'] }>()
   for (const { index, types } of schemas.filter(({ types: { input } }) => input !== nullType)) {
-    const { kind = '', file = '' } = shards[index] ?? {}
+    const kind = plan.shards[index]?.kind ?? ''
+    const file = nameOf(plan, index)
     const other = first.get(kind) ?? { file, types }
     first.set(kind, other)
     if (!isSamePrecision(types.input, other.types.input)) {
       throw typeMismatchError(
         'input',
-        options,
+        plan.options,
         { file, type: types.input },
         { file: other.file, type: other.types.input },
       )
     }
     if (types.columns !== other.types.columns) {
-      throw new Error(`${file}: columns other than in ${other.file}: workers score NDJSON of one schema only`)
+      throw fileError(`${file}: columns other than in ${other.file}: workers score NDJSON of one schema only`, { file })
     }
   }
 }

@@ -14,6 +14,7 @@ import { quoteFiles } from '../files/duckdb/sql.ts'
 import { type Message, message, option, optionError } from '../files/errors.ts'
 import {
   assertCsvOptions,
+  assertKeepable,
   type ColumnOptions,
   type CsvOptions,
   checkOptions,
@@ -21,6 +22,7 @@ import {
   integer,
   type RunOptions,
   readScoring,
+  type ScoreFilesOptions,
   type SourceOptions,
 } from '../files/options.ts'
 import { findSources, type Source } from '../files/sources.ts'
@@ -29,27 +31,39 @@ import { leastRetention, limits, type Shard, type ShardOptions } from './payload
 
 /** The files to score as one, cut into shards. */
 export interface Plan {
-  /** The same for the same files, options and version: a plan that is added again goes on where it was. */
+  /** the same for the same files, options and version: a plan that is added again goes on where it was */
   readonly id: string
   readonly options: ShardOptions
   readonly shards: readonly Shard[]
-  /** seconds that Redis keeps results, and a plan that nobody waits for */
+  /** the file of each shard as it was found, for messages */
+  readonly files: readonly string[]
+  /** seconds that Redis keeps results, and a plan that no client waits for */
   readonly retention: number
 }
 
 /** The options of `planOf`: those of `scoreFiles` that do not depend on the order of rows, and how files are cut. */
-export interface PlanOptions extends ColumnOptions, CsvOptions, SourceOptions, Pick<RunOptions, 'onNote'> {
-  /** Parquet of more rows than these is cut, between row groups. Default 10 million */
+export interface PlanOptions
+  extends ColumnOptions,
+    CsvOptions,
+    SourceOptions,
+    Pick<RunOptions, 'threads' | 'signal' | 'onNote'> {
+  /** a Parquet file of more rows is cut, between row groups; default 10 million */
   readonly shardRows?: number
   /** seconds that Redis keeps results; default 86,400: a day */
   readonly retention?: number
 }
 
+/** Options of `scoreFiles` that workers do not serve. */
+const localOptions = ['output', 'stdin', 'onProgress'] as const
+
 /**
  * Cuts the files that paths, patterns and folders stand for into shards.
  *
  * @throws {TypeError} ERR_INVALID_ARG_TYPE: an option is of another kind; `option` is its key
- * @throws {RangeError} ERR_INVALID_ARG_VALUE: a value, column or expression that the option does not take; `option` is its key
+ * @throws {RangeError} ERR_INVALID_ARG_VALUE: a value, column or expression that the option does not take, or an option
+ *   that workers do not serve; `option` is its key
+ * @throws {Error} ERR_INVALID_FILE, ENOENT: a file is absent, or none that workers score; `file`
+ * @throws the signal's reason, if it is aborted
  *
  * @example
  * const plan = await planOf(['/data/pairs'], { input: 'distance', label: 'label', by: 'model' })
@@ -57,10 +71,15 @@ export interface PlanOptions extends ColumnOptions, CsvOptions, SourceOptions, P
 export async function planOf(paths: readonly string[], options: PlanOptions): Promise<Plan> {
   checkPaths(paths)
   checkOptions(options, { shardRows: integer(1), retention: integer(leastRetention) })
-  const { shardRows = 10_000_000, retention = 86_400, allowDuplicates, format, onNote } = options
+  assertServed(options)
+  const { shardRows = 10_000_000, retention = 86_400, threads = getNumThreads() } = options
+  const { signal = new AbortController().signal, allowDuplicates, format, onNote } = options
   const given = readScoring(options)
   const note = (text: Message) => onNote?.(String(text), text)
-  const session = await Session.open(getNumThreads())
+  signal.throwIfAborted()
+  const session = await Session.open(threads)
+  const interrupt = () => session.interrupt()
+  signal.addEventListener('abort', interrupt)
   try {
     const scoring = { ...given, timeZone: await session.readTimeZone() }
     const found = await findSources(paths, {
@@ -74,16 +93,29 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
       options,
       sources.map(({ kind }) => kind),
     )
-    await assertResolvable(session, sources, { ...scoring, onNote: note }, new AbortController().signal)
-    const shards = await shardsOf(session, sources, shardRows)
-    if (shards.length > limits.shards) {
-      throw optionError('shardRows', message`${option('shardRows')} ${shardRows} makes ${shards.length} shards`)
+    await assertResolvable(session, sources, { ...scoring, onNote: note }, signal)
+    const cut = await cutFiles(session, sources, shardRows, signal)
+    signal.throwIfAborted()
+    if (cut.length > limits.shards) {
+      throw optionError('shardRows', message`${option('shardRows')} ${shardRows} makes ${cut.length} shards`)
     }
+    const shards = cut.map(({ shard }) => shard)
     const identity = JSON.stringify([runtimeInfo().version, scoring, shards])
-    return { id: createHash('sha256').update(identity).digest('hex').slice(0, 32), options: scoring, shards, retention }
+    const id = createHash('sha256').update(identity).digest('hex').slice(0, 32)
+    return { id, options: scoring, shards, files: cut.map(({ name }) => name), retention }
+  } catch (error) {
+    signal.throwIfAborted()
+    throw error
   } finally {
+    signal.removeEventListener('abort', interrupt)
     session.close()
   }
+}
+
+function assertServed(options: ScoreFilesOptions): void {
+  assertKeepable(options)
+  const name = localOptions.find((each) => options[each] !== undefined)
+  if (name) throw optionError(name, message`${option(name)} does not go with ${option('redis')}`)
 }
 
 function assertScanned({ file, kind, ...rest }: Source): ScanSource {
@@ -94,28 +126,34 @@ function assertScanned({ file, kind, ...rest }: Source): ScanSource {
   return { file, kind, ...rest }
 }
 
-async function shardsOf(session: Session, sources: readonly ScanSource[], shardRows: number): Promise<Shard[]> {
-  const ranges = await rangesOf(session, sources, shardRows)
-  const partitions = await partitionsOf(session, sources)
-  const shards: Shard[] = []
-  for (const source of sources) {
-    const { size, mtimeNs } = await stat(source.file, { bigint: true })
-    const types = partitions.get(source.file)
-    const file = types ? assertOwnFolders(source.file) : resolve(source.file)
-    const whole = {
-      ...source,
-      file,
-      size: Number(size),
-      modified: String(mtimeNs),
-      ...(types && { partitions: types }),
-    }
-    for (const rows of ranges.get(source.file) ?? [undefined])
-      shards.push(rows === undefined ? whole : { ...whole, rows })
-  }
-  return shards
+/** A shard, and the name by which the client found its file. */
+interface NamedShard {
+  readonly shard: Shard
+  readonly name: string
 }
 
-/** Workers see the whole path: no folder above the one that was given may be a column besides. */
+async function cutFiles(
+  session: Session,
+  sources: readonly ScanSource[],
+  shardRows: number,
+  signal: AbortSignal,
+): Promise<NamedShard[]> {
+  const ranges = await findRanges(session, sources, shardRows)
+  const partitions = await findPartitionTypes(session, sources, signal)
+  const cut: NamedShard[] = []
+  for (const source of sources) {
+    const name = source.file
+    const { size, mtimeNs } = await stat(name, { bigint: true })
+    const types = partitions.get(name)
+    const file = types ? assertOwnFolders(name) : resolve(name)
+    const state = { size: Number(size), modified: String(mtimeNs) }
+    const whole = { ...source, file, ...state, ...(types && { partitions: types }) }
+    for (const rows of ranges.get(name) ?? [undefined]) cut.push({ name, shard: rows ? { ...whole, rows } : whole })
+  }
+  return cut
+}
+
+/** The absolute path, which workers read. Refuses a path in which a folder above the given ones would be a column too. */
 function assertOwnFolders(file: string): string {
   const [path, own] = [resolve(file), partitionKeysOf(file)]
   const more = partitionKeysOf(path).find((key) => !own.includes(key))
@@ -125,14 +163,14 @@ function assertOwnFolders(file: string): string {
   return path
 }
 
-/** Where the large ones of Parquet files are cut. A worker reports what cannot be read. */
-async function rangesOf(
+/** The ranges of rows of each large Parquet file. A worker reports a file that cannot be read. */
+async function findRanges(
   session: Session,
   sources: readonly ScanSource[],
   shardRows: number,
 ): Promise<ReadonlyMap<string, RowRange[]>> {
   const files = sources.filter(({ kind }) => kind === 'Parquet').map(({ file }) => file)
-  const large = await eachOrAll(files, (some) =>
+  const large = await queryFiles(files, (some) =>
     session.readTexts(`SELECT file_name FROM parquet_file_metadata(${quoteFiles(some)}) WHERE num_rows > ${shardRows}`),
   )
   const ranges = new Map<string, RowRange[]>()
@@ -144,19 +182,20 @@ async function rangesOf(
     const counts =
       await session.readTexts(`SELECT any_value(row_group_num_rows) FROM parquet_metadata(${quoteFiles([file])})
       GROUP BY row_group_id ORDER BY row_group_id`)
-    ranges.set(file, cut(counts.map(Number), shardRows))
+    ranges.set(file, groupRows(counts.map(Number), shardRows))
   }
   return ranges
 }
 
-/** A folder's name may be a number in one file and a word in another: the type is one that suits the files of a scan. */
-async function partitionsOf(
+/** The types of the columns that folders make, by file: a type suits all files of its scan. */
+async function findPartitionTypes(
   session: Session,
   sources: readonly ScanSource[],
+  signal: AbortSignal,
 ): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>> {
   const found = new Map<string, Record<string, string>>()
   if (sources.every(({ file }) => partitionKeysOf(file).length === 0)) return found
-  for (const scan of await openScans(session, sources, {}, new AbortController().signal)) {
+  for (const scan of await openScans(session, sources, {}, signal)) {
     const keys = new Set(scan.files.flatMap(partitionKeysOf))
     if (keys.size === 0 || !scan.isPartitioned) continue
     const columns = await session.readRows(`SELECT column_name, column_type FROM (DESCRIBE FROM ${fromClause(scan)})`)
@@ -167,8 +206,8 @@ async function partitionsOf(
   return found
 }
 
-/** One query for all is fastest; where a file spoils it, one for each tells which. */
-async function eachOrAll(
+/** The texts of one query over all files, which is fastest, or, if a file makes it fail, of a query for each other file. */
+async function queryFiles(
   files: readonly string[],
   query: (files: readonly string[]) => Promise<string[]>,
 ): Promise<string[]> {
@@ -181,8 +220,8 @@ async function eachOrAll(
   }
 }
 
-/** Row groups together, until they are enough; row groups may have no rows. */
-function cut(counts: readonly number[], shardRows: number): RowRange[] {
+/** Joins row groups until they have `shardRows` rows; a row group may have none. */
+function groupRows(counts: readonly number[], shardRows: number): RowRange[] {
   const ranges: RowRange[] = []
   let [start, end] = [0, 0]
   for (const [i, count] of counts.entries()) {

@@ -6,28 +6,32 @@ import { assertOwnColumns, fromClause, openScans, type Scan } from '../files/duc
 import { Session } from '../files/duckdb/session.ts'
 import { hasValues, nullType, type ScanTotals, scoreScans } from '../files/duckdb/totals.ts'
 import { codeOf, fileError, given, message } from '../files/errors.ts'
+import { assertThreads } from '../files/options.ts'
 import { getNumThreads } from '../index.ts'
-import { encodeFailure } from './failures.ts'
+import { encodeFailure, type FailureDetails } from './failures.ts'
 import { limits, parseShardData, plainType, type Shard, type ShardData, type ShardResult } from './payload.ts'
 
 export interface ProcessorOptions {
-  /** threads of DuckDB for each shard. Default: all that the process may use */
+  /** threads of DuckDB for each shard; default `getNumThreads()` */
   readonly threads?: number
-  /** files are read in these folders only. Default: anywhere */
+  /** the folders whose files are read; default all */
   readonly roots?: readonly string[]
 }
 
 export interface ShardProcessor {
-  /** Scores the shard of a job: what a `Worker` of BullMQ calls. */
+  /** Scores the shard of a job: the function that a BullMQ `Worker` calls. */
   readonly process: (job: Pick<Job, 'data'>) => Promise<ShardResult>
-  /** Ends the running shards, which another worker, or this one, may score later. */
+  /** Interrupts the running shards. They fail, and are tried again. */
   interrupt(): void
-  /** Frees what is kept between shards. */
+  /** Closes the idle databases. */
   close(): void
 }
 
 /**
- * Scores shards, as many at once as the worker hands over, each inside a DuckDB that can read no file outside of the roots.
+ * Scores shards, as many at once as the worker asks for, each in a DuckDB that reads files of the roots only.
+ *
+ * @throws {TypeError} ERR_INVALID_ARG_TYPE, {RangeError} ERR_INVALID_ARG_VALUE: an option is wrong; `option` is its key
+ * @throws {Error} ENOENT: a root does not exist
  *
  * @example
  * const { process } = await shardProcessor({ roots: ['/data'] })
@@ -37,25 +41,26 @@ export async function shardProcessor({
   threads = getNumThreads(),
   roots = ['/'],
 }: ProcessorOptions = {}): Promise<ShardProcessor> {
-  const never = new AbortController().signal
+  assertThreads(threads)
   const given = roots.map((root) => resolve(root))
   const folders = [...new Set([...given, ...(await Promise.all(given.map((root) => realpath(root))))])]
-  /** of one time zone */
+  const running = new Set<Session>()
+  /** Locked sessions, all in one time zone: a locked session cannot change it. */
   let idle: Session[] = []
   let zone = ''
-  const busy = new Set<Session>()
+  let isInterrupted = false
 
-  async function open(timeZone: string): Promise<Session> {
+  async function openSession(timeZone: string): Promise<Session> {
     const session = await Session.open(threads)
     await session.setTimeZone(timeZone)
     await session.lock(folders.map(withSeparator))
     return session
   }
 
-  async function sessionIn(timeZone: string): Promise<Session> {
+  async function takeSession(timeZone: string): Promise<Session> {
     if (timeZone !== zone) close()
     zone = timeZone
-    return idle.pop() ?? (await open(timeZone))
+    return idle.pop() ?? (await openSession(timeZone).catch(failOnHost))
   }
 
   function close(): void {
@@ -63,61 +68,69 @@ export async function shardProcessor({
     idle = []
   }
 
+  async function scoreUnchanged(job: ShardData): Promise<ShardResult> {
+    const { timeZone } = job.options
+    await assertUnchanged(job.shard, folders)
+    const session = await takeSession(timeZone)
+    running.add(session)
+    let isReusable = false
+    try {
+      const result = await scoreShard(session, job)
+      await assertUnchanged(job.shard, folders)
+      isReusable = timeZone === zone
+      return result
+    } catch (error) {
+      // If the file changed, this explains any other error.
+      await assertUnchanged(job.shard, folders)
+      throw error
+    } finally {
+      running.delete(session)
+      if (isReusable) idle.push(session)
+      else session.close()
+    }
+  }
+
   return {
     async process({ data }) {
-      const job = parseShardData(data)
-      await assertSame(job.shard, folders)
-      const { timeZone } = job.options
-      const session = await sessionIn(timeZone)
-      busy.add(session)
       try {
-        const result = await score(session, job, never)
-        await assertSame(job.shard, folders)
-        if (timeZone === zone) idle.push(session)
-        else session.close()
-        return result
-      } catch (error) {
-        session.close()
-        await assertSame(job.shard, folders)
-        const failure = encodeFailure(error)
-        throw isPassing(error) ? new Error(failure, { cause: error }) : new UnrecoverableError(failure)
-      } finally {
-        busy.delete(session)
+        return await scoreUnchanged(parseShardData(data))
+      } catch (cause) {
+        const failure = encodeFailure(cause)
+        if (isInterrupted || isRetryable(cause)) throw new Error(failure, { cause })
+        throw Object.assign(new UnrecoverableError(failure), { cause })
       }
     },
     interrupt() {
-      for (const session of busy) session.interrupt()
+      isInterrupted = true
+      for (const session of running) session.interrupt()
     },
     close,
   }
 }
 
-/** Columns that DuckDB adds to a file, and that differ between machines; a file may have columns of these names. */
-const virtual = ['filename', 'file_index']
+/** Columns that DuckDB adds to a file, and that differ between machines. A file's own columns of these names are read. */
+const virtualColumns = ['filename', 'file_index']
 
-async function score(
-  session: Session,
-  { index, options, shard }: ShardData,
-  signal: AbortSignal,
-): Promise<ShardResult> {
+async function scoreShard(session: Session, { index, options, shard }: ShardData): Promise<ShardResult> {
+  const { signal } = new AbortController()
   const { file, kind, compression, rows, partitions } = shard
   const [found] = await openScans(session, [{ file, kind, compression }], options, signal)
   if (found === undefined) return { index, types: null, groups: [] }
   const scan = { ...found, isPartitioned: partitions !== undefined, ...(partitions && { partitions }) }
-  assertOwnColumns(scan, virtual)
+  assertOwnColumns(scan, virtualColumns)
   const part = rows === undefined ? scan : { ...scan, rows }
   const { typed, groups } = await scoreScans(session, [part], options, signal)
   const [{ types } = {}] = typed
   if (types === undefined) return { index, types: null, groups: [] }
   const hasInput = groups.some(({ total }) => total.count > 0) || (await hasValues(session, part, options, 'x'))
   assertTransferable(shard, options.by, types.by, groups)
-  const columns = kind === 'NDJSON' ? await columnsOf(session, scan) : ''
+  const columns = kind === 'NDJSON' ? await listColumns(session, scan) : ''
   const input = hasInput ? types.input : nullType
   return { index, types: { ...types, input, columns }, groups: groups.map(({ key, total }) => [key, total.toJSON()]) }
 }
 
-/** Files of NDJSON are one table on one machine, whose columns have types that suit all of them. */
-async function columnsOf(session: Session, scan: Scan): Promise<string> {
+/** The names and types of columns. One machine reads all NDJSON as one table, so they must be the same in each file. */
+async function listColumns(session: Session, scan: Scan): Promise<string> {
   const columns = await session.readRows(`SELECT column_name, column_type FROM (DESCRIBE FROM ${fromClause(scan)})`)
   return columns.map((column) => column.join(' ')).join(', ')
 }
@@ -133,24 +146,36 @@ function assertTransferable({ file }: Shard, by: string | undefined, type: strin
   }
 }
 
-/** Checks that the file is inside the roots and has the size and time that the client saw. */
-async function assertSame({ file, size, modified }: Shard, folders: readonly string[]): Promise<void> {
+/**
+ * Refuses a file that is outside of the roots, or that differs from what the client saw.
+ *
+ * @throws {Error} ERR_OUTSIDE_ROOTS, ERR_INVALID_FILE, ERR_FILE_CHANGED, ENOENT or another code of the file system; `file`, `host`
+ */
+async function assertUnchanged({ file, size, modified }: Shard, folders: readonly string[]): Promise<void> {
+  const host = hostname()
+  const refuse = (text: string, code: string, cause?: unknown) =>
+    failOnHost(fileError(`${file}: ${text}`, { code, file }, cause))
   const isInside = (path: string) => folders.some((folder) => path.startsWith(withSeparator(folder)))
-  if (!isInside(file)) throw new UnrecoverableError(`${file}: outside of the worker's roots on ${hostname()}`)
+  if (!isInside(file)) refuse(`outside of the worker's roots on ${host}`, 'ERR_OUTSIDE_ROOTS')
   const there = await stat(file, { bigint: true }).catch((cause) => {
     const reason = codeOf(cause) === 'ENOENT' ? 'no such file' : `cannot be read, ${codeOf(cause)},`
-    throw new Error(`${file}: ${reason} on the worker's host ${hostname()}`, { cause })
+    return refuse(`${reason} on the worker's host ${host}`, codeOf(cause), cause)
   })
-  if (!isInside(await realpath(file))) {
-    throw new UnrecoverableError(`${file}: leads out of the worker's roots on ${hostname()}`)
-  }
-  if (!there.isFile()) throw new UnrecoverableError(`${file}: not a file on the worker's host ${hostname()}`)
+  if (!isInside(await realpath(file))) refuse(`leads out of the worker's roots on ${host}`, 'ERR_OUTSIDE_ROOTS')
+  if (!there.isFile()) refuse(`not a file on the worker's host ${host}`, 'ERR_INVALID_FILE')
   if (Number(there.size) === size && String(there.mtimeNs) === modified) return
-  const other = `${there.size} bytes of ${timeOf(there.mtimeNs)}, not ${size} bytes of ${timeOf(modified)}`
-  throw new Error(`${file}: another file than the client has seen on the worker's host ${hostname()}: ${other}`)
+  const found = `${there.size} bytes of ${formatTime(there.mtimeNs)}`
+  const wanted = `${size} bytes of ${formatTime(modified)}`
+  const text = `another file than the client has seen on the worker's host ${host}: ${found}, not ${wanted}`
+  refuse(text, 'ERR_FILE_CHANGED')
 }
 
-function timeOf(nanoseconds: bigint | string): string {
+/** Throws an error as one of this host, which another host may not have. */
+function failOnHost(error: Error): never {
+  throw Object.assign(error, { host: hostname() })
+}
+
+function formatTime(nanoseconds: bigint | string): string {
   const [seconds, fraction] = [BigInt(nanoseconds) / 1_000_000_000n, String(nanoseconds).slice(-9)]
   return new Date(1000 * Number(seconds)).toISOString().replace('000Z', `${fraction}Z`)
 }
@@ -159,12 +184,14 @@ function withSeparator(folder: string): string {
   return folder.endsWith(sep) ? folder : folder + sep
 }
 
-/** Another worker, or this one later, may fare better: it had no memory, no disk, or did not see the file. */
-function isPassing(error: unknown): boolean {
-  return isStarved(error) || /INTERRUPT Error|IO Error|E[A-Z]+: | on the worker's host /.test(String(error))
+/** True if another worker, or this one later, may score the shard: there was no memory or disk, or the file was not seen. */
+function isRetryable(error: unknown): boolean {
+  const { host, code } = Object(error) as FailureDetails
+  if (host !== undefined) return code !== 'ERR_OUTSIDE_ROOTS' && code !== 'ERR_INVALID_FILE'
+  return isOutOfMemory(error) || /INTERRUPT Error|IO Error|E[A-Z]+: /.test(String(error))
 }
 
-/** There was no memory for a shard, or for DuckDB itself. */
-export function isStarved(error: unknown): boolean {
+/** True if there was no memory for a shard, or for DuckDB itself. */
+export function isOutOfMemory(error: unknown): boolean {
   return /Out of Memory Error|Allocation failure|bad_alloc|failed to map segment|ENOMEM/i.test(String(error))
 }

@@ -1,59 +1,93 @@
+import type { EventEmitter } from 'node:events'
+import { Queue, QueueKeys } from 'bullmq'
 import type { ChainableCommander, Redis } from 'ioredis'
 import { runtimeInfo } from '../index.ts'
 
 const family = 'hinge-embedding-loss-'
-const prefix = 'bull'
+const { version } = runtimeInfo()
+const bullKeys = new QueueKeys()
 
-/** Shards wait in the one for workers, plans in the other for their shards. Other versions have others: they do not mix. */
-export const queues = {
-  shards: `${family}${runtimeInfo().version}`,
-  plans: `${family}${runtimeInfo().version}-plans`,
-} as const
+/** Workers take shards from the one queue, and plans wait in the other for their shards. Each version has its own. */
+export const queues = { shards: `${family}${version}`, plans: `${family}${version}-plans` } as const
 
-export const keyOf = (queue: string, name: string) => `${prefix}:${queue}:${name}`
+/** The key of something in a queue, such as a list or a job. */
+export function keyOf(queue: string, name: string): string {
+  return bullKeys.toKey(queue, name)
+}
 
-/** What BullMQ keeps for a queue as a whole. */
-const ofQueue = [
-  'wait',
-  'paused',
-  'active',
-  'delayed',
-  'prioritized',
-  'pc',
-  'completed',
-  'failed',
-  'waiting-children',
-  'stalled',
-  'marker',
-  'meta',
-  'id',
-  'events',
-]
-/** What it keeps for a plan: its job, and which shards have which result. */
-const ofPlan = ['', ':dependencies', ':processed', ':failed', ':unsuccessful']
+export function openQueue(redis: Redis, name: string): Queue {
+  return muteErrors(new Queue(name, { connection: redis, streams: { events: { maxLen: 100 } } }))
+}
 
-const queueKeys = Object.values(queues).flatMap((queue) => ofQueue.map((name) => keyOf(queue, name)))
-export const planKeys = (id: string) => ofPlan.map((name) => keyOf(queues.plans, id + name))
+/** Listens to errors, which BullMQ prints otherwise. Its calls reject with the same errors. */
+export function muteErrors<T extends EventEmitter>(emitter: T): T {
+  emitter.on('error', () => {})
+  return emitter
+}
 
-/** What a worker that lives keeps for as long as its lease: one that is killed or frozen is none, though its connection lasts. */
-export const alive = keyOf(queues.shards, 'alive')
+/** The keys that all jobs of a queue share, without those of locks, whose time to live BullMQ sets. */
+function sharedKeys(queue: string): string[] {
+  const { 'stalled-check': _, limiter: __, ...keys } = bullKeys.getKeys(queue)
+  return Object.values(keys)
+}
 
-/** Seconds that what belongs to no plan stays, and what was left without a retention. */
+const allSharedKeys = Object.values(queues).flatMap(sharedKeys)
+
+/** The keys of a plan: its job, and which shards have which result. */
+export function planKeys(id: string): string[] {
+  return ['', ':dependencies', ':processed', ':failed', ':unsuccessful'].map((end) => keyOf(queues.plans, id + end))
+}
+
+/** Every worker renews this key. It expires with the lease, so it tells live workers from frozen ones, which stay connected. */
+const heartbeatKey = keyOf(queues.shards, 'alive')
+
+/** The time to live, in seconds, of keys that belong to no plan or whose plan names none. */
 export const aDay = 86_400
 
-/** What all plans share stays for longer than the shortest of their retentions. */
-export function keepQueues(redis: Redis, seconds: number): Promise<void> {
-  return keep(redis, queueKeys, Math.max(aDay, seconds))
+const batchSize = 1000
+
+/** The answers of a pipeline; the first refusal throws. */
+async function execute(pipeline: ChainableCommander): Promise<unknown[]> {
+  const answers = (await pipeline.exec()) ?? []
+  for (const [error] of answers) if (error !== null) throw error
+  return answers.map(([, answer]) => answer)
 }
 
-/** Where no shard of any plan waits or runs, puts those of a plan that are not done where workers find them; the keys of those that have no job. */
-export async function revive(redis: Redis, planId: string): Promise<string[]> {
+/** Makes keys expire in these seconds, or later if they have a longer time to live already. */
+export async function extendExpiry(redis: Redis, keys: readonly string[], seconds: number): Promise<void> {
+  for (let from = 0; from < keys.length; from += batchSize) {
+    const pipeline = redis.pipeline()
+    for (const key of keys.slice(from, from + batchSize)) pipeline.expire(key, seconds, 'NX').expire(key, seconds, 'GT')
+    await execute(pipeline)
+  }
+}
+
+/** Keeps what all plans share for the longest of their retentions, and for a day at least. */
+export function extendQueues(redis: Redis, retention: number): Promise<void> {
+  return extendExpiry(redis, allSharedKeys, Math.max(aDay, retention))
+}
+
+/** Says that a worker is alive for the seconds of its lease; another worker may have said it for longer. */
+export async function sendHeartbeat(redis: Redis, lease: number): Promise<void> {
+  await redis.set(heartbeatKey, '', 'EX', lease, 'NX')
+  await extendExpiry(redis, [heartbeatKey], lease)
+}
+
+export async function hasLiveWorker(redis: Redis): Promise<boolean> {
+  return (await redis.exists(heartbeatKey)) > 0
+}
+
+/**
+ * Puts the shards of a plan that are not done into the list of waiting jobs, if no shard of any plan waits or runs.
+ * Returns the keys of shards that have no job any more. BullMQ has no call for this.
+ */
+export async function requeueLostShards(redis: Redis, planId: string): Promise<string[]> {
   const lists = ['wait', 'paused', 'active', 'delayed', 'prioritized'].map((name) => keyOf(queues.shards, name))
   const keys = [...lists, keyOf(queues.plans, `${planId}:dependencies`), keyOf(queues.shards, 'marker')]
-  return (await redis.eval(relist, keys.length, ...keys, keyOf(queues.shards, ''))) as string[]
+  return (await redis.eval(requeueScript, keys.length, ...keys, keyOf(queues.shards, ''))) as string[]
 }
 
-const relist = `
+const requeueScript = `
   for i = 1, 5 do
     if redis.call('EXISTS', KEYS[i]) == 1 then return {} end
   end
@@ -68,59 +102,46 @@ const relist = `
   end
   return gone`
 
-/** The answers of a pipeline; the first refusal throws. */
-async function execute(pipeline: ChainableCommander): Promise<unknown[]> {
-  const answers = (await pipeline.exec()) ?? []
-  for (const [error] of answers) if (error !== null) throw error
-  return answers.map(([, answer]) => answer)
-}
-
-/** Keys stay in Redis for so many seconds from now at least, and not for ever. */
-export async function keep(redis: Redis, keys: readonly string[], seconds: number): Promise<void> {
-  for (let from = 0; from < keys.length; from += 1000) {
-    const pipeline = redis.pipeline()
-    for (const key of keys.slice(from, from + 1000)) pipeline.expire(key, seconds, 'NX').expire(key, seconds, 'GT')
-    await execute(pipeline)
-  }
-}
-
 /**
- * Expires the keys of crashed processes of this version, and removes jobs that are gone from lists. Leaves alone all keys of other
- * programs, whatever their names begin with.
+ * Cleans up after crashed processes of this version: their keys expire, and expired jobs leave the lists of their queue.
+ * Keys of other programs and versions stay as they are, whatever their names begin with.
  */
-export async function tidy(redis: Redis): Promise<void> {
+export async function cleanUp(redis: Redis): Promise<void> {
   for (const queue of Object.values(queues)) {
-    for await (const keys of redis.scanStream({ match: keyOf(queue, '*'), count: 1000 })) {
+    for await (const keys of redis.scanStream({ match: keyOf(queue, '*'), count: batchSize })) {
       const pipeline = redis.pipeline()
       for (const key of keys as string[]) pipeline.expire(key, aDay, 'NX')
       await execute(pipeline)
     }
   }
-  for (const [queue, name] of [
-    [queues.plans, 'wait'],
-    [queues.shards, 'wait'],
-    [queues.plans, 'waiting-children'],
-    [queues.shards, 'completed'],
-    [queues.shards, 'failed'],
-  ] as const) {
-    const [key, isList] = [keyOf(queue, name), name === 'wait']
-    const ids: unknown[] = await (isList ? redis.lrange(key, 0, -1) : redis.zrange(key, '0', '-1'))
-    const exist = redis.pipeline()
-    for (const id of ids) exist.exists(keyOf(queue, String(id)))
-    const found = await execute(exist)
-    const remove = redis.pipeline()
-    for (const [i, id] of ids.entries()) {
-      if (found[i] === 0) isList ? remove.lrem(key, 0, String(id)) : remove.zrem(key, String(id))
-    }
-    await execute(remove)
-  }
+  await removeExpiredJobs(redis, queues.plans, 'wait')
+  await removeExpiredJobs(redis, queues.shards, 'wait')
+  await removeExpiredJobs(redis, queues.plans, 'waiting-children')
+  await removeExpiredJobs(redis, queues.shards, 'completed')
+  await removeExpiredJobs(redis, queues.shards, 'failed')
 }
 
-/** The versions of this package of which workers are connected. */
-export async function workerVersions(redis: Redis): Promise<string[]> {
+type JobList = 'wait' | 'waiting-children' | 'completed' | 'failed'
+
+async function removeExpiredJobs(redis: Redis, queue: string, name: JobList): Promise<void> {
+  const key = keyOf(queue, name)
+  const ids = await (name === 'wait' ? redis.lrange(key, 0, -1) : redis.zrange(key, '0', '-1'))
+  const lookup = redis.pipeline()
+  for (const id of ids) lookup.exists(keyOf(queue, id))
+  const counts = await execute(lookup)
+  const removal = redis.pipeline()
+  for (const id of ids.filter((_, i) => counts[i] === 0)) {
+    if (name === 'wait') removal.lrem(key, 0, id)
+    else removal.zrem(key, id)
+  }
+  await execute(removal)
+}
+
+/** The versions of this package whose workers are connected. BullMQ lists the workers of one queue, which has one version. */
+export async function connectedVersions(redis: Redis): Promise<string[]> {
   const list = String(await redis.client('LIST'))
   const names = [...list.matchAll(/\bname=bull:([A-Za-z0-9+/=]+)(?::w:\S*)? /g)]
-  const found = names.map(([, name = '']) => Buffer.from(name, 'base64').toString())
-  const versions = found.filter((queue) => queue.startsWith(family)).map((queue) => queue.slice(family.length))
+  const connected = names.map(([, name = '']) => Buffer.from(name, 'base64').toString())
+  const versions = connected.filter((queue) => queue.startsWith(family)).map((queue) => queue.slice(family.length))
   return [...new Set(versions)]
 }

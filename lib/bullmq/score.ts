@@ -1,30 +1,41 @@
-import { message, option, optionError } from '../files/errors.ts'
+import { type Message, message, option, optionError } from '../files/errors.ts'
 import type { RunOptions } from '../files/options.ts'
 import type { FileTotals } from '../files/totals.ts'
-import { connect, explainRefusal } from './connection.ts'
-import { addFlow, type FlowProgress, resultsOf } from './flow.ts'
+import { connectRedis, explainRefusal } from './connection.ts'
+import { addFlow, type FlowProgress } from './flow.ts'
 import { foldResults } from './fold.ts'
 import { type PlanOptions, planOf } from './plan.ts'
+import { resultsOf } from './results.ts'
 
-export interface WorkerScoreOptions extends PlanOptions, Pick<RunOptions, 'signal' | 'onProgress'> {
+export interface WorkerScoreOptions extends PlanOptions, Pick<RunOptions, 'onProgress'> {
   /** the URL of the Redis that the workers serve */
   readonly redis: string
-  /** seconds to wait while there is no worker; default 60 */
+  /** seconds to wait while there is no worker, or while Redis is away; default 60 */
   readonly timeout?: number
 }
 
-/** Scores files on the workers that are connected to a Redis. */
+/**
+ * Scores files as `scoreFiles` does, on the workers that are connected to a Redis. Progress counts shards.
+ *
+ * @throws the errors of `planOf`, `resultsOf` and `foldResults`
+ * @throws {Error} ERR_REDIS: Redis cannot be reached or used, or refuses a command
+ *
+ * @example
+ * const redis = 'redis://queue.internal:6379'
+ * const { total } = await scoreOnWorkers(['/data/pairs'], { input: 'distance', label: 'label', redis })
+ */
 export async function scoreOnWorkers(
   paths: readonly string[],
-  { redis: url, timeout = 60, signal = new AbortController().signal, onProgress, ...options }: WorkerScoreOptions,
+  { redis: url, timeout = 60, onProgress, ...options }: WorkerScoreOptions,
 ): Promise<FileTotals> {
   if (paths.length === 0) throw optionError('paths', message`${option('redis')} takes ${option('paths')}`)
   if (!(timeout > 0)) {
     throw optionError('timeout', message`${option('timeout')} must be a number of seconds above 0, got ${timeout}`)
   }
-  const onNote = (note: string) => options.onNote?.(note, message`${note}`)
+  const { signal = new AbortController().signal, onNote } = options
   const plan = await planOf(paths, options)
-  const redis = await connect(url, { signal, onTrouble: onNote, patience: timeout })
+  const onTrouble = (text: Message) => onNote?.(String(text), text)
+  const redis = await connectRedis(url, { signal, onTrouble, patience: timeout })
   const disconnect = () => redis.disconnect()
   signal.addEventListener('abort', disconnect)
   const report = ({ done, failed, shards }: FlowProgress) => {

@@ -1,20 +1,21 @@
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Job, Worker } from 'bullmq'
+import { Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
+import { fileError } from '../files/errors.ts'
 import { checkOption, integer } from '../files/options.ts'
-import { maxStalls } from './flow.ts'
-import { leastRetention } from './payload.ts'
-import { isStarved, type ProcessorOptions, type ShardProcessor, shardProcessor } from './processor.ts'
-import { aDay, alive, keep, keepQueues, keyOf, planKeys, queues, tidy } from './queues.ts'
-import { isLasting } from './refusals.ts'
+import { startHeartbeat } from './heartbeat.ts'
+import { isOutOfMemory, type ProcessorOptions, type ShardProcessor, shardProcessor } from './processor.ts'
+import { cleanUp, queues } from './queues.ts'
+import { isPermanentRefusal } from './refusals.ts'
+import { maxStalls } from './results.ts'
 
 export interface ServeOptions extends ProcessorOptions {
-  /** shards at once. Default 1 */
+  /** shards at once; default 1 */
   readonly concurrency?: number
-  /** heartbeat timeout, in seconds, before its shards are reassigned. Default 15 */
+  /** heartbeat timeout, in seconds, before the shards of this worker are reassigned; default 15 */
   readonly lease?: number
-  /** seconds that `close` gives to running shards before it leaves them to other workers. Default 60 */
+  /** seconds that `close` gives to running shards before it leaves them to other workers; default 60 */
   readonly grace?: number
 }
 
@@ -23,8 +24,10 @@ export interface Service {
   /** Rejects when Redis refuses for good what a worker needs, such as a right. The worker takes no more shards then. */
   readonly refusal: Promise<never>
   /**
-   * Takes no more shards, and finishes the running ones within the grace. Rejects if some do not end in time, or if Redis is away
-   * for a lease: those are left to other workers.
+   * Takes no more shards, and finishes the running ones within the grace. If some do not end in time, or if Redis is away for
+   * a lease, leaves them to other workers.
+   *
+   * @throws {Error} ERR_SHARDS_LEFT: shards are left to other workers
    */
   close(): Promise<void>
 }
@@ -34,11 +37,17 @@ export function checkServeOptions({ concurrency = 1, lease = 15, grace = 60 }: S
   for (const [name, value] of Object.entries({ concurrency, lease, grace })) checkOption(name, value, integer(1))
 }
 
-/** in milliseconds */
+/** The pause after a shard for which there was no memory doubles between these milliseconds. */
+const firstRest = 500
 const longestRest = 10_000
 
+/** How often a worker that closes looks at its shards, in milliseconds. */
+const closeInterval = 100
+
 /**
- * A BullMQ worker that serves the shards of plans that were added to the same Redis.
+ * A BullMQ worker that scores the shards of plans in this Redis.
+ *
+ * @throws {TypeError} ERR_INVALID_ARG_TYPE, {RangeError} ERR_INVALID_ARG_VALUE: an option is wrong; `option` is its key
  *
  * @example
  * const service = await serve(new Redis(url, { maxRetriesPerRequest: null }), { concurrency: 2, roots: ['/data'] })
@@ -50,8 +59,8 @@ export async function serve(
 ): Promise<Service> {
   checkServeOptions({ concurrency, lease, grace })
   const processor = await shardProcessor(options)
-  await tidy(redis)
-  const worker = new Worker(queues.shards, resting(processor.process), {
+  await cleanUp(redis)
+  const worker = new Worker(queues.shards, restWithoutMemory(processor.process), {
     connection: redis,
     concurrency,
     lockDuration: 1000 * lease,
@@ -65,51 +74,53 @@ export async function serve(
   })
   refusal.catch(() => {})
   const onError = (error: unknown) => {
-    if (!isLasting(error)) return
+    if (!isPermanentRefusal(error)) return
     // A worker that is not closed asks again at once, and forever.
     worker.close(true).catch(() => {})
     refuse(error)
   }
   worker.on('error', onError)
-  const stopKeeping = keepWhatRuns(worker, redis, lease, onError)
+  const stopHeartbeat = startHeartbeat(worker, redis, lease, onError)
   return {
     worker,
     refusal,
     async close() {
-      const closing = worker.close().then(stopKeeping)
-      await drained(closing, redis, processor, { lease, grace })
+      const closed = worker.close().then(stopHeartbeat)
+      await waitForShards(closed, redis, processor, { lease, grace })
       processor.close()
     },
   }
 }
 
-async function drained(
-  closing: Promise<void>,
+/** Waits until a worker is closed. Interrupts its shards after the grace, or when Redis is away for a lease. */
+async function waitForShards(
+  closed: Promise<void>,
   redis: Redis,
   processor: ShardProcessor,
   { lease, grace }: { lease: number; grace: number },
 ): Promise<void> {
-  let isOver = false
-  const over = closing.finally(() => {
-    isOver = true
+  let isClosed = false
+  const ended = closed.finally(() => {
+    isClosed = true
   })
-  const begin = performance.now()
-  let connected = begin
-  while (!isOver) {
-    await Promise.race([over, sleep(100)])
+  const start = performance.now()
+  let lastConnected = start
+  while (!isClosed) {
+    await Promise.race([ended, sleep(closeInterval)])
     const now = performance.now()
-    if (redis.status === 'ready') connected = now
-    const isAway = now - connected > 1000 * lease
-    if (isAway || now - begin > 1000 * grace) processor.interrupt()
-    if (!isOver && (isAway || now - begin > 1000 * (grace + lease))) {
-      over.catch(() => {})
-      throw new Error(`shards under way are left to other workers${isAway ? `: Redis is away for ${lease} s` : ''}`)
+    if (redis.status === 'ready') lastConnected = now
+    const isAway = now - lastConnected > 1000 * lease
+    if (isAway || now - start > 1000 * grace) processor.interrupt()
+    if (!isClosed && (isAway || now - start > 1000 * (grace + lease))) {
+      ended.catch(() => {})
+      const reason = isAway ? `: Redis is away for ${lease} s` : ''
+      throw fileError(`shards under way are left to other workers${reason}`, { code: 'ERR_SHARDS_LEFT' })
     }
   }
 }
 
-/** Where there is no memory for shards, other workers get the time to take them. */
-function resting(process: ShardProcessor['process']): ShardProcessor['process'] {
+/** Pauses after a shard for which there was no memory, so that other workers have the time to take it. */
+function restWithoutMemory(process: ShardProcessor['process']): ShardProcessor['process'] {
   let failures = 0
   return async (job) => {
     try {
@@ -117,77 +128,8 @@ function resting(process: ShardProcessor['process']): ShardProcessor['process'] 
       failures = 0
       return result
     } catch (error) {
-      if (isStarved(error)) await sleep(Math.min(500 * 2 ** failures++, longestRest))
+      if (isOutOfMemory(error)) await sleep(Math.min(firstRest * 2 ** failures++, longestRest))
       throw error
     }
   }
-}
-
-/** Others of longer leases may say so, too. */
-async function live(redis: Redis, lease: number): Promise<void> {
-  await redis.set(alive, '', 'EX', lease, 'NX')
-  await keep(redis, [alive], lease)
-}
-
-/** While shards of a plan run or end it stays in Redis, and for its retention after that: also when its client is gone. */
-function keepWhatRuns(
-  worker: Worker,
-  redis: Redis,
-  lease: number,
-  onError: (error: unknown) => void,
-): () => Promise<void> {
-  const running = new Map<string, Job>()
-  const recent = new Map<string, Job>()
-  const keepAll = async () => {
-    const jobs = [...running.values(), ...recent.values()]
-    recent.clear()
-    const plans = new Map(jobs.map((job) => [job.parent?.id ?? '', job]))
-    if (jobs.length > 0) await keepQueues(redis, Math.max(...jobs.map(retentionOf)))
-    for (const [id, job] of plans) await keep(redis, planKeys(id), retentionOf(job))
-    for (const seconds of new Set(jobs.map(retentionOf))) {
-      const alike = jobs.filter((job) => retentionOf(job) === seconds)
-      await keep(
-        redis,
-        alike.map((job) => keyOf(queues.shards, job.id ?? '')),
-        seconds,
-      )
-    }
-  }
-  let isBusy = false
-  const beat = async () => {
-    if (isBusy) return
-    isBusy = true
-    try {
-      await live(redis, lease)
-      await keepAll()
-    } catch (error) {
-      // If Redis is away, the next beat tries again.
-      onError(error)
-    } finally {
-      isBusy = false
-    }
-  }
-  const timer = setInterval(beat, Math.min(1000, 300 * lease))
-  void beat()
-  const end = (job: Job | undefined) => {
-    if (job?.id === undefined) return
-    running.delete(job.id)
-    recent.set(job.id, job)
-    const isExpired = job.name === undefined
-    if (isExpired) void job.remove().catch(() => {})
-  }
-  worker.on('active', (job) => job.id !== undefined && running.set(job.id, job))
-  worker.on('completed', end)
-  worker.on('failed', end)
-  return () => {
-    clearInterval(timer)
-    return keepAll()
-  }
-}
-
-function retentionOf({ data }: Job): number {
-  const { retention } = (data ?? {}) as { retention?: unknown }
-  return typeof retention === 'number' && Number.isSafeInteger(retention) && retention >= leastRetention
-    ? retention
-    : aDay
 }

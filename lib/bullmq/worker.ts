@@ -1,8 +1,10 @@
 import { once } from 'node:events'
+import { type Message, message, messageOf } from '../files/errors.ts'
+import { assertThreads } from '../files/options.ts'
 import { getNumThreads, setNumThreads } from '../index.ts'
-import { connect, explainRefusal } from './connection.ts'
+import { connectRedis, explainRefusal } from './connection.ts'
 import { decodeFailure } from './failures.ts'
-import { isLasting, isRefusal } from './refusals.ts'
+import { isPermanentRefusal, isRefusal } from './refusals.ts'
 import { checkServeOptions, type ServeOptions, serve } from './serve.ts'
 
 export interface WorkerOptions extends ServeOptions {
@@ -12,33 +14,42 @@ export interface WorkerOptions extends ServeOptions {
   readonly onReady: (queue: string) => void
   /** is called when a shard has failed */
   readonly onFailure: (shard: string, error: Error) => void
-  /** is called with a message when the connection breaks or comes back, and when Redis refuses something for a while */
-  readonly onNote: (note: string) => void
+  /** is called when the connection breaks or comes back, and when Redis refuses something for a while */
+  readonly onNote: (note: string, message: Message) => void
 }
 
-/** Serves shards until the signal, and then finishes the running ones. */
+/**
+ * Serves shards until the signal, and then finishes the running ones.
+ *
+ * @throws {Error} ERR_REDIS: Redis cannot be reached or used, or refuses for good what a worker needs
+ * @throws {Error} ERR_SHARDS_LEFT: running shards did not end in time and are left to other workers
+ */
 export async function runWorker(
   url: string,
   { signal, onReady, onFailure, onNote, threads, ...options }: WorkerOptions,
 ): Promise<void> {
   checkServeOptions(options)
-  if (threads !== undefined) setNumThreads(threads)
+  if (threads !== undefined) {
+    assertThreads(threads)
+    setNumThreads(threads)
+  }
+  const note = (text: Message) => onNote(String(text), text)
   const { concurrency = 1 } = options
-  const share = threads ?? Math.max(1, Math.floor(getNumThreads() / concurrency))
-  const redis = await connect(url, { signal, onTrouble: onNote })
+  const threadsOfShard = threads ?? Math.max(1, Math.floor(getNumThreads() / concurrency))
+  const redis = await connectRedis(url, { signal, onTrouble: note })
   const aborted = signal.aborted ? Promise.resolve() : once(signal, 'abort')
   try {
-    const serving = serve(redis, { ...options, threads: share })
+    const serving = serve(redis, { ...options, threads: threadsOfShard })
     await Promise.race([serving, aborted])
     if (signal.aborted) return
     const { worker, refusal, close } = await serving
     worker.on('failed', (job, error) => onFailure(String(job?.id), decodeFailure(error.message)))
-    worker.on('error', reportRefusals(onNote))
+    worker.on('error', reportRefusals(note))
     await Promise.race([worker.waitUntilReady(), refusal, aborted])
     if (!signal.aborted) onReady(worker.name)
     await Promise.race([aborted, refusal])
-    await close().catch((error: Error) => {
-      onNote(error.message)
+    await close().catch((error) => {
+      note(messageOf(error))
       throw error
     })
   } catch (error) {
@@ -49,11 +60,11 @@ export async function runWorker(
 }
 
 /** Reports once what Redis refuses for a while, as when it is full. The connection itself reports that Redis is away. */
-function reportRefusals(onNote: (note: string) => void): (error: Error) => void {
+function reportRefusals(note: (text: Message) => void): (error: Error) => void {
   const reported = new Set<string>()
   return (error) => {
-    if (!isRefusal(error) || isLasting(error) || reported.has(error.message)) return
+    if (!isRefusal(error) || isPermanentRefusal(error) || reported.has(error.message)) return
     reported.add(error.message)
-    onNote(`Redis refuses: ${error.message}`)
+    note(message`Redis refuses: ${error.message}`)
   }
 }

@@ -1,6 +1,5 @@
 import type { Command } from 'commander'
 import { message, option, optionError } from '../../files/errors.ts'
-import { assertKeepable } from '../../files/options.ts'
 import { importPeer } from '../../files/peers.ts'
 import type { FileTotals } from '../../files/totals.ts'
 import { addWorkers, type Context, collect, digitPairs, example, jsonOption } from '../options.ts'
@@ -44,10 +43,8 @@ export async function scorePaths(paths: readonly string[], flags: ScoreFlags, co
     const { scoreFiles } = await import('../../files/score.ts')
     return runOnFiles(paths, files, context, 'rows', scoreFiles)
   }
-  if (files.output !== undefined) {
-    throw optionError('output', message`${option('output')} does not go with ${option('redis')}`)
-  }
-  assertKeepable(files)
   const { scoreOnWorkers } = await importPeer(import('../../bullmq/score.ts'), 'redis')
-  return runOnFiles(paths, { ...files, redis }, context, 'shards', scoreOnWorkers)
+  return runOnFiles(paths, { ...files, redis }, context, 'shards', (paths, { stdin: _, ...options }) => {
+    return scoreOnWorkers(paths, options)
+  })
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { importPeer } from '../../files/peers.ts'
 import { runtimeInfo } from '../../index.ts'
-import { explainError } from '../flags.ts'
+import { explainError, formatMessage } from '../flags.ts'
 import { type Context, collect, number, programName, requiredOption } from '../options.ts'
 import { notify } from '../progress.ts'
 
@@ -48,7 +48,7 @@ export function defineWorker(command: Command, { signal, streams }: Context): vo
         signal,
         onReady: (queue) => tell(`version ${runtimeInfo().version} serves ${queue}`),
         onFailure: (shard, error) => tell(`shard ${shard}: ${explainError(error).message}`),
-        onNote: tell,
+        onNote: (_note, message) => tell(formatMessage(message)),
       })
     })
 }
