@@ -3,28 +3,27 @@ import { spawn, spawnSync } from 'node:child_process'
 import { closeSync, fsyncSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { Field, Float32, makeVector } from 'apache-arrow'
-import { StreamTotals, scored } from '../dist/files/chunk-totals.js'
+import { ChunkTotals, scoreChunks } from '../dist/files/chunk-totals.js'
 import { writeArrow } from '../dist/files/writers/arrow.js'
 import { writeNpy } from '../dist/files/writers/npy.js'
 import { setNumThreads } from '../dist/index.js'
 import { connect, peersOf, processOf, program, withFiles, writePairs } from './files.mjs'
 import { leastLater, pairs, row } from './measure.mjs'
 
-const options = { nulls: 'error', margin: 1, positiveLabel: 1, negativeLabel: -1, otherLabels: 'error' }
+const options = { nulls: 'error', nan: 'error', margin: 1, positiveLabel: 1, negativeLabel: -1, otherLabels: 'error' }
 
 async function* batches(column, size, kept) {
   for (let i = 0; i < column.length; i += size) {
-    const vectors = kept ? [makeVector(kept.subarray(i, i + size))] : []
-    const table = { dtype: 'float32', kept: vectors.map(() => new Field('label', new Float32(), true)) }
-    yield { table, values: column.subarray(i, i + size), kept: vectors }
+    const keptColumns = kept ? [makeVector(kept.subarray(i, i + size))] : []
+    const schema = { dtype: 'float32', keptFields: keptColumns.map(() => new Field('label', new Float32(), true)) }
+    yield { schema, values: column.subarray(i, i + size), keptColumns }
   }
 }
 
-function score(stream, names) {
-  const io = { signal: new AbortController().signal, streams: {} }
+function score(source, columns) {
   return async () => {
-    const reading = { streams: [stream], names, io, progress: { count: 0 } }
-    for await (const _ of scored(reading, new StreamTotals(options)));
+    const reading = { arraySources: [source], signal: new AbortController().signal, progress: {} }
+    for await (const _ of scoreChunks(reading, new ChunkTotals({ ...options, ...columns })));
   }
 }
 

@@ -9,60 +9,64 @@ import {
 import { codeOf, detailsOf, errorAt, fileError, given, isOptionError, message, option } from './errors.ts'
 import type { LossSchema } from './loss-batches.ts'
 import { assertMargin, emptyTotal, type Io, type Progress, type Scoring } from './options.ts'
-import { completeRows, NullIn, type Piece, piecesOf, Scratch, take } from './readers/chunks.ts'
-import { compareKeys, type Key, type KeyKind, keyOf } from './readers/keys.ts'
-import { fileOf } from './readers/npz.ts'
-import { open, type Stream } from './readers/readers.ts'
+import { type ArraySource, openArraySource } from './readers/array-source.ts'
+import { type Chunk, findCompleteRows, Missing, readChunks, Scratch, selectRows } from './readers/chunks.ts'
+import { compareKeys, type GroupKey, type KeyKind, makeKey } from './readers/group-keys.ts'
+import { containingFile } from './readers/npz.ts'
 import { type RowError, type RowErrorKind, rowError } from './row-errors.ts'
 import { type Group, makeGroup } from './totals.ts'
 
-/** What is read, and how. */
+/** The sources to read, and how. */
 export interface Reading extends Io {
-  readonly streams: readonly Stream[]
-  /** is kept up to date */
+  readonly arraySources: readonly ArraySource[]
+  /** is updated with each chunk */
   readonly progress: { -readonly [Key in keyof Progress]: Progress[Key] }
 }
 
 /**
- * Reads all rows in their order into `totals`, and gives them on, of each stream one piece at least; whoever takes a piece is
- * done with it before the next.
+ * Reads array sources chunk by chunk in the order of their rows, adds each chunk to `totals` and yields it: of each source
+ * one chunk at least. A chunk is valid until the next is requested. After a row error the source is read to its end, to
+ * count such rows, and nothing more is yielded.
+ *
+ * @throws {Error} with `code` and `file`: the source is damaged, differs from the first, or has a row without a loss
  */
 export async function* scoreChunks(
   reading: Reading,
-  totals: StreamTotals,
-): AsyncGenerator<Piece & { table: LossSchema }> {
-  const { streams, signal, progress } = reading
+  totals: ChunkTotals,
+): AsyncGenerator<Chunk & { schema: LossSchema }> {
+  const { arraySources, signal, progress } = reading
+  const { options } = totals
   const scratch = new Scratch()
-  const turn = turns(signal)
-  let first: { name: string; table: LossSchema } | undefined
-  for (const [index, stream] of streams.entries()) {
-    const name = nameOf(stream)
-    const file = fileOf(stream.files[0] ?? '')
-    const faults = new Faults(totals.options)
+  const yieldTurn = makeTurns(signal)
+  let first: { name: string; schema: LossSchema } | undefined
+  for (const [index, source] of arraySources.entries()) {
+    const name = formatName(source)
+    const file = containingFile(source.files[0] ?? '')
+    const rowErrors = new RowErrors(options)
     try {
-      const rows = await open(stream, totals.options, reading)
-      assertMargin(totals.options.margin, rows.dtype)
-      first ??= { name, table: rows }
-      assertAlike(rows, first)
-      for await (const whole of piecesOf(rows, scratch)) {
-        const piece = totals.options.nan === 'keep' ? whole : withNaN(whole)
-        totals.add(piece, faults)
-        if (faults.isNone) yield { ...piece, table: first.table }
-        progress.count = (progress.count ?? 0) + piece.input.length
-        if (piece.share !== undefined) progress.share = (index + piece.share) / streams.length
-        await turn()
+      const reader = await openArraySource(source, options, reading)
+      assertMargin(options.margin, reader.schema.dtype)
+      first ??= { name, schema: reader.schema }
+      assertSameSchema(reader.schema, first)
+      for await (const read of readChunks(reader, scratch)) {
+        const chunk = options.nan === 'keep' ? read : markNaN(read)
+        totals.add(chunk, rowErrors)
+        if (rowErrors.isEmpty) yield { ...chunk, schema: first.schema }
+        progress.count = (progress.count ?? 0) + chunk.input.length
+        if (chunk.share !== undefined) progress.share = (index + chunk.share) / arraySources.length
+        await yieldTurn()
       }
     } catch (cause) {
       if (isOptionError(cause) || detailsOf(cause).file !== undefined) throw cause
       throw errorAt(file, cause, name)
     }
-    const fault = faults.first
-    if (fault !== undefined) throw rowError(file, fault, totals.options, name)
+    const { first: error } = rowErrors
+    if (error !== undefined) throw rowError(file, error, options, name)
   }
 }
 
-/** Gives timers and signals their turn every 20 ms. */
-function turns(signal: AbortSignal): () => Promise<void> {
+/** A function that gives timers and signals a turn if the last one was 20 ms ago. */
+function makeTurns(signal: AbortSignal): () => Promise<void> {
   let last = performance.now()
   return async () => {
     if (performance.now() - last < 20) return
@@ -72,112 +76,116 @@ function turns(signal: AbortSignal): () => Promise<void> {
   }
 }
 
-function assertAlike(table: LossSchema, first: { name: string; table: LossSchema }): void {
-  const columns = ({ dtype, keptFields }: LossSchema) => [
-    message`${option('input')} is scored in ${dtype}`,
-    ...keptFields.map(({ name, type }) => message`${given('keep', name)} is ${String(type)}`),
+/** Refuses a source that is scored in another precision than the first, or whose kept columns have other types. */
+function assertSameSchema(schema: LossSchema, first: { name: string; schema: LossSchema }): void {
+  const describe = ({ dtype, keptFields }: LossSchema) => [
+    { name: 'input', text: message`${option('input')} is scored in ${dtype}` },
+    ...keptFields.map(({ name, type }) => ({ name: 'keep', text: message`${given('keep', name)} is ${String(type)}` })),
   ]
-  const others = columns(first.table)
-  for (const [index, column] of columns(table).entries()) {
-    const other = others[index]
-    if (String(column) !== String(other)) throw fileError(message`${column}, but in ${first.name} ${other ?? ''}`)
+  const expected = describe(first.schema)
+  for (const [index, { name, text }] of describe(schema).entries()) {
+    const other = expected[index]?.text ?? ''
+    if (String(text) !== String(other))
+      throw fileError(message`${text}, but in ${first.name} ${other}`, { option: name })
   }
 }
 
-function nameOf({ files }: Stream): string {
+function formatName({ files }: ArraySource): string {
   return files.map((file) => (file === '-' ? 'standard input' : file)).join(', ')
 }
 
 const sumOfInputs = new HingeEmbeddingLoss({ reduction: 'sum' })
 
-/** The piece with each NaN as a null of its own kind. */
-function withNaN(piece: Piece): Piece {
-  const { input } = piece
-  // NaN and infinities of both signs have a sum of NaN, which is found faster than either.
-  if (!Number.isNaN(sumOfInputs(input, 1))) return piece
-  const nulls = piece.nulls?.slice() ?? new Uint8Array(input.length)
+/** The chunk with the rows whose input is NaN marked as missing it. */
+function markNaN(chunk: Chunk): Chunk {
+  const { input } = chunk
+  // The kernel's sum is NaN if an input is, or if there are infinities of both signs. It is faster than a loop.
+  if (!Number.isNaN(sumOfInputs(input, 1))) return chunk
+  const missing = chunk.missing?.slice() ?? new Uint8Array(input.length)
   for (let i = 0; i < input.length; i++) {
-    if (nulls[i] === NullIn.neither && Number.isNaN(input[i])) nulls[i] = NullIn.nan
+    if (missing[i] === Missing.none && Number.isNaN(input[i])) missing[i] = Missing.nan
   }
-  return { ...piece, nulls }
+  return { ...chunk, missing }
 }
 
-/** The first fault of each kind. */
-class Faults {
-  readonly #kinds: readonly Exclude<RowErrorKind, 'other'>[]
-  readonly #found = new Map<RowErrorKind, RowError>()
+/** The row errors of a source: the first of each kind, and their number. */
+class RowErrors {
+  /** what a row may not miss */
+  readonly #required: readonly Exclude<RowErrorKind, 'other'>[]
+  readonly #byKind = new Map<RowErrorKind, RowError>()
 
   constructor({ nulls, nan }: Scoring) {
-    this.#kinds = [
+    this.#required = [
       ...(nulls === 'error' ? (['input', 'label'] as const) : []),
       ...(nan === 'error' ? (['nan'] as const) : []),
     ]
   }
 
-  get isNone(): boolean {
-    return this.#found.size === 0
+  get isEmpty(): boolean {
+    return this.#byKind.size === 0
   }
 
   get first(): RowError | undefined {
-    return [...this.#found.values()].sort((a, b) => a.row - b.row)[0]
+    return [...this.#byKind.values()].sort((a, b) => a.row - b.row)[0]
   }
 
-  addNulls(nulls: Uint8Array, before: number): void {
-    for (const kind of this.#kinds) {
-      const code = NullIn[kind]
-      const index = nulls.indexOf(code)
+  /** Adds the rows of a chunk that miss a value; `begin` is the index of its first row. */
+  addMissing(missing: Uint8Array, begin: number): void {
+    for (const kind of this.#required) {
+      const code = Missing[kind]
+      const index = missing.indexOf(code)
       if (index === -1) continue
-      const count = nulls.reduce((sum, each) => sum + Number(each === code), 0)
-      this.add({ kind, row: before + index + 1, label: '', count })
+      const count = missing.reduce((sum, each) => sum + Number(each === code), 0)
+      this.add({ kind, row: begin + index + 1, label: '', count })
     }
   }
 
-  add(fault: RowError): void {
-    const earlier = this.#found.get(fault.kind)
-    this.#found.set(fault.kind, earlier ? { ...earlier, count: earlier.count + fault.count } : fault)
+  add(error: RowError): void {
+    const earlier = this.#byKind.get(error.kind)
+    this.#byKind.set(error.kind, earlier ? { ...earlier, count: earlier.count + error.count } : error)
   }
 }
 
-/** Exact totals by the values of `by`. */
-export class StreamTotals {
+/** Exact totals of chunks by group key. */
+export class ChunkTotals {
   readonly options: Scoring
-  readonly #groups = new Map<string, { key: Key; total: LossAccumulator; rows: number[] }>()
-  /** of all keys that are not null, with the first of them */
+  readonly #groups = new Map<string, { key: GroupKey; total: LossAccumulator; rows: number[] }>()
+  /** the kind of all keys that are not null, and the name of the first */
   #keyKind?: { readonly kind: KeyKind; readonly name: string }
 
   constructor(options: Scoring) {
     this.options = options
   }
 
-  /** In the order of their values. */
+  /** The groups in the order of their keys. */
   get groups(): Group[] {
     return [...this.#groups.values()]
       .sort((a, b) => compareKeys(a.key, b.key))
       .map(({ key, total }) => makeGroup(key.json, key.value === null ? null : key.name, total))
   }
 
-  /** Adds the rows without nulls. */
-  add({ input, label, nulls, keyOf: keyOfRow, row: before }: Piece, faults: Faults): void {
+  /** Adds the rows that miss nothing, and to `rowErrors` those that are an error. */
+  add({ input, label, missing, keyAt, row: begin }: Chunk, rowErrors: RowErrors): void {
     if (input.length === 0) return
-    if (nulls !== undefined) faults.addNulls(nulls, before)
-    if (keyOfRow === undefined) {
-      const { total } = this.#group(keyOf(null))
-      const rows = nulls && completeRows(nulls)
-      addRows(total, rows ? take(input, rows) : input, rows ? take(label, rows) : label, before, rows, faults)
+    if (missing !== undefined) rowErrors.addMissing(missing, begin)
+    if (keyAt === undefined) {
+      const { total } = this.#group(makeKey(null))
+      if (missing === undefined) addRows(total, input, label, begin, undefined, rowErrors)
+      else addSelected(total, input, label, begin, findCompleteRows(missing), rowErrors)
       return
     }
     for (let i = 0; i < input.length; i++) {
-      const { rows } = this.#group(keyOfRow(i))
-      if (nulls === undefined || nulls[i] === 0) rows.push(i)
+      const { rows } = this.#group(keyAt(i))
+      if (missing === undefined || missing[i] === Missing.none) rows.push(i)
     }
     for (const { total, rows } of this.#groups.values()) {
       if (rows.length === 0) continue
-      addRows(total, take(input, rows), take(label, rows), before, rows, faults)
+      addSelected(total, input, label, begin, rows, rowErrors)
       rows.length = 0
     }
   }
 
-  #group(key: Key): { total: LossAccumulator; rows: number[] } {
+  #group(key: GroupKey): { total: LossAccumulator; rows: number[] } {
     const known = this.#groups.get(key.json)
     if (known?.key.kind === key.kind) return known
     this.#assertKind(key)
@@ -186,7 +194,7 @@ export class StreamTotals {
     return group
   }
 
-  #assertKind({ kind, name }: Key): void {
+  #assertKind({ kind, name }: GroupKey): void {
     if (kind === 'null') return
     this.#keyKind ??= { kind, name }
     if (kind === this.#keyKind.kind) return
@@ -196,19 +204,31 @@ export class StreamTotals {
   }
 }
 
+function addSelected(
+  total: LossAccumulator,
+  input: InputData,
+  label: LabelData,
+  begin: number,
+  rows: readonly number[],
+  rowErrors: RowErrors,
+): void {
+  addRows(total, selectRows(input, rows), selectRows(label, rows), begin, rows, rowErrors)
+}
+
+/** Adds rows to a total; `rows` are their indices within the chunk if they are not all of it. */
 function addRows(
   total: LossAccumulator,
   input: InputData,
   label: LabelData,
-  before: number,
+  begin: number,
   rows: readonly number[] | undefined,
-  faults: Faults,
+  rowErrors: RowErrors,
 ): void {
   try {
     total.update(input, label)
   } catch (error) {
     if (codeOf(error) !== 'ERR_INVALID_LABEL') throw error
     const { index, value, count } = error as InvalidLabelError
-    faults.add({ kind: 'other', row: before + (rows?.[index] ?? index) + 1, label: String(value), count })
+    rowErrors.add({ kind: 'other', row: begin + (rows?.[index] ?? index) + 1, label: String(value), count })
   }
 }

@@ -14,21 +14,21 @@ import {
 } from './errors.ts'
 import { assertCsvOptions, type Progress, type RunOptions, type ScoreFilesOptions, type Scoring } from './options.ts'
 import { assertLocal } from './paths.ts'
-import { fileOf, memberOf } from './readers/npz.ts'
-import type { Stream } from './readers/readers.ts'
+import type { ArraySource } from './readers/array-source.ts'
+import { containingFile, parseMember } from './readers/npz.ts'
 import { copyToFile, type TemporaryFile } from './readers/temporary-file.ts'
 import { compressionOf, findSources, type Source } from './sources.ts'
 
-/** The opened files: scans, which DuckDB reads, and streams, which this package reads. */
+/** The opened files: scans, which DuckDB reads, and array sources, which this package reads. */
 export interface Inputs {
   /** of both kinds; `-` is standard input */
   readonly files: readonly string[]
   readonly scans?: { readonly session: Session; readonly list: readonly Scan[] }
-  readonly streams: readonly Stream[]
+  readonly arraySources: readonly ArraySource[]
   readonly signal: AbortSignal
   readonly stdin: Readable | undefined
   readonly threads: number
-  /** of the streams; who reads them keeps it up to date */
+  /** of the array sources; who reads them keeps it up to date */
   readonly progress: { -readonly [Key in keyof Progress]: Progress[Key] }
 }
 
@@ -83,11 +83,14 @@ export async function withInputs<T>(
       scoring,
       sources.map(({ kind }) => kind),
     )
-    const streams = paths.length === 0 ? [findArrays(scoring)] : findStreams(sources)
+    const arraySources = paths.length === 0 ? [findArrayPair(scoring)] : findArraySources(sources)
     const scanned = sources.filter(isScanned)
     for (const source of scanned) if (source.file === '-') await copyStdin(source)
-    const files = [...scanned.map(({ file }) => file), ...streams.flatMap((stream) => stream.files.map(fileOf))]
-    const inputs = { files, streams, signal, stdin, threads, progress }
+    const files = [
+      ...scanned.map(({ file }) => file),
+      ...arraySources.flatMap((source) => source.files.map(containingFile)),
+    ]
+    const inputs = { files, arraySources, signal, stdin, threads, progress }
     if (scanned.length === 0) return await work(inputs)
     const isInOrder = options.output !== undefined
     const list = await openScans(await openSession(), scanned, { ...scoring, onNote: note }, signal, isInOrder)
@@ -113,15 +116,15 @@ function isScanned(source: Source): source is ScanSource {
   return source.kind !== 'Arrow'
 }
 
-function findStreams(sources: readonly Source[]): Stream[] {
+function findArraySources(sources: readonly Source[]): ArraySource[] {
   return sources.flatMap(({ kind, file }) => (kind === 'Arrow' ? [{ kind, files: [file] }] : []))
 }
 
 /** The pair of arrays that the options name where there are no paths. */
-function findArrays({ input, label, by, keep }: Scoring): Stream {
+function findArrayPair({ input, label, by, keep }: Scoring): ArraySource {
   for (const [name, path] of Object.entries({ input, label })) {
     assertLocal(path, name)
-    if (/\.npy$/i.test(path) || memberOf(path) !== undefined) continue
+    if (/\.npy$/i.test(path) || parseMember(path) !== undefined) continue
     const advice = /\.npz$/i.test(path) ? `, which is an archive: name one of its arrays, as in ${path}:distance` : ''
     const expected = message`${option('input')} and ${option('label')} must name a .npy each`
     throw optionError(name, message`without ${option('paths')} ${expected}, got ${given(name, path)}${advice}`)

@@ -1,3 +1,4 @@
+import { type Arrow, importArrow } from './arrow.ts'
 import { writeAtomically } from './atomic-write.ts'
 import { columnOf, fromClause, type Scan, sqlOf } from './duckdb/scan.ts'
 import type { Session } from './duckdb/session.ts'
@@ -15,9 +16,8 @@ import { errorAt, fileError, given, message } from './errors.ts'
 import { type LossBatch, type LossSchema, lossColumn } from './loss-batches.ts'
 import type { Scoring } from './options.ts'
 import { assertDistinctNames, type Output } from './output-formats.ts'
-import { importPeer } from './peers.ts'
 import { copyQueries } from './writers/duckdb.ts'
-import { arrowType, duckdbTypes } from './writers/types.ts'
+import { duckdbTypes, toArrowType } from './writers/types.ts'
 
 /** Writes the loss of each row of scans, scan after scan. */
 export async function writeScanLosses(
@@ -140,19 +140,13 @@ async function* scannedLosses(session: Session, queries: readonly string[]): Asy
   yield flush()
 }
 
-type Arrow = typeof import('apache-arrow')
-
-function importArrow(): Promise<Arrow> {
-  return importPeer(import('apache-arrow'), 'Arrow')
-}
-
 async function lossSchemaOf(session: Session, sql: string): Promise<LossSchema> {
   const [loss, ...keep] = await session.describe(sql)
   const dtype = loss?.type === 'FLOAT' ? 'float32' : 'float64'
   if (keep.length === 0) return { dtype, keptFields: [] }
   const arrow = await importArrow()
   const keptFields = keep.map(({ name, type }) => {
-    const found = arrowType(arrow, type)
+    const found = toArrowType(arrow, type)
     if (found !== undefined) return new arrow.Field(name, found, true)
     const advice = `CAST(${name} AS VARCHAR) makes it text`
     const reason = `which .arrow does not take (but ${duckdbTypes}; ${advice})`

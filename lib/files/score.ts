@@ -1,6 +1,6 @@
 import { resolveOutput } from './atomic-write.ts'
 import { writeChunkLosses } from './chunk-losses.ts'
-import { StreamTotals, scoreChunks } from './chunk-totals.ts'
+import { ChunkTotals, scoreChunks } from './chunk-totals.ts'
 import { scoreScans } from './duckdb/totals.ts'
 import { withInputs } from './open.ts'
 import {
@@ -39,11 +39,11 @@ export async function scoreFiles(paths: readonly string[], options: ScoreFilesOp
   const scoring = readScoring(options)
   const format = output === undefined ? undefined : findOutputFormat(output, scoring)
   return withInputs(paths, scoring, options, async (inputs) => {
-    const { files, scans, streams, signal } = inputs
-    if (scans && streams.length > 0) assertOneSide(options)
+    const { files, scans, arraySources, signal } = inputs
+    if (scans && arraySources.length > 0) assertOneSide(options)
     const target = output && format && { path: await resolveOutput(output, files), format }
-    const totals = new StreamTotals(scoring)
-    if (streams.length > 0 && target) await writeChunkLosses(target, inputs, totals)
+    const totals = new ChunkTotals(scoring)
+    if (arraySources.length > 0 && target) await writeChunkLosses(target, inputs, totals)
     else for await (const _ of scoreChunks(inputs, totals));
     if (scans === undefined) return totalsOf(totals.groups, scoring)
     const found = await scoreScans(scans.session, scans.list, scoring, signal)

@@ -3,7 +3,7 @@ import type { Session } from '../files/duckdb/session.ts'
 import { type ScanTotals, selectPairs, type TypedScan } from '../files/duckdb/totals.ts'
 import { given, message, optionError } from '../files/errors.ts'
 import type { Scoring } from '../files/options.ts'
-import type { Piece } from '../files/readers/chunks.ts'
+import type { Chunk } from '../files/readers/chunks.ts'
 import { Histogram, octaveBits } from './histogram.ts'
 import { classifyInSQL, makeClassifier, type Stratum, strata } from './strata.ts'
 
@@ -35,13 +35,13 @@ export class HistogramCollector {
     return histogram
   }
 
-  addChunk({ input, label, nulls, keyOf }: Piece): void {
+  addChunk({ input, label, missing, keyAt }: Chunk): void {
     const classify = makeClassifier(this.#scoring, input instanceof Float32Array ? 'float32' : 'float64')
-    const all = keyOf ? undefined : this.getOrCreate('null')
+    const all = keyAt ? undefined : this.getOrCreate('null')
     for (let i = 0; i < input.length; i++) {
       const x = input[i] as number
-      const histogram = all ?? this.getOrCreate((keyOf as (row: number) => { json: string })(i).json)
-      histogram.add(classify(x, Number(label[i]), nulls?.[i]), x)
+      const histogram = all ?? this.getOrCreate((keyAt as (row: number) => { json: string })(i).json)
+      histogram.add(classify(x, Number(label[i]), missing?.[i]), x)
     }
   }
 

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { resolveOutput, writeAtomically } from '../files/atomic-write.ts'
-import { StreamTotals, scoreChunks } from '../files/chunk-totals.ts'
+import { ChunkTotals, scoreChunks } from '../files/chunk-totals.ts'
 import { fileChangedError, scoreScans } from '../files/duckdb/totals.ts'
 import { withInputs } from '../files/open.ts'
 import {
@@ -51,13 +51,13 @@ export async function plotFiles(paths: readonly string[], options: PlotFilesOpti
   const scoring = readScoring(files)
   const render = await loadRenderer(output)
   return withInputs(paths, scoring, files, async (inputs) => {
-    const { files, scans, streams, signal } = inputs
-    if (scans && streams.length > 0) assertOneSide(scoring)
+    const { files, scans, arraySources, signal } = inputs
+    if (scans && arraySources.length > 0) assertOneSide(scoring)
     const path = await resolveOutput(output, files)
-    const streamed = new StreamTotals(scoring)
+    const chunkTotals = new ChunkTotals(scoring)
     const collector = new HistogramCollector(scoring, mostPanels)
-    for await (const chunk of scoreChunks(inputs, streamed)) collector.addChunk(chunk)
-    const groups = [...streamed.groups]
+    for await (const chunk of scoreChunks(inputs, chunkTotals)) collector.addChunk(chunk)
+    const groups = [...chunkTotals.groups]
     if (scans) {
       const scanned = await scoreScans(scans.session, scans.list, scoring, signal)
       await collector.addScans(scans.session, scanned)

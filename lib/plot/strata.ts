@@ -1,5 +1,5 @@
 import type { Scoring } from '../files/options.ts'
-import { NullIn } from '../files/readers/chunks.ts'
+import { Missing } from '../files/readers/chunks.ts'
 import type { DType } from '../index.ts'
 
 /** What a row is to the loss. A negative is active if its distance is less than the margin; a row is `nan` if it is left out. */
@@ -34,11 +34,11 @@ function rulesOf({ margin, positiveLabel, negativeLabel }: Scoring, dtype: DType
   ]
 }
 
-/** Returns a function that classifies rows in memory. Its third argument is the row's code of `NullIn`. */
+/** Returns a function that classifies rows in memory. Its third argument is the row's code of `Missing`. */
 export function makeClassifier(scoring: Scoring, dtype: DType): (x: number, y: number, code?: number) => Stratum {
   const rules = rulesOf(scoring, dtype)
-  return (x, y, code = NullIn.neither) => {
-    if (code !== NullIn.neither) return code === NullIn.nan ? 'nan' : 'null'
+  return (x, y, code = Missing.none) => {
+    if (code !== Missing.none) return code === Missing.nan ? 'nan' : 'null'
     for (const [stratum, column, operator, limit] of rules) {
       if (comparisons[operator](column === 'x' ? x : y, limit)) return stratum
     }

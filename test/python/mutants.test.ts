@@ -3,8 +3,8 @@ import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { explainError } from '../../lib/cli/flags.ts'
-import type { Stream } from '../../lib/files/readers/readers.ts'
-import { arrowBases, isClear, lenient, mutantsOf, npyBases, scoreStream } from '../support/mutants.ts'
+import type { ArraySource } from '../../lib/files/readers/array-source.ts'
+import { arrowBases, isClear, lenient, mutantsOf, npyBases, scoreSource } from '../support/mutants.ts'
 import { exchangeJSON } from '../support/processes.ts'
 import { type Environment, environmentOfColumns } from './venv.ts'
 
@@ -65,16 +65,16 @@ describe('damaged files of Arrow IPC and .npy', function () {
   }
 
   /** An error that names the file, or the answer of pyarrow and numpy; where they refuse, as if nothing had changed. */
-  async function assertRight(stream: Stream, columns: typeof lenient, judged: Judgement, unchanged: unknown) {
-    const what = stream.files.join(' ')
+  async function assertRight(source: ArraySource, columns: typeof lenient, judged: Judgement, unchanged: unknown) {
+    const what = source.files.join(' ')
     let json: string
     try {
-      json = await scoreStream(stream, columns)
+      json = await scoreSource(source, columns)
     } catch (error) {
       const { message, exitCode } = explainError(error)
       expect(exitCode, what).to.equal(1)
       expect(message, what).to.satisfy(isClear)
-      expect(message, what).to.include(stream.files[0])
+      expect(message, what).to.include(source.files[0])
       found.errors++
       return
     }
@@ -97,7 +97,7 @@ describe('damaged files of Arrow IPC and .npy', function () {
       })
       const judged = judgements(mutants.map((path) => ({ kind: 'arrow', path, ...columns })))
       const options = { ...lenient, ...columns }
-      const unchanged = comparableOf(await scoreStream({ kind: 'Arrow', files: [original] }, options))
+      const unchanged = comparableOf(await scoreSource({ kind: 'Arrow', files: [original] }, options))
       for (const [i, path] of mutants.entries()) {
         await assertRight({ kind: 'Arrow', files: [path] }, options, judged[i] as Judgement, unchanged)
       }
@@ -114,7 +114,7 @@ describe('damaged files of Arrow IPC and .npy', function () {
       })
       const judged = judgements(mutants.map((path) => ({ kind: 'npy', input: path, label: other })))
       const unchanged = comparableOf(
-        await scoreStream({ kind: 'npy', files: [original, other] }, { ...lenient, input: original, label: other }),
+        await scoreSource({ kind: 'npy', files: [original, other] }, { ...lenient, input: original, label: other }),
       )
       for (const [i, path] of mutants.entries()) {
         const options = { ...lenient, input: path, label: other }

@@ -1,7 +1,7 @@
 import { formatTotals } from '../../lib/cli/report.ts'
-import { StreamTotals, scoreChunks } from '../../lib/files/chunk-totals.ts'
+import { ChunkTotals, scoreChunks } from '../../lib/files/chunk-totals.ts'
 import type { Scoring } from '../../lib/files/options.ts'
-import type { Stream } from '../../lib/files/readers/readers.ts'
+import type { ArraySource } from '../../lib/files/readers/array-source.ts'
 import { totalsOf } from '../../lib/files/totals.ts'
 import { Random } from './random.ts'
 
@@ -95,15 +95,15 @@ export const lenient: Scoring = {
   otherLabels: 'ignore',
 }
 
-/** The totals as `score --json` prints them, of one stream. */
-export async function scoreStream(
-  stream: Stream,
+/** The totals as `score --json` prints them, of one source. */
+export async function scoreSource(
+  source: ArraySource,
   options: Scoring,
   stdin: AsyncIterable<Uint8Array> | undefined = undefined,
 ): Promise<string> {
-  const totals = new StreamTotals(options)
+  const totals = new ChunkTotals(options)
   const { signal } = new AbortController()
-  const reading = { streams: [stream], signal, stdin: stdin as never, progress: { count: 0 } }
+  const reading = { arraySources: [source], signal, stdin: stdin as never, progress: { count: 0 } }
   for await (const _ of scoreChunks(reading, totals));
   return formatTotals(totalsOf(totals.groups, options), { json: true })
 }

@@ -108,15 +108,15 @@ const refusals: Readonly<Record<string, RegExp>> = {
 
 const refusedArrays: Readonly<Record<string, RegExp>> = {
   'archive.npy': /an archive \(\.npz\)/,
-  'bytes.npy': /of dtype \|S1/,
-  'complex.npy': /of dtype <c8/,
-  'date.npy': /of dtype <M8\[D\]/,
+  'bytes.npy': /has dtype \|S1/,
+  'complex.npy': /has dtype <c8/,
+  'date.npy': /has dtype <M8\[D\]/,
   'long.npy': /has 153 bytes, but its shape, \[3\] of <f8, takes 152/,
-  'objects.npy': /of dtype \|O/,
+  'objects.npy': /has dtype \|O/,
   'short.npy': /has 151 bytes, but its shape, \[3\] of <f8, takes 152/,
-  'square.npy': /is of shape \[3, 1\], but .*i1\.npy of \[24\]/,
+  'square.npy': /has shape \[3, 1\], but .*i1\.npy has \[24\]/,
   'structures.npy': /an array of structures/,
-  'text.npy': /of dtype <U1/,
+  'text.npy': /has dtype <U1/,
 }
 
 const npyTypes = ['b1', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8', 'f2', 'f4', 'f8']
@@ -237,7 +237,7 @@ export function describeReaders(folder: () => string, sample = 1): void {
       const file = join(place, 'dtypes', `${type}.npy`)
       expect(await answer(argumentsOf(scoring(distances, file, zeroOne))), file).to.equal(expected)
       if (type.startsWith('b'))
-        await fails(argumentsOf(scoring(file, file)), /b1(-big)?\.npy: of dtype bool, must be of numbers/)
+        await fails(argumentsOf(scoring(file, file)), /b1(-big)?\.npy: has dtype bool, must be a number/)
       else {
         const total = totalOf(/^f[24]/.test(type) ? Float32Array : Float64Array, 24, bitOf)
         expect(await answer(argumentsOf(scoring(file, file, zeroOne))), file).to.equal(total)

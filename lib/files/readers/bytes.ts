@@ -2,16 +2,16 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { readFlags } from '../paths.ts'
 
-/** Where columns lie: a file, a pipe or memory. */
+/** Bytes at positions: a file, a pipe or memory. */
 export interface Bytes {
-  /** Fills `target` with what is at `position`; throws, or rejects, where there is less. */
+  /** Fills `target` with the bytes from `position` on; throws, or rejects, if there are fewer. */
   fill(target: Uint8Array, position: number): void | Promise<void>
 }
 
-/** What a small read takes, as others follow close to it. */
+/** The bytes that a small read fetches, since more small reads follow nearby. */
 const windowBytes = 2 ** 14
 
-/** A file is read synchronously: to hand a read of what the system has in memory to another thread takes as long as the read. */
+/** A file, read synchronously: a thread for a read that the page cache answers would take as long as the read. */
 export class FileBytes implements Bytes {
   readonly #descriptor: number
   readonly size: number
@@ -52,7 +52,7 @@ export class FileBytes implements Bytes {
   }
 }
 
-/** A pipe is read once, from its beginning to its end; what is passed over is skipped. */
+/** A pipe, read once from its beginning to its end. `fill` skips the bytes before its position. */
 export class PipeBytes implements Bytes {
   readonly #stream: Readable
   readonly #chunks: AsyncIterator<Uint8Array>
@@ -75,7 +75,7 @@ export class PipeBytes implements Bytes {
     this.#position = position + target.length
   }
 
-  /** The first bytes, which stay to be read. */
+  /** Returns the first bytes, or all if there are fewer, without consuming them. */
   async peek(count: number): Promise<Uint8Array> {
     while (this.#chunk.length < count) {
       const before = this.#chunk
@@ -88,17 +88,16 @@ export class PipeBytes implements Bytes {
     return this.#chunk.subarray(0, count)
   }
 
-  /** All that is left. */
   async *rest(): AsyncGenerator<Uint8Array> {
     do yield this.#chunk
     while (await this.#next())
   }
 
-  /** Reads what is left, `most` and a little more at most, so that whoever writes it can end, and gives its length. */
-  async drain(most: number): Promise<number> {
+  /** Reads the rest, so that the writing process can end, but stops once it exceeds `limit`. Returns the bytes read. */
+  async drain(limit: number): Promise<number> {
     let length = 0
     do length += this.#chunk.length
-    while (length <= most && (await this.#next()))
+    while (length <= limit && (await this.#next()))
     return length
   }
 
@@ -106,10 +105,10 @@ export class PipeBytes implements Bytes {
     this.#stream.destroy()
   }
 
-  /** The next bytes, one at least. */
-  async #take(most: number): Promise<Uint8Array> {
+  /** Consumes between 1 and `limit` bytes. */
+  async #take(limit: number): Promise<Uint8Array> {
     while (this.#chunk.length === 0) if (!(await this.#next())) throw endOfFile()
-    const part = this.#chunk.subarray(0, most)
+    const part = this.#chunk.subarray(0, limit)
     this.#chunk = this.#chunk.subarray(part.length)
     return part
   }
@@ -132,7 +131,7 @@ export class MemoryBytes implements Bytes {
     target.set(this.view(position, target.length))
   }
 
-  /** The bytes themselves. */
+  /** Returns the bytes without copying them. */
   view(position: number, length: number): Uint8Array<ArrayBuffer> {
     if (position + length > this.#memory.length) throw endOfFile()
     return this.#memory.subarray(position, position + length)

@@ -1,7 +1,8 @@
-import { atFile, fileError } from '../errors.ts'
-import type { Column, Names, Rows, Stretch } from './batches.ts'
+import { errorAt, fileError } from '../errors.ts'
+import type { Batch, BatchReader, Column, ColumnNames } from './batch.ts'
 import type { FileBytes } from './bytes.ts'
-import { Transposed } from './transposed.ts'
+import { containingFile } from './npz.ts'
+import { TransposedBytes } from './transposed.ts'
 
 /** An array in a .npy file: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html */
 interface Npy {
@@ -14,11 +15,11 @@ interface Npy {
 }
 
 interface ElementType {
-  /** numpy's kind and number of bytes */
   readonly code: Code
   readonly isBigEndian: boolean
 }
 
+/** By numpy's code: a letter for the kind, and the size in bytes. */
 const dtypes = {
   b1: 'uint8',
   i1: 'int8',
@@ -35,8 +36,8 @@ const dtypes = {
 } as const
 type Code = keyof typeof dtypes
 
-/** What else numpy.dtype() takes for these on 64-bit Linux and macOS: its characters, with an order of bytes or without, and names. */
-const characters = namesOf({
+/** The characters that numpy.dtype() takes for a code on 64-bit Linux and macOS, with or without a byte order. */
+const characters = invert({
   b1: '?',
   i1: 'b',
   i2: 'h',
@@ -50,7 +51,8 @@ const characters = namesOf({
   f4: 'f',
   f8: 'd',
 })
-const names = namesOf({
+/** The names that numpy.dtype() takes for a code; they take no byte order. */
+const names = invert({
   b1: 'bool bool_',
   i1: 'byte int8',
   i2: 'short int16',
@@ -65,65 +67,78 @@ const names = namesOf({
   f8: 'double float float64',
 })
 
-function namesOf(codes: Readonly<Record<Code, string>>): ReadonlyMap<string, Code> {
-  const entries = Object.entries(codes) as [Code, string][]
+/** The code of each word. */
+function invert(words: Readonly<Record<Code, string>>): ReadonlyMap<string, Code> {
+  const entries = Object.entries(words) as [Code, string][]
   return new Map(entries.flatMap(([code, texts]) => texts.split(' ').map((name) => [name, code])))
 }
 
-/** The elements of two arrays of one shape. */
-export function readNpy(input: FileBytes, label: FileBytes, names: Names): Rows {
-  const x = atFile(names.input, () => readHeader(input))
-  const y = atFile(names.label, () => readHeader(label))
-  if (x.type.code === 'b1') throw fileError(`${names.input}: of dtype bool, must be of numbers`, { file: names.input })
-  const shapes = [x, y].map(({ shape }) => `[${shape.join(', ')}]`)
-  if (shapes[0] !== shapes[1]) {
-    throw fileError(`${names.input} is of shape ${shapes[0]}, but ${names.label} of ${shapes[1]}`)
+/** The elements of two arrays of one shape, in the memory order of the input. */
+export function readNpyPair(input: FileBytes, label: FileBytes, names: ColumnNames): BatchReader {
+  const x = readHeaderOf(names.input, input)
+  const y = readHeaderOf(names.label, label)
+  if (x.type.code === 'b1') {
+    const file = containingFile(names.input)
+    throw fileError(`${names.input}: has dtype bool, must be a number`, { file, option: 'input' })
+  }
+  if (x.shape.join() !== y.shape.join()) {
+    const shapes = `${names.input} has shape ${formatShape(x)}, but ${names.label} has ${formatShape(y)}`
+    throw fileError(shapes, { file: containingFile(names.label), option: 'label' })
   }
   const { shape, isFortranOrder } = x
-  const stretch = {
-    rows: elementsOf(shape),
-    input: columnOf(x, isFortranOrder),
-    label: columnOf(y, isFortranOrder),
+  const batch = {
+    rows: countElements(shape),
+    input: locateElements(x, isFortranOrder),
+    label: locateElements(y, isFortranOrder),
     share: 1,
   }
-  return {
-    dtype: x.type.code === 'f4' || x.type.code === 'f2' ? 'float32' : 'float64',
-    keptFields: [],
-    layout: { shape, isFortranOrder },
-    stretches: once(stretch),
-  }
+  const dtype = x.type.code === 'f4' || x.type.code === 'f2' ? 'float32' : 'float64'
+  return { schema: { dtype, keptFields: [], layout: { shape, isFortranOrder } }, batches: yieldOnce(batch) }
 }
 
-async function* once(stretch: Stretch): AsyncGenerator<Stretch> {
-  yield stretch
+function formatShape({ shape }: Pick<Npy, 'shape'>): string {
+  return `[${shape.join(', ')}]`
 }
 
-/** The elements as a column, in the order of C or of Fortran. */
-function columnOf({ bytes, position, type, shape, ...npy }: Npy, isFortranOrder: boolean): Column {
+async function* yieldOnce(batch: Batch): AsyncGenerator<Batch> {
+  yield batch
+}
+
+/** The elements as a column, in C order or in Fortran order. */
+function locateElements({ bytes, position, type, shape, ...npy }: Npy, isFortranOrder: boolean): Column {
   const { code, isBigEndian } = type
   const dtype = dtypes[code]
   const isInOrder = npy.isFortranOrder === isFortranOrder || shape.filter((extent) => extent > 1).length < 2
   if (isInOrder) return { bytes, position, dtype, isBigEndian }
-  const transposed = new Transposed(bytes, position, isFortranOrder ? shape.toReversed() : shape, sizeOf(code))
-  return { bytes: transposed, position: 0, dtype, isBigEndian }
+  // An array in C order has its elements where one of the reversed shape has them in Fortran order.
+  const fortranShape = isFortranOrder ? shape.toReversed() : shape
+  return { bytes: new TransposedBytes(bytes, position, fortranShape, sizeOf(code)), position: 0, dtype, isBigEndian }
 }
 
-function elementsOf(shape: readonly number[]): number {
+function countElements(shape: readonly number[]): number {
   const count = shape.reduce((product, extent) => product * extent, 1)
   if (Number.isSafeInteger(count)) return count
-  throw new Error(`of shape [${shape.join(', ')}], more than 2^53 elements`)
+  throw new Error(`has shape ${formatShape({ shape })}, more than 2^53 elements`)
 }
 
 function sizeOf(code: Code): number {
   return Number(code.slice(1))
 }
 
-function typeOf(descr: string): ElementType | undefined {
+function parseType(descr: string): ElementType | undefined {
   const [, order = '', text = ''] = /^([<>=|]?)(.+)$/.exec(descr) ?? []
   const [, kind = '', size = ''] = /^([biuf])0*(\d)$/.exec(text) ?? []
   const code = kind + size
   const found = code in dtypes ? (code as Code) : (characters.get(text) ?? (order === '' ? names.get(text) : undefined))
   return found && { code: found, isBigEndian: order === '>' }
+}
+
+function readHeaderOf(name: string, bytes: FileBytes): Npy {
+  try {
+    return readHeader(bytes)
+  } catch (cause) {
+    throw errorAt(containingFile(name), cause, name)
+  }
 }
 
 function readHeader(bytes: FileBytes): Npy {
@@ -134,37 +149,37 @@ function readHeader(bytes: FileBytes): Npy {
     throw new Error(isArchive ? 'an archive (.npz), must be one array (.npy)' : 'not a .npy file')
   }
   const version = start.readUInt8(6)
-  if (version < 1 || version > 3) throw new Error(`version ${version} of the format, must be 1 to 3`)
+  if (version < 1 || version > 3) throw new Error(`has version ${version} of the format, must be 1 to 3`)
   const [begin, length] = version === 1 ? [10, start.readUInt16LE(8)] : [12, start.readUInt32LE(8)]
   const position = begin + length
   if (position > bytes.size) throw new Error('unexpected end of file')
   const header = Buffer.alloc(length)
   bytes.fill(header, begin)
-  const { descr, isFortranOrder, shape } = parse(header.toString(version === 3 ? 'utf8' : 'latin1'))
-  const type = typeOf(descr)
+  const { descr, isFortranOrder, shape } = parseHeader(header.toString(version === 3 ? 'utf8' : 'latin1'))
+  const type = parseType(descr)
   if (type === undefined) {
-    throw new Error(`of dtype ${descr}, must be bool, int8 to int64, uint8 to uint64, or float16 to float64`)
+    throw new Error(`has dtype ${descr}, must be bool, int8 to int64, uint8 to uint64, or float16 to float64`)
   }
-  const expected = position + elementsOf(shape) * sizeOf(type.code)
+  const expected = position + countElements(shape) * sizeOf(type.code)
   if (bytes.size !== expected) {
-    throw new Error(`has ${bytes.size} bytes, but its shape, [${shape.join(', ')}] of ${descr}, takes ${expected}`)
+    throw new Error(`has ${bytes.size} bytes, but its shape, ${formatShape({ shape })} of ${descr}, takes ${expected}`)
   }
   return { bytes, position, type, isFortranOrder, shape }
 }
 
-/** A Python dictionary of three entries in any order. */
+/** The entries of the Python dictionary, in any order. */
 const entries = {
   descr: /(['"])descr\1\s*:\s*[uU]?(['"])(?<value>[^'"\\]*)\2/,
   order: /(['"])fortran_order\1\s*:\s*(?<value>True|False)/,
   shape: /(['"])shape\1\s*:\s*\((?<value>(?:\s*\d+L?\s*,)*(?:\s*\d+L?)?\s*)\)/,
 }
 
-function parse(header: string): { descr: string; isFortranOrder: boolean; shape: number[] } {
+function parseHeader(header: string): { descr: string; isFortranOrder: boolean; shape: number[] } {
   if (/(['"])descr\1\s*:\s*\[/.test(header)) throw new Error('an array of structures, must be one of numbers')
   const [descr, order, shape] = Object.values(entries).map((entry) => entry.exec(header)?.groups?.value)
   const rest = Object.values(entries).reduce((text, entry) => text.replace(entry, ''), header)
   if (descr === undefined || order === undefined || shape === undefined || !/^\s*\{[\s,]*\}\s*$/.test(rest)) {
-    throw new Error('the header is not that of a .npy file')
+    throw new Error('has no valid .npy header')
   }
   return { descr, isFortranOrder: order === 'True', shape: (shape.match(/\d+/g) ?? []).map(Number) }
 }

@@ -7,23 +7,24 @@ import { importPeer } from '../peers.ts'
 import type { FileBytes } from './bytes.ts'
 import { spool } from './temporary-file.ts'
 
-/** An array in an archive, as `pairs.npz:distance` names it. */
+/** An array in an archive, written as `pairs.npz:distance`. */
 export interface Member {
   readonly archive: string
   readonly array: string
 }
 
-export function memberOf(text: string): Member | undefined {
+/** Returns undefined if the text names no array in an archive. */
+export function parseMember(text: string): Member | undefined {
   const [, archive, array] = /^(.*\.npz):(.+)$/is.exec(text) ?? []
   return archive === undefined || array === undefined ? undefined : { archive, array }
 }
 
-/** The file in which an array is. */
-export function fileOf(text: string): string {
-  return memberOf(text)?.archive ?? text
+/** The file on the disk that holds an array: the archive, or the array itself. */
+export function containingFile(text: string): string {
+  return parseMember(text)?.archive ?? text
 }
 
-/** The .npy file of an array, copied out of its archive. */
+/** Copies an array out of its archive. */
 export async function openMember({ archive, array }: Member, signal: AbortSignal): Promise<FileBytes> {
   await assertFile(archive)
   const { openPromise } = await importPeer(import('yauzl'), '.npz')
@@ -33,7 +34,7 @@ export async function openMember({ archive, array }: Member, signal: AbortSignal
   try {
     const entry = await findEntry(zip, array)
     const stream = addAbortSignal(signal, await zip.openReadStreamPromise(entry))
-    return await spool(whole(stream, entry))
+    return await spool(verifyChecksum(stream, entry))
   } catch (cause) {
     throw errorAt(archive, cause, `${archive}:${array}`)
   } finally {
@@ -41,7 +42,7 @@ export async function openMember({ archive, array }: Member, signal: AbortSignal
   }
 }
 
-/** numpy names the file of an array with .npy at its end, and takes both names. */
+/** Finds the file of an array. numpy appends .npy to the name and accepts both. */
 async function findEntry(zip: ZipFile, array: string): Promise<Entry> {
   const entries: Entry[] = []
   for await (const entry of zip.eachEntry()) entries.push(entry)
@@ -53,11 +54,11 @@ async function findEntry(zip: ZipFile, array: string): Promise<Entry> {
   throw new Error(`no such array. Its arrays: ${names.join(', ')}${entries.length > 10 ? ', …' : ''}`)
 }
 
-async function* whole(stream: Readable, entry: Entry): AsyncGenerator<Uint8Array> {
+async function* verifyChecksum(stream: Readable, entry: Entry): AsyncGenerator<Uint8Array> {
   let sum = 0
   for await (const chunk of stream) {
     sum = crc32(chunk, sum)
     yield chunk
   }
-  if (sum !== entry.crc32) throw new Error('damaged: its bytes are not those of its checksum')
+  if (sum !== entry.crc32) throw new Error('damaged: its checksum does not match its bytes')
 }

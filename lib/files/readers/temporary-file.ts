@@ -4,12 +4,14 @@ import { join } from 'node:path'
 import { codeOf, fileError } from '../errors.ts'
 import { FileBytes } from './bytes.ts'
 
-/** A file in a folder of its own, until it is removed. */
+/** A file in a folder of its own. */
 export interface TemporaryFile {
   readonly path: string
+  /** removes the file and the folder */
   readonly remove: () => Promise<void>
 }
 
+/** Copies chunks to a temporary file. */
 export async function copyToFile(chunks: AsyncIterable<Uint8Array>): Promise<TemporaryFile> {
   const folder = await mkdtemp(join(tmpdir(), 'hinge-embedding-loss-'))
   const remove = () => rm(folder, { recursive: true, force: true })
@@ -29,7 +31,7 @@ export async function copyToFile(chunks: AsyncIterable<Uint8Array>): Promise<Tem
   }
 }
 
-/** What comes, in a file that can be read anywhere, and that is gone once it is closed. */
+/** Copies chunks to a file that can be read at any position. It has no name any more, so closing it frees its space. */
 export async function spool(chunks: AsyncIterable<Uint8Array>): Promise<FileBytes> {
   const { path, remove } = await copyToFile(chunks)
   try {

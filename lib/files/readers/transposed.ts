@@ -1,29 +1,30 @@
 import type { Bytes } from './bytes.ts'
 
-/** How much of the array is in memory at once. */
+/** The part of the array that is in memory at once. */
 const blockBytes = 2 ** 27
 
-/** An array in the order of Fortran as it is in that of C, some rows (places along the first axis) at a time. */
-export class Transposed implements Bytes {
+/** The elements of a Fortran-order array in C order, transposed block by block. A block is some rows: indices of the first axis. */
+export class TransposedBytes implements Bytes {
   readonly #source: Bytes
   readonly #position: number
   readonly #rows: number
-  readonly #rest: readonly number[]
+  /** the axes after the first */
+  readonly #columnShape: readonly number[]
   readonly #elementSize: number
   readonly #rowSize: number
-  readonly #blockRows: number
+  readonly #rowsPerBlock: number
   #block: Buffer = Buffer.alloc(0)
   #blockBegin = 0
 
   constructor(source: Bytes, position: number, shape: readonly number[], elementSize: number) {
-    const [rows = 1, ...rest] = shape
+    const [rows = 1, ...columnShape] = shape
     this.#source = source
     this.#position = position
     this.#rows = rows
-    this.#rest = rest
+    this.#columnShape = columnShape
     this.#elementSize = elementSize
-    this.#rowSize = rest.reduce((product, extent) => product * extent, elementSize)
-    this.#blockRows = Math.max(1, Math.min(rows, Math.floor(blockBytes / this.#rowSize)))
+    this.#rowSize = columnShape.reduce((product, extent) => product * extent, elementSize)
+    this.#rowsPerBlock = Math.max(1, Math.min(rows, Math.floor(blockBytes / this.#rowSize)))
   }
 
   async fill(target: Uint8Array, position: number): Promise<void> {
@@ -37,30 +38,30 @@ export class Transposed implements Bytes {
     }
   }
 
-  /** Loads rows from `row` on: of each column, whose rows lie together, a run. */
+  /** Loads the block that begins with `row`. In Fortran order the rows of a column are contiguous. */
   async #load(row: number): Promise<void> {
     const size = this.#elementSize
-    const rows = Math.min(this.#blockRows, this.#rows - row)
+    const rows = Math.min(this.#rowsPerBlock, this.#rows - row)
     const block = Buffer.alloc(rows * this.#rowSize)
     const run = Buffer.alloc(rows * size)
     for (let column = 0; column < this.#rowSize; column += size) {
-      await this.#source.fill(run, this.#position + (row + this.#columnBegin(column / size)) * size)
+      await this.#source.fill(run, this.#position + (row + this.#indexOfColumn(column / size)) * size)
       for (let i = 0; i < rows; i++) run.copy(block, i * this.#rowSize + column, i * size, (i + 1) * size)
     }
     this.#block = block
     this.#blockBegin = row * this.#rowSize
   }
 
-  /** Where the column that is `column`-th in the order of C begins in that of Fortran. */
-  #columnBegin(column: number): number {
-    let begin = 0
+  /** The index, in Fortran order, of the first element of the column with this index in C order. */
+  #indexOfColumn(column: number): number {
+    let index = 0
     let left = column
-    let stride = this.#rows * this.#rest.reduce((product, extent) => product * extent, 1)
-    for (const extent of this.#rest.toReversed()) {
+    let stride = this.#rows * this.#columnShape.reduce((product, extent) => product * extent, 1)
+    for (const extent of this.#columnShape.toReversed()) {
       stride /= extent
-      begin += (left % extent) * stride
+      index += (left % extent) * stride
       left = Math.floor(left / extent)
     }
-    return begin
+    return index
   }
 }

@@ -1,7 +1,7 @@
 declare module 'yauzl' {
   import type { Readable } from 'node:stream'
 
-  /** What is used of the package, which brings no types of its own. */
+  /** The part of the package that is used; it has no types of its own. */
   export interface Entry {
     readonly fileName: string
     readonly crc32: number

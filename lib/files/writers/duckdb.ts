@@ -5,24 +5,24 @@ import { type Appender, rowsPerChunk, Session } from '../duckdb/session.ts'
 import { quoteName, quoteText } from '../duckdb/sql.ts'
 import { fileError, given, message, option } from '../errors.ts'
 import { type LossBatch, type LossSchema, type LossWriter, lossColumn } from '../loss-batches.ts'
-import { arrowTypes, duckdbType } from './types.ts'
+import { arrowTypes, toDuckDBType } from './types.ts'
 
-/** A file that DuckDB writes, by way of a table on the disk beside it. */
-export function throughDuckDB(copyOptions: string, threads: number, signal: AbortSignal): LossWriter {
+/** A writer that collects losses in a table on the disk, which DuckDB then copies to the file. */
+export function makeDuckDBWriter(copyOptions: string, threads: number, signal: AbortSignal): LossWriter {
   return async (path, batches) => {
     const session = await Session.open(threads)
     const interrupt = () => session.interrupt()
     signal.addEventListener('abort', interrupt)
     try {
-      await beside(session, path, async () => {
+      await withTable(session, path, async () => {
         let appender: Appender | undefined
         for await (const losses of batches) {
           appender ??= await createTable(session, losses.schema)
-          append(appender, losses)
+          appendLosses(appender, losses)
         }
         appender?.close()
         signal.throwIfAborted()
-        await copy(session, `FROM ${lossTable}`, path, copyOptions)
+        await copyTo(session, `FROM ${lossTable}`, path, copyOptions)
       })
     } finally {
       signal.removeEventListener('abort', interrupt)
@@ -31,56 +31,57 @@ export function throughDuckDB(copyOptions: string, threads: number, signal: Abor
   }
 }
 
-/** Writes the rows of queries in their order, and gives their number; those of several go through a table on the disk. */
+/** Writes the rows of queries in their order and returns their number. Several queries go through a table on the disk. */
 export async function copyQueries(
   session: Session,
   queries: readonly string[],
   path: string,
   copyOptions: string,
 ): Promise<number> {
-  if (queries.length === 1) return copy(session, queries.join(), path, copyOptions)
-  return beside(session, path, async () => {
+  if (queries.length === 1) return copyTo(session, queries.join(), path, copyOptions)
+  return withTable(session, path, async () => {
     for (const [step, sql] of queries.entries()) {
       session.pass = { ...session.pass, step, steps: queries.length + 1 }
       await session.run(`${step === 0 ? `CREATE TABLE ${lossTable} AS` : `INSERT INTO ${lossTable}`} ${sql}`)
     }
     session.pass = { ...session.pass, step: queries.length }
-    return copy(session, `FROM ${lossTable}`, path, copyOptions)
+    return copyTo(session, `FROM ${lossTable}`, path, copyOptions)
   })
 }
 
-const lossTable = 'beside.losses'
+const catalog = 'part'
+const lossTable = `${catalog}.losses`
 
-/** Runs `work` with a database in a folder into which nobody else can look, and removes it afterwards. */
-async function beside<T>(session: Session, path: string, work: () => Promise<T>): Promise<T> {
+/** Runs `work` with a database beside the file, in a folder that only its owner can enter, and removes it afterwards. */
+async function withTable<T>(session: Session, path: string, work: () => Promise<T>): Promise<T> {
   const folder = `${path}.db`
   try {
     await mkdir(folder, 0o700)
-    await session.run(`ATTACH ${quoteText(join(folder, 'losses'))} AS beside`)
+    await session.run(`ATTACH ${quoteText(join(folder, 'losses'))} AS ${catalog}`)
     return await work()
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
 }
 
-async function copy(session: Session, sql: string, path: string, copyOptions: string): Promise<number> {
+async function copyTo(session: Session, sql: string, path: string, copyOptions: string): Promise<number> {
   const [rows] = await session.readTexts(`COPY (${sql}) TO ${quoteText(path)} ${copyOptions}`)
   return Number(rows)
 }
 
 async function createTable(session: Session, { dtype, keptFields }: LossSchema): Promise<Appender> {
   const columns = keptFields.map(({ name, type }) => {
-    const found = duckdbType(type)
+    const found = toDuckDBType(type)
     if (found !== undefined) return `${quoteName(name)} ${found}`
-    const expected = message`of which this ${option('output')} takes none; it takes ${arrowTypes}, and .arrow any`
+    const expected = message`must be one of ${arrowTypes} for this ${option('output')}; .arrow takes any type`
     throw fileError(message`${given('keep', name)} is ${type}, ${expected}`, { option: 'keep' })
   })
   const loss = `${lossColumn} ${{ float32: 'FLOAT', float64: 'DOUBLE' }[dtype]}`
   await session.run(`CREATE TABLE ${lossTable} (${[loss, ...columns].join(', ')})`)
-  return session.openAppender('losses', 'main', 'beside')
+  return session.openAppender('losses', 'main', catalog)
 }
 
-function append(appender: Appender, { values, nulls, keptColumns }: LossBatch): void {
+function appendLosses(appender: Appender, { values, nulls, keptColumns }: LossBatch): void {
   for (let begin = 0; begin < values.length; begin += rowsPerChunk) {
     const end = Math.min(begin + rowsPerChunk, values.length)
     const loss: DuckDBValue[] = Array.from(values.subarray(begin, end))

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises'
 import type { LossBatch, LossSchema } from '../loss-batches.ts'
 
-/** The header is written last, when the number of losses is known. */
+/** Writes a .npy array. Its header is written last, when the number of losses is known. */
 export async function writeNpy(path: string, batches: AsyncIterable<LossBatch>): Promise<void> {
   const file = await open(path, 'r+')
   try {
@@ -11,21 +11,21 @@ export async function writeNpy(path: string, batches: AsyncIterable<LossBatch>):
     for await (const losses of batches) {
       if (schema === undefined) {
         schema = losses.schema
-        headerBytes = header(schema, Number.MAX_SAFE_INTEGER).length
+        headerBytes = formatHeader(schema, Number.MAX_SAFE_INTEGER).length
         await file.writeFile(Buffer.alloc(headerBytes))
       }
       const { buffer, byteOffset, byteLength } = losses.values
       await file.writeFile(new Uint8Array(buffer, byteOffset, byteLength))
       rows += losses.values.length
     }
-    await file.write(header(schema as LossSchema, rows, headerBytes), 0, headerBytes, 0)
+    await file.write(formatHeader(schema as LossSchema, rows, headerBytes), 0, headerBytes, 0)
   } finally {
     await file.close()
   }
 }
 
-/** Version 1 of the format, of `length` bytes or, without it, of as few as hold it. */
-function header({ dtype, layout }: LossSchema, rows: number, length?: number): Buffer {
+/** A header of version 1, padded to `length` bytes; by default to the next multiple of 64. */
+function formatHeader({ dtype, layout }: LossSchema, rows: number, length?: number): Buffer {
   const { shape, isFortranOrder } = layout ?? { shape: [rows], isFortranOrder: false }
   const tuple = `(${shape.map((extent) => `${extent},`).join(' ')})`
   const descr = { float32: '<f4', float64: '<f8' }[dtype]

@@ -1,9 +1,8 @@
 import type { DataType } from 'apache-arrow'
+import type { Arrow } from '../arrow.ts'
 
-type Arrow = typeof import('apache-arrow')
-
-/** Types that DuckDB and Arrow have alike, whose values are the same in JavaScript. */
-const names = {
+/** By DuckDB's types: the types of Arrow with the same values, which are also the same in JavaScript. */
+const arrowNames = {
   TINYINT: 'Int8',
   SMALLINT: 'Int16',
   INTEGER: 'Int32',
@@ -18,15 +17,17 @@ const names = {
   VARCHAR: 'Utf8',
 } as const
 
-export const duckdbTypes = Object.keys(names).join(', ')
-export const arrowTypes = Object.values(names).join(', ')
+export const duckdbTypes = Object.keys(arrowNames).join(', ')
+export const arrowTypes = Object.values(arrowNames).join(', ')
 
-export function arrowType(arrow: Arrow, duckdbType: string): DataType | undefined {
-  const name = names[duckdbType as keyof typeof names] as (typeof names)[keyof typeof names] | undefined
-  return name && new arrow[name]()
+/** The type of Arrow for a type of DuckDB, if there is one. */
+export function toArrowType(arrow: Arrow, duckdbType: string): DataType | undefined {
+  if (!Object.hasOwn(arrowNames, duckdbType)) return undefined
+  return new arrow[arrowNames[duckdbType as keyof typeof arrowNames]]()
 }
 
-export function duckdbType(type: DataType): string | undefined {
+/** The type of DuckDB for a type of Arrow, if there is one. */
+export function toDuckDBType(type: DataType): string | undefined {
   const name = String(type).replace(/^(Large)?Utf8(View)?$/, 'Utf8')
-  return Object.entries(names).find(([, arrowName]) => arrowName === name)?.[0]
+  return Object.entries(arrowNames).find(([, arrowName]) => arrowName === name)?.[0]
 }

@@ -27,11 +27,11 @@ import {
 import * as metadata from 'apache-arrow/ipc/metadata/message'
 import { expect } from 'chai'
 import { explainError } from '../../../lib/cli/flags.ts'
-import { partsOf } from '../../../lib/files/readers/arrow/columns.ts'
-import { type Message, withLength } from '../../../lib/files/readers/arrow/messages.ts'
-import type { Stream } from '../../../lib/files/readers/readers.ts'
+import type { ArraySource } from '../../../lib/files/readers/array-source.ts'
+import { splitBatch } from '../../../lib/files/readers/arrow/columns.ts'
+import { type ArrowMessage, prefixLength } from '../../../lib/files/readers/arrow/messages.ts'
 import { chunksOf, command } from '../../support/command.ts'
-import { arrowBases, isClear, lenient, mutantsOf, npyBases, scoreStream } from '../../support/mutants.ts'
+import { arrowBases, isClear, lenient, mutantsOf, npyBases, scoreSource } from '../../support/mutants.ts'
 import { describeReaders } from '../../support/reader-tests.ts'
 
 const folder = fileURLToPath(new URL('../../fixtures', import.meta.url))
@@ -47,7 +47,7 @@ describe('files of Arrow IPC and arrays that others have written', () => {
     const path = join(place, 'empty.arrows')
     writeFileSync(path, Buffer.concat([schema, bytes.subarray(-8)]))
     const options = { ...lenient, input: 'distance', label: 'label', by: 'text' }
-    const { groups, total } = JSON.parse(await scoreStream({ kind: 'Arrow', files: [path] }, options))
+    const { groups, total } = JSON.parse(await scoreSource({ kind: 'Arrow', files: [path] }, options))
     expect({ groups, count: total.count }).to.deep.equal({ groups: [], count: 0 })
     rmSync(place, { recursive: true })
   })
@@ -181,11 +181,15 @@ describe('files of Arrow IPC and arrays that others have written', () => {
       buffers: [0, 8, 16, 24, 32, 40, 48].map((offset) => ({ offset, length: 8 })),
       variadicCounts: [],
     }
-    const message = { batch, version: 4 } as unknown as Message
-    expect(partsOf([known, known, unknown], 1, message).map(({ buffers }) => buffers[0]?.offset)).to.deep.equal([0, 16])
-    expect(() => partsOf([known, unknown, known], 2, message)).to.throw(/column "odd" has type 27, which is newer/)
-    expect(() => partsOf([known, known], 1, message), 'a node and buffers too many').to.throw(/has not the buffers/)
-    expect(() => partsOf([known, known, known, known], 3, message)).to.throw(/has not the buffers/)
+    const message = { batch, version: 4 } as unknown as ArrowMessage
+    expect(splitBatch([known, known, unknown], 1, message).map(({ buffers }) => buffers[0]?.offset)).to.deep.equal([
+      0, 16,
+    ])
+    expect(() => splitBatch([known, unknown, known], 2, message)).to.throw(/column "odd" has type 27, which is newer/)
+    expect(() => splitBatch([known, known], 1, message), 'a node and buffers too many').to.throw(
+      /do not match its schema/,
+    )
+    expect(() => splitBatch([known, known, known, known], 3, message)).to.throw(/do not match its schema/)
   })
 
   it('may have record batches larger than memory, of which only the named columns are read', async () => {
@@ -207,7 +211,7 @@ describe('files of Arrow IPC and arrays that others have written', () => {
     const heads = [
       MetadataMessage.from(new Schema(columns)),
       MetadataMessage.from(new metadata.RecordBatch(3, nodes, buffers, null), bodyLength),
-    ].map((message) => withLength(MetadataMessage.encode(message)))
+    ].map((message) => prefixLength(MetadataMessage.encode(message)))
     const file = openSync(path, 'w')
     writeSync(file, Buffer.concat(heads))
     const body = heads.reduce((sum, head) => sum + head.length, 0)
@@ -267,7 +271,7 @@ describe('files of Arrow IPC and arrays that others have written', () => {
       })
       const [input = '', label = ''] = paths
       const options = { ...lenient, otherLabels: 'error', input, label, negativeLabel: 0 } as const
-      return scoreStream({ kind: 'npy', files: paths }, options).then(
+      return scoreSource({ kind: 'npy', files: paths }, options).then(
         (json) => JSON.parse(json).sum,
         (error: Error) => error.message,
       )
@@ -311,7 +315,7 @@ describe('files of Arrow IPC and arrays that others have written', () => {
         '<f88',
       ]) {
         const found = await score((role) => headerOf(role === 'input' ? descr : '|i1'), { input: '<f8', label: '|i1' })
-        expect(found, descr).to.match(/of dtype .*, must be bool, |the header is not that/)
+        expect(found, descr).to.match(/has dtype .*, must be bool, |has no valid \.npy header/)
       }
     })
 
@@ -331,7 +335,7 @@ describe('files of Arrow IPC and arrays that others have written', () => {
         (role) => `{'descr': ${spelled(role)}, 'descr': '<f8', 'fortran_order': False, 'shape': (3,)}`,
       ]
       for (const header of wrong)
-        expect(await score(header, codes), header('input')).to.match(/the header is not that of/)
+        expect(await score(header, codes), header('input')).to.match(/has no valid \.npy header/)
     })
   })
 
@@ -392,7 +396,7 @@ open(f'{place}/none.npz', 'wb').write(b'no archive')
 
     it('are an error where they are damaged, cut off, or lack the array', async () => {
       const wrong = {
-        'flipped.npz:distance': /flipped\.npz:distance: damaged: its bytes are not those of its checksum/,
+        'flipped.npz:distance': /flipped\.npz:distance: damaged: its checksum does not match its bytes/,
         'cut.npz:distance': /cut\.npz: not an archive that can be read/,
         'none.npz:distance': /none\.npz: not an archive that can be read/,
         'missing.npz:distance': /missing\.npz: no such file/,
@@ -453,8 +457,8 @@ open(f'{place}/none.npz', 'wb').write(b'no archive')
 
     /** Each base with what scores a file in its place. */
     function bases(): [original: string, score: (path: string) => Promise<string>][] {
-      const scored = (kind: Stream['kind'], files: string[], columns: typeof lenient) =>
-        scoreStream({ kind, files }, columns)
+      const scored = (kind: ArraySource['kind'], files: string[], columns: typeof lenient) =>
+        scoreSource({ kind, files }, columns)
       const arrow = arrowBases.map(({ file, columns }) => {
         const score = (path: string) => scored('Arrow', [path], { ...lenient, ...columns })
         return [join(folder, 'arrow', file), score] as [string, typeof score]

@@ -1,73 +1,85 @@
-import type { DataType, Field, RecordBatch, Schema } from 'apache-arrow'
+import type { DataType, Field, RecordBatch, Schema, Vector } from 'apache-arrow'
 import type { DType } from '../../../index.ts'
+import { type Arrow, importArrow } from '../../arrow.ts'
 import { fileError, given, message } from '../../errors.ts'
-import { importPeer } from '../../peers.ts'
-import type { Column, ColumnDType, Names, Rows, Stretch } from '../batches.ts'
+import type { LossSchema } from '../../loss-batches.ts'
+import type { Batch, BatchReader, Column, ColumnDType, ColumnNames } from '../batch.ts'
 import { type FileBytes, MemoryBytes, PipeBytes } from '../bytes.ts'
-import { provideCodec } from './codecs.ts'
-import { decoded, decompressed, firstWithPlainUnions, type Part, partsOf, plainColumn, type Region } from './columns.ts'
+import { registerCodec } from './codecs.ts'
+import {
+  type BatchColumn,
+  columnOfVector,
+  decodeDictionary,
+  firstWithPlainUnions,
+  locateColumn,
+  type Region,
+  splitBatch,
+} from './columns.ts'
 import type { FieldLayout } from './flatbuffer.ts'
-import { type Message, messagesOf, readable, type SchemaMessage, withLength } from './messages.ts'
-import { type Arrow, assertKeyType, assertType, dtypeOf, indexOf, valueType } from './types.ts'
-import { keysOf, plain, vectorOf } from './vectors.ts'
+import { type ArrowMessage, explainFailure, prefixLength, readMessages, type SchemaMessage } from './messages.ts'
+import { assertInputType, assertKeyType, assertLabelType, requireColumn, toDType, valueTypeOf } from './types.ts'
+import { expandDictionary, extractVector, makeKeyReader } from './vectors.ts'
 
-/** The record batches of an Arrow IPC file or stream. */
-export async function readArrow(bytes: FileBytes | PipeBytes, names: Names): Promise<Rows> {
-  const arrow = await importPeer(import('apache-arrow'), 'Arrow')
+/** Reads the record batches of an Arrow IPC file or stream. */
+export async function readArrow(bytes: FileBytes | PipeBytes, names: ColumnNames): Promise<BatchReader> {
+  const arrow = await importArrow()
   const metadata = await import('apache-arrow/ipc/metadata/message')
-  const messages = messagesOf(bytes)
+  const messages = readMessages(bytes)
   const { value: schema } = await messages.next()
   if (schema?.kind !== 'schema') throw new Error('not Arrow IPC: it does not begin with a schema')
-  assertReadable(schema)
-  const batches = new Batches({ ...arrow, metadata }, bytes, names, schema as SchemaMessage)
-  return { dtype: batches.dtype, keptFields: batches.kept, stretches: stretchesOf(messages, batches) }
+  assertVersion(schema)
+  const decoder = new BatchDecoder({ ...arrow, metadata }, bytes, names, schema as SchemaMessage)
+  return { schema: decoder.lossSchema, batches: readBatches(messages, decoder) }
 }
 
-async function* stretchesOf(messages: AsyncIterable<Message>, batches: Batches): AsyncGenerator<Stretch> {
+async function* readBatches(messages: AsyncIterable<ArrowMessage>, decoder: BatchDecoder): AsyncGenerator<Batch> {
   for await (const next of messages) {
-    assertReadable(next)
-    if (next.kind === 'dictionary') await batches.addDictionary(next)
-    else if (next.kind === 'batch') yield await batches.stretch(next)
-    else throw new Error(`holds a ${next.kind} where a record batch should be`)
+    assertVersion(next)
+    if (next.kind === 'dictionary') await decoder.addDictionary(next)
+    else if (next.kind === 'batch') yield await decoder.decode(next)
+    else throw new Error(`has a message of kind ${next.kind}, must be a record batch`)
   }
 }
 
-function assertReadable({ version }: Message): void {
-  if (version < 3) throw new Error('written before Arrow 0.8')
+function assertVersion({ version }: ArrowMessage): void {
+  if (version < 3) throw new Error('written before Arrow 0.8, must be Arrow 0.8 or newer')
 }
 
 type Metadata = typeof import('apache-arrow/ipc/metadata/message')
 
 /**
- * Makes stretches of record batches. Only what the named columns have is read, and apache-arrow sees these columns alone. Numbers are
- * taken as they lie; all else are vectors of apache-arrow's.
+ * Decodes record batches. Only the columns to score, to group by and to keep are read. Uncompressed numbers are used where
+ * they lie. All else is given to apache-arrow, as a schema and batches of these columns alone, and becomes vectors.
  */
-class Batches {
+class BatchDecoder {
   readonly #arrow: Arrow & { readonly metadata: Metadata }
   readonly #bytes: FileBytes | PipeBytes
-  readonly #message: SchemaMessage
+  readonly #schemaMessage: SchemaMessage
+  /** by the id of a dictionary: the messages that define it */
   readonly #dictionaries = new Map<number, Uint8Array[]>()
-  /** the columns that are named, in their order, and what they are */
-  readonly #named: readonly number[]
+  /** the indices of the columns to read, ascending */
+  readonly #indices: readonly number[]
+  /** of the columns to read */
   readonly #schema: Schema
   readonly #input: number
   readonly #label: number
   readonly #by: number | undefined
   readonly #keep: readonly number[]
+  /** reused from batch to batch */
   #memory = new Uint8Array(0)
 
   constructor(
     arrow: Arrow & { metadata: Metadata },
     bytes: FileBytes | PipeBytes,
-    names: Names,
-    message: SchemaMessage,
+    names: ColumnNames,
+    schemaMessage: SchemaMessage,
   ) {
     this.#arrow = arrow
     this.#bytes = bytes
-    this.#message = message
+    this.#schemaMessage = schemaMessage
     const find = (option: string, name: string) => {
-      const index = indexOf(message.fields, option, name)
-      assertKnown(message.fields[index] as FieldLayout, option, name)
+      const index = requireColumn(schemaMessage.fields, option, name)
+      assertReadable(schemaMessage.fields[index] as FieldLayout, option, name)
       return index
     }
     this.#input = find('input', names.input)
@@ -75,150 +87,160 @@ class Batches {
     this.#by = names.by === undefined ? undefined : find('by', names.by)
     this.#keep = (names.keep ?? []).map((name) => find('keep', name))
     const all = [this.#input, this.#label, ...(this.#by === undefined ? [] : [this.#by]), ...this.#keep]
-    this.#named = [...new Set(all)].sort((a, b) => a - b)
-    const head = message.headOf(this.#named)
-    this.#schema = readable('the schema', () => arrow.RecordBatchReader.from([head]).open().schema)
-    assertType(arrow, 'input', names.input, this.#type(this.#input), 'a number', ['bit'])
-    assertType(arrow, 'label', names.label, this.#type(this.#label), 'a number or Bool', [])
+    this.#indices = [...new Set(all)].sort((a, b) => a - b)
+    const head = schemaMessage.headWith(this.#indices)
+    this.#schema = explainFailure('the schema', () => arrow.RecordBatchReader.from([head]).open().schema)
+    assertInputType(arrow, names.input, this.#type(this.#input))
+    assertLabelType(arrow, names.label, this.#type(this.#label))
     if (this.#by !== undefined) assertKeyType(arrow, names.by as string, this.#type(this.#by))
   }
 
-  get dtype(): DType {
-    const dtype = dtypeOf(this.#arrow, valueType(this.#arrow, this.#type(this.#input)))
+  get lossSchema(): LossSchema {
+    const keptFields = this.#keep.map((index) => {
+      const { name, type, metadata } = this.#field(index)
+      return new this.#arrow.Field(name, valueTypeOf(this.#arrow, type), true, metadata)
+    })
+    return { dtype: this.#dtype, keptFields }
+  }
+
+  get #dtype(): DType {
+    const dtype = toDType(this.#arrow, valueTypeOf(this.#arrow, this.#type(this.#input)))
     return dtype === 'float32' || dtype === 'float16' ? 'float32' : 'float64'
   }
 
-  get kept(): Field[] {
-    return this.#keep.map((index) => {
-      const { name, type, metadata } = this.#field(index)
-      return new this.#arrow.Field(name, valueType(this.#arrow, type), true, metadata)
-    })
-  }
-
-  async addDictionary({ batch, dictionaryId, isDelta, head, bodyLength, bodyPosition }: Message): Promise<void> {
-    if (!this.#named.some((index) => this.#message.fields[index]?.dictionaries.includes(dictionaryId))) return
-    await provideCodec(this.#arrow, batch.codec)
-    const body = memoryFor('a dictionary', bodyLength)
+  async addDictionary({ batch, dictionaryId, isDelta, head, bodyLength, bodyPosition }: ArrowMessage): Promise<void> {
+    const { fields } = this.#schemaMessage
+    if (!this.#indices.some((index) => fields[index]?.dictionaries.includes(dictionaryId))) return
+    await registerCodec(this.#arrow, batch.codec)
+    const body = allocate('a dictionary', bodyLength)
     await this.#bytes.fill(body, bodyPosition)
     const earlier = isDelta ? (this.#dictionaries.get(dictionaryId) ?? []) : []
     this.#dictionaries.set(dictionaryId, [...earlier, head, body])
   }
 
-  async stretch(message: Message): Promise<Stretch> {
+  async decode(message: ArrowMessage): Promise<Batch> {
     const { batch, bodyPosition, bodyLength } = message
-    await provideCodec(this.#arrow, batch.codec)
-    const parts = partsOf(this.#message.fields, this.#named.at(-1) as number, message)
-    const partOf = (index: number) => parts[index] as Part
-    const regionsOf = await this.#regions(
-      message,
-      this.#named.flatMap((index) => partOf(index).buffers),
+    await registerCodec(this.#arrow, batch.codec)
+    const columns = splitBatch(this.#schemaMessage.fields, this.#indices.at(-1) as number, message)
+    const columnAt = (index: number) => columns[index] as BatchColumn
+    const regionsOf = await this.#locateBuffers(message, this.#indices.map(columnAt))
+    const isDictionary = (index: number) => this.#arrow.DataType.isDictionary(this.#type(index))
+    const isInPlace = (index: number) => batch.codec === undefined && !isDictionary(index)
+    const scored = [this.#input, this.#label]
+    const vectorIndices = this.#indices.filter(
+      (index) => index === this.#by || this.#keep.includes(index) || (scored.includes(index) && !isInPlace(index)),
     )
-    const isPlain = (index: number) =>
-      batch.codec === undefined && !this.#arrow.DataType.isDictionary(this.#type(index))
-    const scored = [this.#input, this.#label].filter((index) => !isPlain(index))
-    const others = this.#named.filter(
-      (index) => index === this.#by || this.#keep.includes(index) || scored.includes(index),
-    )
-    const assembled = others.length === 0 ? undefined : await this.#assemble(message, others, partOf, regionsOf)
-    const vector = (index: number) =>
-      vectorOf(this.#arrow, assembled as RecordBatch, others.indexOf(index), partOf(index).nodes[0]?.nullCount)
+    const assembled =
+      vectorIndices.length > 0 ? await this.#assemble(message, vectorIndices, columnAt, regionsOf) : undefined
+    const vector = (index: number): Vector =>
+      extractVector(
+        this.#arrow,
+        assembled as RecordBatch,
+        vectorIndices.indexOf(index),
+        columnAt(index).nodes[0]?.nullCount,
+      )
     const column = (index: number): Column => {
-      const type = this.#type(index)
-      if (this.#arrow.DataType.isDictionary(type)) return decoded(this.#arrow, vector(index))
-      const dtype = dtypeOf(this.#arrow, type) as ColumnDType
-      return isPlain(index)
-        ? plainColumn(batch.rows, partOf(index), regionsOf(partOf(index)), dtype)
-        : decompressed(vector(index), dtype)
+      if (isDictionary(index)) return decodeDictionary(this.#arrow, vector(index))
+      const dtype = toDType(this.#arrow, this.#type(index)) as ColumnDType
+      const found = columnAt(index)
+      return isInPlace(index)
+        ? locateColumn(batch.rows, found, regionsOf(found), dtype)
+        : columnOfVector(vector(index), dtype)
     }
-    const kept = this.#keep.map((index) => plain(this.#arrow, vector(index)))
+    const keptColumns = this.#keep.map((index) => expandDictionary(this.#arrow, vector(index)))
     return {
       rows: batch.rows,
       input: column(this.#input),
       label: column(this.#label),
-      ...(this.#by !== undefined && { keyOf: keysOf(this.#arrow, vector(this.#by)) }),
-      ...(kept.length > 0 && { kept }),
+      ...(this.#by !== undefined && { keyAt: makeKeyReader(this.#arrow, vector(this.#by)) }),
+      ...(keptColumns.length > 0 && { keptColumns }),
       ...(!(this.#bytes instanceof PipeBytes) && { share: (bodyPosition + bodyLength) / this.#bytes.size }),
     }
   }
 
   #field(index: number): Field {
-    return this.#schema.fields[this.#named.indexOf(index)] as Field
+    return this.#schema.fields[this.#indices.indexOf(index)] as Field
   }
 
   #type(index: number): DataType {
     return this.#field(index).type
   }
 
-  /** Where the buffers of the named columns can be read: in the file or, of a pipe, in memory, into which they are read here. */
-  async #regions({ bodyPosition }: Message, buffers: Part['buffers']): Promise<(part: Part) => Region[]> {
+  /** Finds where the buffers of columns can be read: in the file or, of a pipe, in memory, into which they are read here. */
+  async #locateBuffers(
+    { bodyPosition }: ArrowMessage,
+    columns: readonly BatchColumn[],
+  ): Promise<(column: BatchColumn) => Region[]> {
     const bytes = this.#bytes
     if (!(bytes instanceof PipeBytes)) {
-      return (part) => part.buffers.map(({ offset, length }) => ({ bytes, position: bodyPosition + offset, length }))
+      return ({ buffers }) => buffers.map(({ offset, length }) => ({ bytes, position: bodyPosition + offset, length }))
     }
-    const extents = extentsOf(buffers)
-    const size = extents.reduce((sum, { begin, end }) => sum + padded(end - begin), 0)
-    if (this.#memory.length < size) this.#memory = memoryFor('a record batch', size)
+    const extents = mergeExtents(columns.flatMap(({ buffers }) => buffers))
+    const size = extents.reduce((sum, { begin, end }) => sum + pad(end - begin), 0)
+    if (this.#memory.length < size) this.#memory = allocate('a record batch', size)
     let filled = 0
     for (const extent of extents) {
       extent.position = filled
       const length = extent.end - extent.begin
       await bytes.fill(this.#memory.subarray(filled, filled + length), bodyPosition + extent.begin)
-      filled += padded(length)
+      filled += pad(length)
     }
     const memory = new MemoryBytes(this.#memory)
-    return (part) =>
-      part.buffers.map(({ offset, length }) => {
+    return ({ buffers }) =>
+      buffers.map(({ offset, length }) => {
         const extent = extents.find(({ begin, end }) => offset >= begin && offset + length <= end)
         return { bytes: memory, position: extent ? extent.position + offset - extent.begin : 0, length }
       })
   }
 
-  /** The batch of these columns alone, as apache-arrow reads it. */
+  /** Makes a stream of these columns alone, and lets apache-arrow read its record batch. */
   async #assemble(
-    { batch, version }: Message,
+    { batch, version }: ArrowMessage,
     indices: readonly number[],
-    partOf: (index: number) => Part,
-    regionsOf: (part: Part) => Region[],
+    columnAt: (index: number) => BatchColumn,
+    regionsOf: (column: BatchColumn) => Region[],
   ): Promise<RecordBatch> {
     const { Message, RecordBatchReader, metadata } = this.#arrow
-    if (version < firstWithPlainUnions && indices.some((index) => (this.#message.fields[index]?.unions ?? 0) > 0)) {
+    const { fields, headWith } = this.#schemaMessage
+    if (version < firstWithPlainUnions && indices.some((index) => (fields[index]?.unions ?? 0) > 0)) {
       throw new Error('has unions as written before Arrow 1.0, which cannot be kept')
     }
-    const parts = indices.map(partOf)
-    const regions = parts.flatMap(regionsOf)
-    const size = regions.reduce((sum, { length }) => sum + padded(length), 0)
-    const body = memoryFor('a record batch', size)
+    const columns = indices.map(columnAt)
+    const regions = columns.flatMap(regionsOf)
+    const size = regions.reduce((sum, { length }) => sum + pad(length), 0)
+    const body = allocate('a record batch', size)
     const buffers = []
     let filled = 0
     for (const { bytes, position, length } of regions) {
       await bytes.fill(body.subarray(filled, filled + length), position)
       buffers.push(new metadata.BufferRegion(filled, length))
-      filled += padded(length)
+      filled += pad(length)
     }
-    const nodes = parts.flatMap((part) => part.nodes).map((node) => new metadata.FieldNode(node.length, node.nullCount))
-    const counts = parts.flatMap((part) => part.variadicCounts)
+    const nodes = columns.flatMap((column) => column.nodes)
+    const fieldNodes = nodes.map(({ length, nullCount }) => new metadata.FieldNode(length, nullCount))
+    const variadicCounts = columns.flatMap((column) => column.variadicCounts)
     const compression = batch.codec === undefined ? null : new metadata.BodyCompression(batch.codec)
-    const header = new metadata.RecordBatch(batch.rows, nodes, buffers, compression, counts)
-    const head = withLength(Message.encode(Message.from(header, size)))
-    const messages = [this.#message.headOf(indices), ...[...this.#dictionaries.values()].flat(), head, body]
-    return readable('a record batch', () => RecordBatchReader.from(messages).next().value as RecordBatch)
+    const header = new metadata.RecordBatch(batch.rows, fieldNodes, buffers, compression, variadicCounts)
+    const head = prefixLength(Message.encode(Message.from(header, size)))
+    const messages = [headWith(indices), ...[...this.#dictionaries.values()].flat(), head, body]
+    return explainFailure('a record batch', () => RecordBatchReader.from(messages).next().value as RecordBatch)
   }
 }
 
-function assertKnown({ unknown, unreadable }: FieldLayout, option: string, name: string): void {
+function assertReadable({ unknown, unreadable }: FieldLayout, option: string, name: string): void {
   const type = unknown ?? unreadable
   if (type !== undefined) throw fileError(message`${given(option, name)} has ${type}, which cannot be read`, { option })
 }
 
-/** Some bytes of a body, and where they are in memory. */
+/** A range of a body, and its position in memory. */
 interface Extent {
   readonly begin: number
   end: number
   position: number
 }
 
-/** What buffers take of a body, in its order, each byte once. */
-function extentsOf(buffers: Part['buffers']): Extent[] {
+/** The ranges that buffers take of a body, ascending and disjoint. */
+function mergeExtents(buffers: BatchColumn['buffers']): Extent[] {
   const extents: Extent[] = []
   for (const { offset, length } of buffers.filter(({ length }) => length > 0).sort((a, b) => a.offset - b.offset)) {
     const last = extents.at(-1)
@@ -228,15 +250,15 @@ function extentsOf(buffers: Part['buffers']): Extent[] {
   return extents
 }
 
-/** The next multiple of 64, on which apache-arrow's views and the caches are aligned. */
-function padded(length: number): number {
+/** Rounds up to a multiple of 64, the alignment of apache-arrow's views and of cache lines. */
+function pad(length: number): number {
   return 64 * Math.ceil(length / 64)
 }
 
-function memoryFor(what: string, length: number): Uint8Array<ArrayBuffer> {
+function allocate(what: string, length: number): Uint8Array<ArrayBuffer> {
   try {
     return new Uint8Array(length)
   } catch (cause) {
-    throw new Error(`${what} takes ${length} bytes of memory, which there are not: write smaller ones`, { cause })
+    throw new Error(`${what} takes ${length} bytes, more memory than there is: write smaller ones`, { cause })
   }
 }

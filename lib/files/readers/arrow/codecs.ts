@@ -1,9 +1,9 @@
+import type { Arrow } from '../../arrow.ts'
 import { importPeer } from '../../peers.ts'
 
-type Arrow = typeof import('apache-arrow')
 type Decode = (bytes: Uint8Array, length: number) => Uint8Array
 
-/** By the number of Arrow's CompressionType. */
+/** By the value of Arrow's CompressionType. */
 const decoders: readonly (() => Promise<Decode>)[] = [
   async () => {
     const { decompressFrameSync } = await importPeer(import('lz4-napi'), 'Arrow compressed with LZ4')
@@ -17,28 +17,32 @@ const decoders: readonly (() => Promise<Decode>)[] = [
   },
 ]
 
-/** Gives apache-arrow what decompresses such buffers, into memory of their own, which is aligned. */
-export async function provideCodec({ compressionRegistry }: Arrow, codec: number | undefined): Promise<void> {
+/** Registers the decoder of a codec with apache-arrow. It decodes into new memory, which is aligned. */
+export async function registerCodec({ compressionRegistry }: Arrow, codec: number | undefined): Promise<void> {
   if (codec === undefined || compressionRegistry.get(codec) !== null) return
   const load = decoders[codec]
-  if (load === undefined) throw new Error(`compressed with codec ${codec}, must be LZ4 or ZSTD`)
+  if (load === undefined) throw new Error(`is compressed with codec ${codec}, must be LZ4 or ZSTD`)
   const decode = await load()
   compressionRegistry.set(codec, {
     decode(bytes) {
-      const length = declaredLength(bytes)
+      const length = readDecodedLength(bytes)
       const decoded = new Uint8Array(decode(bytes, length))
-      if (decoded.length !== length) throw new Error('a compressed buffer is damaged')
+      if (decoded.length !== length) throw damagedBuffer()
       return decoded
     },
   })
 }
 
-/** The most that a byte can stand for: a block of ZSTD of 4 bytes, for 128 KiB. */
-const mostOfByte = 2 ** 15
+/** The highest compression ratio: 4 bytes of ZSTD can stand for a block of 128 KiB. */
+const maxRatio = 2 ** 15
 
-/** The format has it as an int64 before the compressed bytes. */
-function declaredLength({ buffer, byteOffset, length: compressed }: Uint8Array): number {
+/** The length of the decompressed buffer: an int64 before the compressed bytes. */
+function readDecodedLength({ buffer, byteOffset, length: compressed }: Uint8Array): number {
   const length = Number(new DataView(buffer, byteOffset - 8, 8).getBigInt64(0, true))
-  if (length >= 0 && length <= compressed * mostOfByte) return length
-  throw new Error('a compressed buffer is damaged')
+  if (length >= 0 && length <= compressed * maxRatio) return length
+  throw damagedBuffer()
+}
+
+function damagedBuffer(): Error {
+  return new Error('a compressed buffer is damaged')
 }

@@ -1,26 +1,30 @@
-/** Tables of a flatbuffer; reads outside of it throw RangeErrors. */
+/**
+ * A table of a flatbuffer. All accesses are checked: what lies outside of the buffer, or contradicts itself, is a RangeError.
+ * Fields are named by their index in the schema of the format.
+ */
 class Table {
   readonly #view: DataView
   readonly #at: number
-  /** where it says which fields it has, in how many bytes, and how many it has itself */
-  readonly #fields: number
-  readonly #fieldsSize: number
+  /** the position and size of the vtable, which says where in the table each field is */
+  readonly #vtable: number
+  readonly #vtableSize: number
+  /** the size of the table itself */
   readonly #size: number
-  /** Tables that may still be read: no more than fit, were they not shared. */
+  /** the tables that may still be read, shared by all: without a bound, tables that refer to the same ones multiply */
   readonly #budget: { left: number }
 
   constructor(view: DataView, at: number, budget: { left: number }) {
-    if (budget.left-- <= 0) throw new RangeError('tables in each other')
+    if (budget.left-- <= 0) throw new RangeError('more tables than fit')
     this.#view = view
     this.#at = at
-    this.#fields = at - view.getInt32(at, true)
-    this.#fieldsSize = view.getUint16(this.#fields, true)
-    this.#size = view.getUint16(this.#fields + 2, true)
-    const isWithin = this.#fields + this.#fieldsSize <= view.byteLength && at + this.#size <= view.byteLength
-    const isWhole = at % 4 === 0 && this.#fieldsSize % 2 === 0 && this.#fieldsSize >= 4 && this.#size >= 4
-    if (!isWithin || !isWhole) throw new RangeError('a table beyond the end')
-    for (let place = this.#fields + 4; place < this.#fields + this.#fieldsSize; place += 2) {
-      if (view.getUint16(place, true) >= this.#size) throw new RangeError('a field beyond its table')
+    this.#vtable = at - view.getInt32(at, true)
+    this.#vtableSize = view.getUint16(this.#vtable, true)
+    this.#size = view.getUint16(this.#vtable + 2, true)
+    const isWithin = this.#vtable + this.#vtableSize <= view.byteLength && at + this.#size <= view.byteLength
+    const isAligned = at % 4 === 0 && this.#vtableSize % 2 === 0 && this.#vtableSize >= 4 && this.#size >= 4
+    if (!isWithin || !isAligned) throw new RangeError('a table past the end')
+    for (let place = this.#vtable + 4; place < this.#vtable + this.#vtableSize; place += 2) {
+      if (view.getUint16(place, true) >= this.#size) throw new RangeError('a field past the end of its table')
     }
     this.#budget = budget
   }
@@ -54,9 +58,9 @@ class Table {
     return this.#elements(field, 4).map((at) => this.#tableAt(at))
   }
 
-  /** Of a vector of structures the int64 at these places in them. */
-  structures(field: number, size: number, places: readonly number[]): number[][] {
-    return this.#elements(field, size).map((at) => places.map((place) => int64(this.#view, at + place)))
+  /** Reads a vector of structs of this size: of each, the int64 at these offsets. */
+  structs(field: number, size: number, offsets: readonly number[]): number[][] {
+    return this.#elements(field, size).map((at) => offsets.map((offset) => int64(this.#view, at + offset)))
   }
 
   text(field: number): string {
@@ -64,8 +68,8 @@ class Table {
     return new TextDecoder().decode(new Uint8Array(this.#view.buffer, this.#view.byteOffset + begin, length))
   }
 
-  /** Makes a vector of tables one of these of its tables, in their order. */
-  keep(field: number, indices: readonly number[]): void {
+  /** Shortens a vector of tables, in place, to those with these indices. */
+  selectElements(field: number, indices: readonly number[]): void {
     const { begin } = this.#vector(field, 4)
     const places = indices.map((index) => this.#follow(begin + 4 * index))
     for (const [index, place] of places.entries()) {
@@ -75,8 +79,8 @@ class Table {
     this.#view.setUint32(begin - 4, indices.length, true)
   }
 
-  /** Of a vector or a text, 0 where there is none. */
-  lengthOf(field: number, elementSize: number): number {
+  /** The length of a vector or text; 0 if it is absent. */
+  vectorLength(field: number, elementSize: number): number {
     return this.#vector(field, elementSize).length
   }
 
@@ -95,11 +99,11 @@ class Table {
     const start = this.#follow(at)
     const length = this.#view.getUint32(start, true)
     const begin = start + 4
-    if (begin + length * elementSize > this.#view.byteLength) throw new RangeError('a vector beyond the end')
+    if (begin + length * elementSize > this.#view.byteLength) throw new RangeError('a vector past the end')
     return { begin, length }
   }
 
-  /** Where the offset at a place leads, which is never back to itself. */
+  /** The position to which the offset at a position leads. An offset of 0 would lead back to itself. */
   #follow(at: number): number {
     const offset = this.#view.getUint32(at, true)
     if (offset === 0) throw new RangeError('an offset of 0')
@@ -108,65 +112,70 @@ class Table {
 
   #fieldAt(field: number): number | undefined {
     const place = 4 + 2 * field
-    if (place >= this.#fieldsSize) return undefined
-    const offset = this.#view.getUint16(this.#fields + place, true)
+    if (place >= this.#vtableSize) return undefined
+    const offset = this.#view.getUint16(this.#vtable + place, true)
     return offset === 0 ? undefined : this.#at + offset
   }
 }
 
 function int64(view: DataView, at: number): number {
   const value = view.getBigInt64(at, true)
-  if (value < 0n || value > Number.MAX_SAFE_INTEGER) throw new RangeError('a length or place out of range')
+  if (value < 0n || value > Number.MAX_SAFE_INTEGER) throw new RangeError('a length or offset out of range')
   return Number(value)
 }
 
-/** What a message of Arrow IPC says of itself. */
+/** The metadata of an Arrow IPC message, as far as it decides whether and where its data can be read. */
 export interface Metadata {
-  /** 3 is V4, the first of Arrow 0.8 */
+  /** MetadataVersion: 3 is V4, which came with Arrow 0.8 */
   readonly version: number
   readonly kind: 'schema' | 'dictionary' | 'batch' | 'other'
   readonly bodyLength: number
   readonly dictionaryId: number
   readonly isDelta: boolean
   readonly batch: BatchMetadata
-  /** of a schema, its columns */
+  /** the columns of a schema; none otherwise */
   readonly fields: readonly FieldLayout[]
 }
 
-/** What a column takes of each record batch, with its children. */
+/** The nodes and buffers that a column, with its children, takes in each record batch. */
 export interface FieldLayout {
   readonly name: string
   readonly nodes: number
-  /** without those that its unions had before V5, and those that its views have each as many as a batch says */
+  /** without the validity bitmaps of unions before V5, and without the data buffers of views, whose number a batch declares */
   readonly buffers: number
+  /** the number of unions */
   readonly unions: number
+  /** the number of view columns */
   readonly views: number
   /** the ids of its dictionaries */
   readonly dictionaries: readonly number[]
-  /** a type in it that apache-arrow cannot read */
+  /** the first type that apache-arrow cannot read */
   readonly unreadable: string | undefined
-  /** a type in it of which nobody knows here what it takes */
+  /** the first type whose nodes and buffers are not known here */
   readonly unknown: string | undefined
 }
 
-/** What a record batch, or a dictionary's values, has. */
+/** The layout of a record batch, or of the values of a dictionary. */
 export interface BatchMetadata {
   readonly rows: number
-  /** of each column, children after their parents */
+  /** per column, children after their parents */
   readonly nodes: readonly { readonly length: number; readonly nullCount: number }[]
   /** within the body */
   readonly buffers: readonly { readonly offset: number; readonly length: number }[]
-  /** of each column of views how many buffers of data it has */
+  /** per view column, the number of its data buffers */
   readonly variadicCounts: readonly number[]
-  /** of CompressionType, where the buffers are compressed */
+  /** CompressionType; absent if the buffers are not compressed */
   readonly codec?: number
 }
 
 const noBatch: BatchMetadata = { rows: 0, nodes: [], buffers: [], variadicCounts: [] }
 
 /**
- * Reads as much of a message's metadata (Message.fbs and Schema.fbs of the Arrow format) as decides whether it can be read,
- * and checks what apache-arrow believes: that all vectors lie within the metadata, and all buffers within the body.
+ * Reads the metadata of a message (Message.fbs and Schema.fbs of the Arrow format). Checks what apache-arrow believes: that
+ * all vectors lie within the metadata, and all buffers within the body.
+ *
+ * @throws {RangeError} the metadata is damaged
+ * @throws {Error} it is valid, but cannot be read; the message says why
  */
 export function readMetadata(bytes: Uint8Array): Metadata {
   const message = Table.root(bytes)
@@ -189,7 +198,7 @@ export function readMetadata(bytes: Uint8Array): Metadata {
   return { ...fields, batch: readBatch(values, bodyLength), dictionaryId, isDelta }
 }
 
-/** Where a message of a file begins, and where its body. */
+/** The position of a message in a file, and of its body. */
 export interface Block {
   readonly begin: number
   readonly body: number
@@ -202,29 +211,29 @@ export interface Footer {
   readonly fields: readonly FieldLayout[]
 }
 
-/** Where the messages of a file are: File.fbs. Its schema is checked as that of a message is. */
+/** Reads where the messages of a file are (File.fbs). Checks its schema as `readMetadata` does. */
 export function readFooter(bytes: Uint8Array): Footer {
   const footer = Table.root(bytes)
   const schema = footer.table(1)
   if (schema === undefined) throw new RangeError('a footer without a schema')
   assertSchema(schema)
   const blocks = (field: number) =>
-    footer.structures(field, 24, [0, 8]).map(([begin = 0, length = 0]) => ({ begin, body: begin + (length % 2 ** 32) }))
+    footer.structs(field, 24, [0, 8]).map(([begin = 0, length = 0]) => ({ begin, body: begin + (length % 2 ** 32) }))
   const fields = schema.tables(1).map(readField)
   return { dictionary: blocks(2), batch: blocks(3), version: footer.int16(0), fields }
 }
 
-/** The message of a schema, of these of its columns alone. */
-export function keepColumns(message: Uint8Array, indices: readonly number[]): Uint8Array {
+/** Copies a schema message with only these columns. */
+export function selectColumns(message: Uint8Array, indices: readonly number[]): Uint8Array {
   const copy = Uint8Array.from(message)
-  Table.root(copy).table(2)?.keep(1, indices)
+  Table.root(copy).table(2)?.selectElements(1, indices)
   return copy
 }
 
-/** The footer, whose schema is of these of its columns alone. */
-export function keepColumnsOfFooter(footer: Uint8Array, indices: readonly number[]): Uint8Array {
+/** Copies a footer whose schema has only these columns. */
+export function selectFooterColumns(footer: Uint8Array, indices: readonly number[]): Uint8Array {
   const copy = Uint8Array.from(footer)
-  Table.root(copy).table(1)?.keep(1, indices)
+  Table.root(copy).table(1)?.selectElements(1, indices)
   return copy
 }
 
@@ -236,12 +245,13 @@ function assertSchema(schema: Table): void {
 
 function readBatch(table: Table, bodyLength: number): BatchMetadata {
   const compression = table.table(3)
-  if (compression !== undefined && compression.uint8(1) !== 0) throw new Error('compressed otherwise than by buffers')
-  const nodes = table.structures(1, 16, [0, 8]).map(([length = 0, nullCount = 0]) => ({ length, nullCount }))
-  const buffers = table.structures(2, 16, [0, 8]).map(([offset = 0, length = 0]) => ({ offset, length }))
-  const variadicCounts = table.structures(4, 8, [0]).map(([count = 0]) => count)
+  if (compression !== undefined && compression.uint8(1) !== 0)
+    throw new Error('compressed by a method other than buffer by buffer')
+  const nodes = table.structs(1, 16, [0, 8]).map(([length = 0, nullCount = 0]) => ({ length, nullCount }))
+  const buffers = table.structs(2, 16, [0, 8]).map(([offset = 0, length = 0]) => ({ offset, length }))
+  const variadicCounts = table.structs(4, 8, [0]).map(([count = 0]) => count)
   if (buffers.some(({ offset, length }) => offset % 8 !== 0 || offset + length > bodyLength))
-    throw new RangeError('a buffer beyond the end')
+    throw new RangeError('a buffer past the end of the body')
   const codec = compression && { codec: compression.uint8(0) }
   return { rows: table.int64(0), nodes, buffers, variadicCounts, ...codec }
 }
@@ -249,7 +259,7 @@ function readBatch(table: Table, bodyLength: number): BatchMetadata {
 const unionType = 14
 const viewTypes: readonly number[] = [23, 24]
 
-/** By their number in Schema.fbs: the names of types, and how many buffers a column has without its children. */
+/** By the number of the type in Schema.fbs: its name, and the number of buffers of a column without its children. */
 const types: readonly (readonly [name: string, buffers: number])[] = [
   ['None', 0],
   ['Null', 0],
@@ -289,9 +299,10 @@ function readField(field: Table): FieldLayout {
   const dictionary = field.table(4)
   const all = {
     dictionaries: [...(dictionary ? [dictionary.int64(0)] : []), ...children.flatMap((child) => child.dictionaries)],
-    unreadable: unreadableTypes.includes(type) || types[number] === undefined ? type : find(children, 'unreadable'),
+    unreadable:
+      unreadableTypes.includes(type) || types[number] === undefined ? type : firstType(children, 'unreadable'),
   }
-  // A column of a dictionary has its indices in a batch, and all else in the dictionary.
+  // A record batch has only the indices of a dictionary-encoded column; its children are in the dictionary.
   if (dictionary !== undefined) return { name, nodes: 1, buffers: 2, unions: 0, views: 0, unknown: undefined, ...all }
   const isUnion = number === unionType
   const isDense = isUnion && field.table(3)?.int16(0) === 1
@@ -303,17 +314,17 @@ function readField(field: Table): FieldLayout {
     buffers: ownBuffers + Number(isDense) + sum('buffers'),
     unions: Number(isUnion) + sum('unions'),
     views: Number(viewTypes.includes(number)) + sum('views'),
-    unknown: types[number] === undefined || number === 0 ? type : find(children, 'unknown'),
+    unknown: types[number] === undefined || number === 0 ? type : firstType(children, 'unknown'),
     ...all,
   }
 }
 
-function find(fields: readonly FieldLayout[], key: 'unreadable' | 'unknown'): string | undefined {
+function firstType(fields: readonly FieldLayout[], key: 'unreadable' | 'unknown'): string | undefined {
   return fields.find((field) => field[key] !== undefined)?.[key]
 }
 
 function assertField(field: Table): void {
-  field.lengthOf(0, 1)
+  field.vectorLength(0, 1)
   field.table(3)
   field.table(4)
   for (const child of field.tables(5)) assertField(child)
@@ -322,7 +333,7 @@ function assertField(field: Table): void {
 
 function assertKeyValues(table: Table, field: number): void {
   for (const pair of table.tables(field)) {
-    pair.lengthOf(0, 1)
-    pair.lengthOf(1, 1)
+    pair.vectorLength(0, 1)
+    pair.vectorLength(1, 1)
   }
 }

@@ -1,28 +1,28 @@
 import { fileError, message, option } from '../../errors.ts'
 import { type Bytes, FileBytes, PipeBytes } from '../bytes.ts'
-import { keepColumns, keepColumnsOfFooter, type Metadata, readFooter, readMetadata } from './flatbuffer.ts'
+import { type Metadata, readFooter, readMetadata, selectColumns, selectFooterColumns } from './flatbuffer.ts'
 
 /** A message of Arrow IPC: https://arrow.apache.org/docs/format/Columnar.html#serialization-and-interprocess-communication-ipc */
-export interface Message extends Metadata {
-  /** the metadata with the length before it */
+export interface ArrowMessage extends Metadata {
+  /** the length of the metadata, then the metadata */
   readonly head: Uint8Array
   readonly bodyPosition: number
 }
 
 /** The message of a schema. */
-export interface SchemaMessage extends Message {
-  /** the head of the message with these of its columns alone */
-  readonly headOf: (indices: readonly number[]) => Uint8Array
+export interface SchemaMessage extends ArrowMessage {
+  /** the head of the same message with only these columns */
+  readonly headWith: (indices: readonly number[]) => Uint8Array
 }
 
-/** What a file begins and ends with, and a stream does not. */
+/** The first and last bytes of a file; a stream has none. */
 export const arrowMagic = 'ARROW1'
 const continuation = 0xffffffff
-/** Longer metadata without a mark of continuation is text, or anything else. */
-const mostLegacy = 2 ** 24
+/** The longest metadata without a continuation mark. A longer one is no Arrow, such as text. */
+const maxLegacyLength = 2 ** 24
 
-/** All messages: of a stream until its end mark, of a file those that its footer names, dictionaries before batches. */
-export async function* messagesOf(bytes: FileBytes | PipeBytes): AsyncGenerator<Message | SchemaMessage> {
+/** Reads all messages: of a stream up to its end mark, of a file those that its footer lists, dictionaries before batches. */
+export async function* readMessages(bytes: FileBytes | PipeBytes): AsyncGenerator<ArrowMessage | SchemaMessage> {
   const first = Buffer.alloc(4)
   try {
     await bytes.fill(first, 0)
@@ -30,29 +30,29 @@ export async function* messagesOf(bytes: FileBytes | PipeBytes): AsyncGenerator<
     throw new Error('not Arrow IPC: empty, or ends before it begins', { cause })
   }
   if (first.toString('latin1') === 'FEA1')
-    throw new Error('version 1 of Feather, must be Arrow IPC (Feather version 2)')
+    throw new Error('has version 1 of Feather, must be Arrow IPC (Feather version 2)')
   const isFile = bytes instanceof FileBytes && first.toString('latin1') === arrowMagic.slice(0, 4)
-  yield* isFile ? fileOf(bytes) : streamOf(bytes, first)
+  yield* isFile ? readFile(bytes) : readStream(bytes, first)
 }
 
-async function* streamOf(bytes: FileBytes | PipeBytes, first: Buffer): AsyncGenerator<Message | SchemaMessage> {
+async function* readStream(bytes: FileBytes | PipeBytes, first: Buffer): AsyncGenerator<ArrowMessage | SchemaMessage> {
   let position = 0
   for (let start: Buffer | undefined = first; ; start = undefined) {
-    const message = await messageAt(bytes, position, start)
+    const message = await readMessage(bytes, position, start)
     if (message === undefined && start !== undefined) throw new Error('not Arrow IPC: it does not begin with a schema')
     if (message === undefined) break
     const { head, kind } = message
     yield kind === 'schema'
-      ? { ...message, headOf: (indices) => withLength(keepColumns(head.subarray(4), indices)) }
+      ? { ...message, headWith: (indices) => prefixLength(selectColumns(head.subarray(4), indices)) }
       : message
     position = message.bodyPosition + message.bodyLength
   }
-  // The mark is of 4 or 8 bytes, and nothing follows. What a damaged length has for a mark is none.
+  // The end mark has 4 or 8 bytes, and nothing follows it. A damaged length may look like one.
   const left = bytes instanceof PipeBytes ? await bytes.drain(4) : bytes.size - position - 8
-  if (left > 4) throw new Error('goes on after its end: damaged, or more than one stream')
+  if (left > 4) throw new Error('has bytes after its end: damaged, or more than one stream')
 }
 
-async function* fileOf(bytes: FileBytes): AsyncGenerator<Message> {
+async function* readFile(bytes: FileBytes): AsyncGenerator<ArrowMessage> {
   const tail = Buffer.alloc(10)
   const tailPosition = bytes.size - tail.length
   bytes.fill(tail, Math.max(0, tailPosition))
@@ -60,24 +60,28 @@ async function* fileOf(bytes: FileBytes): AsyncGenerator<Message> {
   if (tail.toString('latin1', 4) !== arrowMagic || length > tailPosition) throw new Error('unexpected end of file')
   const footer = new Uint8Array(length)
   bytes.fill(footer, tailPosition - length)
-  const { dictionary, batch, ...schema } = readable('the footer', () => readFooter(footer))
-  yield await schemaOf(footer, schema)
+  const { dictionary, batch, ...schema } = explainFailure('the footer', () => readFooter(footer))
+  yield await makeSchemaMessage(footer, schema)
   for (const [kind, blocks] of Object.entries({ dictionary, batch })) {
     for (const { begin, body } of blocks) {
-      const message = await messageAt(bytes, begin)
-      if (message?.kind !== kind || message.bodyPosition !== body) throw new Error(`no ${kind} where the footer says`)
+      const message = await readMessage(bytes, begin)
+      if (message?.kind !== kind || message.bodyPosition !== body)
+        throw new Error(`damaged: its footer points to a ${kind} where there is none`)
       yield message
     }
   }
 }
 
-/** The schema that a footer has, as the message that a stream has; not all writers of files begin with it. */
-async function schemaOf(footer: Uint8Array, schema: Pick<Metadata, 'version' | 'fields'>): Promise<SchemaMessage> {
+/** Makes the schema message of a stream from the footer of a file, since not all writers begin a file with that message. */
+async function makeSchemaMessage(
+  footer: Uint8Array,
+  schema: Pick<Metadata, 'version' | 'fields'>,
+): Promise<SchemaMessage> {
   const { Footer } = await import('apache-arrow/ipc/metadata/file')
   const { Message } = await import('apache-arrow')
-  const headOf = (indices: readonly number[]) => {
-    const { schema } = Footer.decode(keepColumnsOfFooter(footer, indices))
-    return readable('the schema', () => withLength(Message.encode(Message.from(schema))))
+  const headWith = (indices: readonly number[]) => {
+    const { schema } = Footer.decode(selectFooterColumns(footer, indices))
+    return explainFailure('the schema', () => prefixLength(Message.encode(Message.from(schema))))
   }
   return {
     ...schema,
@@ -88,20 +92,20 @@ async function schemaOf(footer: Uint8Array, schema: Pick<Metadata, 'version' | '
     batch: { rows: 0, nodes: [], buffers: [], variadicCounts: [] },
     head: new Uint8Array(0),
     bodyPosition: 0,
-    headOf,
+    headWith,
   }
 }
 
-/** Metadata with its length before it, as a stream has it. */
-export function withLength(metadata: Uint8Array): Uint8Array<ArrayBuffer> {
+/** Puts the length before the metadata, as a stream does. */
+export function prefixLength(metadata: Uint8Array): Uint8Array<ArrayBuffer> {
   const head = new Uint8Array(4 + metadata.length)
   new DataView(head.buffer).setUint32(0, metadata.length, true)
   head.set(metadata, 4)
   return head
 }
 
-/** The message there, or undefined for the end mark. Before Arrow 0.15 there was no mark of continuation. */
-async function messageAt(bytes: Bytes, position: number, start?: Buffer): Promise<Message | undefined> {
+/** Reads the message at a position, or undefined for the end mark. Before Arrow 0.15 messages had no continuation mark. */
+async function readMessage(bytes: Bytes, position: number, start?: Buffer): Promise<ArrowMessage | undefined> {
   const first = start ?? Buffer.alloc(4)
   if (start === undefined) await bytes.fill(first, position)
   const isContinued = first.readUInt32LE(0) === continuation
@@ -110,7 +114,7 @@ async function messageAt(bytes: Bytes, position: number, start?: Buffer): Promis
   const length = second.readUInt32LE(0)
   if (length === 0) return undefined
   const headPosition = position + (isContinued ? 8 : 4)
-  if (!isContinued && length > mostLegacy) {
+  if (!isContinued && length > maxLegacyLength) {
     throw fileError(message`not Arrow IPC; ${option('format')} says what else it is, such as csv`)
   }
   const isBeyond = bytes instanceof FileBytes && headPosition + length > bytes.size
@@ -120,21 +124,21 @@ async function messageAt(bytes: Bytes, position: number, start?: Buffer): Promis
   const metadata = head.subarray(4)
   await bytes.fill(metadata, headPosition)
   const bodyPosition = headPosition + length
-  const found = { ...readable('a message', () => readMetadata(metadata)), head, bodyPosition }
+  const found = { ...explainFailure('a message', () => readMetadata(metadata)), head, bodyPosition }
   if (bytes instanceof FileBytes && bodyPosition + found.bodyLength > bytes.size) {
     throw new Error('unexpected end of file')
   }
   return found
 }
 
-/** Says what cannot be read where its reader stumbles, and why where that is in words for people. */
-export function readable<T>(what: string, read: () => T): T {
+/** Runs `read`; says in an error what could not be read, and why if the cause is no accident of the parser. */
+export function explainFailure<T>(what: string, read: () => T): T {
   try {
     return read()
   } catch (cause) {
-    const isOfCode = cause instanceof TypeError || cause instanceof RangeError || /undefined/.test(String(cause))
-    const isForPeople = cause instanceof Error && !isOfCode
-    throw new Error(`${what} cannot be read${isForPeople ? ` (${cause.message})` : ': damaged, or not Arrow IPC'}`, {
+    const isAccident = cause instanceof TypeError || cause instanceof RangeError || /undefined/.test(String(cause))
+    const isExplained = cause instanceof Error && !isAccident
+    throw new Error(`${what} cannot be read${isExplained ? ` (${cause.message})` : ': damaged, or not Arrow IPC'}`, {
       cause,
     })
   }

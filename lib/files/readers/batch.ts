@@ -1,0 +1,59 @@
+import type { Vector } from 'apache-arrow'
+import type { TensorDType } from '../../index.ts'
+import { classes } from '../../tensor/dtypes.ts'
+import { fileError, type Message, message } from '../errors.ts'
+import type { LossSchema } from '../loss-batches.ts'
+import type { Scoring } from '../options.ts'
+import type { Bytes } from './bytes.ts'
+import type { GroupKey } from './group-keys.ts'
+
+/** The columns to read: names in Arrow, paths of .npy arrays. */
+export type ColumnNames = Pick<Scoring, 'input' | 'label' | 'by' | 'keep'>
+
+/** The rows of an array source in their order, batch after batch. They are read once. */
+export interface BatchReader {
+  readonly schema: LossSchema
+  readonly batches: AsyncIterable<Batch>
+}
+
+/** Consecutive rows, each column contiguous; valid until the next batch is requested. */
+export interface Batch {
+  readonly rows: number
+  readonly input: Column
+  readonly label: Column
+  /** the group key of a row of the batch */
+  readonly keyAt?: (row: number) => GroupKey
+  readonly keptColumns?: readonly Vector[]
+  /** the part of the source that ends with this batch, from 0 to 1, if it is known */
+  readonly share?: number
+}
+
+/** The type of stored values. float16 is scored in float32, which has all its values; bits are least significant first. */
+export type ColumnDType = TensorDType | 'float16' | 'bit'
+
+export function bytesPerElement(dtype: Exclude<ColumnDType, 'bit'>): number {
+  return dtype === 'float16' ? 2 : classes[dtype].BYTES_PER_ELEMENT
+}
+
+/** Contiguous values of one type. */
+export interface Column {
+  readonly bytes: Bytes
+  readonly position: number
+  readonly dtype: ColumnDType
+  readonly isBigEndian?: boolean
+  readonly validity?: ValidityBitmap
+}
+
+/** Bits that are 0 where the value is null. */
+export interface ValidityBitmap {
+  readonly bytes: Bytes
+  readonly position: number
+  /** the number of nulls that the file declares */
+  readonly nullCount: number
+}
+
+/** Refuses a column whose bitmap contradicts the number of nulls that the file declares. */
+export function assertNullCount(column: Message | string, found: number, declared: number): void {
+  if (found === declared) return
+  throw fileError(message`damaged: ${column} declares ${declared} nulls but has ${found}`)
+}
