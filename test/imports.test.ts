@@ -14,7 +14,7 @@ const losses = ['lib/files/chunk-losses.ts', 'lib/files/scan-losses.ts']
 const formats = ['lib/files/readers/', 'lib/files/writers/', 'lib/files/duckdb/']
 const rules = [
   ...['lib/files/row-errors.ts', 'lib/files/totals.ts', 'lib/files/sources.ts', 'lib/files/table-formats.ts'],
-  ...['lib/files/column-names.ts', 'lib/files/loss-batches.ts'],
+  ...['lib/files/column-names.ts', 'lib/files/loss-batches.ts', 'lib/files/arrow.ts'],
 ]
 const options = ['lib/files/atomic-write.ts', 'lib/files/options.ts', 'lib/files/paths.ts', 'lib/files/peers.ts']
 const engine = [...rules, ...options, 'lib/files/errors.ts', ...library]
@@ -58,7 +58,7 @@ const layers: readonly Layer[] = [
 const packages: Readonly<Record<string, readonly string[]>> = {
   'node-gyp-build': ['lib/native.ts', 'lib/duckdb.ts'],
   '@duckdb/node-api': ['lib/files/duckdb/', 'lib/files/writers/duckdb.ts'],
-  'apache-arrow': ['lib/files/readers/', 'lib/files/writers/', 'lib/files/scan-losses.ts', 'lib/files/loss-batches.ts'],
+  'apache-arrow': ['lib/files/arrow.ts', 'lib/files/readers/', 'lib/files/writers/', 'lib/files/loss-batches.ts'],
   'lz4-napi': ['lib/files/readers/arrow/codecs.ts'],
   zstddec: ['lib/files/readers/arrow/codecs.ts'],
   yauzl: ['lib/files/readers/npz.ts'],
