@@ -178,7 +178,7 @@ export function csvOptionsOf(options: CsvOptions): CsvOptions {
   return Object.fromEntries(names.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])))
 }
 
-const required = ['input', 'label'] as const
+const requiredColumns = ['input', 'label'] as const
 
 /** The rules of the options that say what is scored and how text is written; `emptyTotal` has those of margin and labels. */
 export const scoringChecks = {
@@ -204,18 +204,26 @@ const checks = {
 } as const satisfies Partial<Record<keyof ScoreFilesOptions, Check>>
 
 /**
- * Checks options of `scoreFiles`, and those that `more` checks.
+ * Checks the options of a function that takes those of `scoreFiles`.
  *
+ * @param more checks of its other options; undefined for an option that it does not take
+ * @param alsoRequired its required options beside `input` and `label`
  * @throws {TypeError} ERR_INVALID_ARG_TYPE, with `option`: an option is of another kind, or a required one is absent
  * @throws {RangeError} ERR_INVALID_ARG_VALUE, with `option`: a value is none that the option takes, or no such option exists
  */
-export function checkOptions(options: ScoreFilesOptions, more: Readonly<Record<string, Check>> = {}): void {
-  const all: Readonly<Record<string, Check>> = { ...checks, ...more }
-  assertOptions('options', options, [...Object.keys(all), ...settingNames])
+export function checkOptions(
+  options: ScoreFilesOptions,
+  more: Readonly<Record<string, Check | undefined>> = {},
+  alsoRequired: readonly string[] = [],
+): void {
+  const all = Object.entries<Check | undefined>({ ...checks, ...more }).flatMap(([name, check]) =>
+    check === undefined ? [] : [{ name, check }],
+  )
+  assertOptions('options', options, [...all.map(({ name }) => name), ...settingNames])
   const values = options as unknown as Readonly<Record<string, unknown>>
-  for (const [name, check] of Object.entries(all)) {
-    if (values[name] === undefined && !(required as readonly string[]).includes(name)) continue
-    checkOption(name, values[name], check)
+  const required: readonly string[] = [...requiredColumns, ...alsoRequired]
+  for (const { name, check } of all) {
+    if (values[name] !== undefined || required.includes(name)) checkOption(name, values[name], check)
   }
 }
 

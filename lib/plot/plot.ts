@@ -24,7 +24,7 @@ import { chooseView } from './view.ts'
 
 /** The options of `plotFiles`: those of `scoreFiles` without `keep`, and the look of the picture. */
 export interface PlotFilesOptions extends Omit<ScoreFilesOptions, 'keep'> {
-  /** the picture: .svg, or .png with twice as many pixels each way */
+  /** where to write the picture: .svg, or .png with twice as many pixels each way */
   readonly output: string
   /** the background; default `light` */
   readonly theme?: Look['theme']
@@ -32,22 +32,26 @@ export interface PlotFilesOptions extends Omit<ScoreFilesOptions, 'keep'> {
   readonly size?: Look['size']
 }
 
+const checks = {
+  theme: oneOf(...Object.keys(themes)),
+  size: oneOf(...Object.keys(sizes)),
+  keep: undefined,
+} as const
+
 /**
  * Draws the distances of both classes and the losses over them, and returns the totals as `scoreFiles` does. With `by` there
  * is a panel for each value, at most 12.
  *
  * @throws as `scoreFiles` does
+ * @throws {RangeError} ERR_INVALID_ARG_VALUE: `by` has more than 12 values, or `output` ends in neither .svg nor .png
  *
  * @example
  * const { total } = await plotFiles(['pairs.parquet'], { input: 'distance', label: 'label', output: 'pairs.svg' })
  */
 export async function plotFiles(paths: readonly string[], options: PlotFilesOptions): Promise<FileTotals> {
   checkPaths(paths)
+  checkOptions(options, checks, ['output'])
   const { output, theme = 'light', size = 'readme', ...files } = options
-  checkOptions(options, {
-    theme: oneOf(...Object.keys(themes)),
-    size: oneOf(...Object.keys(sizes)),
-  })
   const scoring = readScoring(files)
   const render = await loadRenderer(output)
   return withInputs(paths, scoring, files, async (inputs) => {
