@@ -1,7 +1,7 @@
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
 import { readScoring } from '../../lib/files/options.ts'
-import { NullIn } from '../../lib/files/readers/chunks.ts'
+import { Missing } from '../../lib/files/readers/chunks.ts'
 import { classifyInSQL, makeClassifier, strata } from '../../lib/plot/strata.ts'
 
 describe('the strata of a plot', () => {
@@ -32,10 +32,10 @@ describe('the strata of a plot', () => {
             const found = (await (await connection.runAndReadAll(sql)).getRows()).map(([i]) => strata[Number(i)])
             const classify = makeClassifier(scoring, dtype)
             const expected = rows.map(({ x, y }) => {
-              if (x === null) return classify(5, y ?? 5, NullIn.input)
-              if (y === null) return classify(x, 5, NullIn.label)
+              if (x === null) return classify(5, y ?? 5, Missing.input)
+              if (y === null) return classify(x, 5, Missing.label)
               const isLeftOut = nan === 'ignore' && Number.isNaN(x)
-              return classify(dtype === 'float32' ? Math.fround(x) : x, y, isLeftOut ? NullIn.nan : NullIn.neither)
+              return classify(dtype === 'float32' ? Math.fround(x) : x, y, isLeftOut ? Missing.nan : Missing.none)
             })
             expect(found, JSON.stringify(scoring)).to.deep.equal(expected)
             for (const stratum of expected) seen.add(stratum)
