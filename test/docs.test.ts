@@ -222,3 +222,29 @@ describe('links', () => {
     expect(named.filter((page) => !existsSync(join(root, page)))).to.deep.equal([])
   })
 })
+
+describe('docs/architecture.md', () => {
+  const text = readText('docs/architecture.md')
+  const folders = ['lib', 'native', 'scripts', 'test']
+  const files = folders.flatMap((folder) => {
+    return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name))
+  })
+  const expanded = text.replaceAll(/(\S*)\{([\w,-]+)\}(\S*)/g, (_, begin: string, names: string, end: string) => {
+    return names
+      .split(',')
+      .map((name) => `${begin}${name}${end}`)
+      .join(' ')
+  })
+  const named = (expanded.match(/[\w/.-]+\.(?:ts|cpp|h|inl|mjs)\b/g) ?? []).map((name) => `/${name}`)
+
+  it('docs/architecture.md names only files that exist', () => {
+    expect(named.filter((name) => !files.some((file) => `/${file}`.endsWith(name)))).to.deep.equal([])
+  })
+
+  it('docs/architecture.md names every source file, of C++ without its header', () => {
+    const sources = files.filter((file) => /^lib\/.*(?<!\.d)\.ts$|^native\/.*\.cpp$/.test(file))
+    const commands = /^lib\/cli\/commands\//
+    const unnamed = sources.filter((file) => !commands.test(file) && !named.some((name) => `/${file}`.endsWith(name)))
+    expect(unnamed).to.deep.equal([])
+  })
+})
