@@ -2,9 +2,11 @@ import { inspect } from 'node:util'
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { hingeEmbeddingLoss, LossAccumulator, type LossAccumulatorJSON, type MarginOptions } from '../lib/index.ts'
+import { input as exampleInput, label as exampleLabel } from './support/example.ts'
+import { totalsOf } from './support/totals.ts'
 
-const x = [1, -2, 3, 0, -1, 2, 1, 0, 1]
-const y = [-1, 1, -1, 1, 1, 1, 1, -1, 1]
+const x = exampleInput.flat()
+const y = exampleLabel.flat()
 
 const throwsType = (action: () => unknown, message?: RegExp) =>
   expect(action).to.throw(TypeError, message).with.property('code', 'ERR_INVALID_ARG_TYPE')
@@ -24,18 +26,9 @@ const refuses = (action: () => unknown, about: string) => {
   expect(matches, `${about}: ${inspect(error)}`).to.equal(true)
 }
 
-const totals = ({ count, sum, mean, positives, negatives, others }: LossAccumulator) => ({
-  count,
-  sum,
-  mean,
-  positives: { ...positives },
-  negatives: { ...negatives },
-  others,
-})
-
-/** Equal in every figure and in the JSON, as a value and as text. */
+/** Expects equal totals, equal JSON, and equal text of the JSON. */
 function expectEqual(actual: LossAccumulator, expected: LossAccumulator) {
-  expect(totals(actual)).to.deep.equal(totals(expected))
+  expect(totalsOf(actual)).to.deep.equal(totalsOf(expected))
   expect(actual.toJSON()).to.deep.equal(expected.toJSON())
   expect(JSON.stringify(actual)).to.equal(JSON.stringify(expected))
 }
@@ -44,10 +37,10 @@ const throughText = (accumulator: LossAccumulator) =>
   LossAccumulator.fromJSON(JSON.parse(JSON.stringify(accumulator)) as unknown)
 
 describe('LossAccumulator', () => {
-  describe('the figures', () => {
+  describe('totals', () => {
     it('has totals of 0, and means of NaN, while it is empty', () => {
       const none = { count: 0, sum: 0, mean: Number.NaN }
-      expect(totals(new LossAccumulator())).to.deep.equal({
+      expect(totalsOf(new LossAccumulator())).to.deep.equal({
         ...none,
         positives: none,
         negatives: { ...none, active: 0 },
@@ -58,7 +51,7 @@ describe('LossAccumulator', () => {
     it('has the known totals of the example of 3 × 3', () => {
       for (const TypedArray of [Float32Array, Float64Array]) {
         const total = new LossAccumulator().update(TypedArray.from(x), y)
-        expect(totals(total)).to.deep.equal({
+        expect(totalsOf(total)).to.deep.equal({
           count: 9,
           sum: 2,
           mean: 2 / 9,
@@ -68,7 +61,7 @@ describe('LossAccumulator', () => {
         })
       }
       const wide = new LossAccumulator({ margin: 4 }).update(x, Int8Array.from(y))
-      expect(totals(wide)).to.deep.equal({
+      expect(totalsOf(wide)).to.deep.equal({
         count: 9,
         sum: 9,
         mean: 1,
@@ -110,7 +103,7 @@ describe('LossAccumulator', () => {
         const input = TypedArray.of(-Infinity, -1, 0.5, 0.75, 1, Infinity, Number.NaN)
         expect(active(input, 0.75).active).to.equal(3)
         expect(active(input, -1).active).to.equal(1)
-        // Larger than what one vector, or one block, holds.
+        // Longer than a vector, or than a block.
         expect(active(TypedArray.from(new Array(5000).fill(0.5)), 0.75).active).to.equal(5000)
         expect(active(TypedArray.from(new Array(5000).fill(0.75)), 0.75).active).to.equal(0)
       }
@@ -642,7 +635,7 @@ describe('LossAccumulator', () => {
       return copy
     }
 
-    /** Hostile JSON is refused, or else taken at its word: never read as something else. */
+    /** Expects that JSON is refused, or restored exactly. */
     function expectRefusedOrEqual(json: unknown, about: string) {
       let accumulator: LossAccumulator
       try {
@@ -654,7 +647,7 @@ describe('LossAccumulator', () => {
         return
       }
       expect(accumulator.toJSON(), about).to.deep.equal(json)
-      expect(totals(accumulator).count, about).to.satisfy(Number.isSafeInteger)
+      expect(totalsOf(accumulator).count, about).to.satisfy(Number.isSafeInteger)
     }
 
     const numbers = [
@@ -732,7 +725,7 @@ describe('LossAccumulator', () => {
       })
     }
 
-    /** Other texts of the same number, or of nearly the same. */
+    /** Lists other texts of the same number, or of nearly the same. */
     function variants(text: string): string[] {
       return [
         ` ${text}`,

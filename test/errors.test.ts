@@ -35,7 +35,7 @@ function rejects(ErrorClass: typeof TypeError | typeof RangeError, code: string,
   }
 }
 
-/** Whatever it is given, a call gives a right answer or an error: no crash, and no error of the engine's insides. */
+/** Expects a right result or an error from a call with any argument, and no crash. */
 function survives(call: () => unknown, expected?: unknown) {
   let result: unknown
   try {

@@ -31,7 +31,7 @@ describe('examples', function () {
     const stream = async (name: string, ...args: string[]) =>
       lastLine(await example('stream.mjs', join(folder, name), ...args))
 
-    /** Kills it when it has said where it begins and saved a batch. */
+    /** Kills the program once it has printed where it begins and saved a batch. */
     async function interrupt(name: string, batchSize: string) {
       const child = new Program(process.execPath, ['examples/stream.mjs', join(folder, name), batchSize])
       await child.prints(/\n\./, 'stdout')

@@ -15,13 +15,14 @@ import {
   threadCounts,
   traps,
 } from './support/cases.ts'
+import { input as x, label as y } from './support/example.ts'
 import { Random } from './support/random.ts'
 
 const instructionSets = native.instructionSets()
 const reductions = ['none', 'mean', 'sum'] as const
 const margins = [1, 0, -0.5, 0.3, 2 ** 90, 2 ** -149, 1e-60]
 
-/** The margin and its neighbours, zeros, subnormals, the largest and what is not finite. */
+/** The margin and its neighbours, zeros, subnormals, the largest numbers, NaN and infinities. */
 function edges({ digits, lowest, highest, Type }: Format, margin: number): readonly number[] {
   const [own = 0] = new Type(1).fill(margin)
   const ulp = Math.max(2 ** lowest, 2 ** (Math.floor(Math.log2(Math.abs(own))) - digits + 1))
@@ -58,7 +59,7 @@ function agree(actual: ArrayLike<number>, wanted: ArrayLike<number>, what: strin
   compared += wanted.length
 }
 
-/** All ways to gradients, each with where it must leave which of them and what else it must give. */
+/** All calls that give gradients, each with the memory that must have them, and with its other result. */
 function checkWhole(call: Arguments, each: Case, gradOutput: InputData, what: string) {
   const [input, label, ...rest] = call
   const answer = expected(input, label, each, each.policy)
@@ -175,7 +176,7 @@ describe(`gradients (${instructionSets.join(', ')})`, () => {
         for (let i = 0; i < n; i++) {
           const moved = (by: number) => criterion(input.with(i, (input[i] as number) + by), label)
           const slope = (moved(h) - moved(-h)) / (2 * h)
-          // The sums are exact, as are the losses; the means are off by half a unit of the last place each.
+          // Sums and losses are exact; each mean is off by half a unit in the last place.
           expect(slope, `${reduction}[${i}]`).to.be.closeTo(data[i] as number, reduction === 'sum' ? 0 : 2 ** -52 / h)
         }
       }
@@ -214,16 +215,6 @@ describe(`gradients (${instructionSets.join(', ')})`, () => {
   })
 
   it('the gradients of the example of 3 × 3 are known', () => {
-    const x = [
-      [1, -2, 3],
-      [0, -1, 2],
-      [1, 0, 1],
-    ]
-    const y = [
-      [-1, 1, -1],
-      [1, 1, 1],
-      [1, -1, 1],
-    ]
     const slopes = [
       [0, 1, 0],
       [1, 1, 1],

@@ -11,17 +11,7 @@ import {
   type TensorLike,
   tensor,
 } from '../lib/index.ts'
-
-const x = [
-  [1, -2, 3],
-  [0, -1, 2],
-  [1, 0, 1],
-]
-const y = [
-  [-1, 1, -1],
-  [1, 1, 1],
-  [1, -1, 1],
-]
+import { input as x, label as y } from './support/example.ts'
 
 const none = (input: TensorLike, label: TensorLike, options: MarginOptions = {}) =>
   hingeEmbeddingLoss(input, label, { ...options, reduction: 'none' })
@@ -48,7 +38,7 @@ const invalidLabel = (action: () => unknown): InvalidLabelError => {
 }
 
 const floatArrays = [Float32Array, Float64Array] as const
-// Both sides of every vector width, and of the block length.
+/** Lengths around every vector width, and around the block length. */
 const sizes = [1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 2047, 2048, 2049, 5000]
 
 describe('HingeEmbeddingLoss', () => {

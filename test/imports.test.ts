@@ -3,7 +3,10 @@ import { dirname, join, relative } from 'node:path'
 import { expect } from 'chai'
 import { node, root, succeeds } from './support/processes.ts'
 
-/** A layer: its files, and what they may import beside each other. Paths are of a file, or begin those of a folder's files. */
+/**
+ * A layer: its files, and what they may import beside each other. Paths are of a file, or begin those of a folder's
+ * files.
+ */
 type Layer = readonly [files: readonly string[], mayImport: readonly string[]]
 
 const base = ['lib/validate.ts', 'lib/format.ts']
@@ -205,6 +208,12 @@ describe('imports', function () {
       return !isIn(places)(from)
     })
     expect(wrong).to.deep.equal([])
+  })
+
+  it('lets only native/addon.cpp know JavaScript', () => {
+    const includesNode = (file: string) =>
+      /^#include <(napi|node_api|js_native_api)/m.test(readFileSync(join(root, file), 'utf8'))
+    expect(native.filter(includesNode)).to.deep.equal(['native/addon.cpp'])
   })
 
   for (const [language, table] of Object.entries({ TypeScript: layers, 'C++': nativeLayers })) {

@@ -4,10 +4,10 @@ import { expect } from 'chai'
 import { makeApplication } from './support/application.ts'
 import { node, type Outcome, root, succeeds } from './support/processes.ts'
 
-/** How many times as often as in `npm test` everything is done: `npm run test:soak` sets it. */
+/** How many times more often everything runs than in `npm test`; `npm run test:soak` sets it. */
 const times = Number(process.env.SOAK_TIMES ?? 1)
 
-/** What scripts and the workers in them begin with. A step is a pause of up to 8 ms. */
+/** The beginning of all scripts and of the workers in them. A step is a pause of up to 8 ms. */
 const prelude = `
   const { Worker, parentPort } = require('node:worker_threads')
   const { setTimeout: sleep } = require('node:timers/promises')
@@ -17,16 +17,16 @@ const prelude = `
   const size = 2 ** 22
   const step = () => sleep(Math.random() * 8)
   const memory = () => new ArrayBuffer(4 * size, { maxByteLength: 4 * size })
-  // Of a call whose memory was changed: it came too late, or is told.
+  // A change of memory either comes too late, or makes the call reject.
   const settle = (promise, isExpected) => promise.catch((error) => {
     if (!isExpected(error)) throw error
   })
-  // Node itself aborts where a worker thread ends while it loads an ES module by require.
+  // Node aborts if a worker thread ends while it loads an ES module by require.
   const loaded = (worker) => new Promise((resolve) => worker.once('message', () => resolve(worker)))
   const isMemoryError = ({ code }) => code === 'ERR_SHAPE_MISMATCH'
   setNumThreads(3);
 `
-/** Calls without an end. */
+/** Endless calls. */
 const endless = {
   synchronous: `for (const x = new Float32Array(size);;) { mean(x, 1); none(x, 1); new LossAccumulator().update(x, 1) }`,
   refused: 'for (const x = new Float32Array(size);;) try { mean(x, 0) } catch {}',
@@ -54,7 +54,7 @@ describe('lifetimes', () => {
   const script = (code: string, ...flags: string[]) => node([...flags, '--eval', prelude + code], { cwd: application })
   const inAsync = (code: string) => `;(async () => { ${code} })()`
 
-  /** The outcomes of as many processes, two at a time. */
+  /** Runs so many processes, two at a time. */
   async function outcomes(count: number, start: () => Promise<Outcome>): Promise<Outcome[]> {
     const all: Outcome[] = []
     while (all.length < count) all.push(...(await Promise.all([start(), start()])))
@@ -190,7 +190,9 @@ describe('lifetimes', () => {
   })
 
   describe('memory in use stays flat', () => {
-    /** Growth of the resident set while `body` runs `count` times more, after a warm-up of as many. */
+    /**
+     * Measures by how many MiB the resident set grows while `body` runs `count` times, after as many runs to warm up.
+     */
     const growth = async (count: number, body: string) => {
       const output = await succeeds(
         script(

@@ -1,7 +1,7 @@
 import type { InputData, LabelData, OtherLabelPolicy, StateRecord } from '../lib/native.ts'
 import type { Random } from './support/random.ts'
 
-/** A sum of doubles in full: units · 2^−1074, unless `special`, the IEEE sum of those not finite, is not 0. */
+/** The exact sum of doubles: units · 2^−1074, unless `special` is not 0, the IEEE sum of NaN and infinities. */
 export interface Exact {
   readonly units: bigint
   readonly special: number
@@ -10,7 +10,7 @@ export interface Exact {
 const double = new Float64Array(1)
 const words = new Uint32Array(double.buffer)
 
-/** Below 2^21 values: by exponent, both halves of their significands are added up as integers that stay below 2^53. */
+/** Sums up to 2^21 values exactly: for each exponent it adds the two halves of significands as integers below 2^53. */
 export function exactSum(values: readonly number[]): Exact {
   const highs = new Float64Array(2047)
   const lows = new Float64Array(2047)
@@ -38,13 +38,13 @@ export function exactSum(values: readonly number[]): Exact {
 const magnitude = (units: bigint) => (units < 0n ? -units : units)
 const bitLength = (units: bigint) => units.toString(2).length
 
-/** The quotient of the exact sum, rounded once to the nearest double, ties to even. */
+/** Divides an exact sum, and rounds the quotient once to the nearest double, ties to even. */
 export function roundedQuotient({ units, special }: Exact, divisor: number): number {
   if (divisor === 0) return Number.NaN
   if (special !== 0) return special
   if (units === 0n) return 0
   const dividend = magnitude(units)
-  // The least place, in units, whose quotient has no more than 53 bits.
+  // The lowest place, in units, at which the quotient has at most 53 bits.
   let place = Math.max(0, bitLength(dividend) - bitLength(BigInt(divisor)) - 53)
   if (dividend / (BigInt(divisor) << BigInt(place)) >= 2n ** 53n) place++
   const scaled = BigInt(divisor) << BigInt(place)
@@ -55,7 +55,10 @@ export function roundedQuotient({ units, special }: Exact, divisor: number): num
   return units < 0n ? -rounded : rounded
 }
 
-/** The text of a saved state: hexadecimal digits that neither begin nor end with 0, and the power of the last one. */
+/**
+ * Formats a sum as a saved state does: hexadecimal digits that neither begin nor end with 0, and the power of the last
+ * one.
+ */
 export function exactText({ units, special }: Exact): string {
   if (special !== 0) return String(special)
   if (units === 0n) return '0x0p+0'
@@ -90,7 +93,7 @@ const summary = (sum: Exact, count: number): Summary => {
   return { count, sum: roundedQuotient(sum, 1), mean: roundedQuotient(sum, count) }
 }
 
-/** What every function of the addon must answer, from the definitions. */
+/** Computes what every function of the addon must return, from the definitions. */
 export function expected(
   input: InputData,
   label: LabelData | number,
@@ -136,25 +139,25 @@ export function expected(
   }
 }
 
-/** d loss / d input times what comes in, one an element or one for all, from the definitions. */
+/** Computes d loss / d input times the upstream gradient, one per element or one for all, from the definitions. */
 export function expectedGradients(
   input: InputData,
   label: LabelData | number,
   settings: Settings,
-  incoming: InputData | number,
+  gradOutput: InputData | number,
 ): InputData {
   const round = input instanceof Float32Array ? Math.fround : (value: number) => value
   const margin = round(settings.margin)
   return input.map((x, i) => {
     const y = typeof label === 'number' ? label : Number(label[i])
-    const g = typeof incoming === 'number' ? round(incoming) : (incoming[i] as number)
+    const g = typeof gradOutput === 'number' ? round(gradOutput) : (gradOutput[i] as number)
     if (y === settings.positiveLabel) return g
     if (y !== settings.negativeLabel || x >= margin) return 0
     return x < margin ? -g : Number.NaN
   })
 }
 
-/** Finite numbers below 2^highest, of so many digits, all multiples of 2^lowest. */
+/** The finite numbers of a format: multiples of 2^lowest below 2^highest, of so many binary digits. */
 export interface Format {
   readonly digits: number
   readonly lowest: number
@@ -167,7 +170,7 @@ export const formats: readonly Format[] = [
   { Type: Float64Array, digits: 53, lowest: -1074, highest: 1024 },
 ]
 
-/** What a kind of losses is drawn from. The variant, any integer, walks through a kind's parameters. */
+/** What a kind of losses is drawn from. `variant`, any integer, steps through the parameters of the kind. */
 export interface Draw {
   readonly random: Random
   readonly format: Format
@@ -177,7 +180,7 @@ export interface Draw {
 
 const fill = (n: number, value: (i: number) => number) => Array.from({ length: n }, (_, i) => value(i))
 
-/** A number with 2^(above − 1) ≤ |number| < 2^above. */
+/** Draws a number with 2^(above − 1) ≤ |number| < 2^above. */
 function inBinade({ random, format: { digits } }: Draw, above: number): number {
   const half = 2 ** (digits - 1)
   return random.sign() * (half + random.below(half)) * 2 ** (above - digits)
@@ -188,7 +191,7 @@ const normalBinade = ({ random, format: { lowest, digits, highest } }: Draw) =>
 
 const largestBelow = ({ format: { digits } }: Draw, above: number) => (2 ** digits - 1) * 2 ** (above - digits)
 
-/** The parts, and for the rest pairs of one another's negatives, in any order. */
+/** Returns the parts and, up to `n` numbers, pairs that cancel out, in random order. */
 function among({ random, n }: Draw, parts: readonly number[], filler: () => number): number[] {
   const values = parts.slice(0, n)
   while (values.length + 1 < n) {
@@ -199,10 +202,10 @@ function among({ random, n }: Draw, parts: readonly number[], filler: () => numb
   return random.shuffle(values)
 }
 
-/** As fillers: zeros, or numbers with any exponent. */
+/** Fillers for `among`: zeros, or numbers of any exponent. */
 const anyOf = (draw: Draw) => (draw.variant % 4 === 0 ? () => 0 : () => inBinade(draw, normalBinade(draw)))
 
-/** Numbers that add up to an integer times 2^place. */
+/** Splits `total` · 2^place into numbers that add up to it. */
 function parts(total: bigint, place: number): number[] {
   const values: number[] = []
   for (let rest = magnitude(total), at = place; rest > 0n; rest >>= 18n, at += 18) {
@@ -212,10 +215,13 @@ function parts(total: bigint, place: number): number[] {
   return values
 }
 
-/** log2 of |largest| / last place of the smallest that blocks sum exactly in 1, 2 and 3 terms a lane. */
+/**
+ * The limits of log2(|largest| / last place of the smallest) up to which blocks sum exactly with 1, 2 and 3 terms per
+ * lane.
+ */
 const certificates = ({ digits }: Format) => [42, 83, 124].filter((limit) => limit >= digits)
 
-/** One of the certificates ± some, walked through. */
+/** Steps through widths around each certificate. */
 function nearCertificate({ format, variant }: Draw): { width: number; level: number } {
   const limits = certificates(format)
   const index = variant % limits.length
@@ -237,8 +243,8 @@ export const kinds: Readonly<Record<string, (draw: Draw) => number[]>> = {
     return random.shuffle(variant % 5 < 3 ? values : values.map(Math.abs))
   },
 
-  // The last of the terms gets 2048 numbers as large as can be, all of one sign, and one with an odd multiple of the
-  // last place: a bit more than the certificate grants is lost. The next 2048 cancel all that would hide it.
+  // The last term gets 2048 numbers of one sign, as large as they can be, and one with an odd multiple of the last
+  // place: one bit beyond the certificate would be lost. The next 2048 numbers cancel what would hide the loss.
   'the worst that a number of terms must sum': (draw) => {
     const { random, format, n } = draw
     const { digits, lowest, highest } = format
@@ -262,7 +268,7 @@ export const kinds: Readonly<Record<string, (draw: Draw) => number[]>> = {
     })
   },
 
-  // What the last block was like says nothing about the next.
+  // The magnitudes of a block do not predict those of the next.
   'magnitudes that change along the way': (draw) => {
     let above = 0
     return fill(draw.n, (i) => {
@@ -313,7 +319,7 @@ export const kinds: Readonly<Record<string, (draw: Draw) => number[]>> = {
     return among(draw, [...parts(sign * half, place), tiny, ...excess], anyOf(draw))
   },
 
-  // Of the sum, or of the mean; exactly, or by the smallest number beside.
+  // Ties of the sum or of the mean: exact, or off by the smallest number.
   'ties, and beside them': (draw) => {
     const { random, format, n, variant } = draw
     const odd = 2n ** 53n + 2n * BigInt(random.below(2 ** 52)) + 1n

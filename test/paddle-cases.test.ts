@@ -16,7 +16,7 @@ interface PaddleCase {
   readonly none: Figures
   readonly mean: Figures
   readonly sum: Figures
-  /** Where there are elements: what came in for `none`, and the gradients of all three. */
+  /** If there are elements: the upstream gradient of `none`, and the gradients of all three reductions. */
   readonly gradOutput?: Figures
   readonly gradNone?: Figures
   readonly gradSum?: Figures
@@ -47,7 +47,7 @@ const positiveZeros = (values: Iterable<number>) => Array.from(values, (value) =
 
 type Call = Parameters<typeof native.reduce> extends [...infer Shared, boolean] ? Readonly<Shared> : never
 
-/** Both ways to the gradients, which Paddle rounds as we do. */
+/** Checks the gradients of both calls, which Paddle rounds as we do. */
 function checkGradients(call: Call, { dtype, gradOutput, gradNone, gradSum, gradMean }: PaddleCase, what: string) {
   if (gradOutput === undefined || gradNone === undefined || gradSum === undefined || gradMean === undefined) return
   const out = call[0].slice()
@@ -77,8 +77,9 @@ describe(`Paddle's answers (${native.instructionSets().join(', ')})`, () => {
     it(`case ${index} has the answers of Paddle: ${dtype} with ${labelDtype} labels, shape [${shape}], margin ${margin}`, () => {
       const input = inputOf[dtype]?.(numbers(each.input)) as InputData
       const none = numbers(each.none)
-      // Adding n numbers in any order is off by at most (n − 1)u / (1 − (n − 1)u) ≤ nu times Σ|l|, as n(n − 1)u ≤ 1.
-      // A division or a product with 1/n, rounded too, adds 2u and a product of both errors, and our rounding u: 4u.
+      // The error of adding n numbers in any order is at most (n − 1)u / (1 − (n − 1)u) ≤ nu times Σ|l|, as n(n − 1)u ≤
+      // 1.
+      // A rounded division, or a product with 1/n, adds 2u and a product of both errors, and our rounding adds u: 4u.
       const unit = dtype === 'float32' ? 2 ** -24 : 2 ** -53
       const sumTolerance = (none.length + 4) * unit * none.reduce((sum, loss) => sum + Math.abs(loss), 0)
       for (const name of new Set([labelDtype, dtype, 'int8'])) {

@@ -17,7 +17,7 @@ import {
   type TensorLike,
 } from '../lib/index.ts'
 
-/** Several slices, the first of which has 2^16 elements. */
+/** Several slices; the first has 2^16 elements. */
 const large = 300_001
 
 const inputOf = (length: number) => Float32Array.from({ length }, (_, i) => Math.sin(i) * 2 ** (i % 20))
@@ -380,7 +380,7 @@ describe('asynchronous calls', () => {
       await Promise.all(others)
       expect(mean).to.equal(0)
       for (const [what, count] of Object.entries(counts)) expect(count, what).to.be.above(5)
-      // Far above a slice and far below the whole: the machine may have others to serve.
+      // Far longer than a slice and far shorter than the whole call: the machine may be busy.
       expect(delay.percentile(50) / 1e6).to.be.below(10)
     })
   })

@@ -28,7 +28,7 @@ import {
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 type Extends<A, B> = [A] extends [B] ? true : false
 
-/** Fails to compile where its argument is not true: `tsc --project test`, which runs before the tests. */
+/** Does not compile unless its argument is true: `tsc --project test` runs before the tests. */
 function assertTypes<_Assertions extends readonly true[]>() {}
 
 /** Compiled and never called. */
@@ -100,7 +100,7 @@ describe('the types', () => {
       mean.backward(x, 1, x)
       // @ts-expect-error no such option
       none.backward(x, 1, 1, { signal: undefined })
-      // @ts-expect-error no memory for gradients
+      // @ts-expect-error not memory for gradients
       mean.valueAndGrad(x, 1, { out: [0] })
       // @ts-expect-error readonly
       both.gradInput = tensor([1])
@@ -198,7 +198,7 @@ describe('the types', () => {
         Equal<ReturnType<typeof total>, Promise<LossAccumulator>>,
       ]
     >()
-    // @ts-expect-error a controller is no signal
+    // @ts-expect-error a controller is not a signal
     compiles(() => new HingeEmbeddingLoss().forwardAsync(x, 1, { signal: new AbortController() }))
     // @ts-expect-error an accumulator has no out
     compiles(() => new LossAccumulator().updateAsync(x, 1, { out: x }))
@@ -240,13 +240,13 @@ describe('the types', () => {
     compiles(() => {
       // @ts-expect-error no such reduction
       new HingeEmbeddingLoss({ reduction: 'avg' })
-      // @ts-expect-error no number
+      // @ts-expect-error not a number
       new HingeEmbeddingLoss({ margin: '1' })
       // @ts-expect-error no such option
       new HingeEmbeddingLoss({ marginn: 1 })
       // @ts-expect-error no such policy
       new HingeEmbeddingLoss({ otherLabels: 'mask' })
-      // @ts-expect-error no string
+      // @ts-expect-error not a string
       new HingeEmbeddingLoss({ name: 1 })
       // @ts-expect-error an accumulator has no reduction
       new LossAccumulator({ reduction: 'sum' })
@@ -254,11 +254,11 @@ describe('the types', () => {
       tensor([1], { dtype: 'float16' })
       // @ts-expect-error no such option
       hingeEmbeddingLoss(x, 1, { out: x })
-      // @ts-expect-error no memory for losses
+      // @ts-expect-error not memory for losses
       new HingeEmbeddingLoss({ reduction: 'none' }).forward(x, 1, { out: [0] })
       // @ts-expect-error nor an integer array
       new HingeEmbeddingLoss({ reduction: 'none' }).forward(x, 1, { out: new Int32Array(3) })
-      // @ts-expect-error no number of threads
+      // @ts-expect-error not a number of threads
       setNumThreads('2')
       // @ts-expect-error not callable without new
       HingeEmbeddingLoss(x, 1)

@@ -15,11 +15,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
+import { formatJSON } from '../../lib/format.ts'
 import { type InputData, LossAccumulator, type MarginOptions, runtimeInfo } from '../../lib/index.ts'
 import { installPackage } from '../support/application.ts'
 import { command } from '../support/command.ts'
 import { type Outcome, Program, run } from '../support/processes.ts'
 import { Random } from '../support/random.ts'
+import { accumulate, totalsOf } from '../support/totals.ts'
 
 const libraryNeeds = ['node-gyp-build']
 const commandNeeds = ['commander', '@duckdb']
@@ -79,11 +81,8 @@ describe('hinge-embedding-loss on the command line', function () {
   }
 
   function totals(input: InputData, label: readonly number[], options: MarginOptions = {}): object {
-    const total = new LossAccumulator(options).update(input, Float64Array.from(label))
-    const { count, sum, mean, margin, positives, negatives, others } = total
-    const finite = (_: string, value: unknown) =>
-      typeof value === 'number' && !Number.isFinite(value) ? String(value) : value
-    return JSON.parse(JSON.stringify({ count, sum, mean, margin, positives, negatives, others }, finite))
+    const total = accumulate(input, label, options)
+    return JSON.parse(formatJSON({ ...totalsOf(total), margin: total.margin }))
   }
 
   async function scores(args: readonly string[], expected: object): Promise<void> {

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { getNumThreads, type LabelData, setNumThreads } from '../../lib/index.ts'
 import { classes, dtypes, type TensorDType } from '../../lib/tensor/dtypes.ts'
-import { bitsOf, compileModeSetter, inMode, loadModeSetter, modes, operations } from '../support/float-modes.ts'
+import { bitsOf, compileModeSetter, listOperations, loadModeSetter, modes, runInMode } from '../support/float-modes.ts'
 import { fuzz, type Random } from '../support/random.ts'
 
 /** Values whose sums and products round, and subnormals of both floats. */
@@ -55,9 +55,9 @@ describe('whatever rounding and subnormals the program has set', () => {
     const margin = random.pick([1, 0.1, 0, -0, 1 / 3, normal(randomValue(random))])
     const elements = { input, label, gradOutput, options: { margin, positiveLabel, negativeLabel, otherLabels } }
     const [name, mode] = random.pick(Object.entries(modes))
-    for (const [operation, run] of Object.entries(operations(elements))) {
+    for (const [operation, run] of Object.entries(listOperations(elements))) {
       const expected = bitsOf(await run())
-      const actual = await inMode(setMode, mode, run)
+      const actual = await runInMode(setMode, mode, run)
       expect(bitsOf(actual), `${operation}, ${name}`).to.deep.equal(expected)
     }
   })

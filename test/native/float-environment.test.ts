@@ -5,10 +5,10 @@ import {
   compileModeSetter,
   defaultMode,
   type Elements,
-  inMode,
+  listOperations,
   loadModeSetter,
   modes,
-  operations,
+  runInMode,
 } from '../support/float-modes.ts'
 import { node, root, succeeds } from '../support/processes.ts'
 
@@ -38,11 +38,11 @@ describe('the library in any floating-point mode', () => {
   for (const Class of [Float32Array, Float64Array]) {
     const input = Class.from(values)
     const elements: Elements = { input, label, gradOutput: input.toReversed(), options }
-    for (const [operation, run] of Object.entries(operations(elements))) {
+    for (const [operation, run] of Object.entries(listOperations(elements))) {
       it(`${operation} returns the bits of the default mode for ${Class.name}`, async () => {
         const expected = bitsOf(await run())
         for (const [name, mode] of Object.entries(modes)) {
-          expect(bitsOf(await inMode(setMode, mode, run)), name).to.deep.equal(expected)
+          expect(bitsOf(await runInMode(setMode, mode, run)), name).to.deep.equal(expected)
         }
       })
     }
@@ -50,7 +50,7 @@ describe('the library in any floating-point mode', () => {
 
   it('sums exactly, as integer arithmetic does, in any floating-point mode', async () => {
     for (const mode of Object.values(modes)) {
-      const text = await inMode(setMode, mode, () => {
+      const text = await runInMode(setMode, mode, () => {
         const total = new LossAccumulator()
         for (const value of [2 ** 53, 1.5, 5e-324, -(2 ** -1022)]) total.update(Float64Array.of(value), 1)
         return JSON.stringify(total.toJSON().positives.sum)

@@ -3,9 +3,9 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
 import { extensionPath } from '../../lib/duckdb.ts'
 import { hingeEmbeddingLoss, type MarginOptions } from '../../lib/index.ts'
-import { accumulated, figures } from '../support/accumulated.ts'
 import { exchangeJSON } from '../support/processes.ts'
 import { Random } from '../support/random.ts'
+import { accumulate, totalsOf } from '../support/totals.ts'
 import { checkAnswer, randomWindowQuery } from '../support/window-queries.ts'
 import { type Environment, environmentOf } from './venv.ts'
 
@@ -62,7 +62,7 @@ function columnsOf(pairs: readonly Pair[], { Input, labelOf }: Call) {
 
 function totalOf(pairs: readonly Pair[], call = plainCall) {
   const { input, label } = columnsOf(pairs, call)
-  return accumulated(input, label, call.options)
+  return accumulate(input, label, call.options)
 }
 
 function lossesOf(pairs: readonly Pair[], call: Call): number[] {
@@ -96,7 +96,7 @@ for (const { requirement, config } of releases) {
         const names = ['hinge_embedding_loss', 'hinge_embedding_loss_partial', 'hinge_embedding_loss_each']
         const [ofAll, partial, each] = answers(names.map((name) => `SELECT ${name}${call.sql} FROM ${table}`))
         const total = totalOf(pairs, call)
-        expect(ofAll, call.sql).to.deep.equal([[figures(total)]])
+        expect(ofAll, call.sql).to.deep.equal([[totalsOf(total)]])
         expect(partial, call.sql).to.deep.equal([[JSON.stringify(total)]])
         expect((each as number[][]).flat(), call.sql).to.deep.equal(lossesOf(pairs, call))
       }
@@ -106,7 +106,7 @@ for (const { requirement, config } of releases) {
       const digits = [...new Set(pairs.map(({ digit }) => digit))].sort()
       const groups = digits.map((digit) => {
         const total = totalOf(pairs.filter((pair) => pair.digit === digit))
-        return [digit, figures(total), JSON.stringify(total)]
+        return [digit, totalsOf(total), JSON.stringify(total)]
       })
       const byDigit = `SELECT digit, hinge_embedding_loss(x, y), hinge_embedding_loss_partial(x, y) AS partial
         FROM ${table} GROUP BY digit ORDER BY digit`
@@ -116,7 +116,7 @@ for (const { requirement, config } of releases) {
       expect(answers([byDigit, merged, filtered])).to.deep.equal([
         groups,
         [[JSON.stringify(totalOf(pairs))]],
-        [[figures(near)]],
+        [[totalsOf(near)]],
       ])
     })
 

@@ -27,7 +27,7 @@ interface Manifest {
 }
 export const manifest = JSON.parse(readText('package.json')) as Manifest
 
-/** Links packages of this repository into a `node_modules`, as far as both have them not yet or at all. */
+/** Links packages into a `node_modules`, unless they are there already or are not installed here. */
 function linkPackages(modules: string, names: readonly string[]): void {
   for (const name of names) {
     const [source, target] = [join(root, 'node_modules', name), join(modules, name)]

@@ -15,13 +15,13 @@ export const encodings = [
   [7, 3],
 ] as const
 
-// One for all where there is none.
+/** Undefined stands for one label for all elements. */
 export const labelTypes: readonly ((new (n: number) => LabelData) | undefined)[] = [
   ...[Float32Array, Float64Array, Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array],
   ...[Uint32Array, BigInt64Array, BigUint64Array, undefined],
 ]
 
-// Neither label, though some would be if cut to fewer bits.
+/** Other labels, some of which would be valid if they were cut to fewer bits. */
 export const traps = [
   2,
   0,
@@ -38,12 +38,12 @@ export const traps = [
   -1 - 2 ** -23,
 ]
 
-// Both sides of every vector width, of the block, and of what one thread takes.
+/** Lengths around every vector width, the block length, and the share of one thread. */
 export const blocks = [1, 2, 3].flatMap((k) => [-17, -1, 0, 1, 9].map((more) => 2048 * k + more))
 export const smallSizes = [...Array(71).keys(), ...blocks, ...blocks, 2 ** 15 - 1, 2 ** 15 + 5, 2 ** 16 + 3]
 export const largeSizes = [2 ** 17 - 1, 2 ** 17, 2 ** 17 + 1, 2 ** 17 + 2 ** 15 + 2047, 2 ** 18 + 5]
 
-/** Elements as plain numbers, and how they are to be given to the addon. */
+/** Elements as plain numbers, and the form in which the addon gets them. */
 export interface Case extends Settings {
   readonly inputs: readonly number[]
   readonly labels: readonly number[]
@@ -61,7 +61,7 @@ export function dtypesOf(input: InputData, label: LabelData | number): number {
   return dtypesCode(dtypeOf(input) as TensorDType, dtypeOf(label) ?? 'float32')
 }
 
-/** Those of the case's elements, at some offset in memory. */
+/** Packs elements of a case as arguments of the addon, in an order and at an offset in memory. */
 export function pack(each: Case, order: readonly number[], offset: number): Arguments {
   const input = new each.format.Type(order.length + offset).subarray(offset)
   const label = each.LabelType ? new each.LabelType(order.length + offset).subarray(offset) : (each.labels[0] ?? 1)

@@ -5,8 +5,9 @@ import { arch, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HingeEmbeddingLoss, type LabelData, LossAccumulator, Tensor, tensor } from '../../lib/index.ts'
+import { totalsOf } from './totals.ts'
 
-/** Compiles a source of test/native to a library that is loaded at run time; gives its path, in a folder of its own. */
+/** Compiles a source of test/native to a library for run time, in a new folder. */
 export function compileLibrary(name: string): { path: string; remove: () => void } {
   const source = fileURLToPath(new URL(`../native/${name}.cpp`, import.meta.url))
   const folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-library-'))
@@ -23,7 +24,7 @@ type SetMode = (mode: number) => number
 
 export const loadModeSetter = (path: string) => createRequire(import.meta.url)(path) as SetMode
 
-/** Bits of MXCSR on x86-64, of FPCR on arm64; 0 are IEEE 754's defaults. */
+/** Bits of MXCSR on x86-64 and of FPCR on arm64. The defaults are those of IEEE 754. */
 const bits =
   arch() === 'x64'
     ? { defaults: 0x1f80, flush: 0x8040, down: 0x2000, up: 0x4000, zero: 0x6000 }
@@ -31,7 +32,7 @@ const bits =
 
 export const defaultMode = bits.defaults
 
-/** Every rounding mode, with subnormals and with subnormals flushed, but for the default. */
+/** Every mode other than the default: each way of rounding, with subnormals and with subnormals flushed. */
 export const modes: Readonly<Record<string, number>> = {
   'rounding down': bits.defaults | bits.down,
   'rounding up': bits.defaults | bits.up,
@@ -42,8 +43,8 @@ export const modes: Readonly<Record<string, number>> = {
   'rounding towards zero and flushing subnormals': bits.defaults | bits.zero | bits.flush,
 }
 
-/** What `run` gives while this thread is in `mode`. */
-export async function inMode<T>(setMode: SetMode, mode: number, run: () => T | Promise<T>): Promise<T> {
+/** Calls `run` while this thread is in `mode`. */
+export async function runInMode<T>(setMode: SetMode, mode: number, run: () => T | Promise<T>): Promise<T> {
   const before = setMode(mode)
   try {
     return await run()
@@ -53,8 +54,8 @@ export async function inMode<T>(setMode: SetMode, mode: number, run: () => T | P
 }
 
 /**
- * The bits of a result. Of a subnormal number those of 0: optimized JavaScript makes 0 of it while subnormals are flushed, once it
- * leaves the addon. In tensors, and in the text of exact sums, subnormals are what they are.
+ * Returns the bits of a result. A subnormal number counts as 0: optimized JavaScript turns it into 0 while subnormals
+ * are flushed, once it leaves the addon. In tensors, and in the text of exact sums, subnormals stay as they are.
  */
 export function bitsOf(value: unknown): unknown {
   if (typeof value === 'number') {
@@ -75,10 +76,10 @@ export interface Elements {
   readonly options: { margin: number; positiveLabel: number; negativeLabel: number; otherLabels: 'zero' | 'ignore' }
 }
 
-/** Every function of the library that calculates, over the same elements. */
-export function operations({ input, label, gradOutput, options }: Elements): Record<string, () => unknown> {
+/** Returns every function of the library that calculates, for the same elements. */
+export function listOperations({ input, label, gradOutput, options }: Elements): Record<string, () => unknown> {
   const none = new HingeEmbeddingLoss({ ...options, reduction: 'none' })
-  // Read here: V8 itself reads elements in the mode that is set.
+  // Read before the mode is set, in which V8 itself would read elements.
   const nested = [[...input]]
   const oneForAll = gradOutput[0] as number
   const half = input.length >> 1
@@ -87,9 +88,6 @@ export function operations({ input, label, gradOutput, options }: Elements): Rec
     [input.subarray(half), label.subarray(half)],
   ] as const
   const accumulate = () => new LossAccumulator(options).update(...parts[0])
-  const figuresOf = ({ count, sum, mean, positives, negatives, others }: LossAccumulator) => {
-    return { count, sum, mean, positives, negatives, others }
-  }
   const merge = () => LossAccumulator.merge(accumulate(), new LossAccumulator(options).update(...parts[1]))
   const operations: Record<string, () => unknown> = {
     'new HingeEmbeddingLoss': () => ({ ...new HingeEmbeddingLoss(options) }),
@@ -102,8 +100,8 @@ export function operations({ input, label, gradOutput, options }: Elements): Rec
     update: () => accumulate().toJSON(),
     updateAsync: async () => (await new LossAccumulator(options).updateAsync(input, label)).toJSON(),
     merge: () => merge().toJSON(),
-    figures: () => figuresOf(merge()),
-    fromJSON: () => figuresOf(LossAccumulator.fromJSON(merge().toJSON()).update(...parts[1])),
+    totals: () => totalsOf(merge()),
+    fromJSON: () => totalsOf(LossAccumulator.fromJSON(merge().toJSON()).update(...parts[1])),
     'fromJSON and toJSON': () => LossAccumulator.fromJSON(merge().toJSON()).toJSON(),
     'tensor of nested arrays': () => tensor(nested),
     'tensor of labels': () => tensor(label, { dtype: 'float32' }),

@@ -59,7 +59,7 @@ export class Random {
   }
 }
 
-/** A test of as many random cases as fit in FUZZ_SECONDS, and one at least. */
+/** Adds a test of as many random cases as fit in FUZZ_SECONDS, and at least one. */
 export function fuzz(title: string, check: (random: Random) => void | Promise<void>): void {
   it(title, async function () {
     this.timeout(0)

@@ -7,8 +7,8 @@ import { Session } from '../../lib/files/duckdb/session.ts'
 import { scoreScans } from '../../lib/files/duckdb/totals.ts'
 import type { Scoring } from '../../lib/files/options.ts'
 import { totalsOf } from '../../lib/files/totals.ts'
-import { accumulated } from './accumulated.ts'
 import { chunksOf, command } from './command.ts'
+import { accumulate } from './totals.ts'
 
 const defaults = {
   nulls: 'ignore',
@@ -128,7 +128,7 @@ function totalOf(
   inputOf = distanceOf,
 ): string {
   const rows = Array.from({ length: count }, (_, i) => i)
-  const total = accumulated(new Input(rows.map(inputOf)), rows.map(bitOf), { negativeLabel: 0 })
+  const total = accumulate(new Input(rows.map(inputOf)), rows.map(bitOf), { negativeLabel: 0 })
   return formatTotals({ total }, { json: true })
 }
 

@@ -15,6 +15,7 @@ import {
   type TensorLike,
   tensor,
 } from '../../lib/index.ts'
+import * as example from '../support/example.ts'
 
 const typedArrays = [
   ['float32', Float32Array.of(1, 2, 3, 4, 5, 6)],
@@ -113,7 +114,7 @@ describe('Tensor', () => {
     const shapes = [[3], [2, 2, 2], [], [0], [5], [2 ** 32, 2 ** 32], [2 ** 53 - 1, 4], [2 ** 64, 0]]
     for (const shape of shapes) {
       it(`4 elements do not fit the shape [${shape}]`, () => {
-        // A shape no memory can have may be called a bad value.
+        // A shape that exceeds all memory may be refused as a bad value.
         throwsOurs(() => new Tensor(new Float32Array(4), shape))
         if (shape.every((extent) => extent < 100)) throwsShape(() => new Tensor(new Float32Array(4), shape))
       })
@@ -228,14 +229,14 @@ describe('Tensor', () => {
 
 describe('tensor', () => {
   it('tensor makes float32 from numbers and nested arrays', () => {
-    const seed = tensor([
+    const pair = tensor([
       [1, -2, 3],
       [0, -1, 2],
     ])
-    expect(seed).to.be.an.instanceof(Tensor)
-    expect(seed.dtype).to.equal('float32')
-    expect(seed.shape).to.deep.equal([2, 3])
-    expect(seed.data).to.deep.equal(Float32Array.of(1, -2, 3, 0, -1, 2))
+    expect(pair).to.be.an.instanceof(Tensor)
+    expect(pair.dtype).to.equal('float32')
+    expect(pair.shape).to.deep.equal([2, 3])
+    expect(pair.data).to.deep.equal(Float32Array.of(1, -2, 3, 0, -1, 2))
     expect(tensor([0.1]).at(0)).to.equal(Math.fround(0.1))
     expect(
       tensor([
@@ -493,9 +494,9 @@ describe('tensor', () => {
 })
 
 describe('tensors of others', () => {
-  const seedInput = [1, -2, 3, 0, -1, 2, 1, 0, 1]
-  const seedLabel = [-1, 1, -1, 1, 1, 1, 1, -1, 1]
-  const bits = seedLabel.map((each) => (each === 1 ? 1 : 0))
+  const exampleInput = example.input.flat()
+  const exampleLabel = example.label.flat()
+  const bits = exampleLabel.map((each) => (each === 1 ? 1 : 0))
   const elementwise = [
     [0, -2, 0],
     [0, -1, 2],
@@ -505,7 +506,7 @@ describe('tensors of others', () => {
   const transposed = (values: number[]) => values.map((_, i) => values[(i % 3) * 3 + Math.floor(i / 3)] ?? Number.NaN)
   const reversed = (values: number[]) => values.toReversed()
 
-  /** The kinds of input stand for `seedInput` as [3, 3] or [9], the labels for `seedLabel` likewise, or for `bits`. */
+  /** The kinds of input stand for `exampleInput` as [3, 3] or [9], the labels for `exampleLabel` likewise, or for `bits`. */
   interface Kind {
     inputs: Record<string, () => TensorLike>
     labels: Record<string, () => TensorLike>
@@ -532,22 +533,22 @@ describe('tensors of others', () => {
   const chunkedAndSliced = <T extends arrow.DataType>(values: unknown[], type: T) =>
     chunked([...values.slice(3, 6), ...values, ...values.slice(2, 5)], type).slice(3, 12)
 
-  // Its functions return overlapping generics; types.test.ts checks the types themselves.
+  // The functions of @stdlib return overlapping generics; types.test.ts checks the types.
   const fromStdlib = (array: unknown) => array as TensorLike
 
-  // Else it advertises its other backends.
+  // Otherwise TensorFlow.js advertises its other backends.
   tf.enableProdMode()
 
   const kinds: Record<string, Kind> = {
     'onnxruntime-node, transformers.js': {
       shape: [3, 3],
       inputs: {
-        float32: () => new ort.Tensor('float32', Float32Array.from(seedInput), [3, 3]),
-        float64: () => new ort.Tensor('float64', Float64Array.from(seedInput), [3, 3]),
+        float32: () => new ort.Tensor('float32', Float32Array.from(exampleInput), [3, 3]),
+        float64: () => new ort.Tensor('float64', Float64Array.from(exampleInput), [3, 3]),
         'a Proxy with getters, as in transformers.js': () =>
           new Proxy(
             {
-              ort_tensor: new ort.Tensor('float32', Float32Array.from(seedInput), [3, 3]),
+              ort_tensor: new ort.Tensor('float32', Float32Array.from(exampleInput), [3, 3]),
               get type() {
                 return this.ort_tensor.type
               },
@@ -570,10 +571,10 @@ describe('tensors of others', () => {
           ),
       },
       labels: {
-        float32: () => new ort.Tensor('float32', Float32Array.from(seedLabel), [3, 3]),
-        int8: () => new ort.Tensor('int8', Int8Array.from(seedLabel), [3, 3]),
-        int32: () => new ort.Tensor('int32', Int32Array.from(seedLabel), [3, 3]),
-        int64: () => new ort.Tensor('int64', BigInt64Array.from(seedLabel, BigInt), [3, 3]),
+        float32: () => new ort.Tensor('float32', Float32Array.from(exampleLabel), [3, 3]),
+        int8: () => new ort.Tensor('int8', Int8Array.from(exampleLabel), [3, 3]),
+        int32: () => new ort.Tensor('int32', Int32Array.from(exampleLabel), [3, 3]),
+        int64: () => new ort.Tensor('int64', BigInt64Array.from(exampleLabel, BigInt), [3, 3]),
       },
       bitLabels: {
         bool: () => new ort.Tensor('bool', bits.map(Boolean), [3, 3]),
@@ -583,13 +584,13 @@ describe('tensors of others', () => {
     'TensorFlow.js': {
       shape: [3, 3],
       inputs: {
-        tensor2d: () => tf.tensor2d(seedInput, [3, 3]),
-        'a result': () => tf.mul(tf.tensor2d(seedInput, [3, 3]), tf.scalar(1)),
-        variable: () => tf.variable(tf.tensor2d(seedInput, [3, 3])),
+        tensor2d: () => tf.tensor2d(exampleInput, [3, 3]),
+        'a result': () => tf.mul(tf.tensor2d(exampleInput, [3, 3]), tf.scalar(1)),
+        variable: () => tf.variable(tf.tensor2d(exampleInput, [3, 3])),
       },
       labels: {
-        float32: () => tf.tensor2d(seedLabel, [3, 3]),
-        int32: () => tf.tensor2d(seedLabel, [3, 3], 'int32'),
+        float32: () => tf.tensor2d(exampleLabel, [3, 3]),
+        int32: () => tf.tensor2d(exampleLabel, [3, 3], 'int32'),
       },
       bitLabels: {
         bool: () => tf.tensor2d(bits.map(Boolean), [3, 3], 'bool'),
@@ -598,24 +599,24 @@ describe('tensors of others', () => {
     'scijs ndarray': {
       shape: [3, 3],
       inputs: {
-        contiguous: () => ndarray(Float32Array.from(seedInput), [3, 3]),
-        float64: () => ndarray(Float64Array.from(seedInput), [3, 3]),
-        transposed: () => ndarray(Float32Array.from(transposed(seedInput)), [3, 3]).transpose(1, 0),
-        'with negative strides': () => ndarray(Float32Array.from(reversed(seedInput)), [3, 3]).step(-1, -1),
-        'with an offset': () => ndarray(strided(1)(seedInput), [3, 3], [3, 1], 4),
-        'with gaps and an offset': () => ndarray(strided(3)(seedInput), [3, 3], [9, 3], 4),
+        contiguous: () => ndarray(Float32Array.from(exampleInput), [3, 3]),
+        float64: () => ndarray(Float64Array.from(exampleInput), [3, 3]),
+        transposed: () => ndarray(Float32Array.from(transposed(exampleInput)), [3, 3]).transpose(1, 0),
+        'with negative strides': () => ndarray(Float32Array.from(reversed(exampleInput)), [3, 3]).step(-1, -1),
+        'with an offset': () => ndarray(strided(1)(exampleInput), [3, 3], [3, 1], 4),
+        'with gaps and an offset': () => ndarray(strided(3)(exampleInput), [3, 3], [9, 3], 4),
         'a part of a larger one': () => {
           const large = ndarray(new Float32Array(42).fill(Number.NaN), [7, 6])
-          for (let i = 0; i < 9; i++) large.set(2 + Math.floor(i / 3), 1 + (i % 3), seedInput[i] ?? 0)
+          for (let i = 0; i < 9; i++) large.set(2 + Math.floor(i / 3), 1 + (i % 3), exampleInput[i] ?? 0)
           return large.lo(2, 1).hi(3, 3)
         },
-        picked: () => ndarray(Float32Array.from([...seedLabel, ...seedInput]), [2, 3, 3]).pick(1, null, null),
+        picked: () => ndarray(Float32Array.from([...exampleLabel, ...exampleInput]), [2, 3, 3]).pick(1, null, null),
       },
       labels: {
-        int8: () => ndarray(Int8Array.from(seedLabel), [3, 3]),
-        transposed: () => ndarray(Int32Array.from(transposed(seedLabel)), [3, 3]).transpose(1, 0),
+        int8: () => ndarray(Int8Array.from(exampleLabel), [3, 3]),
+        transposed: () => ndarray(Int32Array.from(transposed(exampleLabel)), [3, 3]).transpose(1, 0),
         'bigint64, with negative strides': () =>
-          ndarray(BigInt64Array.from(reversed(seedLabel), BigInt), [3, 3]).step(-1, -1),
+          ndarray(BigInt64Array.from(reversed(exampleLabel), BigInt), [3, 3]).step(-1, -1),
       },
       bitLabels: {
         uint8_clamped: () => ndarray(Uint8ClampedArray.from(bits), [3, 3]),
@@ -624,11 +625,12 @@ describe('tensors of others', () => {
     '@stdlib/ndarray': {
       shape: [3, 3],
       inputs: {
-        'row-major': () => fromStdlib(stdlib.array(Float32Array.from(seedInput), { shape: [3, 3], dtype: 'float32' })),
-        float64: () => fromStdlib(stdlib.array(Float64Array.from(seedInput), { shape: [3, 3] })),
+        'row-major': () =>
+          fromStdlib(stdlib.array(Float32Array.from(exampleInput), { shape: [3, 3], dtype: 'float32' })),
+        float64: () => fromStdlib(stdlib.array(Float64Array.from(exampleInput), { shape: [3, 3] })),
         'column-major': () =>
           fromStdlib(
-            stdlib.array(Float32Array.from(transposed(seedInput)), {
+            stdlib.array(Float32Array.from(transposed(exampleInput)), {
               shape: [3, 3],
               dtype: 'float32',
               order: 'column-major',
@@ -636,16 +638,18 @@ describe('tensors of others', () => {
           ),
         'with negative strides': () =>
           fromStdlib(
-            stdlib.reverse(stdlib.array(Float32Array.from(reversed(seedInput)), { shape: [3, 3], dtype: 'float32' })),
+            stdlib.reverse(
+              stdlib.array(Float32Array.from(reversed(exampleInput)), { shape: [3, 3], dtype: 'float32' }),
+            ),
           ),
         'with an offset': () =>
-          fromStdlib(stdlib.ndarray('float32', strided(1)(seedInput), [3, 3], [3, 1], 4, 'row-major')),
+          fromStdlib(stdlib.ndarray('float32', strided(1)(exampleInput), [3, 3], [3, 1], 4, 'row-major')),
       },
       labels: {
-        int8: () => fromStdlib(stdlib.array(Int8Array.from(seedLabel), { shape: [3, 3], dtype: 'int8' })),
+        int8: () => fromStdlib(stdlib.array(Int8Array.from(exampleLabel), { shape: [3, 3], dtype: 'int8' })),
         'int32, column-major': () =>
           fromStdlib(
-            stdlib.array(Int32Array.from(transposed(seedLabel)), {
+            stdlib.array(Int32Array.from(transposed(exampleLabel)), {
               shape: [3, 3],
               dtype: 'int32',
               order: 'column-major',
@@ -659,27 +663,27 @@ describe('tensors of others', () => {
     'Apache Arrow Vector': {
       shape: [9],
       inputs: {
-        Float32: () => vector(seedInput, new arrow.Float32()),
-        Float64: () => vector(seedInput, new arrow.Float64()),
-        'of a typed array': () => arrow.makeVector(Float32Array.from(seedInput)),
-        'in chunks': () => chunked(seedInput, new arrow.Float32()),
-        sliced: () => sliced(seedInput, new arrow.Float64()),
-        'in chunks and sliced': () => chunkedAndSliced(seedInput, new arrow.Float32()),
-        'with its nulls sliced away': () => vector([null, ...seedInput, null], new arrow.Float32()).slice(1, 10),
+        Float32: () => vector(exampleInput, new arrow.Float32()),
+        Float64: () => vector(exampleInput, new arrow.Float64()),
+        'of a typed array': () => arrow.makeVector(Float32Array.from(exampleInput)),
+        'in chunks': () => chunked(exampleInput, new arrow.Float32()),
+        sliced: () => sliced(exampleInput, new arrow.Float64()),
+        'in chunks and sliced': () => chunkedAndSliced(exampleInput, new arrow.Float32()),
+        'with its nulls sliced away': () => vector([null, ...exampleInput, null], new arrow.Float32()).slice(1, 10),
         'a column of a table': () =>
-          arrow.tableFromArrays({ d: Float32Array.from(seedInput) }).getChild('d') as arrow.Vector<arrow.Float32>,
+          arrow.tableFromArrays({ d: Float32Array.from(exampleInput) }).getChild('d') as arrow.Vector<arrow.Float32>,
         'through IPC': () =>
           arrow
-            .tableFromIPC(arrow.tableToIPC(arrow.tableFromArrays({ d: Float64Array.from(seedInput) })))
+            .tableFromIPC(arrow.tableToIPC(arrow.tableFromArrays({ d: Float64Array.from(exampleInput) })))
             .getChild('d') as arrow.Vector<arrow.Float64>,
       },
       labels: {
-        Float64: () => vector(seedLabel, new arrow.Float64()),
-        Int8: () => vector(seedLabel, new arrow.Int8()),
-        'Int16 in chunks': () => chunked(seedLabel, new arrow.Int16()),
-        'Int32 sliced': () => sliced(seedLabel, new arrow.Int32()),
-        Int64: () => vector(seedLabel.map(BigInt), new arrow.Int64()),
-        'Int64 in chunks and sliced': () => chunkedAndSliced(seedLabel.map(BigInt), new arrow.Int64()),
+        Float64: () => vector(exampleLabel, new arrow.Float64()),
+        Int8: () => vector(exampleLabel, new arrow.Int8()),
+        'Int16 in chunks': () => chunked(exampleLabel, new arrow.Int16()),
+        'Int32 sliced': () => sliced(exampleLabel, new arrow.Int32()),
+        Int64: () => vector(exampleLabel.map(BigInt), new arrow.Int64()),
+        'Int64 in chunks and sliced': () => chunkedAndSliced(exampleLabel.map(BigInt), new arrow.Int64()),
       },
       bitLabels: {
         Bool: () => vector(bits.map(Boolean), new arrow.Bool()),
@@ -695,38 +699,38 @@ describe('tensors of others', () => {
     'typed array': {
       shape: [9],
       inputs: {
-        Float32Array: () => Float32Array.from(seedInput),
-        Float64Array: () => Float64Array.from(seedInput),
-        'of another realm': () => vm.runInNewContext(`new Float32Array([${seedInput}])`) as Float32Array,
+        Float32Array: () => Float32Array.from(exampleInput),
+        Float64Array: () => Float64Array.from(exampleInput),
+        'of another realm': () => vm.runInNewContext(`new Float32Array([${exampleInput}])`) as Float32Array,
         'over shared memory': () => {
           const shared = new Float32Array(new SharedArrayBuffer(36))
-          shared.set(seedInput)
+          shared.set(exampleInput)
           return shared
         },
-        'over part of its memory': () => Float64Array.from([9, 9, ...seedInput, 9]).subarray(2, 11),
+        'over part of its memory': () => Float64Array.from([9, 9, ...exampleInput, 9]).subarray(2, 11),
         'over resizable memory': () => {
           const memory = Reflect.construct(ArrayBuffer, [36, { maxByteLength: 72 }]) as ArrayBuffer
           const array = new Float32Array(memory)
-          array.set(seedInput)
+          array.set(exampleInput)
           return array
         },
         'of a subclass': () => {
           class Distances extends Float32Array {}
-          return Distances.from(seedInput) as Float32Array
+          return Distances.from(exampleInput) as Float32Array
         },
       },
       labels: {
-        Int8Array: () => Int8Array.from(seedLabel),
-        BigInt64Array: () => BigInt64Array.from(seedLabel, BigInt),
-        'of another realm': () => vm.runInNewContext(`new Int8Array([${seedLabel}])`) as Int8Array,
+        Int8Array: () => Int8Array.from(exampleLabel),
+        BigInt64Array: () => BigInt64Array.from(exampleLabel, BigInt),
+        'of another realm': () => vm.runInNewContext(`new Int8Array([${exampleLabel}])`) as Int8Array,
         'over shared memory': () => {
           const shared = new Int32Array(new SharedArrayBuffer(36))
-          shared.set(seedLabel)
+          shared.set(exampleLabel)
           return shared
         },
         'over odd bytes': () => {
           const bytes = new Int8Array(12)
-          bytes.set(seedLabel, 3)
+          bytes.set(exampleLabel, 3)
           return bytes.subarray(3)
         },
       },
@@ -735,28 +739,28 @@ describe('tensors of others', () => {
     'plain object': {
       shape: [3, 3],
       inputs: {
-        float32: () => ({ data: Float32Array.from(seedInput), shape: [3, 3] }),
-        float64: () => ({ data: Float64Array.from(seedInput), shape: [3, 3] }),
-        'with a dtype': () => ({ data: Float32Array.from(seedInput), shape: [3, 3], dtype: 'float32' }),
-        frozen: () => Object.freeze({ data: Float32Array.from(seedInput), shape: Object.freeze([3, 3]) }),
+        float32: () => ({ data: Float32Array.from(exampleInput), shape: [3, 3] }),
+        float64: () => ({ data: Float64Array.from(exampleInput), shape: [3, 3] }),
+        'with a dtype': () => ({ data: Float32Array.from(exampleInput), shape: [3, 3], dtype: 'float32' }),
+        frozen: () => Object.freeze({ data: Float32Array.from(exampleInput), shape: Object.freeze([3, 3]) }),
         'without prototype': () =>
-          Object.assign(Object.create(null), { data: Float32Array.from(seedInput), shape: [3, 3] }),
+          Object.assign(Object.create(null), { data: Float32Array.from(exampleInput), shape: [3, 3] }),
       },
       labels: {
-        int8: () => ({ data: Int8Array.from(seedLabel), shape: [3, 3] }),
-        int64: () => ({ data: BigInt64Array.from(seedLabel, BigInt), shape: [3, 3] }),
+        int8: () => ({ data: Int8Array.from(exampleLabel), shape: [3, 3] }),
+        int64: () => ({ data: BigInt64Array.from(exampleLabel, BigInt), shape: [3, 3] }),
       },
     },
     'nested arrays, number': {
       shape: [3, 3],
       inputs: {
-        'nested arrays': () => [seedInput.slice(0, 3), seedInput.slice(3, 6), seedInput.slice(6)],
+        'nested arrays': () => [exampleInput.slice(0, 3), exampleInput.slice(3, 6), exampleInput.slice(6)],
         'nested arrays of another realm': () => vm.runInNewContext('[[1,-2,3],[0,-1,2],[1,0,1]]') as number[][],
-        Tensor: () => new Tensor(Float32Array.from(seedInput), [3, 3]),
+        Tensor: () => new Tensor(Float32Array.from(exampleInput), [3, 3]),
       },
       labels: {
-        'nested arrays': () => [seedLabel.slice(0, 3), seedLabel.slice(3, 6), seedLabel.slice(6)],
-        Tensor: () => new Tensor(Int16Array.from(seedLabel), [3, 3]),
+        'nested arrays': () => [exampleLabel.slice(0, 3), exampleLabel.slice(3, 6), exampleLabel.slice(6)],
+        Tensor: () => new Tensor(Int16Array.from(exampleLabel), [3, 3]),
       },
     },
   }
@@ -766,8 +770,8 @@ describe('tensors of others', () => {
 
   for (const [kind, { inputs, labels, bitLabels = {}, shape }] of Object.entries(kinds)) {
     const expected = shape.length === 2 ? elementwise : elementwise.flat()
-    const ownInput = new Tensor(Float64Array.from(seedInput), shape)
-    const ownLabel = new Tensor(Float32Array.from(seedLabel), shape)
+    const ownInput = new Tensor(Float64Array.from(exampleInput), shape)
+    const ownLabel = new Tensor(Float32Array.from(exampleLabel), shape)
 
     describe(kind, () => {
       for (const [title, input] of Object.entries(inputs)) {
@@ -779,7 +783,7 @@ describe('tensors of others', () => {
           expect(hingeEmbeddingLoss(input(), ownLabel)).to.equal(2 / 9)
           expect(new LossAccumulator().update(input(), ownLabel).sum).to.equal(2)
           expect(criterion(input(), 1).data).to.deep.equal(
-            result.dtype === 'float32' ? Float32Array.from(seedInput) : Float64Array.from(seedInput),
+            result.dtype === 'float32' ? Float32Array.from(exampleInput) : Float64Array.from(exampleInput),
           )
         })
       }

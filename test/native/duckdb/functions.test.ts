@@ -14,10 +14,10 @@ import { expect } from 'chai'
 import { extensionPath, load } from '../../../lib/duckdb.ts'
 import { hingeEmbeddingLoss, type InputData, LossAccumulator, type MarginOptions } from '../../../lib/index.ts'
 import { expected, formats, kinds } from '../../oracle.ts'
-import { accumulated, figures } from '../../support/accumulated.ts'
 import { compileLibrary } from '../../support/float-modes.ts'
 import { node, succeeds } from '../../support/processes.ts'
 import { Random } from '../../support/random.ts'
+import { accumulate, totalsOf } from '../../support/totals.ts'
 
 const digits = fileURLToPath(new URL('../../../examples/digit-pairs.parquet', import.meta.url))
 const integerTypes = ['TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT']
@@ -134,11 +134,11 @@ describe('the DuckDB extension', function () {
           for (const [rest, options] of calls) {
             const call = `(x::${type}, (${label})::${labelType}${rest})`
             const what = `${type}, ${labelType}${rest}`
-            const total = accumulated(x, labels, options)
+            const total = accumulate(x, labels, options)
             const [row] = await query(
               `SELECT hinge_embedding_loss${call} AS figures, hinge_embedding_loss_partial${call} AS partial FROM pairs`,
             )
-            expect(row, what).to.deep.equal({ figures: figures(total), partial: JSON.stringify(total) })
+            expect(row, what).to.deep.equal({ figures: totalsOf(total), partial: JSON.stringify(total) })
             const each = await column(`SELECT hinge_embedding_loss_each${call} FROM pairs ORDER BY i`)
             const losses = hingeEmbeddingLoss(x, Float64Array.from(labels), { ...options, reduction: 'none' })
             expect(arrayOf(type, each), what).to.deep.equal(losses.data)
@@ -161,9 +161,9 @@ describe('the DuckDB extension', function () {
       const x = await column('SELECT x FROM pairs ORDER BY i')
       const y = await column('SELECT y FROM pairs ORDER BY i')
       for (const n of [0, 1, 2, 63, 64, 65, 2047, 2048, 2049, 4095, 4096, 4097]) {
-        const total = accumulated(Float64Array.from(x.slice(0, n)), y.slice(0, n))
+        const total = accumulate(Float64Array.from(x.slice(0, n)), y.slice(0, n))
         const sql = `SELECT hinge_embedding_loss(x, y) FROM (FROM pairs ORDER BY i LIMIT ${n})`
-        expect(await one(sql), `${n} rows`).to.deep.equal(figures(total))
+        expect(await one(sql), `${n} rows`).to.deep.equal(totalsOf(total))
       }
       expect(await one('SELECT hinge_embedding_loss_partial(x, y) FROM pairs WHERE i < 0')).to.equal(null)
       expect(await one('SELECT hinge_embedding_loss_merge(NULL::VARCHAR)')).to.equal(null)
@@ -186,7 +186,7 @@ describe('the DuckDB extension', function () {
         const kept = [...x.keys()].filter((i) => !isNull(i))
         const input = Float64Array.from(kept, (i) => x[i] as number)
         const label = kept.map((i) => y[i] as number)
-        const total = figures(accumulated(input, label))
+        const total = totalsOf(accumulate(input, label))
         const null_ = (name: string) => `CASE WHEN ${sql} THEN NULL ELSE ${name} END`
         // The value under a null is garbage, which must not be read as a label.
         for (const call of [`(${null_('x')}, y)`, `(x, ${null_('y')})`, `(${null_('x')}, ${null_('y')}, 1)`]) {
@@ -258,7 +258,7 @@ describe('the DuckDB extension', function () {
         const partials = new Map(found.map((row) => [row.key as number, row.partial as string]))
         const members = groupBy(x, keyOf)
         for (const [group, indices] of [...members].slice(0, 2000)) {
-          const total = accumulated(
+          const total = accumulate(
             Float32Array.from(indices, (i) => x[i] as number),
             indices.map((i) => y[i] as number),
           )
@@ -266,12 +266,12 @@ describe('the DuckDB extension', function () {
         }
         const rolledUp = await one(`SELECT hinge_embedding_loss_merge(partial) FROM (
           SELECT hinge_embedding_loss_partial(x, y) AS partial FROM many GROUP BY ${key})`)
-        expect(rolledUp).to.equal(JSON.stringify(accumulated(x, y)))
+        expect(rolledUp).to.equal(JSON.stringify(accumulate(x, y)))
       })
     }
 
     it('returns the same bits in every run and with any number of threads', async () => {
-      const whole = JSON.stringify(accumulated(x, y))
+      const whole = JSON.stringify(accumulate(x, y))
       for (const threads of [1, 2, 3, 4, 5, 6, 7, 8]) {
         await connection.run(`SET threads = ${threads}`)
         for (let repetition = 0; repetition < 50; repetition++) {
@@ -288,11 +288,11 @@ describe('the DuckDB extension', function () {
       expect(found).to.have.lengthOf(10)
       for (const { digit, figures: given } of found) {
         const own = pairs.filter((pair) => pair.digit === digit)
-        const total = accumulated(
+        const total = accumulate(
           Float32Array.from(own, (pair) => pair.x as number),
           own.map((pair) => pair.y as number),
         )
-        expect(given).to.deep.equal(figures(total))
+        expect(given).to.deep.equal(totalsOf(total))
       }
       expect(await one(`SELECT hinge_embedding_loss(raw_distance, label).mean FROM '${digits}'`)).to.be.closeTo(
         0.23445,
@@ -313,7 +313,7 @@ describe('the DuckDB extension', function () {
       const ofMany = (keep: (i: number) => boolean) => {
         const kept = [...x.keys()].filter(keep)
         return JSON.stringify(
-          accumulated(
+          accumulate(
             Float32Array.from(kept, (i) => x[i] as number),
             kept.map((i) => y[i] as number),
           ),
@@ -410,17 +410,17 @@ describe('the DuckDB extension', function () {
 
     it('sums exactly the rows that pass FILTER, and those of an ordered window', async () => {
       const kept = [...x.keys()].filter((i) => i % 3 === 1)
-      const total = accumulated(
+      const total = accumulate(
         Float32Array.from(kept, (i) => x[i] as number),
         kept.map((i) => y[i] as number),
       )
-      expect(await one('SELECT hinge_embedding_loss(x, y) FILTER (i % 3 = 1) FROM many')).to.deep.equal(figures(total))
+      expect(await one('SELECT hinge_embedding_loss(x, y) FILTER (i % 3 = 1) FROM many')).to.deep.equal(totalsOf(total))
       const windows = await query(`SELECT i, hinge_embedding_loss(x, y) OVER (ORDER BY i ROWS 99 PRECEDING) AS figures
         FROM many WHERE i < 3000 ORDER BY i`)
       for (const i of [0, 1, 98, 99, 100, 2047, 2048, 2999]) {
         const from = Math.max(0, i - 99)
-        const window = accumulated(x.slice(from, i + 1), y.slice(from, i + 1))
-        expect(windows[i]?.figures, `row ${i}`).to.deep.equal(figures(window))
+        const window = accumulate(x.slice(from, i + 1), y.slice(from, i + 1))
+        expect(windows[i]?.figures, `row ${i}`).to.deep.equal(totalsOf(window))
       }
     })
   })
@@ -449,7 +449,7 @@ describe('the DuckDB extension', function () {
         const each = await column(`SELECT hinge_embedding_loss_each(${list}, 1)`)
         expect(each, type).to.deep.equal(texts.map((text) => Number(text) + 0))
         expect(await one(`SELECT hinge_embedding_loss(x, 1).sum FROM (SELECT ${list} AS x)`), type).to.equal(
-          accumulated(Float64Array.from(texts, Number), Array(texts.length).fill(1)).sum,
+          accumulate(Float64Array.from(texts, Number), Array(texts.length).fill(1)).sum,
         )
       }
       expect(await one(`SELECT hinge_embedding_loss_each(0.1::DECIMAL(38,30), 1)`)).to.equal(0.1)
@@ -566,7 +566,7 @@ describe('the DuckDB extension', function () {
       const rows = await query(`SELECT hinge_embedding_loss_partial(0.5::DOUBLE, 1, m) AS partial
         FROM (SELECT unnest(range(${margins.length})) AS i, unnest([${margins.map((each) => `'${each}'`).join()}])::DOUBLE AS m)
         GROUP BY i ORDER BY i`)
-      const expected = margins.map((margin) => JSON.stringify(accumulated(Float64Array.of(0.5), [1], { margin })))
+      const expected = margins.map((margin) => JSON.stringify(accumulate(Float64Array.of(0.5), [1], { margin })))
       expect(rows.map(({ partial }) => partial)).to.deep.equal(expected)
     })
 
@@ -633,12 +633,12 @@ describe('the DuckDB extension', function () {
           for (const { key, figures: given } of found) {
             const own = members.get(key as number) ?? []
             const input = Float64Array.from(own, (i) => x[i] as number)
-            const total = accumulated(
+            const total = accumulate(
               input,
               own.map((i) => y[i] as number),
               { otherLabels },
             )
-            expect(given).to.deep.equal(figures(total))
+            expect(given).to.deep.equal(totalsOf(total))
           }
         }
       }
@@ -648,7 +648,7 @@ describe('the DuckDB extension', function () {
   describe('partials', () => {
     it('merges partials of the library, with white space in their JSON', async () => {
       const partials = [1, 2, 3].map((k) =>
-        accumulated(Float64Array.of(k, -k, 1e300), [1, -1, -1], { negativeLabel: -1, margin: 0.1 }),
+        accumulate(Float64Array.of(k, -k, 1e300), [1, -1, -1], { negativeLabel: -1, margin: 0.1 }),
       )
       const texts = partials.map((each, i) => `('${JSON.stringify(each, null, i)}')`)
       const merged = await one(`SELECT hinge_embedding_loss_merge(t) FROM (VALUES ${texts.join()}, (NULL)) AS v(t)`)
@@ -656,7 +656,7 @@ describe('the DuckDB extension', function () {
     })
 
     it('refuses a text that is not a partial, and a partial with other settings', async () => {
-      const text = JSON.stringify(accumulated(Float64Array.of(0.5, 0.25), [1, -1]))
+      const text = JSON.stringify(accumulate(Float64Array.of(0.5, 0.25), [1, -1]))
       const merge = (...texts: string[]) =>
         `SELECT hinge_embedding_loss_merge(t) FROM (VALUES ${texts.map((each) => `('${each}')`).join()}) AS v(t)`
       const wrong = [

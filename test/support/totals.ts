@@ -1,0 +1,10 @@
+import { type InputData, LossAccumulator, type MarginOptions } from '../../lib/index.ts'
+
+export function accumulate(input: InputData, label: readonly number[], options: MarginOptions = {}): LossAccumulator {
+  return new LossAccumulator(options).update(input, Float64Array.from(label))
+}
+
+/** Returns the totals as the aggregate function of SQL does. */
+export function totalsOf({ count, sum, mean, positives, negatives, others }: LossAccumulator) {
+  return { count, sum, mean, positives, negatives, others }
+}
