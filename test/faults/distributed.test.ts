@@ -3,23 +3,13 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
-import { makeApplication, readText, withoutNpx } from '../support/application.ts'
+import { makeApplication, withoutNpx } from '../support/application.ts'
+import { readSnippets, type Snippet } from '../support/pages.ts'
 import { isInstalled, node, Program, run, succeeds } from '../support/processes.ts'
 import { hasRedis, RedisServer } from '../support/redis.ts'
 
-const page = readText('docs/distributed.md')
+const snippets = readSnippets('docs/distributed.md')
 const hasParallel = isInstalled('parallel')
-
-interface Snippet {
-  readonly language: string
-  readonly code: string
-  /** the block without a language that follows */
-  readonly printed: string | undefined
-}
-
-const snippets: readonly Snippet[] = [...page.matchAll(/^```(\w+)\n(.*?)^```$(?:\n+```\n(.*?)^```$)?/gms)].map(
-  ([, language = '', code = '', printed]) => ({ language, code, printed }),
-)
 
 function snippet(language: string, has: string): Snippet {
   const [found, ...others] = snippets.filter((each) => each.language === language && each.code.includes(has))

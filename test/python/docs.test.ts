@@ -10,7 +10,7 @@ describe('the Python of the pages', function () {
     python = environmentOf('pyarrow', 'duckdb').python
   })
 
-  it('docs/sql.md: prints what its comment says', async () => {
+  it('the Python of docs/sql.md prints what its comment says', async () => {
     const [code = '', ...others] = readCode('docs/sql.md', 'python')
     expect(others).to.deep.equal([])
     const wanted = [...code.matchAll(/^print.* {2}# (.*)$/gm)].map(([, printed]) => printed)
@@ -18,7 +18,7 @@ describe('the Python of the pages', function () {
     expect((await succeeds(run(python, ['-c', code]))).trimEnd().split('\n')).to.deep.equal(wanted)
   })
 
-  it('docs/files.md: is scored from a pipe', async () => {
+  it('the Python of docs/files.md writes a stream that is scored from a pipe', async () => {
     const [code = '', ...others] = readCode('docs/files.md', 'python')
     expect(others).to.deep.equal([])
     const score = 'node dist/cli/main.js score - --input distance --label label --json'

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
-import { readText } from '../support/application.ts'
+import { readCode } from '../support/pages.ts'
 import { isInstalled, node, type Outcome, root, run, succeeds } from '../support/processes.ts'
 
 const hasJava = isInstalled('java', '-version')
@@ -73,7 +73,7 @@ describe(`Spark and Dask${hasJava ? '' : ', which needs Java'}`, function () {
   }
 
   it('Dask gives the bits of one machine, as docs/distributed.md has it', async () => {
-    const [, code = ''] = /^```python\n(.*?)^```$/ms.exec(readText('docs/distributed.md')) ?? []
+    const [code = ''] = readCode('docs/distributed.md', 'python')
     const application = join(place, 'application')
     mkdirSync(application)
     symlinkSync(files, join(application, 'pairs'))
