@@ -26,7 +26,7 @@ let lastTurn: Promise<void> = Promise.resolve()
  * Waits for a turn of the event loop that no other call has. Calls get turns in their order; timers and I/O run between
  * them.
  */
-function waitForTurn(): Promise<void> {
+export function waitForTurn(): Promise<void> {
   lastTurn = lastTurn.then(() => new Promise((resolve) => setImmediate(resolve)))
   return lastTurn
 }

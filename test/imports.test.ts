@@ -20,7 +20,7 @@ const rules = [
   ...['lib/files/column-names.ts', 'lib/files/loss-batches.ts', 'lib/files/arrow.ts'],
 ]
 const options = ['lib/files/atomic-write.ts', 'lib/files/options.ts', 'lib/files/paths.ts', 'lib/files/peers.ts']
-const engine = [...rules, ...options, 'lib/files/errors.ts', ...library]
+const engine = [...rules, ...options, 'lib/files/errors.ts', 'lib/files/turns.ts', ...library]
 
 /** TypeScript from top to bottom, as docs/architecture.md draws it. A file belongs to the first layer that lists it. */
 const layers: readonly Layer[] = [
@@ -41,6 +41,7 @@ const layers: readonly Layer[] = [
   [['lib/files/writers/'], ['lib/files/duckdb/', ...engine]],
   [['lib/files/duckdb/'], engine],
   [rules, [...options, 'lib/files/errors.ts', ...library]],
+  [['lib/files/turns.ts'], ['lib/slices.ts']],
   [options, ['lib/files/errors.ts', ...library]],
   [['lib/files/errors.ts'], library],
   [['lib/duckdb.ts'], []],

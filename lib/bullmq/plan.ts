@@ -17,10 +17,10 @@ import {
   assertKeepable,
   type ColumnOptions,
   type CsvOptions,
-  checkOptions,
-  checkPaths,
   integer,
   type RunOptions,
+  readOptions,
+  readPaths,
   readScoring,
   type ScoreFilesOptions,
   type SourceOptions,
@@ -69,12 +69,12 @@ const localOptions = ['output', 'stdin', 'onProgress'] as const
  * const plan = await planOf(['/data/pairs'], { input: 'distance', label: 'label', by: 'model' })
  */
 export async function planOf(paths: readonly string[], options: PlanOptions): Promise<Plan> {
-  checkPaths(paths)
-  checkOptions(options, { shardRows: integer(1), retention: integer(leastRetention) })
-  assertServed(options)
-  const { shardRows = 10_000_000, retention = 86_400, threads = getNumThreads() } = options
-  const { signal = new AbortController().signal, allowDuplicates, format, onNote } = options
-  const given = readScoring(options)
+  const patterns = readPaths(paths)
+  const checked = readOptions(options, { shardRows: integer(1), retention: integer(leastRetention) })
+  assertServed(checked)
+  const { shardRows = 10_000_000, retention = 86_400, threads = getNumThreads() } = checked
+  const { signal = new AbortController().signal, allowDuplicates, format, onNote } = checked
+  const given = readScoring(checked)
   const note = (text: Message) => onNote?.(String(text), text)
   signal.throwIfAborted()
   const session = await Session.open(threads)
@@ -82,7 +82,7 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
   signal.addEventListener('abort', interrupt)
   try {
     const scoring = { ...given, timeZone: await session.readTimeZone() }
-    const found = await findSources(paths, {
+    const found = await findSources(patterns, {
       match: (pattern) => session.findFiles(pattern),
       allowDuplicates,
       format,
@@ -90,7 +90,7 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
     })
     const sources = found.map(assertScanned)
     assertCsvOptions(
-      options,
+      checked,
       sources.map(({ kind }) => kind),
     )
     await assertResolvable(session, sources, { ...scoring, onNote: note }, signal)

@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import {
   HingeEmbeddingLoss,
   type InputData,
@@ -15,6 +14,7 @@ import { compareKeys, type GroupKey, type KeyKind, makeKey } from './readers/gro
 import { containingFile } from './readers/npz.ts'
 import { type RowError, type RowErrorKind, rowError } from './row-errors.ts'
 import { type Group, makeGroup } from './totals.ts'
+import { takeTurns } from './turns.ts'
 
 /** The sources to read, and how. */
 export interface Reading extends Io {
@@ -37,7 +37,7 @@ export async function* scoreChunks(
   const { arraySources, signal, progress } = reading
   const { options } = totals
   const scratch = new Scratch()
-  const yieldTurn = makeTurns(signal)
+  const yieldTurn = takeTurns(signal)
   let first: { name: string; schema: LossSchema } | undefined
   for (const [index, source] of arraySources.entries()) {
     const name = formatName(source)
@@ -62,17 +62,6 @@ export async function* scoreChunks(
     }
     const { first: error } = rowErrors
     if (error !== undefined) throw rowError(file, error, options, name)
-  }
-}
-
-/** A function that gives timers and signals a turn if the last one was 20 ms ago. */
-function makeTurns(signal: AbortSignal): () => Promise<void> {
-  let last = performance.now()
-  return async () => {
-    if (performance.now() - last < 20) return
-    await nextTurn()
-    signal.throwIfAborted()
-    last = performance.now()
   }
 }
 
@@ -174,12 +163,14 @@ export class ChunkTotals {
       else addSelected(total, input, label, begin, findCompleteRows(missing), rowErrors)
       return
     }
+    const touched = []
     for (let i = 0; i < input.length; i++) {
-      const { rows } = this.#group(keyAt(i))
-      if (missing === undefined || missing[i] === Missing.none) rows.push(i)
+      const group = this.#group(keyAt(i))
+      if (missing !== undefined && missing[i] !== Missing.none) continue
+      if (group.rows.length === 0) touched.push(group)
+      group.rows.push(i)
     }
-    for (const { total, rows } of this.#groups.values()) {
-      if (rows.length === 0) continue
+    for (const { total, rows } of touched) {
       addSelected(total, input, label, begin, rows, rowErrors)
       rows.length = 0
     }

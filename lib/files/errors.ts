@@ -75,17 +75,17 @@ function quote(value: unknown): string {
   return value.includes("'") ? JSON.stringify(value) : `'${value}'`
 }
 
-/** What a program can read of an error beside its message. */
+/** What a program can read of an error beside its message. Details that do not apply are absent. */
 export interface ErrorDetails {
-  /** the kind of error, stable across versions */
+  /** the kind of error, stable across versions: `ERR_NULL`, `ENOENT` and so on */
   readonly code?: string
   /** the key of the option that is wrong, or whose column is */
   readonly option?: string
-  /** the file as it was found, or `-` */
+  /** the path of the file as it was found, or `-` */
   readonly file?: string
-  /** the first such row, from 1 on */
+  /** the first row with this error, from 1 on; of a file of partials the line */
   readonly row?: number
-  /** the number of such rows */
+  /** the number of rows with this error in the file */
   readonly count?: number
 }
 
@@ -115,8 +115,20 @@ export function fileError(text: Message | string, details: ErrorDetails = {}, ca
 export function errorAt(file: string, cause: unknown, place: string = file): Error & ErrorDetails {
   const text = messageOf(cause)
   const separator = /^row \d/.test(String(text)) ? ', ' : ': '
-  const details = isOptionError(cause) ? { code: 'ERR_INVALID_FILE' } : detailsOf(cause)
-  return fileError(message`${place}${separator}${text}`, { ...details, file }, cause)
+  const isKept = (hasMessage(cause) && !isOptionError(cause)) || isSystemError(cause)
+  return fileError(message`${place}${separator}${text}`, { ...(isKept && detailsOf(cause)), file }, cause)
+}
+
+/** True if the system call for a file or pipe failed; zlib's errors have a code and a number too. */
+function isSystemError(error: unknown): boolean {
+  return typeof (Object(error) as NodeJS.ErrnoException).syscall === 'string'
+}
+
+/** The error with the `file` that the system names; other errors stay as they are. */
+export function addFile(error: unknown): unknown {
+  const { path, message: text } = Object(error) as NodeJS.ErrnoException
+  const isComplete = !isSystemError(error) || path === undefined || detailsOf(error).file !== undefined
+  return isComplete ? error : withDetails(error as Error, new Message(text), { file: path })
 }
 
 /** Runs `get`; what it throws is thrown with the file before its message. */
@@ -136,8 +148,17 @@ export function restoreError(text: Message, details: ErrorDetails): Error & Erro
 
 /** The message of any error, with its options not spelled yet. */
 export function messageOf(error: unknown): Message {
-  const known = (Object(error) as { [messageKey]?: Message })[messageKey]
+  const known = (Object(error) as WithMessage)[messageKey]
   return known ?? new Message(error instanceof Error ? error.message : String(error))
+}
+
+interface WithMessage {
+  readonly [messageKey]?: Message
+}
+
+/** True if the error was made here, so that its code is one of ours. */
+function hasMessage(error: unknown): boolean {
+  return (Object(error) as WithMessage)[messageKey] !== undefined
 }
 
 /** The details of an error that have a value. */

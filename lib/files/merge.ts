@@ -1,60 +1,115 @@
 import { readFile } from 'node:fs/promises'
 import { LossAccumulator } from '../index.ts'
-import { assertSignal } from '../validate.ts'
-import { errorAt, fileError } from './errors.ts'
-import { checkPaths, type RunOptions } from './options.ts'
+import { settingNames } from '../settings.ts'
+import { type ErrorDetails, errorAt, fileError, message, messageOf, option, optionError } from './errors.ts'
+import { type RunOptions, readPaths, readSignal } from './options.ts'
 import { assertFile, assertLocal, readFlags } from './paths.ts'
 import type { FileTotals } from './totals.ts'
+import { takeTurns } from './turns.ts'
 
 /**
- * The totals of partials, as `scoreFiles` gives them over all their files, bit for bit. A partial counts each time it is given.
+ * Adds up partials to the totals that `scoreFiles` returns over all their files, bit for bit. A partial counts each time it
+ * is given.
  *
- * @param parts files of lines of JSON that `partial` printed, or such texts themselves: a text begins with `{`
- * @throws {Error} ERR_INVALID_FILE: a file or text has no partial, or one of other settings; `file`
- * @throws {Error} ENOENT: no such file
- * @throws the signal's reason, if it is aborted
+ * @param parts files of lines of JSON, as `partial` prints them, or such lines themselves: a text that begins with `{`.
+ * Blank lines, CR before LF and a byte-order mark are skipped
+ * @param options.signal aborts the call
+ * @returns the totals; there are no `groups`
+ * @throws {TypeError} ERR_INVALID_ARG_TYPE: `parts` is not an array of strings, or `signal` not an AbortSignal; `option`
+ * @throws {RangeError} ERR_INVALID_ARG_VALUE: there is no part, or an unknown option; `option`
+ * @throws {Error} ERR_INVALID_FILE: a part has no partial, a line is not one, or has other settings than the first; `file`,
+ * and `row`, the number of the line
+ * @throws {Error} ENOENT, EACCES and other codes of the file system; `file`
+ * @throws the signal's reason after an abort
  *
  * @example
- * const { total } = await mergePartials(['monday.json', 'tuesday.json'])
+ * const { total } = await mergePartials(['monday.json', 'tuesday.json', JSON.stringify(accumulator)])
+ * console.log(total.count, total.mean)
  */
 export async function mergePartials(
   parts: readonly string[],
-  { signal }: Pick<RunOptions, 'signal'> = {},
+  options: Pick<RunOptions, 'signal'> = {},
 ): Promise<FileTotals> {
-  checkPaths(parts)
-  assertSignal('signal', signal)
-  let total: LossAccumulator | undefined
-  const empty: string[] = []
-  for (const [index, part] of parts.entries()) {
-    const isText = /^\s*\{/.test(part)
-    const name = isText ? `text ${index + 1}` : part
-    const lines = (isText ? part : await read(part, signal)).split('\n')
-    if (lines.every((line) => line.trim() === '')) empty.push(name)
-    for (const [i, line] of lines.entries()) {
-      if (line.trim() === '') continue
-      try {
-        const partial = LossAccumulator.fromJSON(JSON.parse(line))
-        total = total?.merge(partial) ?? partial
-      } catch (cause) {
-        throw errorAt(name, cause, `${name}, line ${i + 1}`)
-      }
+  const given = readPaths(parts, 'parts')
+  const { signal } = readSignal(options)
+  if (given.length === 0) throw optionError('parts', message`${option('parts')} must have a file or text, got none`)
+  let first: Partial | undefined
+  const empty: Part[] = []
+  const turn = takeTurns(signal)
+  for (const [index, text] of given.entries()) {
+    signal?.throwIfAborted()
+    const part = await readPart(text, index)
+    if (part.lines.every(isBlank)) empty.push(part)
+    for (const [i, line] of part.lines.entries()) {
+      if (isBlank(line)) continue
+      const partial = parsePartial(part, i + 1, line)
+      if (first === undefined) first = partial
+      else addPartial(first, partial)
+      await turn()
     }
   }
-  if (total === undefined || empty.length > 0) throw fileError(`${describeEmpty(empty)}; run partial again`)
-  return { total }
+  if (first === undefined || empty.length > 0) throw fileError(describeEmpty(empty), empty[0]?.details)
+  return { total: first.total }
 }
 
-function describeEmpty(names: readonly string[]): string {
-  if (names.length === 0) return 'no file of partials is given'
-  const more = names.length > 5 ? ` and ${names.length - 5} more` : ''
-  return `${names.slice(0, 5).join(', ')}${more}: no partial in the file`
+/** A file or text with its lines. */
+interface Part {
+  readonly name: string
+  /** of errors: `file`, where it is one */
+  readonly details: ErrorDetails
+  readonly lines: readonly string[]
 }
 
-async function read(path: string, signal: AbortSignal | undefined): Promise<string> {
+/** A partial with where it was found. */
+interface Partial {
+  readonly total: LossAccumulator
+  readonly place: string
+  readonly details: ErrorDetails
+}
+
+async function readPart(text: string, index: number): Promise<Part> {
+  const isText = /^\s*\{/.test(text)
+  const [name, details] = isText ? [`text ${index + 1}`, {}] : [text, { file: text }]
+  const content = isText ? text : await readText(text)
+  return { name, details, lines: content.replace(/^\ufeff/, '').split('\n') }
+}
+
+async function readText(path: string): Promise<string> {
   assertLocal(path)
   await assertFile(path, ' of lines that partial has printed')
-  return readFile(path, { encoding: 'utf8', flag: readFlags, ...(signal && { signal }) }).catch((cause) => {
-    signal?.throwIfAborted()
-    throw cause
+  return readFile(path, { encoding: 'utf8', flag: readFlags }).catch((cause) => {
+    throw errorAt(path, cause)
   })
+}
+
+function isBlank(line: string): boolean {
+  return line.trim() === ''
+}
+
+function parsePartial({ name, details }: Part, row: number, line: string): Partial {
+  const found = { place: `${name}, line ${row}`, details: { ...details, row } }
+  try {
+    return { ...found, total: LossAccumulator.fromJSON(JSON.parse(line)) }
+  } catch (cause) {
+    throw fileError(message`${found.place}: not a partial: ${messageOf(cause)}`, found.details, cause)
+  }
+}
+
+/** Adds a partial to the first; sums of losses under different settings mean nothing. */
+function addPartial(first: Partial, { total, place, details }: Partial): void {
+  const name = settingNames.find((each) => total[each] !== first.total[each])
+  if (name !== undefined) {
+    throw fileError(`${place}: ${name} is ${total[name]}, but ${first.total[name]} in ${first.place}`, details)
+  }
+  try {
+    first.total.merge(total)
+  } catch (cause) {
+    throw fileError(message`${place}: ${messageOf(cause)}`, details, cause)
+  }
+}
+
+function describeEmpty(parts: readonly Part[]): string {
+  const names = parts.slice(0, 5).map(({ name }) => name)
+  const more = parts.length > 5 ? ` and ${parts.length - 5} more` : ''
+  return `${names.join(', ')}${more}: no partial in the file; run partial again`
 }

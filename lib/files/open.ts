@@ -3,6 +3,7 @@ import { getNumThreads } from '../index.ts'
 import { assertOwnColumns, openScans, type Scan, type ScanSource } from './duckdb/scan.ts'
 import { Session } from './duckdb/session.ts'
 import {
+  addFile,
   errorAt,
   given,
   type Message,
@@ -32,48 +33,68 @@ export interface Inputs {
   readonly progress: { -readonly [Key in keyof Progress]: Progress[Key] }
 }
 
+/** The time between two calls of `onProgress`, in milliseconds. */
 const progressInterval = 200
+/** The time between two interrupts of a DuckDB after an abort, in milliseconds: one that comes between two queries is lost. */
+const interruptInterval = 20
 
-/** Opens the files that `paths` stand for, runs `work` over them, and closes them. An abort rejects with its reason. */
+/**
+ * Opens the files that `paths` stand for, runs `work` over them, and closes them. It rejects with the signal's reason after an
+ * abort, and with what a callback throws.
+ */
 export async function withInputs<T>(
   paths: readonly string[],
   scoring: Scoring,
   options: RunOptions & Pick<ScoreFilesOptions, 'format' | 'allowDuplicates' | 'output'>,
   work: (inputs: Inputs) => Promise<T>,
 ): Promise<T> {
-  const { signal = new AbortController().signal, stdin, threads = getNumThreads(), onProgress, onNote } = options
+  const { stdin, threads = getNumThreads(), onProgress, onNote } = options
+  const run = new AbortController()
+  const { signal } = run
+  const abort = () => run.abort(options.signal?.reason)
+  const call = (callback: () => void) => {
+    try {
+      callback()
+    } catch (error) {
+      run.abort(error)
+    }
+  }
+  if (options.signal?.aborted) abort()
   signal.throwIfAborted()
   let session: Session | undefined
   let copy: TemporaryFile | undefined
   const progress: Inputs['progress'] = {}
+  const timers: NodeJS.Timeout[] = []
   const openSession = async () => {
     session ??= await Session.open(threads)
     signal.throwIfAborted()
     return session
   }
   const interrupt = () => session?.interrupt()
+  signal.addEventListener('abort', () => {
+    interrupt()
+    timers.push(setInterval(interrupt, interruptInterval))
+  })
+  options.signal?.addEventListener('abort', abort)
   const report = () => {
     const current = session?.progress ?? (progress.count === undefined ? undefined : progress)
-    if (current !== undefined) onProgress?.({ ...current })
+    if (current !== undefined) call(() => onProgress?.({ ...current }))
   }
+  if (onProgress) timers.push(setInterval(report, progressInterval))
   const note = (text: Message) => {
     const known = copy === undefined ? text : replaceInMessage(text, copy.path, 'standard input')
-    onNote?.(String(known), known)
+    call(() => onNote?.(String(known), known))
   }
   const copyStdin = async (source: Source) => {
-    copy = await copyToFile(addAbortSignal(signal, requireStdin(stdin))).catch((cause) => {
+    copy = await copyToFile(addAbortSignal(signal, stdin as Readable)).catch((cause) => {
       throw errorAt('-', cause, 'standard input')
     })
     source.file = copy.path
     if (source.kind !== 'Parquet') source.compression = await compressionOf(copy.path)
   }
-  signal.addEventListener('abort', interrupt)
-  const timer = onProgress && setInterval(report, progressInterval)
   try {
+    assertStdin(paths, stdin)
     const { format, allowDuplicates } = options
-    if (paths.indexOf('-') !== paths.lastIndexOf('-')) {
-      throw optionError('paths', message`standard input, -, can be read only once`)
-    }
     const match = async (pattern: string) => (await openSession()).findFiles(pattern)
     const sources = await findSources(paths, { match, allowDuplicates, format, note })
     if (format !== undefined && paths.length === 0) {
@@ -91,25 +112,33 @@ export async function withInputs<T>(
       ...arraySources.flatMap((source) => source.files.map(containingFile)),
     ]
     const inputs = { files, arraySources, signal, stdin, threads, progress }
-    if (scanned.length === 0) return await work(inputs)
-    const isInOrder = options.output !== undefined
-    const list = await openScans(await openSession(), scanned, { ...scoring, onNote: note }, signal, isInOrder)
-    for (const scan of list) assertOwnColumns(scan)
-    return await work({ ...inputs, scans: { session: await openSession(), list } })
+    let scans: Inputs['scans']
+    if (scanned.length > 0) {
+      const isInOrder = options.output !== undefined
+      const list = await openScans(await openSession(), scanned, { ...scoring, onNote: note }, signal, isInOrder)
+      for (const scan of list) assertOwnColumns(scan)
+      scans = { session: await openSession(), list }
+    }
+    const result = await work({ ...inputs, ...(scans && { scans }) })
+    signal.throwIfAborted()
+    return result
   } catch (error) {
     signal.throwIfAborted()
-    throw copy === undefined ? error : replaceInError(error, copy.path, 'standard input')
+    throw addFile(copy === undefined ? error : replaceInError(error, copy.path, 'standard input'))
   } finally {
-    clearInterval(timer)
-    signal.removeEventListener('abort', interrupt)
+    for (const timer of timers) clearInterval(timer)
+    options.signal?.removeEventListener('abort', abort)
     session?.close()
     await copy?.remove()
   }
 }
 
-export function requireStdin(stdin: Readable | undefined): Readable {
-  if (stdin !== undefined) return stdin
-  throw optionError('stdin', message`${option('stdin')} must be a Readable stream for the path -, got undefined`)
+function assertStdin(paths: readonly string[], stdin: Readable | undefined): void {
+  const count = paths.filter((path) => path === '-').length
+  if (count > 1) throw optionError('paths', message`standard input, -, can be read only once`)
+  if (count === 1 && stdin === undefined) {
+    throw optionError('stdin', message`${option('stdin')} must be a Readable stream for the path -, got undefined`)
+  }
 }
 
 function isScanned(source: Source): source is ScanSource {

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import { type DType, LossAccumulator, type MarginOptions, type OtherLabelPolicy } from '../index.ts'
 import { isMarginFinite, settingNames } from '../settings.ts'
-import { assertOneOf, assertOptions, assertSignal, describe, invalidArgument } from '../validate.ts'
+import { assertNumber, assertOneOf, assertSignal, attempt, describe, invalidArgument } from '../validate.ts'
 import { asOptionError, type Message, message, option, optionError } from './errors.ts'
 
 /** The format of a file that the engine reads. */
@@ -17,27 +17,30 @@ export const formats = {
 } as const satisfies Readonly<Record<string, FileKind>>
 export type Format = keyof typeof formats
 
-/** How CSV and TSV are written, where a file does not show it. */
+/** How CSV and TSV are written. They are errors where no file is CSV or TSV. */
 export interface CsvOptions {
-  /** the character between fields; by default the one that the first records show */
+  /** the character between fields, in ASCII; default: the one that the first records show; for TSV a tab */
   readonly delimiter?: string
   /** the decimal separator; default `.` */
   readonly decimal?: '.' | ','
-  /** texts that stand for a null, beside an empty field */
+  /** texts that stand for a null, as an empty field does; default none */
   readonly nullString?: readonly string[]
-  /** true if the first record names the columns, the default; without the option a note says if it may be data */
+  /** true (default) if the first record names the columns; without this option `onNote` says when it may be data */
   readonly header?: boolean
-  /** the character that begins a comment line */
+  /** the character that begins a comment line, in ASCII; default none */
   readonly comment?: string
 }
 
 /** The columns to score, and what to do with rows that have no loss. */
 export interface ColumnOptions extends MarginOptions {
-  /** distance or energy: a column, an SQL expression over a row, or a .npy file where there are no paths */
+  /**
+   * the distance or energy: a column, an SQL expression over the columns of a row (in Arrow a column), or a .npy file where
+   * there are no paths; FLOAT is scored in float32, every other number type in float64
+   */
   readonly input: string
-  /** the label: a column, an SQL expression over a row, or a .npy file */
+  /** the label: a column, an SQL expression over the columns of a row (in Arrow a column), or a .npy file */
   readonly label: string
-  /** a column or SQL expression: totals for each of its values */
+  /** a column or SQL expression: `groups` then has the totals of each of its values */
   readonly by?: string
   /** a row whose input or label is null: an error (default), or left out */
   readonly nulls?: 'error' | 'ignore'
@@ -49,23 +52,29 @@ export interface ColumnOptions extends MarginOptions {
 export interface Progress {
   /** the current step; absent while the files are read for the first time */
   readonly doing?: string | undefined
-  /** the part that is done, from 0 to 1 */
+  /** the part of this step that is done, from 0 to 1; it never falls within a step; absent where it is unknown */
   readonly share?: number | undefined
-  /** rows read so far */
+  /** rows read so far in this step; absent where it is unknown */
   readonly count?: number | undefined
 }
 
-/** What a caller hands to a run, beside what is scored. */
+/** What a caller hands to a run beside what is scored. */
 export interface RunOptions {
-  /** threads of DuckDB; default `getNumThreads()`. Arrow and .npy use the threads of the process */
+  /**
+   * threads of DuckDB, from 1 to 1,024; default `getNumThreads()`. Arrow and .npy use the threads of the process, which this
+   * option leaves as they are
+   */
   readonly threads?: number
-  /** what the path `-` reads */
+  /** what the path `-` reads: it is read once, to its end, and then destroyed */
   readonly stdin?: Readable
-  /** ends the run; the promise rejects with its reason */
+  /** aborts the run; the promise rejects with the signal's reason, and no unfinished file stays */
   readonly signal?: AbortSignal
-  /** is called about five times a second */
+  /** is called about five times a second; what it throws ends the run, and the promise rejects with it */
   readonly onProgress?: (progress: Progress) => void
-  /** is called for what is left out, or read in one of two ways; `message` is the note before its options are spelled */
+  /**
+   * is called with what a reader should know: files that are skipped, a header that may be data; what it throws ends the run,
+   * and the promise rejects with it. `message` is the note before its options are spelled, for the command line
+   */
   readonly onNote?: (note: string, message: Message) => void
 }
 
@@ -77,17 +86,20 @@ export interface Io {
 
 /** How files are found. */
 export interface SourceOptions {
-  /** the format of all files, whatever their names */
+  /** the format of all files and of `-`; default: what each name ends in, and Arrow for `-` */
   readonly format?: Format
-  /** counts a file each time it is given; by default once */
+  /** true counts a file each time that it is given; default false: once, and `onNote` says so */
   readonly allowDuplicates?: boolean
 }
 
 /** The options of `scoreFiles`: those of the command line in camel case. */
 export interface ScoreFilesOptions extends ColumnOptions, CsvOptions, SourceOptions, RunOptions {
-  /** where to write the loss of each row, in the order of the rows: .parquet, .csv, .arrow or .npy */
+  /**
+   * the file to write the loss of each row to, in the order of the rows: .parquet, .csv, .arrow or .npy. It appears whole or
+   * not at all
+   */
   readonly output?: string
-  /** columns or SQL expressions to write beside the losses */
+  /** columns or SQL expressions to write beside the losses; not in .npy; default none */
   readonly keep?: readonly string[]
 }
 
@@ -114,20 +126,34 @@ function typeError(name: string, expected: string, value: unknown): TypeError {
 
 const text: Check = (name, value) => {
   if (typeof value !== 'string') throw typeError(name, 'a string', value)
+  if (value.includes('\0')) throw invalidArgument('ERR_INVALID_ARG_VALUE', name, 'without NUL', describe(value))
 }
 
-const texts: Check = (name, value) => {
-  if (!Array.isArray(value) || value.some((each) => typeof each !== 'string')) {
-    throw typeError(name, 'an array of strings', value)
+const path: Check = (name, value) => {
+  text(name, value)
+  if (value === '') throw invalidArgument('ERR_INVALID_ARG_VALUE', name, 'a path', describe(value))
+}
+
+/** An array whose items pass a check; an error names the first that does not. */
+const arrayOf =
+  (check: Check): Check =>
+  (name, value) => {
+    if (!Array.isArray(value)) throw typeError(name, 'an array of strings', value)
+    // A hole of a sparse array is an item too.
+    for (const [index, item] of value.entries()) check(`${name}[${index}]`, item)
   }
-}
 
-const truth: Check = (name, value) => {
+const boolean: Check = (name, value) => {
   if (typeof value !== 'boolean') throw typeError(name, 'true or false', value)
 }
 
 const callback: Check = (name, value) => {
   if (typeof value !== 'function') throw typeError(name, 'a function', value)
+}
+
+const abortSignal: Check = (name, value) => {
+  assertSignal(name, value)
+  if (typeof value?.addEventListener !== 'function') throw typeError(name, 'an AbortSignal', value)
 }
 
 /** One of some texts. */
@@ -167,8 +193,8 @@ const separator: Check = (name, value) => {
 const csvChecks = {
   delimiter: separator,
   decimal: oneOf('.', ','),
-  nullString: texts,
-  header: truth,
+  nullString: arrayOf(text),
+  header: boolean,
   comment: separator,
 } as const satisfies Record<keyof CsvOptions, Check>
 
@@ -177,8 +203,6 @@ export function csvOptionsOf(options: CsvOptions): CsvOptions {
   const names = Object.keys(csvChecks) as (keyof CsvOptions)[]
   return Object.fromEntries(names.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])))
 }
-
-const requiredColumns = ['input', 'label'] as const
 
 /** The rules of the options that say what is scored and how text is written; `emptyTotal` has those of margin and labels. */
 export const scoringChecks = {
@@ -192,38 +216,74 @@ export const scoringChecks = {
 
 const checks = {
   ...scoringChecks,
+  // Of these the types alone: emptyTotal checks the values.
+  margin: assertNumber as Check,
+  positiveLabel: assertNumber as Check,
+  negativeLabel: assertNumber as Check,
+  otherLabels: text,
   format: oneOf(...Object.keys(formats)),
-  allowDuplicates: truth,
+  allowDuplicates: boolean,
   output: text,
-  keep: texts,
+  keep: arrayOf(text),
   threads,
   stdin: stream,
-  signal: assertSignal as Check,
+  signal: abortSignal,
   onProgress: callback,
   onNote: callback,
-} as const satisfies Partial<Record<keyof ScoreFilesOptions, Check>>
+} as const satisfies Record<keyof ScoreFilesOptions, Check>
+
+const requiredColumns = ['input', 'label'] as const
 
 /**
- * Checks the options of a function that takes those of `scoreFiles`.
+ * Copies the options of a function that takes those of `scoreFiles`. Each is read once, so that nothing changes it after its
+ * check, and absent ones are left out.
  *
  * @param more checks of its other options; undefined for an option that it does not take
  * @param alsoRequired its required options beside `input` and `label`
- * @throws {TypeError} ERR_INVALID_ARG_TYPE, with `option`: an option is of another kind, or a required one is absent
- * @throws {RangeError} ERR_INVALID_ARG_VALUE, with `option`: a value is none that the option takes, or no such option exists
+ * @throws {TypeError} ERR_INVALID_ARG_TYPE, with `option`: an option has the wrong type, or a required one is absent
+ * @throws {RangeError} ERR_INVALID_ARG_VALUE, with `option`: a value that the option does not take, or an unknown option
  */
-export function checkOptions(
-  options: ScoreFilesOptions,
+export function readOptions<T extends object>(
+  options: T,
   more: Readonly<Record<string, Check | undefined>> = {},
   alsoRequired: readonly string[] = [],
-): void {
-  const all = Object.entries<Check | undefined>({ ...checks, ...more }).flatMap(([name, check]) =>
-    check === undefined ? [] : [{ name, check }],
-  )
-  assertOptions('options', options, [...all.map(({ name }) => name), ...settingNames])
-  const values = options as unknown as Readonly<Record<string, unknown>>
-  const required: readonly string[] = [...requiredColumns, ...alsoRequired]
-  for (const { name, check } of all) {
-    if (values[name] !== undefined || required.includes(name)) checkOption(name, values[name], check)
+): T {
+  return readChecked(options, { ...checks, ...more }, [...requiredColumns, ...alsoRequired])
+}
+
+/** Copies the options of a run that scores no columns. */
+export function readSignal(options: Pick<RunOptions, 'signal'> = {}): Pick<RunOptions, 'signal'> {
+  return readChecked(options, { signal: abortSignal }, [])
+}
+
+function readChecked<T extends object>(
+  options: T,
+  checks: Readonly<Record<string, Check | undefined>>,
+  required: readonly string[],
+): T {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw typeError('options', 'an object', options)
+  }
+  const names = Object.keys(checks).filter((name) => checks[name] !== undefined)
+  const unknown = attempt('options', () => Object.keys(options)).find((name) => !names.includes(name))
+  if (unknown !== undefined) {
+    throw optionError(unknown, message`${describe(unknown)} is not an option. The options: ${names.join(', ')}`)
+  }
+  const copy: Record<string, unknown> = {}
+  for (const name of names) {
+    const value: unknown = readProperty(options, name)
+    if (value === undefined && !required.includes(name)) continue
+    checkOption(name, value, checks[name] as Check)
+    copy[name] = Array.isArray(value) ? [...value] : value
+  }
+  return copy as T
+}
+
+function readProperty(options: object, name: string): unknown {
+  try {
+    return attempt(name, () => (options as Readonly<Record<string, unknown>>)[name])
+  } catch (error) {
+    throw asOptionError(name, error)
   }
 }
 
@@ -241,10 +301,10 @@ export function assertThreads(value: unknown): void {
   checkOption('threads', value, threads)
 }
 
-/** Refuses paths that are no array of strings. */
-export function checkPaths(paths: unknown): void {
-  if (Array.isArray(paths) && paths.every((path) => typeof path === 'string')) return
-  throw asOptionError('paths', typeError('paths', 'an array of strings', paths))
+/** Copies an array of paths. */
+export function readPaths(paths: readonly string[], name = 'paths', check = path): string[] {
+  checkOption(name, paths, arrayOf(check))
+  return [...paths]
 }
 
 /** Refuses options that take files of one side alone: those that DuckDB reads, or Arrow. */

@@ -6,8 +6,8 @@ import { withInputs } from './open.ts'
 import {
   assertKeepable,
   assertOneSide,
-  checkOptions,
-  checkPaths,
+  readOptions,
+  readPaths,
   readScoring,
   type ScoreFilesOptions,
 } from './options.ts'
@@ -18,29 +18,47 @@ import { type FileTotals, totalsOf } from './totals.ts'
 /**
  * Scores files as the command line does: exact totals over all rows and, with `output`, the loss of each row.
  *
+ * It reads the paths and options once, at the call. It reads files in slices of a few milliseconds or in DuckDB's threads, so
+ * that the event loop goes on. Calls may overlap: each has a DuckDB, a signal and callbacks of its own.
+ *
  * @param paths files, patterns and folders; `-` reads `stdin`; none if `input` and `label` name .npy files
- * @throws {TypeError} ERR_INVALID_ARG_TYPE: an option is of another kind; `option` is its key
- * @throws {RangeError} ERR_INVALID_ARG_VALUE: a value or expression that the option does not take; `option` is its key
- * @throws {Error} ERR_NULL, ERR_NAN, ERR_INVALID_LABEL: rows without a loss; `file`, `row` of the first, `count`
- * @throws {Error} ERR_INVALID_FILE, ENOENT, ERR_FILE_CHANGED: a file cannot be read as what it is; `file`
- * @throws {Error} ERR_PACKAGE_MISSING: an optional package is not installed
- * @throws the signal's reason, if it is aborted
+ * @param options `input` and `label` are required; see `ScoreFilesOptions` for the others and their defaults
+ * @returns the totals of all rows, which `total.toJSON()` keeps exactly, and with `by` those of each of its values
+ * @throws {TypeError} ERR_INVALID_ARG_TYPE: an option has the wrong type; `option` is its key
+ * @throws {RangeError} ERR_INVALID_ARG_VALUE: a value or expression that the option does not take, or an unknown option;
+ * `option` is its key
+ * @throws {Error} ERR_NULL, ERR_NAN, ERR_INVALID_LABEL: rows without a loss; `option` is `input` or `label`, `file` the first
+ * file that has one, `row` the first such row in it, from 1 on, and `count` their number in that file
+ * @throws {Error} ERR_INVALID_FILE: a file is damaged, is not what its name says, or lacks a column; `file`, and where it
+ * applies `option` and `row`
+ * @throws {Error} ENOENT, EACCES and other codes of the file system; `file`
+ * @throws {Error} ERR_FILE_CHANGED: a file changed while it was read
+ * @throws {Error} ERR_PACKAGE_MISSING: an optional package is not installed; the message says which
+ * @throws the signal's reason after an abort, and what `onProgress` or `onNote` throws
  *
  * @example
- * const { total, groups } = await scoreFiles(['pairs/*.parquet'], { input: 'distance', label: 'label', by: 'model' })
- * total.mean
- * for (const { by, total } of groups ?? []) console.log(by, total.mean)
+ * const { total, groups = [] } = await scoreFiles(['pairs/*.parquet'], { input: 'distance', label: 'label', by: 'model' })
+ * console.log(total.mean, total.negatives.active)
+ * for (const { by, total } of groups) console.log(by, total.mean)
+ *
+ * @example
+ * try {
+ *   await scoreFiles([upload], { input: 'distance', label: 'label', signal: AbortSignal.timeout(60_000) })
+ * } catch (error) {
+ *   if (error.code !== 'ERR_NULL') throw error
+ *   console.log(`${error.file}: row ${error.row} of ${error.count} has no ${error.option}`)
+ * }
  */
 export async function scoreFiles(paths: readonly string[], options: ScoreFilesOptions): Promise<FileTotals> {
-  checkPaths(paths)
-  checkOptions(options)
-  assertKeepable(options)
-  const { output } = options
-  const scoring = readScoring(options)
+  const patterns = readPaths(paths)
+  const checked = readOptions(options)
+  assertKeepable(checked)
+  const { output } = checked
+  const scoring = readScoring(checked)
   const format = output === undefined ? undefined : findOutputFormat(output, scoring)
-  return withInputs(paths, scoring, options, async (inputs) => {
+  return withInputs(patterns, scoring, checked, async (inputs) => {
     const { files, scans, arraySources, signal } = inputs
-    if (scans && arraySources.length > 0) assertOneSide(options)
+    if (scans && arraySources.length > 0) assertOneSide(checked)
     const target = output && format && { path: await resolveOutput(output, files), format }
     const totals = new ChunkTotals(scoring)
     if (arraySources.length > 0 && target) await writeChunkLosses(target, inputs, totals)

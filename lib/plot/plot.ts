@@ -5,9 +5,9 @@ import { fileChangedError, scoreScans } from '../files/duckdb/totals.ts'
 import { withInputs } from '../files/open.ts'
 import {
   assertOneSide,
-  checkOptions,
-  checkPaths,
   oneOf,
+  readOptions,
+  readPaths,
   readScoring,
   type ScoreFilesOptions,
   type Scoring,
@@ -49,12 +49,11 @@ const checks = {
  * const { total } = await plotFiles(['pairs.parquet'], { input: 'distance', label: 'label', output: 'pairs.svg' })
  */
 export async function plotFiles(paths: readonly string[], options: PlotFilesOptions): Promise<FileTotals> {
-  checkPaths(paths)
-  checkOptions(options, checks, ['output'])
-  const { output, theme = 'light', size = 'readme', ...files } = options
+  const given = readPaths(paths)
+  const { output, theme = 'light', size = 'readme', ...files } = readOptions(options, checks, ['output'])
   const scoring = readScoring(files)
   const render = await loadRenderer(output)
-  return withInputs(paths, scoring, files, async (inputs) => {
+  return withInputs(given, scoring, files, async (inputs) => {
     const { files, scans, arraySources, signal } = inputs
     if (scans && arraySources.length > 0) assertOneSide(scoring)
     const path = await resolveOutput(output, files)

@@ -495,9 +495,13 @@ describe('hinge-embedding-loss on the command line', function () {
         fails(
           1,
           ['merge', 'good.json', 'margin.json'],
-          /margin\.json, line 1: other must be of the same margin, 1, got 2/,
+          /margin\.json, line 1: margin is 2, but 1 in good\.json, line 1/,
         ),
-        fails(1, ['merge', 'late.json'], /late\.json, line 3: object must be what LossAccumulator\.toJSON gives/),
+        fails(
+          1,
+          ['merge', 'late.json'],
+          /late\.json, line 3: not a partial: object must be what LossAccumulator\.toJSON gives/,
+        ),
         fails(1, ['merge', 'no.json'], /no\.json, line 1: .*JSON/),
         fails(1, ['merge', 'blank.json'], /blank\.json: no partial/),
         fails(

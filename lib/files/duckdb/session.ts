@@ -1,4 +1,4 @@
-import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
+import type { DuckDBConnection, DuckDBInstance, DuckDBValue } from '@duckdb/node-api'
 import { load } from '../../duckdb.ts'
 import type { Progress } from '../options.ts'
 import { importPeer } from '../peers.ts'
@@ -25,6 +25,7 @@ export interface Appender {
 
 /** A DuckDB of our own, in memory, with our functions. */
 export class Session {
+  readonly #instance: DuckDBInstance
   readonly #connection: DuckDBConnection
   #isInterrupted = false
   /** none while the schemas of the files are read */
@@ -32,7 +33,8 @@ export class Session {
   /** of the pass, the most that was shown: between two queries DuckDB knows nothing */
   #share = 0
 
-  private constructor(connection: DuckDBConnection) {
+  private constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
+    this.#instance = instance
     this.#connection = connection
   }
 
@@ -47,7 +49,7 @@ export class Session {
     const connection = await instance.connect()
     await load(connection)
     await connection.run('SET enable_progress_bar = true; SET enable_progress_bar_print = false')
-    return new Session(connection)
+    return new Session(instance, connection)
   }
 
   /** From now on reads files of these folders only, loads no extension, and no setting changes. */
@@ -71,8 +73,10 @@ export class Session {
     this.#connection.interrupt()
   }
 
+  /** Ends its threads too, which would else run until the garbage collector finds them. */
   close(): void {
     this.#connection.closeSync()
+    this.#instance.closeSync()
   }
 
   get pass(): Pass | undefined {

@@ -27,6 +27,8 @@ export const Missing = { none: 0, input: 1, label: 2, nan: 3 } as const
 
 /** Enough rows to outweigh the cost of a read, few enough to stay in the cache; a multiple of 8, for bitmaps. */
 const rowsPerChunk = 2 ** 18
+/** Rows with group keys take a hundred times as long: few enough that the event loop soon has its turn. */
+const rowsPerKeyedChunk = 2 ** 13
 
 /** Buffers by their role, reused from chunk to chunk. */
 export class Scratch {
@@ -49,8 +51,9 @@ export async function* readChunks({ schema, batches }: BatchReader, scratch: Scr
   for await (const batch of batches) {
     const { share, rows, keyAt } = batch
     const nullCounts = { input: 0, label: 0 }
-    for (let begin = 0; begin < rows; begin += rowsPerChunk) {
-      const range = { begin, count: Math.min(rowsPerChunk, rows - begin) }
+    const most = keyAt ? rowsPerKeyedChunk : rowsPerChunk
+    for (let begin = 0; begin < rows; begin += most) {
+      const range = { begin, count: Math.min(most, rows - begin) }
       const end = begin + range.count
       const input = toFloats(await readValues(batch.input, range, 'input', scratch), scratch)
       const label = await readValues(batch.label, range, 'label', scratch)
