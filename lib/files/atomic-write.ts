@@ -2,59 +2,86 @@ import { randomBytes } from 'node:crypto'
 import type { Stats } from 'node:fs'
 import { chmod, lstat, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { codeOf, given, message, optionError } from './errors.ts'
+import { getSystemErrorMap } from 'node:util'
+import { codeOf, detailsOf, fileError, given, message, messageOf, optionError } from './errors.ts'
 import { assertLocal, describeKind } from './paths.ts'
 
-/** The path to write a file to, with its folder and links resolved. Refuses what cannot become a file, and any of `inputs`. */
+/**
+ * Resolves the folder and links of a path to write to.
+ *
+ * @throws {RangeError} ERR_INVALID_ARG_VALUE: it cannot be a file, or it is one of `inputs`
+ */
 export async function resolveOutput(path: string, inputs: readonly string[]): Promise<string> {
   assertLocal(path, 'output')
   const refuse = (reason: string) => optionError('output', message`${given('output', path)}${reason}`)
-  const there = await ifThere(stat(path, { bigint: true }))
-  if (there === undefined) {
-    if (await ifThere(lstat(path))) throw refuse(': there is a link to nothing')
-    const folder = await ifThere(realpath(dirname(path)))
+  const existing = await ifExists(stat(path, { bigint: true }))
+  if (existing === undefined) {
+    if (await ifExists(lstat(path))) throw refuse(': there is a link to nothing')
+    const folder = await ifExists(realpath(dirname(path)))
     if (folder === undefined || !(await stat(folder)).isDirectory())
       throw refuse(`: no such folder as ${dirname(path)}`)
     return join(folder, basename(path))
   }
-  if (!there.isFile()) throw refuse(`: there is ${describeKind(there)}, must be a file`)
+  if (!existing.isFile()) throw refuse(`: there is ${describeKind(existing)}, must be a file`)
   for (const input of inputs.filter((file) => file !== '-')) {
     const { dev, ino } = await stat(input, { bigint: true })
-    if (dev === there.dev && ino === there.ino) throw refuse(` is an input, ${input}`)
+    if (dev === existing.dev && ino === existing.ino) throw refuse(` is an input, ${input}`)
   }
   return realpath(path)
 }
 
 /**
- * Writes a file whole or not at all: `write` fills an empty file beside it, which takes its place once it is complete and on the
- * disk. It has the rights of what was there from its beginning. What is there before stays until then, and for good after an abort.
+ * Writes a file whole or not at all. `write` fills an empty part file in the same folder, which replaces the file once it is
+ * complete and on the disk. The part file has the permissions of the old file from its beginning. After an error or an abort
+ * the old file stays, and the part file is removed.
+ *
+ * @throws {Error} an error of the file system, with its `code`, `file` and `option`
  */
 export async function writeAtomically(
   path: string,
   signal: AbortSignal,
-  write: (beside: string) => Promise<void>,
+  write: (partPath: string) => Promise<void>,
 ): Promise<void> {
   const name = basename(path).slice(0, 50)
-  const beside = join(dirname(path), `.${name}.${randomBytes(6).toString('hex')}.part`)
+  const partPath = join(dirname(path), `.${name}.${randomBytes(6).toString('hex')}.part`)
   try {
-    const old = await ifThere(stat(path))
-    await create(beside, old)
-    await write(beside)
-    if (old !== undefined) await chmod(beside, old.mode & allRights)
-    await sync(beside)
+    const old = await ifExists(stat(path))
+    await create(partPath, old)
+    await write(partPath)
+    if (old !== undefined) await chmod(partPath, old.mode & allPermissions)
+    await sync(partPath)
     signal.throwIfAborted()
-    await rename(beside, path)
+    await rename(partPath, path)
     await sync(dirname(path))
   } catch (error) {
-    await rm(beside, { force: true })
-    throw error
+    await rm(partPath, { force: true })
+    throw isOutputError(error, partPath) ? outputError(path, error) : error
   }
 }
 
-const allRights = 0o7777
+const allPermissions = 0o7777
 const readAndWrite = 0o600
 
-/** Creates an empty file with the owner and rights of `old`, and those to read and write it. */
+/** True if an output could not be written. The errors of inputs carry their file. */
+function isOutputError(error: unknown, partPath: string): boolean {
+  const { syscall } = Object(error) as NodeJS.ErrnoException
+  const isAboutOutput = syscall !== undefined || String(messageOf(error)).includes(partPath)
+  return isAboutOutput && detailsOf(error).file === undefined
+}
+
+function outputError(path: string, cause: unknown): Error {
+  const text = messageOf(cause)
+  const code = detailsOf(cause).code ?? findSystemCode(String(text))
+  return fileError(message`${path}: ${text}`, { ...(code && { code }), option: 'output', file: path }, cause)
+}
+
+/** The code of a system error that DuckDB reports as text, after its last colon. */
+function findSystemCode(text: string): string | undefined {
+  const reason = text.slice(text.lastIndexOf(': ') + 2).toLowerCase()
+  return [...getSystemErrorMap().values()].find(([, each]) => each === reason)?.[0]
+}
+
+/** Creates an empty file with the owner and permissions of `old`, readable and writable by the owner. */
 async function create(path: string, old: Stats | undefined): Promise<void> {
   const handle = await open(path, 'wx', old === undefined ? 0o666 : readAndWrite)
   try {
@@ -62,7 +89,7 @@ async function create(path: string, old: Stats | undefined): Promise<void> {
     // Only root may give a file to another user, and only members to a group.
     await handle.chown(old.uid, -1).catch(() => {})
     await handle.chown(-1, old.gid).catch(() => {})
-    await handle.chmod((old.mode & allRights) | readAndWrite)
+    await handle.chmod((old.mode & allPermissions) | readAndWrite)
   } finally {
     await handle.close()
   }
@@ -77,7 +104,7 @@ async function sync(path: string): Promise<void> {
   }
 }
 
-async function ifThere<T>(found: Promise<T>): Promise<T | undefined> {
+async function ifExists<T>(found: Promise<T>): Promise<T | undefined> {
   try {
     return await found
   } catch (error) {

@@ -1,16 +1,17 @@
 import { formatCount } from '../format.ts'
 import { isZeroOneEncoding } from '../settings.ts'
-import { type ErrorDetails, errorAt, fileError, given, message, option, set } from './errors.ts'
+import { type ErrorDetails, errorAt, fileError, given, type Message, message, option, set } from './errors.ts'
 import type { Scoring } from './options.ts'
 
-/** What is wrong with a row: a null, an input that is NaN, or a label that is neither. */
+/** What is wrong with a row: its input or label is null, its input is NaN, or its label is neither of the two. */
 export type RowErrorKind = 'input' | 'label' | 'nan' | 'other'
 
-/** The first row that has an error of a kind, and the number of such rows. */
+/** The first row with an error of a kind, and the number of such rows. */
 export interface RowError {
   readonly kind: RowErrorKind
   /** from 1 on */
   readonly row: number
+  /** the label as text, for the kind `other` */
   readonly label: string
   readonly count: number
 }
@@ -22,16 +23,16 @@ const codes: Readonly<Record<RowErrorKind, string>> = {
   other: 'ERR_INVALID_LABEL',
 }
 
-/** The error that a row of a file makes. */
-export function rowError(file: string, found: RowError, scoring: Scoring, place = file): Error & ErrorDetails {
-  const { kind, row, count } = found
+/** The exception for a row error in a file; `place` stands for the file in its message. */
+export function rowError(file: string, error: RowError, scoring: Scoring, place = file): Error & ErrorDetails {
+  const { kind, row, count } = error
   const name = kind === 'label' || kind === 'other' ? 'label' : 'input'
   const rows = `${formatCount(count)} such row${count === 1 ? '' : 's'}`
-  const text = message`row ${formatCount(row)}: ${describeRow(found, scoring, rows)}`
+  const text = message`row ${formatCount(row)}: ${describeRow(error, scoring, rows)}`
   return errorAt(file, fileError(text, { code: codes[kind], option: name, row, count }), place)
 }
 
-function describeRow({ kind, label }: RowError, scoring: Scoring, rows: string) {
+function describeRow({ kind, label }: RowError, scoring: Scoring, rows: string): Message {
   const { positiveLabel, negativeLabel } = scoring
   if (kind === 'nan')
     return message`${given('input', scoring.input)} is NaN (${rows}; ${set({ nan: 'ignore' })} leaves them out)`

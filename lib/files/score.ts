@@ -31,7 +31,7 @@ import { type FileTotals, totalsOf } from './totals.ts'
  * file that has one, `row` the first such row in it, from 1 on, and `count` their number in that file
  * @throws {Error} ERR_INVALID_FILE: a file is damaged, is not what its name says, or lacks a column; `file`, and where it
  * applies `option` and `row`
- * @throws {Error} ENOENT, EACCES and other codes of the file system; `file`
+ * @throws {Error} ENOENT, EACCES, ENOSPC and other codes of the file system; `file`, and `option` for the output
  * @throws {Error} ERR_FILE_CHANGED: a file changed while it was read
  * @throws {Error} ERR_PACKAGE_MISSING: an optional package is not installed; the message says which
  * @throws the signal's reason after an abort, and what `onProgress` or `onNote` throws

@@ -15,6 +15,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { Bool, Table, tableFromArrays, tableFromIPC, tableToIPC, Utf8, vectorFromArray } from 'apache-arrow'
 import { expect } from 'chai'
+import { detailsOf } from '../../lib/files/errors.ts'
+import { scoreFiles } from '../../lib/files.ts'
 import { hingeEmbeddingLoss, type MarginOptions } from '../../lib/index.ts'
 import { installPackage } from '../support/application.ts'
 import { chunksOf, command } from '../support/command.ts'
@@ -22,7 +24,7 @@ import { node, Program, succeeds } from '../support/processes.ts'
 import { Random } from '../support/random.ts'
 
 const kills = Number(process.env.SOAK_TIMES ?? 2)
-/** More than a chunk of DuckDB's. */
+/** More rows than DuckDB has in a chunk. */
 const rows = Array.from({ length: 2100 }, (_, i) => i)
 const words = ['near', '', null, 'a "quoted", word', 'two\nlines', 'größer 𝔸']
 const columns = {
@@ -43,7 +45,7 @@ function lossesOf(input: Float32Array | Float64Array, label: ArrayLike<number>, 
   return [...hingeEmbeddingLoss(input, Float64Array.from(label), { ...options, reduction: 'none' }).data]
 }
 
-/** An array in the order of C as the bytes of a .npy. */
+/** The bytes of a .npy file. */
 function npy(descr: string, values: ArrayBufferView, shape: readonly number[], isFortranOrder = false): Buffer {
   const order = isFortranOrder ? 'True' : 'False'
   const header = `{'descr': '${descr}', 'fortran_order': ${order}, 'shape': (${shape.join(', ')},), }\n`
@@ -104,10 +106,10 @@ describe('score --output', function () {
     return stdout
   }
 
-  async function fails(exitCode: number, args: readonly string[], named: RegExp): Promise<void> {
+  async function assertFails(exitCode: number, args: readonly string[], expected: RegExp): Promise<void> {
     const { code, stdout, stderr } = await command(['score', ...args])
     expect({ code, stdout }, `${args.join(' ')}\n${stderr}`).to.deep.equal({ code: exitCode, stdout: '' })
-    expect(stderr, args.join(' ')).to.match(named)
+    expect(stderr, args.join(' ')).to.match(expected)
     expect(stderr).to.match(/^hinge-embedding-loss: .+\n$/)
   }
 
@@ -135,7 +137,7 @@ describe('score --output', function () {
     return { header, values: [...(header.includes('<f4') ? new Float32Array(data) : new Float64Array(data))] }
   }
 
-  async function gives(
+  async function assertLosses(
     name: string,
     losses: Losses,
     args: readonly string[],
@@ -156,28 +158,28 @@ describe('score --output', function () {
     expect(readdirSync(folder).filter((file) => file.endsWith('.part'))).to.be.empty
   }
 
-  /** by arguments, what they print */
+  /** what the command line prints, by its arguments */
   const known = new Map<string, string>()
   const outputs = ['out.parquet', 'out.csv', 'out.arrow', 'out.npy']
 
-  it('is the loss of each row in their order, from whatever the rows are in', async () => {
+  it('writes the loss of each row in order, from each input format to each output format', async () => {
     const doubles = lossesOf(columns.x, columns.y)
     const floats = lossesOf(columns.f, columns.y)
     for (const output of outputs) {
       for (const end of ['parquet', 'csv', 'ndjson', 'arrow', 'arrows']) {
-        await gives(output, doubles, [path(`pairs.${end}`), ...score('x', 'y')])
+        await assertLosses(output, doubles, [path(`pairs.${end}`), ...score('x', 'y')])
       }
-      await gives(output, floats, [path('pairs.parquet'), ...score('f', 'y')])
-      await gives(output, floats, [path('pairs.arrow'), ...score('f', 'y')])
-      await gives(output, doubles, ['-', ...score('x', 'y')], chunksOf(readFileSync(path('pairs.arrows')), 4096))
+      await assertLosses(output, floats, [path('pairs.parquet'), ...score('f', 'y')])
+      await assertLosses(output, floats, [path('pairs.arrow'), ...score('f', 'y')])
+      await assertLosses(output, doubles, ['-', ...score('x', 'y')], chunksOf(readFileSync(path('pairs.arrows')), 4096))
       for (const shape of ['', '-square', '-fortran']) {
-        await gives(output, doubles, score(path(`x${shape}.npy`), path(`y${shape}.npy`)))
-        await gives(output, floats, score(path(`f${shape}.npy`), path(`y${shape}.npy`)))
+        await assertLosses(output, doubles, score(path(`x${shape}.npy`), path(`y${shape}.npy`)))
+        await assertLosses(output, floats, score(path(`f${shape}.npy`), path(`y${shape}.npy`)))
       }
     }
   })
 
-  it('keeps the shape and the order of axes of an array', async () => {
+  it('keeps the shape and the memory order of an array', async () => {
     for (const [shape, header] of [
       ['', /'fortran_order': False, 'shape': \(2100,\)/],
       ['-square', /'fortran_order': False, 'shape': \(35, 60,?\)/],
@@ -190,7 +192,7 @@ describe('score --output', function () {
     expect(arrayIn(readFileSync(path('shaped.npy'))).values).to.deep.equal([...columns.x])
   })
 
-  it('is in the order of the files given, whatever is in them', async () => {
+  it('writes losses in the order of the given files, even if their schemas differ', async () => {
     mkdirSync(path('parts'))
     const parts = ['x, y', 'y, x, note', 'x, y', 'x, y::BIGINT AS y', 'x, y']
     for (const [part, list] of parts.entries()) {
@@ -203,30 +205,30 @@ describe('score --output', function () {
     const file = (part: number) => path(`parts/${part}.parquet`)
     for (const output of outputs) {
       const some = [3, 0, 1, 4, 2]
-      await gives(output, some.flatMap(of), [...some.map(file), ...score('x', 'y')])
-      await gives(output, [0, 1, 2, 3, 4].flatMap(of), [path('parts/*.parquet'), ...score('x', 'y')])
+      await assertLosses(output, some.flatMap(of), [...some.map(file), ...score('x', 'y')])
+      await assertLosses(output, [0, 1, 2, 3, 4].flatMap(of), [path('parts/*.parquet'), ...score('x', 'y')])
       const twice = [path('pairs.arrows'), path('pairs.arrow')]
-      await gives(output, [...losses, ...losses], [...twice, ...score('x', 'y')])
-      await gives(
+      await assertLosses(output, [...losses, ...losses], [...twice, ...score('x', 'y')])
+      await assertLosses(
         output,
         [...of(1), ...losses, ...of(0)],
         [file(1), path('pairs.parquet'), file(0), ...score('x', 'y')],
       )
       for (const threads of ['1', '2']) {
-        await gives(output, some.flatMap(of), [...some.map(file), ...score('x', 'y', '--threads', threads)])
+        await assertLosses(output, some.flatMap(of), [...some.map(file), ...score('x', 'y', '--threads', threads)])
       }
     }
   })
 
-  it('takes float64 where the inputs of different kinds of files are float32 and float64', async () => {
+  it('writes float64 if the inputs of some files are float32 and those of others float64', async () => {
     const losses = [...lossesOf(columns.f, columns.y), ...lossesOf(columns.x, columns.y)]
     await connection.run(`COPY (SELECT f AS x, y FROM pairs ORDER BY i) TO '${path('single.parquet')}'`)
     for (const output of outputs) {
-      await gives(output, losses, [path('single.parquet'), path('pairs.csv'), ...score('x', 'y')])
+      await assertLosses(output, losses, [path('single.parquet'), path('pairs.csv'), ...score('x', 'y')])
     }
   })
 
-  it('comes from more files of different schemas than a process may have open', async () => {
+  it('scores more files of different schemas than a process may have open', async () => {
     mkdirSync(path('many'))
     const inputs = Array.from({ length: 80 }, (_, i) => i / 64)
     for (const [i, x] of inputs.entries()) {
@@ -239,7 +241,7 @@ describe('score --output', function () {
     expect(loss).to.deep.equal(inputs.map((x) => Math.max(0, 1 - x)))
   })
 
-  it('has columns to keep beside the losses', async () => {
+  it('writes the columns of --keep beside the losses', async () => {
     const { note, flag, large, gap } = columns
     for (const end of ['parquet', 'arrow']) {
       for (const output of ['kept.parquet', 'kept.csv', 'kept.arrow']) {
@@ -258,14 +260,14 @@ describe('score --output', function () {
         ).to.deep.equal(gap)
       }
     }
-    const loud = ['--keep', 'note || note', '--keep', 'x > 1']
-    await run([path('pairs.parquet'), ...score('x', 'y', ...loud), '--output', path('kept.arrow')])
+    const expressions = ['--keep', 'note || note', '--keep', 'x > 1']
+    await run([path('pairs.parquet'), ...score('x', 'y', ...expressions), '--output', path('kept.arrow')])
     const found = Object.values(await read('kept.arrow'))
     expect(found[1]).to.deep.equal(note.map((text) => (text === null ? null : text + text)))
     expect(found[2]).to.deep.equal([...columns.x].map((x) => x > 1))
   })
 
-  it('is null, or NaN, where a row has a null, and 0 where its label is neither', async () => {
+  it('writes null, in .npy NaN, for a row with a null, and 0 for a label that is neither', async () => {
     const gapless = lossesOf(
       Float64Array.from(columns.gap, (gap) => gap ?? 0),
       columns.y,
@@ -274,15 +276,15 @@ describe('score --output', function () {
     const others = lossesOf(columns.x, columns.odd, { otherLabels: 'zero' })
     for (const output of outputs) {
       for (const end of output === 'out.arrow' ? ['csv', 'ndjson', 'arrow'] : ['parquet']) {
-        await gives(output, nulls, [path(`pairs.${end}`), ...score('gap', 'y', '--nulls', 'ignore')])
+        await assertLosses(output, nulls, [path(`pairs.${end}`), ...score('gap', 'y', '--nulls', 'ignore')])
         for (const policy of ['zero', 'ignore']) {
-          await gives(output, others, [path(`pairs.${end}`), ...score('x', 'odd', '--other-labels', policy)])
+          await assertLosses(output, others, [path(`pairs.${end}`), ...score('x', 'odd', '--other-labels', policy)])
         }
       }
     }
   })
 
-  it('sums up to the sum', async () => {
+  it('writes losses whose sum is the sum it prints', async () => {
     const total = JSON.parse(await run([path('pairs.parquet'), ...score('x', 'y')])) as { sum: number; count: number }
     const from = [path('pairs.arrow'), ...score('x', 'y', '--keep', 'one')]
     for (const output of ['sum.parquet', 'sum.csv', 'sum.arrow']) {
@@ -295,7 +297,7 @@ describe('score --output', function () {
     expect(sum).to.equal(total.sum)
   })
 
-  it('refuses what it cannot write, or must not', async () => {
+  it('refuses an output that it cannot write or must not overwrite', async () => {
     const pairs = [path('pairs.parquet'), ...score('x', 'y')]
     symlinkSync(path('pairs.parquet'), path('link.parquet'))
     const before = readFileSync(path('pairs.parquet'))
@@ -314,31 +316,35 @@ describe('score --output', function () {
     symlinkSync(path('nothing'), path('dangling.csv'))
     mkdirSync(path('folder.csv'))
     for (const [output, named] of [...outputs, [path('folder.csv'), /there is a folder, must be a file/] as const]) {
-      await fails(2, [...pairs, '--output', output], named)
+      await assertFails(2, [...pairs, '--output', output], named)
     }
     expect(readFileSync(path('pairs.parquet')).equals(before)).to.equal(true)
-    await fails(2, [...score(path('x.npy'), path('y.npy')), '--output', path('x.npy')], /is an input/)
-    await fails(2, [...pairs, '--keep', 'note'], /--keep takes an --output/)
-    await fails(2, [...pairs, '--keep', 'note', '--output', path('out.npy')], /--keep takes another --output/)
-    for (const twice of [
+    await assertFails(2, [...score(path('x.npy'), path('y.npy')), '--output', path('x.npy')], /is an input/)
+    await assertFails(2, [...pairs, '--keep', 'note'], /--keep takes an --output/)
+    await assertFails(2, [...pairs, '--keep', 'note', '--output', path('out.npy')], /--keep takes another --output/)
+    for (const names of [
       ['note', 'NOTE'],
       ['note', 'note'],
     ]) {
-      await fails(2, [...pairs, ...twice.flatMap((name) => ['--keep', name]), '--output', path('out.csv')], /--keep/)
+      await assertFails(
+        2,
+        [...pairs, ...names.flatMap((name) => ['--keep', name]), '--output', path('out.csv')],
+        /--keep/,
+      )
     }
-    await fails(
+    await assertFails(
       1,
       [path('pairs.arrow'), ...score('x', 'y', '--keep', 'missing'), '--output', path('out.csv')],
       /--keep missing: no such column/,
     )
-    await fails(
+    await assertFails(
       2,
       [...score(path('x.npy'), path('y.npy'), '--keep', 'a'), '--output', path('out.csv')],
       /--keep takes a FILE/,
     )
   })
 
-  it('converts nothing that it keeps', async () => {
+  it('converts no value of a kept column', async () => {
     writeFileSync(path('large.csv'), 'x,y,large,note\n0.5,1,9007199254740993,007\n0.5,1,1,0.1234567890123456789\n')
     await connection.run(`COPY (SELECT x, y, large::DOUBLE AS large FROM pairs) TO '${path('double.parquet')}'`)
     const keep = [...score('x', 'y', '--keep', 'large'), '--output', path('out.csv')]
@@ -349,25 +355,25 @@ describe('score --output', function () {
     ])
     writeFileSync(path('mixed.csv'), 'x,y,large\n0.5,1,9007199254740993\n0.5,1,0.5\n')
     const computed = ['--keep', 'large + 1', '--output', path('out.csv')]
-    await fails(
+    await assertFails(
       1,
       [path('mixed.csv'), ...score('x', 'y'), ...computed],
       /mixed\.csv: --keep large \+ 1: column large has/,
     )
-    await fails(
+    await assertFails(
       1,
       [path('pairs.parquet'), path('double.parquet'), ...keep],
       /double\.parquet: --keep large is DOUBLE, but BIGINT in/,
     )
   })
 
-  it('has the permissions of what it replaces', async () => {
+  it('keeps the permissions of the file that it replaces', async () => {
     writeFileSync(path('private.csv'), '', { mode: 0o600 })
     await run([path('pairs.parquet'), ...score('x', 'y'), '--output', path('private.csv')])
     expect(statSync(path('private.csv')).mode & 0o777).to.equal(0o600)
   })
 
-  it('leaves what is there as it is where it fails, and nothing beside it', async () => {
+  it('leaves the old file, and nothing beside it, if scoring fails', async () => {
     mkdirSync(path('kept'))
     const last = `CASE WHEN i = ${rows.length - 1} THEN`
     await connection.run(
@@ -393,7 +399,7 @@ describe('score --output', function () {
         const output = path(`kept/old.${end}`)
         if (isThere) writeFileSync(output, 'old')
         for (const args of failures) {
-          await fails(1, [...args, '--output', output], /row 2,100: label is 7|is null|unexpected end of file/)
+          await assertFails(1, [...args, '--output', output], /row 2,100: label is 7|is null|unexpected end of file/)
           expect(readdirSync(path('kept'))).to.deep.equal(isThere ? [`old.${end}`] : [])
           if (isThere) expect(readFileSync(output, 'utf8')).to.equal('old')
         }
@@ -419,7 +425,7 @@ describe('score --output', function () {
       return new Program(process.execPath, args, { shell })
     }
 
-    /** When it is about to write. */
+    /** Waits until the program has a part file. */
     async function untilPart(child: Program): Promise<void> {
       while (!child.hasEnded && !readdirSync(path('large')).some(isPart)) await sleep(5)
     }
@@ -428,7 +434,7 @@ describe('score --output', function () {
       expect(readFileSync(output, 'utf8')).to.equal('old')
     }
 
-    it('has the rights of what it replaces from its beginning', async () => {
+    it('gives the part file the permissions of the old file from its beginning', async () => {
       writeFileSync(
         path('large.arrow'),
         tableToIPC(tableFromArrays({ x: new Float64Array(5e5), y: new Int8Array(5e5).fill(1) })),
@@ -457,13 +463,13 @@ describe('score --output', function () {
       expect([...modes]).to.deep.equal([0])
     })
 
-    it('has the rights that the umask gives where there is nothing to replace', async () => {
+    it('gives a new file the permissions that the umask allows', async () => {
       await succeeds(start(path('large/new.parquet'), 'umask 027').outcome)
       expect(statSync(path('large/new.parquet')).mode & 0o7777).to.equal(0o640)
       rmSync(path('large/new.parquet'))
     })
 
-    it('leaves nothing beside the old file where the terminal goes', async () => {
+    it('leaves the old file, and nothing beside it, after SIGHUP', async () => {
       for (const [input, end] of [
         ['large.parquet', 'parquet'],
         ['large.arrow', 'csv'],
@@ -479,7 +485,7 @@ describe('score --output', function () {
       }
     })
 
-    it('leaves the old file where it is interrupted, and nothing beside it', async () => {
+    it('leaves the old file, and nothing beside it, after SIGINT', async () => {
       for (const end of some) {
         const output = path(`large/old.${end}`)
         writeFileSync(output, 'old')
@@ -492,7 +498,7 @@ describe('score --output', function () {
       }
     })
 
-    it('leaves the old file or the new one where it is killed', async () => {
+    it('leaves the old file or the new one after SIGKILL', async () => {
       for (let i = 0; i < kills; i++) {
         const output = path(`large/old.${ends[i % ends.length]}`)
         writeFileSync(output, 'old')
@@ -511,7 +517,7 @@ describe('score --output', function () {
       }
     })
 
-    it('leaves the old file where files may not grow so large', async () => {
+    it('leaves the old file if the output exceeds the limit of file sizes', async () => {
       for (const end of some) {
         const output = path(`large/old.${end}`)
         writeFileSync(output, 'old')
@@ -524,7 +530,7 @@ describe('score --output', function () {
       }
     })
 
-    it('leaves the old file where the disk is full', async function () {
+    it('leaves the old file if the disk is full', async function () {
       const disk = path('disk')
       mkdirSync(disk)
       try {
@@ -538,7 +544,10 @@ describe('score --output', function () {
           writeFileSync(output, 'old')
           const { code, stderr } = await start(output).outcome
           expect(code, `${end} ${stderr}`).to.equal(1)
-          expect(stderr, end).to.match(/^hinge-embedding-loss: .*no space left/i)
+          expect(stderr, end).to.match(new RegExp(`^hinge-embedding-loss: ${output}: .*no space left`, 'i'))
+          const scored = scoreFiles([path('large.parquet')], { input: 'x', label: 'y', output })
+          const error = await scored.then(() => undefined, detailsOf)
+          expect(error, end).to.deep.equal({ code: 'ENOSPC', option: 'output', file: output })
           assertOld(output)
           expect(readdirSync(disk), end).to.deep.equal([`old.${end}`])
           rmSync(output)

@@ -25,7 +25,7 @@ interface Judgement extends Figures {
   groups?: Record<string, [count: number, sum: number | string]>
 }
 
-/** What both sides answer, in one order and with one zero. */
+/** Figures that can be compared: groups in one order, and one zero. */
 function comparable({ count, sum, positives, negatives, others }: Figures, groups?: Judgement['groups']): unknown {
   const plain = (value: number | string) => (value === 0 ? 0 : value)
   const sorted =
@@ -64,7 +64,7 @@ describe('damaged files of Arrow IPC and .npy', function () {
     return exchangeJSON(environment.python, [judge], questions)
   }
 
-  /** An error that names the file, or the answer of pyarrow and numpy; where they refuse, as if nothing had changed. */
+  /** Expects an error that names the file, or the figures of pyarrow and numpy. If these refuse the file, expects the figures of the original. */
   async function assertRight(source: ArraySource, columns: typeof lenient, judged: Judgement, unchanged: unknown) {
     const what = source.files.join(' ')
     let json: string
@@ -88,7 +88,7 @@ describe('damaged files of Arrow IPC and .npy', function () {
   }
 
   for (const [index, { file, columns }] of arrowBases.entries()) {
-    it(`give an error or what pyarrow gives: ${file}`, async () => {
+    it(`scores mutants as pyarrow reads them, or refuses them: ${file}`, async () => {
       const original = join(fixtures, 'arrow', file)
       const mutants = [...mutantsOf(readFileSync(original), count, index)].map((bytes, i) => {
         const path = join(place, `${index}-${i}${extname(file)}`)
@@ -105,7 +105,7 @@ describe('damaged files of Arrow IPC and .npy', function () {
   }
 
   for (const [index, { input, label }] of npyBases.entries()) {
-    it(`give an error or what numpy gives: ${input}`, async () => {
+    it(`scores mutants as numpy reads them, or refuses them: ${input}`, async () => {
       const [original, other] = [input, label].map((name) => join(fixtures, 'npy', name)) as [string, string]
       const mutants = [...mutantsOf(readFileSync(original), count, index, 128)].map((bytes, i) => {
         const path = join(place, `${index}-${i}.npy`)

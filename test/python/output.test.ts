@@ -12,7 +12,7 @@ const program = fileURLToPath(new URL('read.py', import.meta.url))
 const fixtures = fileURLToPath(new URL('../fixtures', import.meta.url))
 type Columns = Record<string, unknown[]>
 
-describe('the files of losses', function () {
+describe('score --output, read in Python', function () {
   this.timeout(300_000)
   let folder: string
   before(() => {
@@ -20,7 +20,7 @@ describe('the files of losses', function () {
   })
   after(() => rmSync(folder, { recursive: true }))
 
-  it('are read by pyarrow, polars, numpy and DuckDB, with the columns beside them', async () => {
+  it('writes losses and kept columns that pyarrow, polars, numpy and DuckDB read', async () => {
     const outputs: string[] = []
     for (const source of ['plain.parquet', 'plain/pyarrow.arrow', 'plain/polars-newest.arrows']) {
       for (const end of ['parquet', 'csv', 'arrow', 'npy']) {

@@ -6,7 +6,7 @@ import { environmentOfColumns } from './venv.ts'
 
 const tables = fileURLToPath(new URL('tables.py', import.meta.url))
 
-describe('what pyarrow, polars, pandas and numpy write today', function () {
+describe('readers of what pyarrow, polars, pandas and numpy write today', function () {
   this.timeout(300_000)
   let folder: string
 

@@ -43,7 +43,7 @@ function uint32(value: number): Buffer {
   return bytes
 }
 
-/** What `bytes` may become by accident or malice, in the first `focus` bytes more often than elsewhere. */
+/** Copies of `bytes` damaged by accident or malice; most of the damage is within the first `focus` bytes. */
 export function* mutantsOf(bytes: Buffer, count: number, seed: number, focus = bytes.length): Generator<Buffer> {
   const random = new Random(seed)
   for (let i = 0; i < count; i++) {
@@ -52,7 +52,7 @@ export function* mutantsOf(bytes: Buffer, count: number, seed: number, focus = b
   }
 }
 
-/** What the mutants are made of, by their folder below fixtures/arrow. */
+/** The files below fixtures/arrow that are mutated, and the columns to score. */
 export const arrowBases: readonly { file: string; columns: Pick<Scoring, 'input' | 'label'> & { by?: string } }[] = [
   { file: 'growing_numbers/file.arrow', columns: { input: 'value', label: 'label' } },
   { file: 'growing/file.arrow', columns: { input: 'distance', label: 'label', by: 'value' } },
@@ -70,7 +70,7 @@ export const arrowBases: readonly { file: string; columns: Pick<Scoring, 'input'
   { file: 'plain/polars-zstd.arrows', columns: { input: 'gap', label: 'mark', by: 'text' } },
 ]
 
-/** Below fixtures/npy. */
+/** The pairs below fixtures/npy whose input is mutated. */
 export const npyBases = [
   { input: 'shapes/2x3x4/input-C.npy', label: 'shapes/2x3x4/label-F.npy' },
   { input: 'shapes/4x6/input-F.npy', label: 'shapes/4x6/label-C.npy' },
@@ -79,7 +79,7 @@ export const npyBases = [
   { input: 'dtypes/u8-big.npy', label: 'dtypes/f8.npy' },
 ] as const
 
-/** One line that says what is wrong with a file, and nothing of how it was found out. */
+/** True if a message is one line for users, without words of the implementation. */
 export function isClear(message: string): boolean {
   return !/\n|undefined|is not a function|Cannot (read|destr)|DataView|typed array|allocation|\[object/.test(message)
 }
@@ -95,7 +95,7 @@ export const lenient: Scoring = {
   otherLabels: 'ignore',
 }
 
-/** The totals as `score --json` prints them, of one source. */
+/** Scores one source; returns the totals as `score --json` prints them. */
 export async function scoreSource(
   source: ArraySource,
   options: Scoring,

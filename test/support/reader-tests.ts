@@ -19,22 +19,22 @@ const defaults = {
   otherLabels: 'error',
 } as const
 
-type Way = Pick<Scoring, 'input' | 'label'> & Partial<Scoring>
+type Options = Pick<Scoring, 'input' | 'label'> & Partial<Scoring>
 
-function scoring(input: string, label: string, more: Partial<Scoring> = {}): Way {
+function scoring(input: string, label: string, more: Partial<Scoring> = {}): Options {
   return { ...defaults, input, label, ...more }
 }
 
-function argumentsOf(way: Way): string[] {
-  const options = Object.entries({ ...defaults, ...way }).map(([name, value]) => {
+function argumentsOf(options: Options): string[] {
+  const flags = Object.entries({ ...defaults, ...options }).map(([name, value]) => {
     return `--${name.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`)}=${value}`
   })
-  return [...options, '--json']
+  return [...flags, '--json']
 }
 
 const integers = ['int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'uint64']
 const zeroOne = { negativeLabel: 0 }
-const ofPlain = [
+const plainQueries = [
   scoring('distance', 'label'),
   scoring('wide', 'mark', { margin: 0.7 }),
   scoring('gap', 'label'),
@@ -43,7 +43,7 @@ const ofPlain = [
   scoring('gap', 'alike', zeroOne),
   ...integers.map((name) => scoring(name, name, zeroOne)),
 ]
-const ofTexts = [
+const textQueries = [
   scoring('coded_gap', 'coded_label'),
   scoring('distance', 'coded_alike', zeroOne),
   scoring('coded_null', 'label'),
@@ -60,20 +60,20 @@ const keysOfTexts = [
   'coded_day',
   'instant',
 ]
-const ofHalves = [
+const float16Queries = [
   scoring('half', 'label'),
   scoring('half_gap', 'half_label'),
   scoring('coded_half', 'mark'),
   scoring('extreme', 'half_label', { margin: 0.3 }),
 ]
-const grouped = (names: readonly string[]) => names.map((name) => scoring('gap', 'label', { by: name }))
+const groupBy = (names: readonly string[]) => names.map((name) => scoring('gap', 'label', { by: name }))
 
-/** By folder of files that hold the same: in how many ways they are scored. */
-const folders: Readonly<Record<string, readonly Way[]>> = {
-  plain: [...ofPlain, ...grouped(keysOfPlain)],
-  all: [...ofPlain, ...ofTexts, ...grouped([...keysOfPlain, ...keysOfTexts])],
+/** By folder, whose files hold the same table: the options with which they are scored. */
+const folders: Readonly<Record<string, readonly Options[]>> = {
+  plain: [...plainQueries, ...groupBy(keysOfPlain)],
+  all: [...plainQueries, ...textQueries, ...groupBy([...keysOfPlain, ...keysOfTexts])],
   unions: [scoring('distance', 'label'), scoring('gap', 'mark')],
-  newer: [...ofTexts, ...ofHalves, ...grouped(['text', 'view', 'coded', 'coded_day', 'half'])],
+  newer: [...textQueries, ...float16Queries, ...groupBy(['text', 'view', 'coded', 'coded_day', 'half'])],
   growing: [scoring('distance', 'label', { by: 'value' })],
   replaced: [scoring('distance', 'label', { by: 'value' })],
   growing_numbers: [scoring('value', 'label'), scoring('distance', 'label', { by: 'value' })],
@@ -121,8 +121,8 @@ const refusedArrays: Readonly<Record<string, RegExp>> = {
 
 const npyTypes = ['b1', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8', 'f2', 'f4', 'f8']
 
-/** The totals of `count` pairs by the formulas of python/tables.py. */
-function totalOf(
+/** The totals, as JSON, of the first `count` pairs by the formulas of python/tables.py. */
+function formatExpected(
   Input: Float32ArrayConstructor | Float64ArrayConstructor,
   count: number,
   inputOf = distanceOf,
@@ -140,34 +140,34 @@ function bitOf(i: number): number {
   return Number(i % 10 === 3)
 }
 
-/** Of Parquet, by DuckDB. */
-async function reference(session: Session, file: string, way: Way): Promise<string> {
-  const options = { ...defaults, ...way }
+/** Scores a Parquet file by DuckDB. */
+async function scoreParquet(session: Session, file: string, query: Options): Promise<string> {
+  const options = { ...defaults, ...query }
   const { signal } = new AbortController()
   const scans = await openScans(session, [{ file, kind: 'Parquet', compression: 'uncompressed' }], options, signal)
   const { groups } = await scoreScans(session, scans, options, signal)
   return formatTotals(totalsOf(groups, options), { json: true })
 }
 
-async function answer(args: readonly string[], stdin?: Iterable<Uint8Array>): Promise<string> {
+async function score(args: readonly string[], stdin?: Iterable<Uint8Array>): Promise<string> {
   const { code, stdout, stderr } = await command(['score', ...args], stdin)
   expect({ code, stderr }, args.join(' ')).to.deep.equal({ code: 0, stderr: '' })
   return stdout
 }
 
-async function fails(args: readonly string[], named: RegExp, stdin?: Iterable<Uint8Array>): Promise<void> {
+async function assertFails(args: readonly string[], expected: RegExp, stdin?: Iterable<Uint8Array>): Promise<void> {
   const { code, stdout, stderr } = await command(['score', ...args], stdin)
   expect({ code, stdout }, args.join(' ')).to.deep.equal({ code: 1, stdout: '' })
   expect(stderr, args.join(' ')).to.match(/^hinge-embedding-loss: .+\n$/)
-  expect(stderr, args.join(' ')).to.match(named)
+  expect(stderr, args.join(' ')).to.match(expected)
 }
 
-/** DuckDB writes a group's number that is not an integer's with a point, and 0 may be -0.0. */
-function withPlainKeys(json: string): string {
+/** Unifies group keys: DuckDB writes a DOUBLE with a decimal point, and 0 may be -0.0. */
+function normalizeKeys(json: string): string {
   return json.replace(/(?<="by":)-?\d+(?=[.e])[\d.e+-]+/g, (number) => String(Number(number) + 0))
 }
 
-/** What the readers are to do with the files in `folder()`, which python/tables.py has written; every `sample`-th way at each. */
+/** Tests the readers with the files that python/tables.py has written to `folder()`. Each file is scored with every `sample`-th set of options. */
 export function describeReaders(folder: () => string, sample = 1): void {
   let session: Session
   before(async () => {
@@ -175,42 +175,46 @@ export function describeReaders(folder: () => string, sample = 1): void {
   })
   after(() => session.close())
 
-  for (const [name, ways] of Object.entries(folders)) {
-    it(`gives the totals and groups of the same in Parquet: ${name}`, async () => {
+  for (const [name, queries] of Object.entries(folders)) {
+    it(`reads Arrow with the totals and groups of the same Parquet: ${name}`, async () => {
       const place = join(folder(), 'arrow', name)
       const files = readdirSync(place)
       expect(files).not.to.be.empty
-      for (const [index, way] of ways.entries()) {
-        const args = argumentsOf(way)
-        const expected = withPlainKeys(await reference(session, `${place}.parquet`, way))
+      for (const [index, query] of queries.entries()) {
+        const args = argumentsOf(query)
+        const expected = normalizeKeys(await scoreParquet(session, `${place}.parquet`, query))
         for (const [shift, file] of files.entries()) {
           if (index > 0 && (index + shift) % sample !== 0) continue
           const path = join(place, file)
           const bytes = readFileSync(path)
-          expect(withPlainKeys(await answer([path, ...args])), `${path} ${args.join(' ')}`).to.equal(expected)
+          expect(normalizeKeys(await score([path, ...args])), `${path} ${args.join(' ')}`).to.equal(expected)
           const sizes = index === 0 ? [shift === 0 ? 1 : 7, 64, bytes.length] : []
           for (const size of sizes) {
-            const piped = await answer(['-', ...args], chunksOf(bytes, size))
-            expect(withPlainKeys(piped), `${path} through a pipe ${args.join(' ')}`).to.equal(expected)
+            const piped = await score(['-', ...args], chunksOf(bytes, size))
+            expect(normalizeKeys(piped), `${path} through a pipe ${args.join(' ')}`).to.equal(expected)
           }
         }
       }
     })
   }
 
-  it('refuses by name what it cannot read', async () => {
+  it('refuses Arrow that it cannot read, and says why', async () => {
     const place = join(folder(), 'arrow/refused')
     expect(readdirSync(place)).to.have.members(Object.keys(refusals))
     for (const [file, reason] of Object.entries(refusals)) {
       const path = join(place, file)
       const columns = argumentsOf(scoring('distance', 'label'))
-      await fails([path, ...columns], new RegExp(`^hinge-embedding-loss: ${path}: .*${reason.source}`))
+      await assertFails([path, ...columns], new RegExp(`^hinge-embedding-loss: ${path}: .*${reason.source}`))
       const piped = chunksOf(readFileSync(path), 64)
-      await fails(['-', ...columns], new RegExp(`^hinge-embedding-loss: standard input: .*${reason.source}`), piped)
+      await assertFails(
+        ['-', ...columns],
+        new RegExp(`^hinge-embedding-loss: standard input: .*${reason.source}`),
+        piped,
+      )
     }
   })
 
-  it('gives the totals of arrays in any order of elements', async () => {
+  it('reads .npy arrays in C order, in Fortran order and one of each', async () => {
     const place = join(folder(), 'npy/shapes')
     const shapes = readdirSync(place)
     expect(shapes).not.to.be.empty
@@ -218,40 +222,40 @@ export function describeReaders(folder: () => string, sample = 1): void {
       const count = shape === 'none' ? 1 : shape.split('x').reduce((product, extent) => product * Number(extent), 1)
       for (const [x, y] of ['CC', 'CF', 'FC', 'FF']) {
         const files = [`input-${x}`, `label-${y}`].map((name) => join(place, shape, `${name}.npy`)) as [string, string]
-        expect(await answer(argumentsOf(scoring(...files, zeroOne))), files.join()).to.equal(
-          totalOf(Float32Array, count),
+        expect(await score(argumentsOf(scoring(...files, zeroOne))), files.join()).to.equal(
+          formatExpected(Float32Array, count),
         )
       }
     }
   })
 
-  it('gives the totals of arrays of any type, order of bytes and version of the format', async () => {
+  it('reads .npy arrays of every dtype, byte order and version of the format', async () => {
     const place = join(folder(), 'npy')
     const distances = join(place, 'versions/1.npy')
-    const expected = totalOf(Float32Array, 24)
+    const expected = formatExpected(Float32Array, 24)
     for (const version of [1, 2, 3]) {
-      const way = scoring(join(place, `versions/${version}.npy`), join(place, 'dtypes/i1.npy'), zeroOne)
-      expect(await answer(argumentsOf(way))).to.equal(expected)
+      const query = scoring(join(place, `versions/${version}.npy`), join(place, 'dtypes/i1.npy'), zeroOne)
+      expect(await score(argumentsOf(query))).to.equal(expected)
     }
     for (const type of npyTypes.flatMap((name) => [name, `${name}-big`])) {
       const file = join(place, 'dtypes', `${type}.npy`)
-      expect(await answer(argumentsOf(scoring(distances, file, zeroOne))), file).to.equal(expected)
+      expect(await score(argumentsOf(scoring(distances, file, zeroOne))), file).to.equal(expected)
       if (type.startsWith('b'))
-        await fails(argumentsOf(scoring(file, file)), /b1(-big)?\.npy: has dtype bool, must be a number/)
+        await assertFails(argumentsOf(scoring(file, file)), /b1(-big)?\.npy: has dtype bool, must be a number/)
       else {
-        const total = totalOf(/^f[24]/.test(type) ? Float32Array : Float64Array, 24, bitOf)
-        expect(await answer(argumentsOf(scoring(file, file, zeroOne))), file).to.equal(total)
+        const total = formatExpected(/^f[24]/.test(type) ? Float32Array : Float64Array, 24, bitOf)
+        expect(await score(argumentsOf(scoring(file, file, zeroOne))), file).to.equal(total)
       }
     }
   })
 
-  it('refuses by name arrays that it cannot read', async () => {
+  it('refuses .npy arrays that it cannot read, and says why', async () => {
     const place = join(folder(), 'npy/refused')
     const label = join(folder(), 'npy/dtypes/i1.npy')
     expect(readdirSync(place).sort()).to.deep.equal(Object.keys(refusedArrays))
     for (const [file, reason] of Object.entries(refusedArrays)) {
       const path = join(place, file)
-      await fails(argumentsOf(scoring(path, label)), new RegExp(`${path}:? .*${reason.source}`))
+      await assertFails(argumentsOf(scoring(path, label)), new RegExp(`${path}:? .*${reason.source}`))
     }
   })
 }

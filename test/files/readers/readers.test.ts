@@ -27,19 +27,22 @@ import {
 import * as metadata from 'apache-arrow/ipc/metadata/message'
 import { expect } from 'chai'
 import { explainError } from '../../../lib/cli/flags.ts'
+import { detailsOf, type ErrorDetails } from '../../../lib/files/errors.ts'
+import type { ColumnOptions } from '../../../lib/files/options.ts'
 import type { ArraySource } from '../../../lib/files/readers/array-source.ts'
 import { splitBatch } from '../../../lib/files/readers/arrow/columns.ts'
 import { type ArrowMessage, prefixLength } from '../../../lib/files/readers/arrow/messages.ts'
+import { scoreFiles } from '../../../lib/files.ts'
 import { chunksOf, command } from '../../support/command.ts'
 import { arrowBases, isClear, lenient, mutantsOf, npyBases, scoreSource } from '../../support/mutants.ts'
 import { describeReaders } from '../../support/reader-tests.ts'
 
 const folder = fileURLToPath(new URL('../../fixtures', import.meta.url))
 
-describe('files of Arrow IPC and arrays that others have written', () => {
+describe('readers of Arrow IPC and .npy', () => {
   describeReaders(() => folder, 4)
 
-  it('have no groups where they have no rows', async () => {
+  it('gives no groups for an Arrow stream without rows', async () => {
     const file = join(folder, 'arrow/plain/pyarrow.arrows')
     const bytes = readFileSync(file)
     const schema = bytes.subarray(0, 8 + bytes.readUInt32LE(4))
@@ -52,7 +55,7 @@ describe('files of Arrow IPC and arrays that others have written', () => {
     rmSync(place, { recursive: true })
   })
 
-  it('are told from what is none at all', async () => {
+  it('says of input that is not Arrow, and of an archive, what it is or what to do', async () => {
     const inputs: [stdin: readonly Uint8Array[], named: RegExp][] = [
       [[], /^hinge-embedding-loss: standard input: not Arrow IPC: empty/],
       [
@@ -73,7 +76,7 @@ describe('files of Arrow IPC and arrays that others have written', () => {
     expect(missing.stderr).to.equal('hinge-embedding-loss: missing.npy: no such file\n')
   })
 
-  it('may be files on standard input, whose schema is at their end alone', async () => {
+  it('reads an Arrow file on standard input, whose schema is only at its end', async () => {
     const bytes = readFileSync(join(folder, 'arrow/plain/polars-newest.arrow'))
     expect(bytes.readUInt32LE(8), 'it does not begin with its schema').to.equal(4)
     const args = ['score', '-', '--input', 'distance', '--label', 'label', '--json']
@@ -98,7 +101,7 @@ describe('files of Arrow IPC and arrays that others have written', () => {
     }
   })
 
-  it('have columns that are named as those of other files are', async () => {
+  it('finds Arrow columns by the same rules as columns of other files', async () => {
     const place = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
     const path = join(place, 'names.arrow')
     const columns = {
@@ -139,7 +142,7 @@ describe('files of Arrow IPC and arrays that others have written', () => {
     rmSync(place, { recursive: true })
   })
 
-  it('give the totals of files that people had trouble with', async () => {
+  it('reads files that users had trouble with', async () => {
     const ree = join(folder, 'cases/x-ree.arrow')
     const columns = ['--input', 'd', '--label', 'y', '--json']
     const right = { count: 6, sum: 2.549999952316284 }
@@ -152,7 +155,37 @@ describe('files of Arrow IPC and arrays that others have written', () => {
     }
   })
 
-  it('keep no column of a type that cannot be read', async () => {
+  it('puts the code, the file and the option or row into its errors', async () => {
+    const place = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
+    const arrow = join(folder, 'arrow/plain/pyarrow.arrow')
+    const [cut, short, missing] = ['cut.arrow', 'short.npy', 'missing.npz'].map((name) => join(place, name)) as [
+      string,
+      string,
+      string,
+    ]
+    writeFileSync(cut, readFileSync(arrow).subarray(0, -20))
+    const [x, y, square] = ['versions/1.npy', 'dtypes/i1.npy', 'refused/square.npy'].map((name) =>
+      join(folder, 'npy', name),
+    ) as [string, string, string]
+    writeFileSync(short, readFileSync(y).subarray(0, -1))
+    const invalid = { code: 'ERR_INVALID_FILE' }
+    const cases: [paths: string[], columns: ColumnOptions, details: ErrorDetails][] = [
+      [[cut], { input: 'distance', label: 'label' }, { ...invalid, file: cut }],
+      [[arrow], { input: 'far', label: 'label' }, { ...invalid, file: arrow, option: 'input' }],
+      [[arrow], { input: 'distance', label: 'text' }, { ...invalid, file: arrow, option: 'label' }],
+      [[arrow], { input: 'gap', label: 'label' }, { code: 'ERR_NULL', file: arrow, option: 'input', row: 6, count: 3 }],
+      [[], { input: x, label: short }, { ...invalid, file: short }],
+      [[], { input: x, label: square }, { ...invalid, file: square, option: 'label' }],
+      [[], { input: x, label: `${missing}:label` }, { code: 'ENOENT', file: missing }],
+    ]
+    for (const [paths, columns, details] of cases) {
+      const error = await scoreFiles(paths, columns).then(() => undefined, detailsOf)
+      expect(error, JSON.stringify(columns)).to.deep.equal(details)
+    }
+    rmSync(place, { recursive: true })
+  })
+
+  it('refuses to keep a column of a type that it cannot read', async () => {
     const args = ['--input', 'distance', '--label', 'label', '--keep', 'other list_view', '--output', 'never.arrow']
     const { code, stderr } = await command(['score', join(folder, 'arrow/newer/plain.arrow'), ...args])
     expect({ code, stderr }).to.deep.equal({
@@ -161,7 +194,7 @@ describe('files of Arrow IPC and arrays that others have written', () => {
     })
   })
 
-  it('may have a column of a type that nobody knows after those that are named, not before', () => {
+  it('skips a column of unknown type after the columns to read, and refuses one before them', () => {
     const plain = {
       nodes: 1,
       buffers: 2,
@@ -192,7 +225,7 @@ describe('files of Arrow IPC and arrays that others have written', () => {
     expect(() => splitBatch([known, known, known, known], 3, message)).to.throw(/do not match its schema/)
   })
 
-  it('may have record batches larger than memory, of which only the named columns are read', async () => {
+  it('reads a record batch larger than memory, since it reads only the columns it needs', async () => {
     const place = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
     const path = join(place, 'large.arrows')
     const columns = [
@@ -255,7 +288,7 @@ describe('files of Arrow IPC and arrays that others have written', () => {
       return bytes
     }
 
-    /** The sum that is scored, or the error. */
+    /** Returns the sum of the losses, or the message of the error. */
     async function score(
       header: (role: 'input' | 'label') => string,
       codes: { input: string; label: string },
@@ -279,7 +312,7 @@ describe('files of Arrow IPC and arrays that others have written', () => {
 
     const headerOf = (descr: string) => `{'descr': '${descr}', 'fortran_order': False, 'shape': (3,), }`
 
-    it('name types in every way that numpy.dtype() takes', async () => {
+    it('accepts each spelling of a dtype that numpy.dtype() accepts', async () => {
       const known: Record<string, string> = JSON.parse(readFileSync(join(folder, 'npy/descr.json'), 'utf8'))
       expect(Object.keys(known)).to.have.lengthOf.above(190)
       for (const [descr, code] of Object.entries(known)) {
@@ -291,7 +324,7 @@ describe('files of Arrow IPC and arrays that others have written', () => {
       }
     })
 
-    it('name no other types', async () => {
+    it('refuses a .npy dtype that is no number, or that numpy.dtype() refuses', async () => {
       for (const descr of [
         '',
         '<',
@@ -319,7 +352,7 @@ describe('files of Arrow IPC and arrays that others have written', () => {
       }
     })
 
-    it('are dictionaries of Python in any spelling', async () => {
+    it('parses the Python dictionary of a .npy header in any spelling, and nothing else', async () => {
       const codes = { input: '<f8', label: '|i1' }
       const spelled = (role: 'input' | 'label') => `'${codes[role]}'`
       const headers: ((role: 'input' | 'label') => string)[] = [
@@ -378,7 +411,7 @@ open(f'{place}/none.npz', 'wb').write(b'no archive')
     const score = (input: string, label: string) =>
       command(['score', '--input', join(place, input), '--label', join(place, label), ...options])
 
-    it('give arrays by their names, stored or deflated', async () => {
+    it('reads an array of a .npz archive by its name, stored or deflated', async () => {
       for (const end of ['stored', 'deflated']) {
         for (const input of ['distance', 'distance.npy', 'large']) {
           for (const label of ['a label: 1', 'one']) {
@@ -394,7 +427,7 @@ open(f'{place}/none.npz', 'wb').write(b'no archive')
       expect(readFileSync(join(place, 'losses.npy'))).to.have.lengthOf(128 + 4 * 24)
     })
 
-    it('are an error where they are damaged, cut off, or lack the array', async () => {
+    it('refuses a .npz archive that is damaged, cut off or lacks the array', async () => {
       const wrong = {
         'flipped.npz:distance': /flipped\.npz:distance: damaged: its checksum does not match its bytes/,
         'cut.npz:distance': /cut\.npz: not an archive that can be read/,
@@ -417,7 +450,7 @@ open(f'{place}/none.npz', 'wb').write(b'no archive')
     })
   })
 
-  it('have all values of float16 exactly', async () => {
+  it('reads every float16 exactly', async () => {
     const place = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
     const bits = Uint16Array.from({ length: 2 ** 16 }, (_, i) => i).filter((half) => ((half >> 10) & 31) < 31)
     const header = (descr: string) => {
@@ -448,14 +481,14 @@ open(f'{place}/none.npz', 'wb').write(b'no archive')
     rmSync(place, { recursive: true })
   })
 
-  describe('damaged', () => {
+  describe('damaged files', () => {
     let place: string
     before(() => {
       place = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
     })
     after(() => rmSync(place, { recursive: true }))
 
-    /** Each base with what scores a file in its place. */
+    /** The originals of the mutants, each with a function that scores a file in its place. */
     function bases(): [original: string, score: (path: string) => Promise<string>][] {
       const scored = (kind: ArraySource['kind'], files: string[], columns: typeof lenient) =>
         scoreSource({ kind, files }, columns)
@@ -471,7 +504,7 @@ open(f'{place}/none.npz', 'wb').write(b'no archive')
       return [...arrow, ...npy]
     }
 
-    it('are an error wherever they are cut off, and where more follows', async () => {
+    it('refuses a file that is cut off anywhere, or that has bytes after its end', async () => {
       const path = join(place, 'cut')
       for (const [original, score] of bases()) {
         const bytes = readFileSync(original)
@@ -490,7 +523,7 @@ open(f'{place}/none.npz', 'wb').write(b'no archive')
       }
     })
 
-    it('are told by name, in a line for people', async () => {
+    it('names a damaged file in an error of one line', async () => {
       const path = join(place, 'mutant')
       let errors = 0
       for (const [index, [original, score]] of bases().entries()) {
