@@ -3,7 +3,7 @@ import type { Stats } from 'node:fs'
 import { chmod, lstat, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { getSystemErrorMap } from 'node:util'
-import { codeOf, detailsOf, fileError, given, message, messageOf, optionError } from './errors.ts'
+import { codeOf, detailsOf, fileError, given, isSystemError, message, messageOf, optionError } from './errors.ts'
 import { assertLocal, describeKind } from './paths.ts'
 
 /**
@@ -64,8 +64,7 @@ const readAndWrite = 0o600
 
 /** True if an output could not be written. The errors of inputs carry their file. */
 function isOutputError(error: unknown, partPath: string): boolean {
-  const { syscall } = Object(error) as NodeJS.ErrnoException
-  const isAboutOutput = syscall !== undefined || String(messageOf(error)).includes(partPath)
+  const isAboutOutput = isSystemError(error) || String(messageOf(error)).includes(partPath)
   return isAboutOutput && detailsOf(error).file === undefined
 }
 

@@ -120,7 +120,7 @@ export function errorAt(file: string, cause: unknown, place: string = file): Err
 }
 
 /** True if the system call for a file or pipe failed; zlib's errors have a code and a number too. */
-function isSystemError(error: unknown): boolean {
+export function isSystemError(error: unknown): boolean {
   return typeof (Object(error) as NodeJS.ErrnoException).syscall === 'string'
 }
 
