@@ -1,18 +1,17 @@
-// Draws the pairs of handwritten digits by two distances, one beside the other: npm run pictures
-import { execFileSync } from 'node:child_process'
+// Draws the distances of the pairs of handwritten digits in both embeddings side by side: npm run pictures
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { DuckDBInstance } from '@duckdb/node-api'
+import { plotFiles } from '../dist/files.js'
 
 const [folder = '.'] = process.argv.slice(2)
-const program = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
 const pairs = fileURLToPath(new URL('digit-pairs.parquet', import.meta.url))
 const scratch = mkdtempSync(join(tmpdir(), 'digit-pictures-'))
 const rows = join(scratch, 'distances.parquet')
 
-// A panel for each distance takes a row for each distance.
+// Panels are groups of rows, so each pair becomes a row for each embedding.
 const connection = await (await DuckDBInstance.create()).connect()
 await connection.run(`COPY (
   SELECT label, raw_distance AS distance, 'pixels' AS space FROM '${pairs}'
@@ -22,9 +21,8 @@ connection.closeSync()
 
 mkdirSync(folder, { recursive: true })
 for (const theme of ['light', 'dark']) {
-  const picture = resolve(folder, `digit-distances-${theme}.svg`)
-  const args = ['plot', rows, '--input', 'distance', '--label', 'label', '--by', 'space', '--theme', theme]
-  execFileSync(process.execPath, [program, ...args, '--output', picture])
-  console.log(picture)
+  const output = join(folder, `digit-distances-${theme}.svg`)
+  await plotFiles([rows], { input: 'distance', label: 'label', by: 'space', theme, output })
+  console.log(output)
 }
 rmSync(scratch, { recursive: true })
