@@ -137,7 +137,7 @@ describe('plotFiles', function () {
     ['a missing output', { output: undefined }, { code: 'ERR_INVALID_ARG_TYPE', option: 'output' }],
     ['an output without a folder', { output: 'nowhere/new.svg' }, { code: 'ERR_INVALID_ARG_VALUE', option: 'output' }],
     ['more than 12 groups', { by: 'i % 13' }, { code: 'ERR_INVALID_ARG_VALUE', option: 'by' }],
-    ['keep', { keep: ['i'] }, { code: 'ERR_INVALID_ARG_VALUE' }],
+    ['keep', { keep: ['i'] }, { code: 'ERR_INVALID_ARG_VALUE', option: 'keep' }],
     ['an infinite margin', { margin: Infinity }, { code: 'ERR_INVALID_ARG_VALUE', option: 'margin' }],
   ]
   for (const [name, wrong, details] of wrongOptions) {
