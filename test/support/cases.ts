@@ -65,12 +65,12 @@ export function dtypesOf(input: InputData, label: LabelData | number): number {
 export function pack(each: Case, order: readonly number[], offset: number): Arguments {
   const input = new each.format.Type(order.length + offset).subarray(offset)
   const label = each.LabelType ? new each.LabelType(order.length + offset).subarray(offset) : (each.labels[0] ?? 1)
-  const isBig = label instanceof BigInt64Array || label instanceof BigUint64Array
-  for (const [i, from] of order.entries()) {
-    input[i] = each.inputs[from] as number
-    const value = each.labels[from] as number
-    if (isBig) label[i] = BigInt(Number.isSafeInteger(value) ? value : 2)
-    else if (typeof label !== 'number') label[i] = value
+  input.set(order.map((from) => each.inputs[from] as number))
+  if (typeof label !== 'number') {
+    const labels = order.map((from) => each.labels[from] as number)
+    if (label instanceof BigInt64Array || label instanceof BigUint64Array) {
+      label.set(labels.map((value) => BigInt(Number.isSafeInteger(value) ? value : 2)))
+    } else label.set(labels)
   }
   const { margin, positiveLabel, negativeLabel } = each
   return [input, label, dtypesOf(input, label), margin, positiveLabel, negativeLabel, policyCode(each)]
