@@ -1,7 +1,7 @@
 import type { LabelData } from '../native.ts'
 
 /** The class of typed array of each dtype. */
-export const classes = {
+export const typedArrays = {
   float32: Float32Array,
   float64: Float64Array,
   int8: Int8Array,
@@ -18,9 +18,9 @@ export const classes = {
 export type DType = 'float32' | 'float64'
 
 /** The dtypes of labels and of tensors. */
-export type TensorDType = keyof typeof classes
+export type TensorDType = keyof typeof typedArrays
 
-export const dtypes = Object.keys(classes) as TensorDType[]
+export const dtypes = Object.keys(typedArrays) as TensorDType[]
 
 /** The index of each dtype in `dtypes`, which is its code in the addon. */
 const codes = Object.fromEntries(dtypes.map((dtype, code) => [dtype, code])) as Readonly<Record<TensorDType, number>>
@@ -56,7 +56,7 @@ const byteOffsetOf = typedArrayGetter<number>('byteOffset')
 /** Not a Map: V8 finds the property of a plain object sooner. */
 const dtypeByTag: Readonly<Record<string, TensorDType>> = Object.assign(Object.create(null), {
   Uint8ClampedArray: 'uint8',
-  ...Object.fromEntries(dtypes.map((dtype) => [classes[dtype].name, dtype])),
+  ...Object.fromEntries(dtypes.map((dtype) => [typedArrays[dtype].name, dtype])),
 })
 
 /**
@@ -74,6 +74,6 @@ export function isTypedArray(value: unknown): value is LabelData {
 
 /** Returns a view of `length` elements from `begin` on, over the same memory. */
 export function viewOf(data: LabelData, begin: number, length: number): LabelData {
-  const Class = classes[dtypeOf(data) as TensorDType]
+  const Class = typedArrays[dtypeOf(data) as TensorDType]
   return new Class(bufferOf(data), byteOffsetOf(data) + begin * Class.BYTES_PER_ELEMENT, length)
 }

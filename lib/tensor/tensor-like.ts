@@ -2,7 +2,6 @@ import { getHeapStatistics } from 'node:v8'
 import { type InputData, type LabelData, native } from '../native.ts'
 import { assertOneOf, assertOptions, attempt, describe, invalidArgument, isArray } from '../validate.ts'
 import {
-  classes,
   dtypeOf,
   dtypes,
   dtypesCode,
@@ -10,6 +9,7 @@ import {
   isTypedArray,
   lengthOf,
   type TensorDType,
+  typedArrays,
   viewOf,
 } from './dtypes.ts'
 import {
@@ -119,7 +119,7 @@ export function readInput(name: string, value: unknown): InputContents {
 
 /** Makes a tensor of the input's dtype and shape, over new memory. */
 export function makeTensorLike(input: InputContents): Tensor<InputData> {
-  return new Tensor(new classes[input.dtype](input.size), input.shape)
+  return new Tensor(new typedArrays[input.dtype](input.size), input.shape)
 }
 
 /** Returns the tensor to write to: over the memory of `out`, or over new memory if `out` is undefined. */
@@ -241,7 +241,7 @@ function readArrow(name: string, source: Source, like: Contents | undefined): Co
   if (first !== undefined && parts.length === 1 && !isBool) {
     return readContents(name, viewOf(first.data, 0, first.length))
   }
-  const joined = new classes[dtype](size)
+  const joined = new typedArrays[dtype](size)
   let at = 0
   for (const { data, length, offset } of parts) {
     if (isBool) {
@@ -301,7 +301,7 @@ function gather(
 ): LabelData {
   const size = sizeOf(shape)
   const length = lengthOf(data)
-  if (size === 0) return new classes[dtypeOf(data) as TensorDType](0)
+  if (size === 0) return new typedArrays[dtypeOf(data) as TensorDType](0)
   if (size > most) {
     throw shapeMismatch(
       name,
@@ -324,7 +324,7 @@ function gather(
   }, true)
   if (isView) return viewOf(data, offset, size)
 
-  const packed = new classes[dtypeOf(data) as TensorDType](size)
+  const packed = new typedArrays[dtypeOf(data) as TensorDType](size)
   let flat = 0
   const pack = (d: number, from: number): void => {
     if (d === shape.length) {
@@ -339,7 +339,7 @@ function gather(
 
 /** Converts the values of `source` to `dtype`: floats are rounded once, integers must not change. */
 function convert(source: Contents, dtype: TensorDType, placeOf: (flat: number) => string): LabelData {
-  const data = new classes[dtype](source.size)
+  const data = new typedArrays[dtype](source.size)
   const converted = native.convert(data, source.data, dtypesCode(dtype, source.dtype))
   if (converted === source.size) return data
   const value = describe(source.data[converted])
@@ -394,7 +394,7 @@ function readElements(name: string, root: unknown, like?: Contents, dtype?: Tens
   }
 
   const indices: number[] = []
-  let data = new classes[read](Math.min(size, firstElements))
+  let data = new typedArrays[read](Math.min(size, firstElements))
   let flat = 0
   const fillElement = (value: unknown): void => {
     if (isArray(value)) {
@@ -404,7 +404,7 @@ function readElements(name: string, root: unknown, like?: Contents, dtype?: Tens
       throw invalidArgument('ERR_INVALID_ARG_TYPE', placeOf(indices), `a ${type}`, describe(value))
     }
     if (flat === data.length) {
-      const longer = new classes[read](Math.min(size, 2 * flat))
+      const longer = new typedArrays[read](Math.min(size, 2 * flat))
       longer.set(data as never)
       data = longer
     }

@@ -87,7 +87,7 @@ export type DataOf<D extends LabelData> = [Exclude<D, Uint8ClampedArray>] extend
   ? D
   : Exclude<D, Uint8ClampedArray>
 
-/** The typed arrays of each dtype. Not the types of `classes`, in which TypeScript narrows the type of the memory. */
+/** The typed arrays of each dtype. Not the types of `typedArrays`, in which TypeScript narrows the type of the memory. */
 interface ArrayOf {
   float32: Float32Array
   float64: Float64Array

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { getNumThreads, type LabelData, setNumThreads } from '../../lib/index.ts'
-import { classes, dtypes, type TensorDType } from '../../lib/tensor/dtypes.ts'
+import { dtypes, type TensorDType, typedArrays } from '../../lib/tensor/dtypes.ts'
 import { bitsOf, compileModeSetter, listOperations, loadModeSetter, modes, runInMode } from '../support/float-modes.ts'
 import { fuzz, type Random } from '../support/random.ts'
 
@@ -15,7 +15,7 @@ function randomValue(random: Random): number {
 const normal = (value: number) => (Math.abs(value) < 2 ** -1022 ? 0 : value)
 
 function randomLabels(random: Random, dtype: TensorDType, length: number, values: readonly number[]): LabelData {
-  const data = new classes[dtype](length)
+  const data = new typedArrays[dtype](length)
   const convert = dtype === 'int64' || dtype === 'uint64' ? BigInt : Number
   for (let i = 0; i < length; i++) data[i] = convert(random.pick(values)) as never
   return data

@@ -11,7 +11,7 @@ import {
   type TensorLike,
   tensor,
 } from '../../lib/index.ts'
-import { classes, dtypes, lengthOf, type TensorDType } from '../../lib/tensor/dtypes.ts'
+import { dtypes, lengthOf, type TensorDType, typedArrays } from '../../lib/tensor/dtypes.ts'
 import { fuzz, type Random } from '../support/random.ts'
 
 /** An argument that lies about what it is, and what it is in truth, where it is one of ours at all. */
@@ -25,7 +25,7 @@ const lengths = [0, 1, 3, 9, 64, 2049, 5000]
 function randomData(random: Random, dtype: TensorDType, length: number, values: readonly number[]): LabelData {
   const convert = dtype === 'int64' || dtype === 'uint64' ? BigInt : Number
   const make = () => convert(random.pick(values)) as never
-  const Class = classes[dtype] as unknown as new (length: number) => LabelData
+  const Class = typedArrays[dtype] as unknown as new (length: number) => LabelData
   const data = new Class(length)
   for (let i = 0; i < length; i++) data[i] = make()
   return data
@@ -110,7 +110,7 @@ function randomLie(
   const data = randomData(random, dtype, size, values)
   const truth = () => new Tensor(data.slice() as LabelData, shape)
   const bare = () => data.slice() as LabelData
-  const Base = classes[dtype] as unknown as typeof Float32Array
+  const Base = typedArrays[dtype] as unknown as typeof Float32Array
   const way = random.integer(0, 9)
   if (way === 0) return { value: new Tensor(data, shape), truth }
   if (way === 1) return { value: lieOf(random, new Tensor(data, shape), tensorKeys, size), truth }

@@ -1,3 +1,4 @@
+import { formatJSON } from '../../format.ts'
 import { LossAccumulator } from '../../index.ts'
 import { errorAt, fileError, given, message, messageOf } from '../errors.ts'
 import { emptyTotal, type Scoring } from '../options.ts'
@@ -147,8 +148,8 @@ export function normalizeJson(value: unknown): string {
     (token, sign, nan) => {
       if (token.startsWith('"')) return token
       if (token.startsWith('-0')) return '0.0'
-      if (nan !== undefined) return '"NaN"'
-      return sign === undefined ? '' : `"${sign}Infinity"`
+      if (nan !== undefined) return formatJSON(Number.NaN)
+      return sign === undefined ? '' : formatJSON(Number(`${sign}Infinity`))
     },
   )
 }

@@ -1,6 +1,6 @@
 import type { Vector } from 'apache-arrow'
 import type { TensorDType } from '../../index.ts'
-import { classes } from '../../tensor/dtypes.ts'
+import { typedArrays } from '../../tensor/dtypes.ts'
 import { fileError, type Message, message } from '../errors.ts'
 import type { LossSchema } from '../loss-batches.ts'
 import type { Scoring } from '../options.ts'
@@ -32,7 +32,7 @@ export interface Batch {
 export type ColumnDType = TensorDType | 'float16' | 'bit'
 
 export function bytesPerElement(dtype: Exclude<ColumnDType, 'bit'>): number {
-  return dtype === 'float16' ? 2 : classes[dtype].BYTES_PER_ELEMENT
+  return dtype === 'float16' ? 2 : typedArrays[dtype].BYTES_PER_ELEMENT
 }
 
 /** Contiguous values of one type. */

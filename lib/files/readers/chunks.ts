@@ -1,6 +1,6 @@
 import type { Field, Vector } from 'apache-arrow'
 import type { InputData, LabelData } from '../../index.ts'
-import { classes } from '../../tensor/dtypes.ts'
+import { typedArrays } from '../../tensor/dtypes.ts'
 import { importArrow } from '../arrow.ts'
 import { message, option } from '../errors.ts'
 import { assertNullCount, type Batch, type BatchReader, type Column, type ValidityBitmap } from './batch.ts'
@@ -76,7 +76,7 @@ export async function* readChunks({ schema, batches }: BatchReader, scratch: Scr
     shareBefore = share ?? 0
   }
   if (row > 0) return
-  const empty = new classes[schema.dtype](0)
+  const empty = new typedArrays[schema.dtype](0)
   yield { row, input: empty, label: empty, keptColumns: await makeEmptyColumns(schema.keptFields) }
 }
 
@@ -95,16 +95,16 @@ async function readValues(column: Column, { begin, count }: Range, role: string,
   const { bytes, position, dtype, isBigEndian } = column
   if (dtype === 'bit') return readBits(column, { begin, count }, role, scratch)
   if (dtype === 'float16') return readFloat16(column, { begin, count }, role, scratch)
-  const size = classes[dtype].BYTES_PER_ELEMENT
+  const size = typedArrays[dtype].BYTES_PER_ELEMENT
   const start = position + begin * size
   if (bytes instanceof MemoryBytes) {
     const { buffer, byteOffset } = bytes.view(start, count * size)
-    if (byteOffset % size === 0) return new classes[dtype](buffer, byteOffset, count)
+    if (byteOffset % size === 0) return new typedArrays[dtype](buffer, byteOffset, count)
   }
   const memory = Buffer.from(scratch.bufferFor(role, count * size), 0, count * size)
   await bytes.fill(memory, start)
   if (isBigEndian && size > 1) memory[`swap${(8 * size) as 16 | 32 | 64}`]()
-  return new classes[dtype](memory.buffer, 0, count)
+  return new typedArrays[dtype](memory.buffer, 0, count)
 }
 
 /** The float32 of each float16, by its bits; made at first use. */

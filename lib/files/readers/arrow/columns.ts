@@ -1,6 +1,6 @@
 import type { Data, Vector } from 'apache-arrow'
 import type { TensorDType } from '../../../index.ts'
-import { classes } from '../../../tensor/dtypes.ts'
+import { typedArrays } from '../../../tensor/dtypes.ts'
 import type { Arrow } from '../../arrow.ts'
 import { bytesPerElement, type Column, type ColumnDType } from '../batch.ts'
 import { type Bytes, MemoryBytes } from '../bytes.ts'
@@ -108,7 +108,7 @@ export function decodeDictionary(arrow: Arrow, vector: Vector): Column {
   const { type, length } = vector
   const stored = toDType(arrow, valueTypeOf(arrow, type)) as ColumnDType
   const dtype = ({ bit: 'uint8', float16: 'float32' } as const)[stored as 'bit' | 'float16'] ?? (stored as TensorDType)
-  const values = new classes[dtype](length)
+  const values = new typedArrays[dtype](length)
   const valid = new Uint8Array(Math.ceil(length / 8))
   let nullCount = length
   for (let row = 0; row < length; row++) {
