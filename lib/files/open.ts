@@ -48,89 +48,126 @@ export async function withInputs<T>(
   options: RunOptions & Pick<ScoreFilesOptions, 'format' | 'allowDuplicates' | 'output'>,
   work: (inputs: Inputs) => Promise<T>,
 ): Promise<T> {
-  const { stdin, threads = getNumThreads(), onProgress, onNote } = options
-  const run = new AbortController()
-  const { signal } = run
-  const abort = () => run.abort(options.signal?.reason)
-  const call = (callback: () => void) => {
+  const run = new Run(options)
+  try {
+    run.signal.throwIfAborted()
+    const result = await work(await openInputs(run, paths, scoring, options))
+    run.signal.throwIfAborted()
+    return result
+  } catch (error) {
+    run.signal.throwIfAborted()
+    throw addFile(run.copy === undefined ? error : replaceInError(error, run.copy.path, 'standard input'))
+  } finally {
+    await run.close()
+  }
+}
+
+/** The signal, the callbacks, the DuckDB and the copy of standard input of one run. */
+class Run {
+  readonly progress: Inputs['progress'] = {}
+  /** of standard input, for DuckDB */
+  copy: TemporaryFile | undefined
+  readonly #options: RunOptions
+  /** follows the caller's signal, and aborts when a callback throws */
+  readonly #controller = new AbortController()
+  readonly #timers: NodeJS.Timeout[] = []
+  #session: Session | undefined
+
+  constructor(options: RunOptions) {
+    this.#options = options
+    const { signal, onProgress } = options
+    this.signal.addEventListener('abort', () => {
+      this.#interrupt()
+      this.#timers.push(setInterval(this.#interrupt, interruptInterval))
+    })
+    if (signal?.aborted) this.#follow()
+    else signal?.addEventListener('abort', this.#follow)
+    if (onProgress) this.#timers.push(setInterval(() => this.#report(onProgress), progressInterval))
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  async openSession(): Promise<Session> {
+    this.#session ??= await Session.open(this.#options.threads ?? getNumThreads())
+    this.signal.throwIfAborted()
+    return this.#session
+  }
+
+  async copyStdin(stdin: Readable): Promise<TemporaryFile> {
+    this.copy = await copyToFile(addAbortSignal(this.signal, stdin)).catch((cause) => {
+      throw errorAt('-', cause, 'standard input')
+    })
+    return this.copy
+  }
+
+  note(text: Message): void {
+    const note = this.copy === undefined ? text : replaceInMessage(text, this.copy.path, 'standard input')
+    this.#call(() => this.#options.onNote?.(String(note), note))
+  }
+
+  async close(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer)
+    this.#options.signal?.removeEventListener('abort', this.#follow)
+    this.#session?.close()
+    await this.copy?.remove()
+  }
+
+  #report(onProgress: (progress: Progress) => void): void {
+    const progress = this.#session?.progress ?? (this.progress.count === undefined ? undefined : this.progress)
+    if (progress !== undefined) this.#call(() => onProgress({ ...progress }))
+  }
+
+  #call(callback: () => void): void {
+    if (this.signal.aborted) return
     try {
       callback()
     } catch (error) {
-      run.abort(error)
+      this.#controller.abort(error)
     }
   }
-  if (options.signal?.aborted) abort()
-  signal.throwIfAborted()
-  let session: Session | undefined
-  let copy: TemporaryFile | undefined
-  const progress: Inputs['progress'] = {}
-  const timers: NodeJS.Timeout[] = []
-  const openSession = async () => {
-    session ??= await Session.open(threads)
-    signal.throwIfAborted()
-    return session
+
+  readonly #follow = () => this.#controller.abort(this.#options.signal?.reason)
+  readonly #interrupt = () => this.#session?.interrupt()
+}
+
+async function openInputs(
+  run: Run,
+  paths: readonly string[],
+  scoring: Scoring,
+  options: RunOptions & Pick<ScoreFilesOptions, 'format' | 'allowDuplicates' | 'output'>,
+): Promise<Inputs> {
+  const { stdin, threads = getNumThreads(), format, allowDuplicates, output } = options
+  const { signal, progress } = run
+  const note = (text: Message) => run.note(text)
+  const match = async (pattern: string) => (await run.openSession()).findFiles(pattern)
+  assertStdin(paths, stdin)
+  if (format !== undefined && paths.length === 0) {
+    throw optionError('format', message`${option('format')} takes ${option('paths')}`)
   }
-  const interrupt = () => session?.interrupt()
-  signal.addEventListener('abort', () => {
-    interrupt()
-    timers.push(setInterval(interrupt, interruptInterval))
-  })
-  options.signal?.addEventListener('abort', abort)
-  const report = () => {
-    const current = session?.progress ?? (progress.count === undefined ? undefined : progress)
-    if (current !== undefined) call(() => onProgress?.({ ...current }))
+  const sources = await findSources(paths, { match, allowDuplicates, format, note })
+  assertCsvOptions(
+    scoring,
+    sources.map(({ kind }) => kind),
+  )
+  const arraySources = paths.length === 0 ? [findArrayPair(scoring)] : findArraySources(sources)
+  const scanned = sources.filter(isScanned)
+  for (const source of scanned) {
+    if (source.file !== '-') continue
+    source.file = (await run.copyStdin(stdin as Readable)).path
+    if (source.kind !== 'Parquet') source.compression = await compressionOf(source.file)
   }
-  if (onProgress) timers.push(setInterval(report, progressInterval))
-  const note = (text: Message) => {
-    const known = copy === undefined ? text : replaceInMessage(text, copy.path, 'standard input')
-    call(() => onNote?.(String(known), known))
-  }
-  const copyStdin = async (source: Source) => {
-    copy = await copyToFile(addAbortSignal(signal, stdin as Readable)).catch((cause) => {
-      throw errorAt('-', cause, 'standard input')
-    })
-    source.file = copy.path
-    if (source.kind !== 'Parquet') source.compression = await compressionOf(copy.path)
-  }
-  try {
-    assertStdin(paths, stdin)
-    const { format, allowDuplicates } = options
-    const match = async (pattern: string) => (await openSession()).findFiles(pattern)
-    const sources = await findSources(paths, { match, allowDuplicates, format, note })
-    if (format !== undefined && paths.length === 0) {
-      throw optionError('format', message`${option('format')} takes ${option('paths')}`)
-    }
-    assertCsvOptions(
-      scoring,
-      sources.map(({ kind }) => kind),
-    )
-    const arraySources = paths.length === 0 ? [findArrayPair(scoring)] : findArraySources(sources)
-    const scanned = sources.filter(isScanned)
-    for (const source of scanned) if (source.file === '-') await copyStdin(source)
-    const files = [
-      ...scanned.map(({ file }) => file),
-      ...arraySources.flatMap((source) => source.files.map(containingFile)),
-    ]
-    const inputs = { files, arraySources, signal, stdin, threads, progress }
-    let scans: Inputs['scans']
-    if (scanned.length > 0) {
-      const isInOrder = options.output !== undefined
-      const list = await openScans(await openSession(), scanned, { ...scoring, onNote: note }, signal, isInOrder)
-      for (const scan of list) assertOwnColumns(scan)
-      scans = { session: await openSession(), list }
-    }
-    const result = await work({ ...inputs, ...(scans && { scans }) })
-    signal.throwIfAborted()
-    return result
-  } catch (error) {
-    signal.throwIfAborted()
-    throw addFile(copy === undefined ? error : replaceInError(error, copy.path, 'standard input'))
-  } finally {
-    for (const timer of timers) clearInterval(timer)
-    options.signal?.removeEventListener('abort', abort)
-    session?.close()
-    await copy?.remove()
-  }
+  const files = [
+    ...scanned.map(({ file }) => file),
+    ...arraySources.flatMap((source) => source.files.map(containingFile)),
+  ]
+  const inputs = { files, arraySources, signal, stdin, threads, progress }
+  if (scanned.length === 0) return inputs
+  const session = await run.openSession()
+  const list = await openScans(session, scanned, { ...scoring, onNote: note }, signal, output !== undefined)
+  for (const scan of list) assertOwnColumns(scan)
+  return { ...inputs, scans: { session, list } }
 }
 
 function assertStdin(paths: readonly string[], stdin: Readable | undefined): void {

@@ -69,7 +69,10 @@ export interface RunOptions {
   readonly stdin?: Readable
   /** aborts the run; the promise rejects with the signal's reason, and no unfinished file stays */
   readonly signal?: AbortSignal
-  /** is called about five times a second; what it throws ends the run, and the promise rejects with it */
+  /**
+   * is called about five times a second, once there is something to tell; what it throws ends the run, and the promise rejects
+   * with it
+   */
   readonly onProgress?: (progress: Progress) => void
   /**
    * is called with what a reader should know: files that are skipped, a header that may be data; what it throws ends the run,
