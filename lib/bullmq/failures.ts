@@ -39,7 +39,7 @@ export function encodeFailure(error: unknown): string {
 export function decodeFailure(failure: string, source?: { file: string; name: string }): Error & FailureDetails {
   const [first = '', second] = failure.slice(0, longestFailure).split('\n', 2)
   const { parts, ...given } = parseObject(second)
-  const text = readMessage(parts, first) ?? new Message(clipText(first) || 'the shard failed without a reason')
+  const text = readMessage(parts, first) ?? new Message(clipText(first || 'the shard failed without a reason'))
   const details = readDetails(given)
   if (source === undefined) return restoreError(text, details)
   const { file, ...others } = details
@@ -49,7 +49,7 @@ export function decodeFailure(failure: string, source?: { file: string; name: st
 }
 
 function clipText(text: string): string {
-  return text.length > longestMessage ? `${text.slice(0, longestMessage)}…` : text
+  return text.length > longestMessage ? `${text.slice(0, longestMessage - 1)}…` : text
 }
 
 function onOneLine(text: string): string {
@@ -66,11 +66,12 @@ function parseObject(json = ''): Readonly<Record<string, unknown>> {
 
 /** The message of these parts, if it says what the first line says. */
 function readMessage(parts: unknown, first: string): Message | undefined {
-  if (!Array.isArray(parts)) return undefined
+  if (!Array.isArray(parts) || first === '') return undefined
   const known = parts.map((part) => (typeof part === 'string' ? part : readMention(part)))
   if (known.includes(undefined)) return undefined
-  const text = new Message(...(known as (string | Mention)[]))
-  return onOneLine(String(text)) === first ? text : undefined
+  const message = new Message(...(known as (string | Mention)[]))
+  const text = String(message)
+  return text === clipText(text) && onOneLine(text) === first ? message : undefined
 }
 
 /** A mention without any other property. */

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { command } from '../support/command.ts'
-import { hasRedis, RedisServer } from '../support/redis.ts'
+import { hasRedis, withRedis } from '../support/redis.ts'
 
-/** What a Redis that serves answers to the commands of connecting. */
+/** What a Redis that workers can use says about itself. */
 const info = 'redis_version:7.2.4\r\nredis_mode:standalone\r\nloading:0\r\nrole:master\r\n'
 const bulk = (text: string) => `$${Buffer.byteLength(text)}\r\n${text}\r\n`
 
@@ -30,7 +30,7 @@ describe(`--redis${hasRedis ? '' : ', which needs redis-server'}`, function () {
     ...more,
   ]
 
-  /** Client and worker end with it, in one line each. */
+  /** Client and worker fail with this message, in one line each. */
   async function bothFail(url: string, named: RegExp, code = 1): Promise<void> {
     for (const args of [score(url, '--timeout', '2'), ['worker', '--redis', url]]) {
       const outcome = await command(args)
@@ -40,16 +40,7 @@ describe(`--redis${hasRedis ? '' : ', which needs redis-server'}`, function () {
     }
   }
 
-  async function withRedis(args: readonly string[], work: (server: RedisServer) => Promise<void>): Promise<void> {
-    const server = await RedisServer.start(...args)
-    try {
-      await work(server)
-    } finally {
-      await server.stop()
-    }
-  }
-
-  /** Something that answers each command of a connection; without an answer it ends the connection. */
+  /** Runs `work` with the URL of a server that answers each command, or closes the connection where it has no answer. */
   async function withFake(
     answer: (command: string, count: number) => string | undefined,
     work: (url: string) => Promise<void>,
@@ -78,7 +69,7 @@ describe(`--redis${hasRedis ? '' : ', which needs redis-server'}`, function () {
 
   const serving = (name: string) => ({ HELLO: '-ERR unknown command HELLO\r\n', INFO: bulk(info) })[name] ?? '+OK\r\n'
 
-  it('takes a URL of redis:// or rediss://, its database also as ?db=, or the path of a socket', async function () {
+  it('--redis takes URLs of redis:// and rediss://, a database also as ?db=, and the path of a socket', async function () {
     if (!hasRedis) return this.skip()
     const socket = join(folder, 'socket')
     await withRedis(['--unixsocket', socket], async (server) => {
@@ -117,7 +108,7 @@ describe(`--redis${hasRedis ? '' : ', which needs redis-server'}`, function () {
     await bothFail('redis://a:%zz@localhost', /have % as %25/, 2)
   })
 
-  it('names what a Redis that cannot be used is', async function () {
+  it('client and worker say why they cannot use a Redis', async function () {
     if (!hasRedis) return this.skip()
     await withRedis(['--cluster-enabled', 'yes'], ({ url }) => bothFail(url, /cannot be used: it is in cluster mode/))
     await withRedis(['--requirepass', 'secret'], ({ url }) =>
@@ -141,7 +132,7 @@ describe(`--redis${hasRedis ? '' : ', which needs redis-server'}`, function () {
     })
   })
 
-  it('serves a user who may no more than docs/distributed.md says', async function () {
+  it('a user of Redis needs no more rights than docs/distributed.md lists', async function () {
     if (!hasRedis) return this.skip()
     const [, rights = ''] = /`ACL SETUSER score on >… ([^`]*)`/.exec(readFileSync('docs/distributed.md', 'utf8')) ?? []
     await withRedis([], async (server) => {
@@ -160,7 +151,7 @@ describe(`--redis${hasRedis ? '' : ', which needs redis-server'}`, function () {
     })
   })
 
-  it('names what is no Redis, an old one, one that loads for long, or one that closes the connection', async () => {
+  it('client and worker name another server, an old Redis, a sentinel, and a server that closes the connection', async () => {
     await withFake(
       () => 'HTTP/1.1 400 Bad Request\r\n\r\n',
       (url) => bothFail(url, /cannot be reached: what is there does not answer as Redis does/),
@@ -181,7 +172,7 @@ describe(`--redis${hasRedis ? '' : ', which needs redis-server'}`, function () {
     }
   })
 
-  it('is given up by the client after the timeout, and left by the worker at SIGTERM, where it closes every connection', async () => {
+  it('where Redis closes every connection, the client gives up after its timeout and the worker ends at SIGTERM', async () => {
     await withFake(
       (name, count) => (count < 2 ? serving(name) : undefined),
       async (url) => {
@@ -197,7 +188,7 @@ describe(`--redis${hasRedis ? '' : ', which needs redis-server'}`, function () {
     )
   })
 
-  it('gives up a Redis that does not answer, or loads its data, after 10 seconds', async () => {
+  it('client and worker give up a Redis that does not answer, or that loads its data, after 10 seconds', async () => {
     const begin = performance.now()
     await Promise.all([
       withFake(
@@ -219,7 +210,7 @@ describe(`--redis${hasRedis ? '' : ', which needs redis-server'}`, function () {
     expect(performance.now() - begin).to.be.within(9000, 20_000)
   })
 
-  it('is left at once by SIGTERM while it does not answer', async () => {
+  it('client and worker end at once at SIGTERM while Redis does not answer', async () => {
     await withFake(
       () => '',
       async (url) => {

@@ -1,5 +1,6 @@
 import { PassThrough, Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
+import { expect } from 'chai'
 import { main } from '../../lib/cli/program.ts'
 import type { Outcome } from './processes.ts'
 
@@ -16,6 +17,14 @@ export async function command(
   stderr.end()
   const [out, err] = await outputs
   return { code, stdout: out, stderr: err }
+}
+
+/** Runs a command line in this process that fails with this exit code and message, and prints nothing. */
+export async function fails(args: readonly string[], code: number, named: RegExp): Promise<void> {
+  const outcome = await command(args)
+  const what = args.join(' ').slice(0, 500)
+  expect(outcome.stderr, what).to.match(named)
+  expect(outcome, what).to.include({ code, stdout: '' })
 }
 
 /** The bytes in chunks as a pipe may give them. */

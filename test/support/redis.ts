@@ -60,3 +60,13 @@ export class RedisServer {
     return new Redis({ host: '127.0.0.1', port: this.port, maxRetriesPerRequest: null, ...options })
   }
 }
+
+/** Runs `work` with a Redis of its own, which takes these arguments. */
+export async function withRedis(args: readonly string[], work: (server: RedisServer) => Promise<void>): Promise<void> {
+  const server = await RedisServer.start(...args)
+  try {
+    await work(server)
+  } finally {
+    await server.stop()
+  }
+}

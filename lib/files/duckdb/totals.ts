@@ -1,5 +1,15 @@
 import type { LossAccumulator } from '../../index.ts'
-import { errorAt, fileError, given, isOptionError, type Message, message, messageOf, option } from '../errors.ts'
+import {
+  detailsOf,
+  errorAt,
+  fileError,
+  given,
+  isOptionError,
+  type Message,
+  message,
+  messageOf,
+  option,
+} from '../errors.ts'
 import { assertMargin, type Scoring } from '../options.ts'
 import { type RowError, type RowErrorKind, rowError } from '../row-errors.ts'
 import type { Group } from '../totals.ts'
@@ -63,7 +73,7 @@ export async function scoreScans(
   } catch (cause) {
     if (isOptionError(cause)) throw cause
     await assertFaultless(session, scans, options, signal)
-    throw fileError(shorten(cause), {}, cause)
+    throw fileError(shorten(cause), detailsOf(cause), cause)
   }
   const scored = found.groups.reduce((sum, { total }) => sum + sizeOf(total), 0)
   const leftOut = options.nan === 'ignore' ? found.nans : 0
@@ -245,7 +255,10 @@ async function assertFaultless(
       const [typed] = await typeScans(session, [scan], options)
       found = typed && (await firstFault(session, typed, options))
     } catch (cause) {
-      throw errorAt(file, fileError(message`${shorten(cause)}${await nearestColumns(session, scan, cause)}`, {}, cause))
+      throw errorAt(
+        file,
+        fileError(message`${shorten(cause)}${await nearestColumns(session, scan, cause)}`, detailsOf(cause), cause),
+      )
     }
     if (found !== undefined) throw rowError(file, found, options)
   }

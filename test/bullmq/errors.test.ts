@@ -1,0 +1,250 @@
+import { readFileSync, renameSync, utimesSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect } from 'chai'
+import {
+  addFlow,
+  flowOf,
+  foldResults,
+  type Plan,
+  planOf,
+  resultsOf,
+  scoreOnWorkers,
+  shardProcessor,
+} from '../../lib/bullmq/index.ts'
+import { type ScoreFilesOptions, scoreFiles } from '../../lib/files.ts'
+import { hasRedis, withRedis } from '../support/redis.ts'
+import { queue, WorkerSetup } from '../support/worker.ts'
+
+/** Files and options that one machine refuses, and what a program reads of the error. */
+const failures: Readonly<Record<string, readonly [files: string[], options: object, details: object]>> = {
+  'a null': [['pairs.parquet'], { input: 'gap' }, { code: 'ERR_NULL', option: 'input', row: 12_346, count: 1 }],
+  'a NaN': [['pairs.parquet'], { input: 'f' }, { code: 'ERR_NAN', option: 'input', row: 4, count: 3333 }],
+  'an invalid label': [
+    ['parts/0.parquet', 'pairs.parquet'],
+    { input: 'd', label: 'other' },
+    { code: 'ERR_INVALID_LABEL', option: 'label', row: 5736, count: 10 },
+  ],
+  'a column that is not there': [['pairs.parquet'], { input: 'nope' }, { code: 'ERR_INVALID_FILE' }],
+  'a column of text': [['pairs.parquet'], { input: 'word' }, { code: 'ERR_INVALID_FILE', option: 'input' }],
+  'inputs of different precision': [['parts', 'double.parquet'], { input: 'd' }, { option: 'input' }],
+  'keys of different types': [['parts', 'double.parquet'], { input: 'd::DOUBLE', by: 'g' }, { option: 'by' }],
+  'keys of type INTERVAL': [['pairs.parquet'], { input: 'd', by: 'pause' }, { option: 'by' }],
+  'text that is no number': [['words.csv'], { input: 'w' }, { option: 'input', row: 2 }],
+  'text that is no number after the sample': [['late.csv'], { input: 'w' }, { code: 'ERR_INVALID_FILE' }],
+  'a cast that fails': [['words.csv'], { input: 'w::DOUBLE' }, { code: 'ERR_INVALID_FILE' }],
+  'compressed text that is cut off': [['truncated.csv.gz'], { input: 'w' }, {}],
+  'a Parquet file that is cut off': [['truncated.parquet'], { input: 'w' }, { code: 'ERR_INVALID_FILE' }],
+  'a file that is not there': [['none.csv'], { input: 'w' }, { code: 'ENOENT' }],
+  'a margin that float32 does not have': [['pairs.parquet'], { input: 'd', margin: 1e300 }, { option: 'margin' }],
+  'an expression that is random': [['pairs.parquet'], { input: 'random()' }, { option: 'input' }],
+  'an expression that does not parse': [['pairs.parquet'], { input: 'd +' }, { option: 'input' }],
+  'an unknown policy': [['pairs.parquet'], { input: 'd', nulls: 'drop' }, { option: 'nulls' }],
+  'an option of another kind': [
+    ['pairs.parquet'],
+    { input: 'd', by: 1 },
+    { code: 'ERR_INVALID_ARG_TYPE', option: 'by' },
+  ],
+  'no threads': [['pairs.parquet'], { input: 'd', threads: 0 }, { option: 'threads' }],
+  'columns to keep': [['pairs.parquet'], { input: 'd', keep: ['g'] }, { option: 'keep' }],
+}
+
+/** The class and message of an error, and all that a program reads of it. */
+function describeError(error: Error): object {
+  const { code, option, file, row, count } = error as Error & Record<string, unknown>
+  return { class: error.constructor.name, message: error.message, code, option, file, row, count }
+}
+
+async function errorOf(run: Promise<unknown>): Promise<Error & Record<string, unknown>> {
+  const error = await run.then(
+    () => undefined,
+    (reason) => reason,
+  )
+  expect(error).to.be.instanceOf(Error)
+  return error
+}
+
+describe(`errors of workers${hasRedis ? '' : ', which need redis-server'}`, function () {
+  this.timeout(60_000)
+
+  let setup: WorkerSetup
+
+  before('start Redis and a worker, write files', async function () {
+    if (!hasRedis) return this.skip()
+    setup = await WorkerSetup.start()
+    await setup.copy('SELECT w AS d, y, word AS g FROM pairs', 'double.parquet')
+    await setup.copy('SELECT w, y FROM pairs', 'text.csv.gz')
+    writeFileSync(setup.path('words.csv'), 'w,y\n0.5,1\nabc,1\n')
+    writeFileSync(setup.path('late.csv'), `w,y\n${'0.5,1\n'.repeat(30_000)}abc,1\n`)
+    for (const [name, size] of [
+      ['text.csv.gz', 5000],
+      ['pairs.parquet', 50_000],
+    ] as const) {
+      const truncated = readFileSync(setup.path(name)).subarray(0, size)
+      writeFileSync(setup.path(name.replace(/^\w+/, 'truncated')), truncated)
+    }
+  })
+
+  after(async () => {
+    if (hasRedis) await setup.stop()
+  })
+
+  async function assertSameError(files: string[], options: object, details: object): Promise<void> {
+    const all = { label: 'y', ...options } as ScoreFilesOptions
+    const workers = { redis: setup.server.url, shardRows: 4000, timeout: 30 }
+    const one = await errorOf(scoreFiles(files, all))
+    expect(one).to.include(details)
+    expect(describeError(await errorOf(scoreOnWorkers(files, { ...all, ...workers })))).to.deep.equal(
+      describeError(one),
+    )
+  }
+
+  for (const [name, [files, options, details]] of Object.entries(failures)) {
+    it(`scoreOnWorkers throws the same error as scoreFiles for ${name}`, () => {
+      return assertSameError(files.map(setup.path), options, details)
+    })
+  }
+
+  it('scoreOnWorkers names a file as the caller did, as scoreFiles does', async () => {
+    const here = process.cwd()
+    process.chdir(setup.folder)
+    try {
+      for (const [files, options, details] of Object.values(failures)) await assertSameError(files, options, details)
+    } finally {
+      process.chdir(here)
+    }
+  })
+
+  it('planOf refuses options that workers do not serve, by name', async () => {
+    const { stdin, noop } = { stdin: process.stdin, noop: () => {} }
+    for (const [name, options] of [
+      ['output', { output: setup.path('out.csv') }],
+      ['output', { output: setup.path('out.csv'), keep: ['g'] }],
+      ['stdin', { stdin }],
+      ['onProgress', { onProgress: noop }],
+    ] as const) {
+      const error = await errorOf(planOf([setup.path('pairs.parquet')], { input: 'd', label: 'y', ...options }))
+      expect(error).to.include({ code: 'ERR_INVALID_ARG_VALUE', option: name })
+      expect(error.message).to.equal(`${name} does not go with redis`)
+    }
+    const unknown = await errorOf(planOf([], { input: 'd', label: 'y', shards: 1 } as never))
+    expect(unknown.message).to.match(/^options must be an object of .*, got one with 'shards'$/)
+  })
+
+  it("planOf and scoreOnWorkers reject with their signal's reason", async () => {
+    const reason = new Error('enough')
+    const options = { input: 'd', label: 'y', signal: AbortSignal.abort(reason) }
+    expect(await errorOf(planOf([setup.path('parts')], options))).to.equal(reason)
+    const controller = new AbortController()
+    await withRedis([], async ({ url }) => {
+      setTimeout(() => controller.abort(reason), 1000)
+      const waiting = { ...options, signal: controller.signal, redis: url }
+      expect(await errorOf(scoreOnWorkers([setup.path('parts')], waiting))).to.equal(reason)
+    })
+  })
+
+  const planParts = (margin: number, more: object = {}) =>
+    planOf([setup.path('parts')], { input: 'd', label: 'y', margin, ...more })
+
+  const scoreParts = (redis: string, timeout: number) =>
+    errorOf(scoreOnWorkers([setup.path('parts')], { input: 'd', label: 'y', redis, timeout }))
+
+  it('scoreOnWorkers throws ERR_NO_WORKER without a worker, and ERR_REDIS without a Redis', async () => {
+    let gone = ''
+    await withRedis(['--requirepass', 'secret'], async ({ url }) => {
+      expect(await scoreParts(url.replace('//', '//:secret@'), 1)).to.include({ code: 'ERR_NO_WORKER' })
+      expect(await scoreParts(url, 1)).to.include({ code: 'ERR_REDIS' })
+      gone = url
+    })
+    expect(await scoreParts(gone, 1)).to.include({ code: 'ERR_REDIS' })
+    expect(await scoreParts('http://localhost', 1)).to.include({ code: 'ERR_INVALID_ARG_VALUE', option: 'redis' })
+  })
+
+  it('scoreOnWorkers throws ERR_REDIS if Redis refuses a command, or goes away for the timeout', async () => {
+    await withRedis([], async (server) => {
+      const admin = server.connect()
+      await admin.call('ACL', 'SETUSER', 'score', 'on', '>pw', '~*', '&*', '+@all', '-evalsha')
+      const refused = await scoreParts(server.url.replace('//', '//score:pw@'), 2)
+      expect(refused).to.include({ code: 'ERR_REDIS' })
+      expect(refused.message).to.match(/^Redis at 127\.0\.0\.1:\d+ refuses: [^\n]+$/)
+      const waiting = scoreParts(server.url, 2)
+      while ((await admin.keys('bull:*-plans:*:dependencies')).length === 0) await sleep(10)
+      admin.disconnect()
+      await server.kill('SIGKILL')
+      expect(await waiting).to.include({ code: 'ERR_REDIS' })
+    })
+  })
+
+  it('resultsOf throws ERR_PLAN_LOST if Redis has lost the plan, and foldResults ERR_RESULT_MISSING', async () => {
+    const plan = await planParts(2)
+    expect(await errorOf(resultsOf(setup.redis, plan))).to.include({ code: 'ERR_PLAN_LOST' })
+    const missing = await errorOf(foldResults(plan, []))
+    expect(missing).to.include({ code: 'ERR_RESULT_MISSING', file: setup.path('parts/0.parquet') })
+    expect(await errorOf(foldResults(plan, [{ index: 0 }]))).to.include({ code: 'ERR_INVALID_RESULT' })
+  })
+
+  it('a worker reports a file that it does not see as the client did, with the code and its host', async () => {
+    const host = hostname()
+    await setup.copy('SELECT d, y FROM pairs', 'seen.parquet')
+    const file = setup.path('seen.parquet')
+    const [data] = flowOf(await planOf([file], { input: 'd', label: 'y' })).children.map((child) => child.data)
+    const failed = async (roots: string[], code: string, name = 'Error') => {
+      const { process, close } = await shardProcessor({ threads: 1, roots })
+      const error = await errorOf(process({ data }))
+      close()
+      expect(error.name).to.equal(name)
+      const [, json = ''] = error.message.split('\n')
+      expect(JSON.parse(json)).to.include({ code, file, host })
+    }
+    await failed([setup.path('parts')], 'ERR_OUTSIDE_ROOTS', 'UnrecoverableError')
+    utimesSync(file, 1, 1)
+    await failed([setup.folder], 'ERR_FILE_CHANGED')
+    renameSync(file, setup.path('moved.parquet'))
+    await failed([setup.folder], 'ENOENT')
+  })
+
+  it('a worker reports a job of another version, or of no plan, with a code, and does not try it again', async () => {
+    const { process, close } = await shardProcessor({ threads: 1 })
+    for (const [data, code] of [
+      [{ version: '0.0.9' }, 'ERR_VERSION_MISMATCH'],
+      [{}, 'ERR_INVALID_JOB'],
+    ] as const) {
+      const error = await errorOf(process({ data }))
+      expect(error.name).to.equal('UnrecoverableError')
+      expect(JSON.parse(error.message.split('\n')[1] ?? '')).to.include({ code })
+    }
+    close()
+  })
+
+  it('the client survives any text that stands in Redis for a failure, and makes no claim from it', async () => {
+    const plan = await planParts(3, { label: 'other' })
+    await addFlow(setup.redis, plan)
+    const first = await errorOf(resultsOf(setup.redis, plan))
+    expect(first).to.include({ code: 'ERR_INVALID_LABEL', file: setup.path('parts/0.parquet') })
+    const failed = `bull:${queue}-plans:${plan.id}:failed`
+    const [key = ''] = (await setup.redis.hkeys(failed)).filter((each) => each.endsWith('-0'))
+    const failWith = async (reason: string) => {
+      await setup.redis.hset(failed, key, reason)
+      return errorOf(resultsOf(setup.redis, plan))
+    }
+    const stalled = await failWith('job stalled more than allowable limit')
+    expect(stalled).to.include({ code: 'ERR_SHARD_STALLED', file: setup.path('parts/0.parquet') })
+    const other = JSON.stringify({ code: 'ERR_NULL', file: '/etc/passwd', row: 0.5, count: 'many', parts: ['no'] })
+    expect(await failWith(`no\n${other}`))
+      .to.include({ message: 'no', code: 'ERR_NULL' })
+      .and.not.have.any.keys('file', 'row')
+    for (const reason of ['', '\n', '\n{', 'x\nnull', 'x\n[1]', `x\n${'['.repeat(100_000)}`, 'y'.repeat(3_000_000)]) {
+      const error = await failWith(reason)
+      expect(error.message.length).to.be.within(1, 20_000)
+      expect(error).not.to.have.any.keys('code', 'option', 'file', 'row', 'count', 'host')
+    }
+    await forgeFailure(plan, failed)
+  })
+
+  /** A failure of a shard that the plan does not have. */
+  async function forgeFailure(plan: Plan, failed: string): Promise<void> {
+    await setup.redis.del(failed)
+    await setup.redis.hset(failed, `bull:${queue}:${plan.id}-999`, 'x', 'no key', 'x', `${plan.id}-1000`, 'x')
+    expect(await errorOf(resultsOf(setup.redis, plan))).to.include({ code: 'ERR_PLAN_LOST' })
+  }
+})
