@@ -1,7 +1,8 @@
-import { PartialsByKey, typeMismatchError } from '../files/duckdb/partials-by-key.ts'
+import { PartialsByKey } from '../files/duckdb/partials-by-key.ts'
+import { isSamePrecision, nullType } from '../files/duckdb/scored-types.ts'
 import { rowsPerChunk, Session } from '../files/duckdb/session.ts'
 import { quoteText } from '../files/duckdb/sql.ts'
-import { isSamePrecision, nullType } from '../files/duckdb/totals.ts'
+import { typeMismatchError } from '../files/duckdb/type-mismatch.ts'
 import { fileError } from '../files/errors.ts'
 import { emptyTotal } from '../files/options.ts'
 import type { FileTotals, Group } from '../files/totals.ts'
@@ -94,7 +95,7 @@ async function foldGroups(session: Session, plan: Plan, schemas: readonly Schema
     const sql = `SELECT ${key}, 0::BIGINT AS rows, 0::BIGINT AS nans, partial FROM parts WHERE type = ${quoteText(type)}`
     await partials.add(sql, type, file)
   }
-  return (await partials.totals()).groups
+  return (await partials.readTotals()).groups
 }
 
 /** Refuses files of a kind whose inputs are scored in different precisions, and NDJSON whose columns differ. */

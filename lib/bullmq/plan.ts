@@ -1,14 +1,9 @@
 import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import {
-  assertResolvable,
-  fromClause,
-  openScans,
-  partitionKeysOf,
-  type RowRange,
-  type ScanSource,
-} from '../files/duckdb/scan.ts'
+import { assertResolvable, openScans } from '../files/duckdb/open-scans.ts'
+import { partitionKeysOf } from '../files/duckdb/partitions.ts'
+import type { RowRange, ScanSource } from '../files/duckdb/scan.ts'
 import { Session } from '../files/duckdb/session.ts'
 import { quoteFiles } from '../files/duckdb/sql.ts'
 import { type Message, message, option, optionError } from '../files/errors.ts'
@@ -193,15 +188,10 @@ async function findPartitionTypes(
   sources: readonly ScanSource[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>> {
-  const found = new Map<string, Record<string, string>>()
+  const found = new Map<string, Readonly<Record<string, string>>>()
   if (sources.every(({ file }) => partitionKeysOf(file).length === 0)) return found
   for (const scan of await openScans(session, sources, {}, signal)) {
-    const keys = new Set(scan.files.flatMap(partitionKeysOf))
-    if (keys.size === 0 || !scan.isPartitioned) continue
-    const columns = await session.readRows(`SELECT column_name, column_type FROM (DESCRIBE FROM ${fromClause(scan)})`)
-    const types = columns.map((column) => column.map(String) as [string, string])
-    const own = types.filter(([name]) => keys.has(name.toLowerCase()))
-    if (own.length > 0) for (const file of scan.files) found.set(file, Object.fromEntries(own))
+    if (scan.partitions) for (const file of scan.files) found.set(file, scan.partitions)
   }
   return found
 }

@@ -2,9 +2,12 @@ import { realpath, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { resolve, sep } from 'node:path'
 import { type Job, UnrecoverableError } from 'bullmq'
-import { assertOwnColumns, fromClause, openScans, type Scan } from '../files/duckdb/scan.ts'
+import { assertOwnColumns, openScans } from '../files/duckdb/open-scans.ts'
+import type { Scan } from '../files/duckdb/scan.ts'
+import { nullType } from '../files/duckdb/scored-types.ts'
 import { Session } from '../files/duckdb/session.ts'
-import { hasValues, nullType, type ScanTotals, scoreScans } from '../files/duckdb/totals.ts'
+import { type ScanTotals, scoreScans } from '../files/duckdb/totals.ts'
+import { hasValues } from '../files/duckdb/typed-scans.ts'
 import { codeOf, fileError, given, message } from '../files/errors.ts'
 import { assertThreads } from '../files/options.ts'
 import { getNumThreads } from '../index.ts'
@@ -113,10 +116,9 @@ const virtualColumns = ['filename', 'file_index']
 
 async function scoreShard(session: Session, { index, options, shard }: ShardData): Promise<ShardResult> {
   const { signal } = new AbortController()
-  const { file, kind, compression, rows, partitions } = shard
-  const [found] = await openScans(session, [{ file, kind, compression }], options, signal)
-  if (found === undefined) return { index, types: null, groups: [] }
-  const scan = { ...found, isPartitioned: partitions !== undefined, ...(partitions && { partitions }) }
+  const { file, kind, compression, rows, partitions = {} } = shard
+  const [scan] = await openScans(session, [{ file, kind, compression, partitions }], options, signal)
+  if (scan === undefined) return { index, types: null, groups: [] }
   assertOwnColumns(scan, virtualColumns)
   const part = rows === undefined ? scan : { ...scan, rows }
   const { typed, groups } = await scoreScans(session, [part], options, signal)
@@ -124,15 +126,14 @@ async function scoreShard(session: Session, { index, options, shard }: ShardData
   if (types === undefined) return { index, types: null, groups: [] }
   const hasInput = groups.some(({ total }) => total.count > 0) || (await hasValues(session, part, options, 'x'))
   assertTransferable(shard, options.by, types.by, groups)
-  const columns = kind === 'NDJSON' ? await listColumns(session, scan) : ''
+  const columns = kind === 'NDJSON' ? listColumns(scan) : ''
   const input = hasInput ? types.input : nullType
   return { index, types: { ...types, input, columns }, groups: groups.map(({ key, total }) => [key, total.toJSON()]) }
 }
 
 /** The names and types of columns. One machine reads all NDJSON as one table, so they must be the same in each file. */
-async function listColumns(session: Session, scan: Scan): Promise<string> {
-  const columns = await session.readRows(`SELECT column_name, column_type FROM (DESCRIBE FROM ${fromClause(scan)})`)
-  return columns.map((column) => column.join(' ')).join(', ')
+function listColumns({ columns }: Scan): string {
+  return columns.map(({ tableName, type }) => `${tableName} ${type}`).join(', ')
 }
 
 function assertTransferable({ file }: Shard, by: string | undefined, type: string, groups: ScanTotals['groups']): void {

@@ -1,6 +1,7 @@
 import { addAbortSignal, type Readable } from 'node:stream'
 import { getNumThreads } from '../index.ts'
-import { assertOwnColumns, openScans, type Scan, type ScanSource } from './duckdb/scan.ts'
+import { assertOwnColumns, openScans } from './duckdb/open-scans.ts'
+import type { Scan, ScanSource } from './duckdb/scan.ts'
 import { Session } from './duckdb/session.ts'
 import {
   addFile,

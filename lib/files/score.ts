@@ -65,7 +65,7 @@ export async function scoreFiles(paths: readonly string[], options: ScoreFilesOp
     else for await (const _ of scoreChunks(inputs, totals));
     if (scans === undefined) return totalsOf(totals.groups, scoring)
     const found = await scoreScans(scans.session, scans.list, scoring, signal)
-    if (target) await writeScanLosses(target, scans.session, scans.list, found, scoring, signal)
+    if (target) await writeScanLosses(target, scans.session, found, scoring, signal)
     return totalsOf([...found.groups, ...totals.groups], scoring)
   })
 }

@@ -1,6 +1,7 @@
 import { castKey, keyAsJson, normalizeJson } from '../files/duckdb/partials-by-key.ts'
 import type { Session } from '../files/duckdb/session.ts'
-import { type ScanTotals, selectPairs, type TypedScan } from '../files/duckdb/totals.ts'
+import type { ScanTotals } from '../files/duckdb/totals.ts'
+import { selectPairs, type TypedScan } from '../files/duckdb/typed-scans.ts'
 import { given, message, optionError } from '../files/errors.ts'
 import type { Scoring } from '../files/options.ts'
 import type { Chunk } from '../files/readers/chunks.ts'

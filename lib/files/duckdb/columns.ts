@@ -4,51 +4,62 @@ import { checkRowExpression, type Reference } from './expressions.ts'
 import type { Session } from './session.ts'
 import { quoteName } from './sql.ts'
 
-/** A column of a file. */
+/** A column of a scan. */
 export interface Column {
-  /** in the file */
+  /** in the file, or in the name of the folder */
   readonly name: string
-  /** in the table that DuckDB makes of the file, where no two names are alike */
+  /** in the table that DuckDB makes of the files, where names differ in more than case */
   readonly tableName: string
+  /** as DuckDB writes it */
+  readonly type: string
 }
 
+/** A column whose type is not known yet. */
+export type NamedColumn = Omit<Column, 'type'>
+
 /** What a text of the options input, label, by or keep stands for in a table. */
-export interface Resolved {
+export interface Expression {
   readonly option: string
   readonly sql: string
-  /** what the text names, if it is not a column but an expression */
+  /** the table name of the column that the text names; absent: it is an expression */
+  readonly column?: string
+  /** the names in an expression */
   readonly references: readonly Reference[]
-  /** the columns that it may read */
-  readonly columns: readonly Column[]
+  /** the table names of all columns that it may read */
+  readonly columns: readonly string[]
 }
 
 /**
- * Reads a text as the name of a column, or else as an expression whose references take the exact case first.
+ * Reads a text as the name of a column, or else as an expression whose references prefer a column of the same case.
  *
  * @throws {RangeError} ERR_INVALID_ARG_VALUE: the text is neither a column nor an expression that depends on its row alone
+ * @throws {Error} ERR_INVALID_FILE, with `option`: a name may be that of several columns
  */
-export async function resolveColumn(
+export async function resolveText(
   session: Session,
   option: string,
   text: string,
-  columns: readonly Column[],
-): Promise<Resolved> {
+  columns: readonly NamedColumn[],
+): Promise<Expression> {
   const names = columns.map(({ name }) => name)
-  const place = findColumn(given(option, text), text, names)
-  const column = place === undefined ? undefined : (columns[place] as Column)
-  if (column !== undefined) return { option, sql: quoteName(column.tableName), references: [], columns: [column] }
+  const index = findColumn(given(option, text), text, names)
+  if (index !== undefined) {
+    const { tableName } = columns[index] as NamedColumn
+    return { option, sql: quoteName(tableName), column: tableName, references: [], columns: [tableName] }
+  }
   const references = await checkRowExpression(session, option, text)
   const sql = rewriteReferences(option, text, references, columns)
   const read = new Set(references.flatMap((reference) => reference.names.map((name) => name.toLowerCase())))
-  return { option, sql, references, columns: columns.filter(({ name }) => read.has(name.toLowerCase())) }
+  const mayRead = columns.filter(({ name }) => read.has(name.toLowerCase()))
+  return { option, sql, references, columns: mayRead.map(({ tableName }) => tableName) }
 }
 
-/** Renames references to columns whose names differ in case alone, or are equal; DuckDB would take the first of them. */
+/** Replaces references by table names: of columns whose names differ in case alone DuckDB would take the first. */
 function rewriteReferences(
   option: string,
   text: string,
   references: readonly Reference[],
-  columns: readonly Column[],
+  columns: readonly NamedColumn[],
 ): string {
   const names = columns.map(({ name }) => name)
   const bytes = Buffer.from(text)
@@ -58,8 +69,9 @@ function rewriteReferences(
     names: [first = ''],
     location,
   } of references.toSorted((one, other) => one.location - other.location)) {
-    const place = findColumn(given(option, text), quoteName(first), names)
-    const { name, tableName } = place === undefined ? { name: first, tableName: first } : (columns[place] as Column)
+    const index = findColumn(given(option, text), quoteName(first), names)
+    const { name, tableName } =
+      index === undefined ? { name: first, tableName: first } : (columns[index] as NamedColumn)
     if (name === tableName) continue
     const [written = first] = /^"(?:[^"]|"")+"/.exec(bytes.subarray(location).toString()) ?? []
     sql += `${bytes.subarray(done, location)}${quoteName(tableName)}`
@@ -68,18 +80,18 @@ function rewriteReferences(
   return `${sql}${bytes.subarray(done)}`
 }
 
-/** The columns of these names, with names in DuckDB that differ in more than case. */
-export function columnsOf(names: readonly string[]): Column[] {
+/** Gives columns table names that differ in more than case. */
+export function nameColumns(names: readonly string[]): NamedColumn[] {
   const lower = names.map((name) => name.toLowerCase())
   const taken = new Set(lower)
-  return names.map((name, place) => {
-    const isOnly = lower.indexOf(name.toLowerCase()) === lower.lastIndexOf(name.toLowerCase())
-    return { name, tableName: isOnly ? name : freeName(name, place, taken) }
+  return names.map((name, index) => {
+    const isUnique = lower.indexOf(name.toLowerCase()) === lower.lastIndexOf(name.toLowerCase())
+    return { name, tableName: isUnique ? name : findFreeName(name, index, taken) }
   })
 }
 
-function freeName(name: string, place: number, taken: Set<string>): string {
-  let free = `${name}_${place}`
+function findFreeName(name: string, index: number, taken: Set<string>): string {
+  let free = `${name}_${index}`
   while (taken.has(free.toLowerCase())) free += '_'
   taken.add(free.toLowerCase())
   return free

@@ -1,9 +1,10 @@
 import { fileError, message, option } from '../errors.ts'
+import { describeFieldCount } from './csv-errors.ts'
 
 /** How a CSV file separates its fields. Each is one ASCII character. */
 export interface Dialect {
   readonly delimiter: string
-  /** what stands before a quote within quotes: another quote, or a backslash */
+  /** the character before a quote within quotes: another quote, or a backslash */
   readonly escape: '"' | '\\'
   readonly comment?: string
 }
@@ -11,7 +12,7 @@ export interface Dialect {
 const State = {
   /** before the first character of a field */
   start: 0,
-  /** after spaces that may come before a quote */
+  /** after spaces before a possible quote */
   spaces: 1,
   unquoted: 2,
   quoted: 3,
@@ -24,31 +25,28 @@ const State = {
 
 const [lf, cr, space, quote] = [0x0a, 0x0d, 0x20, 0x22]
 
-/** Kinds of characters; all others are ordinary. */
+/** Kinds of characters. */
 const Kind = { ordinary: 0, delimiter: 1, quote: 2, lf: 3, cr: 4, space: 5, escape: 6, comment: 7 } as const
 
-/** A record whose quotes the dialect does not explain. */
-export class QuoteError extends Error {}
-
 /**
- * Reads the records of a CSV file as RFC 4180 and Python's csv do, byte by byte, and checks that all have the same number
- * of fields. Empty lines and comments are no records.
+ * Reads the records of a CSV file as RFC 4180 and Python's csv do, byte by byte, and checks that they have the same number of
+ * fields. Empty lines and comments are no records.
  */
 export class RecordReader {
-  /** records so far, the header included */
+  /** the number of records so far, with the header */
   records = 0
-  /** the fields of each record; of the first one unless given */
+  /** the number of fields in each record: given, or that of the first record */
   fields: number | undefined
-  /** line ends so far: 1 for LF, 2 for CRLF, 4 for CR, or their sum */
+  /** the kinds of line ends so far: the sum of 1 for LF, 2 for CRLF and 4 for CR */
   lineEnds = 0
   hasQuotedLineEnd = false
   hasComment = false
-  /** the kind of each byte before or after a field's text, within it, and within quotes */
+  /** the kinds of all bytes: around a field's text, in it, and in quotes */
   readonly #around = new Uint8Array(256)
   readonly #unquoted = new Uint8Array(256)
   readonly #quoted = new Uint8Array(256)
   readonly #dialect: Dialect
-  /** is given the text of each field */
+  /** receives the texts of each record */
   readonly #onRecord: ((fields: string[]) => void) | undefined
   #state: number = State.start
   #count = 1
@@ -77,7 +75,7 @@ export class RecordReader {
   }
 
   read(bytes: Uint8Array): void {
-    const keep = this.#onRecord !== undefined
+    const keepsText = this.#onRecord !== undefined
     for (let i = 0; i < bytes.length; i++) {
       const kinds = this.#kinds
       const kind = kinds[bytes[i] as number] as number
@@ -90,11 +88,11 @@ export class RecordReader {
         this.lineEnds |= 4
       }
       if (kind !== Kind.ordinary) {
-        this.#special(kind, bytes[i] as number)
+        this.#readSpecial(kind, bytes[i] as number)
         continue
       }
       if (this.#state !== State.unquoted && this.#state !== State.quoted) this.#startText()
-      if (!keep) i = lastOrdinary(bytes, i, this.#kinds)
+      if (!keepsText) i = findLastOrdinary(bytes, i, this.#kinds)
       else if (this.#state !== State.comment) this.#field.push(bytes[i] as number)
     }
   }
@@ -104,21 +102,20 @@ export class RecordReader {
     return this.#state === State.quoted || this.#state === State.escaped ? this.#quoted : this.#around
   }
 
-  /** Reads the end of the file. */
+  /** Ends the last record, at the end of the file. */
   end(): void {
     if (this.#isAfterCr) this.lineEnds |= 4
     this.#isAfterCr = false
     if (this.#state === State.quoted || this.#state === State.escaped) {
-      throw new QuoteError(`line ${this.#recordLine}: a quote that opens there is never closed`)
+      throw fileError(`line ${this.#recordLine}: a quote that opens there is never closed`)
     }
     this.#endRecord()
   }
 
   #startText(): void {
     if (this.#state === State.quote) {
-      throw new QuoteError(
-        `line ${this.#line}: text follows a closing quote; a quote within quotes must be doubled, or in the whole file have a backslash before it`,
-      )
+      const advice = 'a quote within quotes must be doubled, or in the whole file have a backslash before it'
+      throw fileError(`line ${this.#line}: text follows a closing quote; ${advice}`)
     }
     if (this.#state === State.comment) return
     if (this.#state === State.escaped) this.#state = State.quoted
@@ -126,25 +123,25 @@ export class RecordReader {
     this.#isEmpty = false
   }
 
-  #special(kind: number, byte: number): void {
+  #readSpecial(kind: number, byte: number): void {
     const state = this.#state
-    if (state === State.quoted || state === State.escaped) this.#withinQuotes(kind, byte)
+    if (state === State.quoted || state === State.escaped) this.#readInQuotes(kind, byte)
     else if (state === State.comment) {
       if (kind === Kind.lf || kind === Kind.cr) this.#endLine(kind)
     } else if (kind === Kind.lf || kind === Kind.cr) {
       this.#endRecord()
       this.#endLine(kind)
     } else if (kind === Kind.delimiter) this.#endField()
-    else if (kind === Kind.space) this.#space(byte)
-    else if (kind === Kind.quote) this.#quote(byte)
-    else if (kind === Kind.comment) this.#comment()
+    else if (kind === Kind.space) this.#readSpace(byte)
+    else if (kind === Kind.quote) this.#readQuote(byte)
+    else if (kind === Kind.comment) this.#startComment()
     else {
       this.#startText()
       this.#field.push(byte)
     }
   }
 
-  #withinQuotes(kind: number, byte: number): void {
+  #readInQuotes(kind: number, byte: number): void {
     if (this.#state === State.quoted) {
       if (kind === Kind.escape) {
         this.#state = State.escaped
@@ -163,14 +160,14 @@ export class RecordReader {
     if (this.#onRecord !== undefined) this.#field.push(byte)
   }
 
-  #space(byte: number): void {
+  #readSpace(byte: number): void {
     if (this.#state === State.quote) return
     if (this.#state === State.start) this.#state = State.spaces
     this.#isEmpty = false
     if (this.#onRecord !== undefined) this.#field.push(byte)
   }
 
-  #quote(byte: number): void {
+  #readQuote(byte: number): void {
     if (this.#state === State.start || this.#state === State.spaces) {
       this.#state = State.quoted
       this.#field = []
@@ -184,12 +181,11 @@ export class RecordReader {
     if (this.#onRecord !== undefined) this.#field.push(byte)
   }
 
-  #comment(): void {
+  #startComment(): void {
     const isLineBegin = this.#count === 1 && (this.#state === State.start || this.#state === State.spaces)
     if (!isLineBegin) {
-      throw fileError(
-        message`line ${this.#line}: ${this.#dialect.comment ?? ''} stands after the beginning of the line, where ${option('comment')} takes none unless in quotes`,
-      )
+      const place = `line ${this.#line}: ${this.#dialect.comment} stands after the beginning of the line`
+      throw fileError(message`${place}, where ${option('comment')} takes none unless in quotes`)
     }
     this.#state = State.comment
     this.hasComment = true
@@ -211,9 +207,9 @@ export class RecordReader {
     this.#endField()
     this.fields ??= count
     if (count !== this.fields) {
-      throw fileError(
-        message`line ${this.#recordLine} has ${count} field${count === 1 ? '' : 's'}, expected ${this.fields ?? 0} (the delimiter is ${nameOf(this.#dialect.delimiter)}; ${option('delimiter')} names another)`,
-      )
+      const { delimiter } = this.#dialect
+      const advice = message`the delimiter is ${delimiter === '\t' ? 'a tab' : `'${delimiter}'`}; ${option('delimiter')} names another`
+      throw fileError(message`${describeFieldCount(this.#recordLine, count, this.fields)} (${advice})`)
     }
     this.records++
     this.#onRecord?.(this.#record)
@@ -231,13 +227,9 @@ export class RecordReader {
   }
 }
 
-/** The end of the run of ordinary characters from `start` on. */
-function lastOrdinary(bytes: Uint8Array, start: number, kinds: Uint8Array): number {
+/** The last of the ordinary characters that follow each other from `start` on. */
+function findLastOrdinary(bytes: Uint8Array, start: number, kinds: Uint8Array): number {
   let last = start
   while (last + 1 < bytes.length && kinds[bytes[last + 1] as number] === Kind.ordinary) last++
   return last
-}
-
-function nameOf(delimiter: string): string {
-  return delimiter === '\t' ? 'a tab' : `'${delimiter}'`
 }

@@ -3,7 +3,7 @@ import { columnlessFunctions, listAggregates, listAggregations, rowFunctions } f
 import type { Session } from './session.ts'
 import { quoteText } from './sql.ts'
 
-/** A name in an expression, which is a column where the file has it. */
+/** A name in an expression: of a column, if the files have it. */
 export interface Reference {
   /** the parts between dots */
   readonly names: readonly string[]
@@ -11,7 +11,7 @@ export interface Reference {
   readonly location: number
 }
 
-/** An expression as DuckDB has parsed it. */
+/** An expression as DuckDB parses it. */
 interface Node {
   readonly class: string
   readonly type: string
@@ -40,8 +40,8 @@ const expressionClasses = [
 const checked = new WeakMap<Session, Map<string, readonly Reference[]>>()
 
 /**
- * The names in an option's SQL. Refuses what is not one expression whose value depends on its row alone, as columns are
- * read more than once: an output reads the rows again, and so does a worker that takes over a shard.
+ * The names in an option's SQL. Refuses SQL other than one expression whose value depends on its row alone: rows are read
+ * more than once, by an output and by a worker that retries a shard.
  *
  * @throws {RangeError} ERR_INVALID_ARG_VALUE, with `option`
  */
@@ -52,77 +52,79 @@ export async function checkRowExpression(
 ): Promise<readonly Reference[]> {
   const known = checked.get(session) ?? new Map<string, readonly Reference[]>()
   checked.set(session, known)
-  const references = known.get(text) ?? (await referencesOf(session, option, text))
+  const references = known.get(text) ?? (await findReferences(session, option, text))
   known.set(text, references)
   return references
 }
 
-async function referencesOf(session: Session, option: string, text: string): Promise<Reference[]> {
-  const parsed = await parseExpression(session, option, text)
-  const reason = await findDependence(session, parsed)
+async function findReferences(session: Session, option: string, text: string): Promise<Reference[]> {
+  const nodes = await parseExpression(session, option, text)
+  const reason = await findDependence(session, nodes)
   if (reason !== undefined)
     throw optionError(option, message`${given(option, text)} is not a function of its row alone: ${reason}`)
-  return referencesIn(parsed)
+  return listReferences(nodes)
 }
 
-/** The first name that is no column of the file, but that DuckDB reads as a function or as a column that it adds. */
-export function nameOfNoColumn(
+/** The first name that is no column, but that DuckDB reads as a function or as a column that it adds. */
+export function findNonColumn(
   references: readonly Reference[],
   columns: ReadonlySet<string>,
-  virtual: readonly string[],
+  added: readonly string[],
 ): string | undefined {
   for (const { names } of references) {
     const lower = names.map((name) => name.toLowerCase())
     const isFunction = lower.length === 1 && columnlessFunctions.has(lower[0] as string)
-    const isVirtual = lower.some((name) => virtual.includes(name))
-    if ((isFunction || isVirtual) && !lower.some((name) => columns.has(name))) return lower.join('.')
+    const isAdded = lower.some((name) => added.includes(name))
+    if ((isFunction || isAdded) && !lower.some((name) => columns.has(name))) return lower.join('.')
   }
   return undefined
 }
 
-/** The nodes of text that is one expression where a query has `(text)`. */
+/** The nodes of a text that is one expression in parentheses. */
 async function parseExpression(session: Session, option: string, text: string): Promise<Node[]> {
-  const [plain = '', parsed = ''] = await Promise.all(['1', text].map((each) => serialize(session, each)))
+  const [expected = '', parsed = ''] = await Promise.all(['1', text].map((each) => parseSelect(session, each)))
   const { error_message: reason = 'more than one, a parameter or a star' } = JSON.parse(parsed)
-  const nodes = nodesIn(JSON.parse(parsed))
-  if (shape(parsed) === shape(plain) && nodes.every((node) => node.class !== 'STAR')) return nodes
+  const nodes = listNodes(JSON.parse(parsed))
+  if (withoutSelected(parsed) === withoutSelected(expected) && nodes.every((node) => node.class !== 'STAR'))
+    return nodes
   const found = `got '${text}' (${reason}), and no column has that name`
   throw optionError(option, message`${named(option)} must be one SQL expression, ${found}`)
 }
 
-const selectBegin = 'SELECT ('
+const selectStart = 'SELECT ('
 
-async function serialize(session: Session, text: string): Promise<string> {
-  const [parsed = ''] = await session.readTexts(`SELECT json_serialize_sql(${quoteText(`${selectBegin}${text})`)})`)
+/** A query that selects an expression, as DuckDB parses it, in JSON. */
+async function parseSelect(session: Session, text: string): Promise<string> {
+  const [parsed = ''] = await session.readTexts(`SELECT json_serialize_sql(${quoteText(`${selectStart}${text})`)})`)
   return parsed
 }
 
-/** A parsed query without what it selects. */
-function shape(json: string): string {
+/** A parsed query without the expressions that it selects. */
+function withoutSelected(json: string): string {
   return JSON.stringify(JSON.parse(json), (key, value) => (key === 'select_list' ? value.length : value))
 }
 
-/** The expressions within a parsed query, an outer one before those in it. */
-function nodesIn(value: unknown): Node[] {
+/** All expressions in a parsed query, each before those inside it. */
+function listNodes(value: unknown): Node[] {
   if (typeof value !== 'object' || value === null) return []
-  const inner = Object.values(value).flatMap(nodesIn)
+  const inner = Object.values(value).flatMap(listNodes)
   return 'class' in value ? [value as Node, ...inner] : inner
 }
 
-function referencesIn(nodes: readonly Node[]): Reference[] {
+function listReferences(nodes: readonly Node[]): Reference[] {
   return nodes.flatMap(({ column_names: names, query_location: location = 0 }) =>
-    names ? [{ names, location: location - selectBegin.length }] : [],
+    names ? [{ names, location: location - selectStart.length }] : [],
   )
 }
 
-/** Says what else than its row an expression depends on, if anything. */
+/** What an expression depends on other than its row; undefined if nothing. */
 async function findDependence(
   session: Session,
   nodes: readonly Node[],
   checked = new Set<string>(),
 ): Promise<string | undefined> {
   for (const node of nodes) {
-    const reason = dependenceOf(node)
+    const reason = findNodeDependence(node)
     if (reason !== undefined) return reason
   }
   const called = nodes.flatMap(({ function_name: name }) => (name === undefined ? [] : [name.toLowerCase()]))
@@ -140,7 +142,7 @@ async function findDependence(
       const reason =
         type === 'macro'
           ? await findMacroDependence(session, name, String(body), checked)
-          : dependsBy(name, type, stability)
+          : findFunctionDependence(name, type, stability)
       if (reason !== undefined) return reason
     }
   }
@@ -153,8 +155,8 @@ async function findMacroDependence(
   body: string,
   checked: Set<string>,
 ): Promise<string | undefined> {
-  const nodes = nodesIn(JSON.parse(await serialize(session, body)))
-  const names = referencesIn(nodes).flatMap(({ names }) => names.map((name) => name.toLowerCase()))
+  const nodes = listNodes(JSON.parse(await parseSelect(session, body)))
+  const names = listReferences(nodes).flatMap(({ names }) => names.map((name) => name.toLowerCase()))
   const columnless = names.find((name) => columnlessFunctions.has(name))
   const reason = columnless
     ? `${columnless} may give another value in each query`
@@ -162,17 +164,18 @@ async function findMacroDependence(
   return reason && `${name} is ${body}: ${reason}`
 }
 
-function dependsBy(name: string, type: unknown, stability: unknown): string | undefined {
+function findFunctionDependence(name: string, type: unknown, stability: unknown): string | undefined {
   if (type === 'aggregate') return `${name} is an aggregate`
   if (stability === 'VOLATILE') return `${name} may give another value at each call`
   if (stability === 'CONSISTENT_WITHIN_QUERY') return `${name} may give another value in each query`
   return rowFunctions.has(name) ? undefined : `${name} may depend on more than its arguments`
 }
 
-function dependenceOf(node: Node): string | undefined {
+function findNodeDependence(node: Node): string | undefined {
   if (node.class === 'WINDOW') return 'a window function reads other rows'
   if (!expressionClasses.includes(node.class) || node.type === 'GROUPING_FUNCTION') return `it has a ${node.type}`
-  if (node.subquery !== undefined && !isValue(node.subquery.node)) return 'a subquery over tables reads other rows'
+  if (node.subquery !== undefined && !isWithoutTables(node.subquery.node))
+    return 'a subquery over tables reads other rows'
   if (/"TIME WITH TIME ZONE"/.test(JSON.stringify(node.cast_type))) {
     return 'a time with a zone but no date takes the offset of today'
   }
@@ -184,7 +187,7 @@ function dependenceOf(node: Node): string | undefined {
   return `${name} must name an aggregate such as 'sum', which depends on its list alone`
 }
 
-/** True if a query is over no tables. */
-function isValue({ type, from_table: from, modifiers, sample }: Query): boolean {
+/** True if a query reads no tables. */
+function isWithoutTables({ type, from_table: from, modifiers, sample }: Query): boolean {
   return type === 'SELECT_NODE' && from.type === 'EMPTY' && modifiers.length === 0 && sample === null
 }

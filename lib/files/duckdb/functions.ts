@@ -1,8 +1,8 @@
 /**
- * Scalar functions whose value depends on their arguments alone, reviewed by hand: DuckDB calls some functions consistent
- * that read the clock, settings, variables or files. A test finds functions of a newer DuckDB that nobody has reviewed.
+ * Scalar functions whose value depends on their arguments alone, reviewed by hand: some functions that DuckDB calls consistent
+ * read the clock, settings, variables or files. A test finds functions of a newer DuckDB that are not reviewed.
  */
-export const rowFunctions: ReadonlySet<string> = words(`
+export const rowFunctions: ReadonlySet<string> = splitWords(`
   !__postfix !~~ !~~* % & && * ** + - ->> / // <-> << <=> <@ >> @ @> ^ ^@ abs acos acosh add aggregate apply
   array_aggr array_aggregate array_apply array_cat array_concat array_contains array_cosine_distance
   array_cosine_similarity array_cross_product array_distance array_distinct array_dot_product array_extract
@@ -46,22 +46,22 @@ export const rowFunctions: ReadonlySet<string> = words(`
   hinge_embedding_loss_each hinge_embedding_loss_of`)
 
 /** The functions whose second argument names an aggregate, which they apply to a list. */
-export const listAggregations: ReadonlySet<string> = words(
+export const listAggregations: ReadonlySet<string> = splitWords(
   'aggregate array_aggr array_aggregate list_aggr list_aggregate',
 )
 
 /** Aggregates whose value depends on the list alone, in its order. */
-export const listAggregates: ReadonlySet<string> = words(`
+export const listAggregates: ReadonlySet<string> = splitWords(`
   any_value arbitrary array_agg avg bit_and bit_or bit_xor bool_and bool_or count entropy favg first fsum group_concat
   histogram kahan_sum kurtosis kurtosis_pop last list listagg mad max mean median min mode product quantile
   quantile_cont quantile_disc sem skewness stddev stddev_pop stddev_samp string_agg sum sumkahan var_pop var_samp
   variance`)
 
-/** Names that DuckDB reads as a function, such as the date of today, where the file has no such column. */
-export const columnlessFunctions: ReadonlySet<string> = words(`
+/** Names that DuckDB reads as functions where the files have no such column, such as today's date. */
+export const columnlessFunctions: ReadonlySet<string> = splitWords(`
   current_catalog current_date current_role current_schema current_time current_timestamp current_user localtime
   localtimestamp session_user user`)
 
-function words(text: string): ReadonlySet<string> {
+function splitWords(text: string): ReadonlySet<string> {
   return new Set(text.trim().split(/\s+/))
 }

@@ -1,36 +1,43 @@
 import type { DuckDBConnection, DuckDBInstance, DuckDBValue } from '@duckdb/node-api'
 import { load } from '../../duckdb.ts'
+import { fileError } from '../errors.ts'
 import type { Progress } from '../options.ts'
 import { importPeer } from '../peers.ts'
 import { quoteText } from './sql.ts'
 
-/** One reading of the files, for progress. */
+/** A reading of the files, for progress. */
 export interface Pass {
-  /** what it does, where that is not the first reading */
+  /** what the reading does; absent for the first */
   readonly doing?: string
-  /** how many rows it reads, where that is known; not shown while it has several steps, of which nobody knows how many each reads */
+  /** the number of rows, if it is known; not shown while the reading has several queries */
   readonly rows?: number | undefined
-  /** of several queries, which are taken to last equally long, the one that runs, from 0 on */
+  /** the query that runs, from 0 on; all queries are taken to last equally long */
   readonly step?: number
   readonly steps?: number
 }
 
-/** What a chunk of DuckDB's holds. */
+/** The most rows of a chunk of DuckDB. */
 export const rowsPerChunk = 2048
+
+/** A column of a query. */
+export interface QueryColumn {
+  readonly name: string
+  readonly type: string
+}
 
 export interface Appender {
   append(columns: readonly DuckDBValue[][]): void
   close(): void
 }
 
-/** A DuckDB of our own, in memory, with our functions. */
+/** A database of its own, in memory, with the functions of the extension. */
 export class Session {
   readonly #instance: DuckDBInstance
   readonly #connection: DuckDBConnection
   #isInterrupted = false
-  /** none while the schemas of the files are read */
+  /** absent while the schemas of the files are read */
   #pass: Pass | undefined
-  /** of the pass, the most that was shown: between two queries DuckDB knows nothing */
+  /** the largest share of the pass so far: between two queries DuckDB reports none */
   #share = 0
 
   private constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
@@ -52,13 +59,13 @@ export class Session {
     return new Session(instance, connection)
   }
 
-  /** From now on reads files of these folders only, loads no extension, and no setting changes. */
+  /** From now on DuckDB reads files of these folders alone, loads no extension, and changes no setting. */
   async lock(folders: readonly string[]): Promise<void> {
     await this.#connection.run(`SET allowed_directories = [${folders.map(quoteText)}];
       SET enable_external_access = false; SET lock_configuration = true`)
   }
 
-  /** In which times with a zone have their days and hours. */
+  /** The time zone for days and hours of TIMESTAMPTZ. */
   async readTimeZone(): Promise<string> {
     const [zone = ''] = await this.readTexts(`SELECT current_setting('TimeZone')`)
     return zone
@@ -89,7 +96,7 @@ export class Session {
     this.#pass = pass
   }
 
-  /** Of the query that runs; undefined while DuckDB does not know. Its count of rows is a guess but for Parquet. */
+  /** The progress of the query that runs; undefined while DuckDB reports none. Only for Parquet does DuckDB know the number of rows. */
   get progress(): Progress | undefined {
     const { percentage } = this.#connection.progress
     if (this.#pass === undefined) return percentage < 0 ? undefined : { doing: 'reading the schemas' }
@@ -108,20 +115,21 @@ export class Session {
     await this.#connection.run(sql)
   }
 
+  /** Reads all rows at once. */
   async readRows(sql: string): Promise<unknown[][]> {
     return (await this.#connection.runAndReadAll(sql)).getRows()
   }
 
-  /** The columns of chunk after chunk of rows, which are not kept. */
+  /** Reads the columns of chunk after chunk, and keeps none. */
   async *readChunks(sql: string): AsyncGenerator<DuckDBValue[][]> {
     for await (const chunk of await this.#connection.stream(sql)) {
-      // DuckDB interrupts a query that runs, which this one does not while its chunks are used.
-      if (this.#isInterrupted) throw new Error('interrupted')
+      // While a caller uses a chunk, no query runs that DuckDB could interrupt.
+      if (this.#isInterrupted) throw fileError('interrupted')
       yield chunk.getColumns()
     }
   }
 
-  /** Appends columns, `rowsPerChunk` at most in each, to a table, until `close`. */
+  /** Opens a table for columns of at most `rowsPerChunk` rows. */
   async openAppender(table: string, schema: string, catalog: string): Promise<Appender> {
     const { DuckDBDataChunk } = await importPeer(import('@duckdb/node-api'), 'scoring files')
     const appender = await this.#connection.createAppender(table, schema, catalog)
@@ -136,26 +144,19 @@ export class Session {
     }
   }
 
-  /** The files that match. */
+  /** The files that match a pattern. */
   findFiles(pattern: string): Promise<string[]> {
     return this.readTexts(`SELECT file FROM glob(${quoteText(pattern)})`)
   }
 
-  /** The first column. */
+  /** Reads the first column as texts. */
   async readTexts(sql: string): Promise<string[]> {
     return (await this.readRows(sql)).map(([value]) => String(value))
   }
 
-  /** The columns of a query, which is not run. */
-  async describe(sql: string): Promise<{ name: string; type: string }[]> {
-    const statement = await this.#connection.prepare(sql)
-    try {
-      return Array.from({ length: statement.columnCount }, (_, column) => {
-        const type = statement.columnType(column)
-        return { name: statement.columnName(column), type: type.alias === 'JSON' ? 'JSON' : String(type) }
-      })
-    } finally {
-      statement.destroySync()
-    }
+  /** The names and types, as DuckDB writes them, of a query's columns; the query does not run. */
+  async describe(sql: string): Promise<QueryColumn[]> {
+    const rows = await this.readRows(`SELECT column_name, column_type FROM (DESCRIBE ${sql})`)
+    return rows.map(([name, type]) => ({ name: String(name), type: String(type) }))
   }
 }

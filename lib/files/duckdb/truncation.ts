@@ -2,16 +2,16 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
-import { errorAt } from '../errors.ts'
+import { codeOf, errorAt, fileError, messageOf } from '../errors.ts'
 import { readFlags } from '../paths.ts'
 import type { Source } from '../sources.ts'
-import { textOf } from './csv.ts'
 import type { Session } from './session.ts'
+import { readText } from './text-bytes.ts'
 
 /**
- * DuckDB takes a truncated file for a complete one, unless the last row that it finds is broken.
+ * Refuses truncated files, which DuckDB reads as complete ones unless the last row that it finds is broken.
  *
- * @returns whether a file of JSON has any text
+ * @returns false for a file of JSON without any text
  */
 export async function assertComplete(
   session: Session,
@@ -25,14 +25,19 @@ export async function assertComplete(
     if (kind !== 'NDJSON') return true
     if (compression === 'uncompressed') await readEnds(file, ends)
     if (compression === 'zstd') await readZstdEnds(session, file, ends, signal)
-    if (ends.first === '[' && ends.last !== ']') throw new Error('the JSON array has no end; the file was cut off')
+    if (ends.first === '[' && ends.last !== ']') throw fileError('the JSON array has no end; the file was cut off')
     return ends.first !== ''
   } catch (cause) {
-    throw errorAt(file, cause)
+    throw errorAt(file, explainZlibError(cause))
   }
 }
 
-/** The first and the last character of a text that is not white space. */
+/** Errors of zlib have codes of their own, which say nothing to users. */
+function explainZlibError(cause: unknown): unknown {
+  return codeOf(cause).startsWith('Z_') ? fileError(messageOf(cause), {}, cause) : cause
+}
+
+/** The first and last characters of a text, without white space. */
 class Ends {
   first = ''
   last = ''
@@ -44,7 +49,7 @@ class Ends {
   }
 }
 
-/** Reads from both ends no more than it takes. */
+/** Reads no more from both ends than it needs. */
 async function readEnds(file: string, ends: Ends): Promise<void> {
   const handle = await open(file, readFlags)
   try {
@@ -65,13 +70,13 @@ async function readEnds(file: string, ends: Ends): Promise<void> {
 
 async function readZstdEnds(session: Session, file: string, ends: Ends, signal: AbortSignal): Promise<void> {
   try {
-    for await (const chunk of textOf(session, { file, compression: 'zstd' }, signal)) {
+    for await (const chunk of readText(session, { file, compression: 'zstd' }, signal)) {
       ends.add(chunk)
       if (ends.first !== '' && ends.first !== '[') return
     }
   } catch (cause) {
     if (!/Maximum line size/.test(String(cause))) throw cause
-    throw new Error('a line of JSON is too long to be checked in .zst; decompress the file', { cause })
+    throw fileError('a line of JSON is too long to be checked in .zst; decompress the file', {}, cause)
   }
 }
 
@@ -87,31 +92,31 @@ async function assertGzip(file: string, ends: Ends, signal: AbortSignal): Promis
   const gunzip = createGunzip()
   await pipeline(handle.createReadStream(), gunzip, nowhere, { signal })
   const end = gunzip.bytesWritten
-  if (end < size) throw new Error(`${size - end} bytes of padding follow the data: head -c ${end} leaves them out`)
+  if (end < size) throw fileError(`${size - end} bytes of padding follow the data: head -c ${end} leaves them out`)
 }
 
-/** RFC 8878: frames of blocks that say how long they are, and which is the last. */
+/** Follows the frames of RFC 8878, whose blocks have their length and a mark for the last. */
 async function assertZstd(file: string): Promise<void> {
   const handle = await open(file, readFlags)
   try {
     const { size } = await handle.stat()
     let end = 0
-    while (end < size) end = await frameEnd(handle, end)
-    if (end > size) throw truncated()
+    while (end < size) end = await findFrameEnd(handle, end)
+    if (end > size) throw truncatedError()
   } finally {
     await handle.close()
   }
 }
 
-async function frameEnd(handle: FileHandle, start: number): Promise<number> {
-  const magic = await numberAt(handle, start, 4)
-  if (magic >>> 4 === 0x184d2a5) return start + 8 + (await numberAt(handle, start + 4, 4))
-  if (magic !== 0xfd2fb528) throw new Error('incorrect header check')
-  const descriptor = await numberAt(handle, start + 4, 1)
+async function findFrameEnd(handle: FileHandle, start: number): Promise<number> {
+  const magic = await readNumber(handle, start, 4)
+  if (magic >>> 4 === 0x184d2a5) return start + 8 + (await readNumber(handle, start + 4, 4))
+  if (magic !== 0xfd2fb528) throw fileError('incorrect header check')
+  const descriptor = await readNumber(handle, start + 4, 1)
   const checksumSize = descriptor & 4
-  let end = start + 5 + headerSize(descriptor)
+  let end = start + 5 + headerSizeOf(descriptor)
   for (let isLast = false; !isLast; ) {
-    const block = await numberAt(handle, end, 3)
+    const block = await readNumber(handle, end, 3)
     const isRun = ((block >> 1) & 3) === 1
     isLast = (block & 1) === 1
     end += 3 + (isRun ? 1 : block >> 3)
@@ -119,21 +124,21 @@ async function frameEnd(handle: FileHandle, start: number): Promise<number> {
   return end + checksumSize
 }
 
-/** Of the window, the dictionary and the size of the content, each where there is one. */
-function headerSize(descriptor: number): number {
+/** The bytes of the window, the dictionary and the content size, which may all be absent. */
+function headerSizeOf(descriptor: number): number {
   const isSingleSegment = (descriptor >> 5) & 1
   const dictionary = [0, 1, 2, 4][descriptor & 3] as number
   const content = [isSingleSegment, 2, 4, 8][descriptor >> 6] as number
   return 1 - isSingleSegment + dictionary + content
 }
 
-/** The little-endian number in these bytes. */
-async function numberAt(handle: FileHandle, position: number, length: number): Promise<number> {
+/** Reads a little-endian number. */
+async function readNumber(handle: FileHandle, position: number, length: number): Promise<number> {
   const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, position)
-  if (bytesRead < length) throw truncated()
+  if (bytesRead < length) throw truncatedError()
   return buffer.readUIntLE(0, length)
 }
 
-function truncated(): Error {
-  return new Error('unexpected end of file')
+function truncatedError(): Error {
+  return fileError('unexpected end of file')
 }

@@ -1,0 +1,68 @@
+import { fileError, type Given, given, message } from '../errors.ts'
+import { type Expression, type NamedColumn, resolveText } from './columns.ts'
+import type { ScanOptions } from './scan.ts'
+import type { Session } from './session.ts'
+
+/** What the options do with a column of text or JSON, which decides its type. */
+export interface ColumnUse {
+  /** its name in the table */
+  readonly column: string
+  /** input or label names the column */
+  isNumber: boolean
+  /** an expression reads it */
+  isComputed: boolean
+  /** by names the column */
+  isGroup: boolean
+  /** the options whose values must be those of the file, exactly */
+  readonly exactFor: Given[]
+}
+
+/** Each text of the options that stands for a column or an expression. */
+export function listTexts({ input, label, by, keep }: ScanOptions): [option: string, text: string][] {
+  return Object.entries({ input, label, by, keep }).flatMap(([option, texts]) =>
+    [texts ?? []].flat().map((text): [string, string] => [option, text]),
+  )
+}
+
+/** What each text of the options stands for in a table of these columns. */
+export async function resolveTexts(
+  session: Session,
+  columns: readonly NamedColumn[],
+  options: ScanOptions,
+): Promise<Map<string, Expression>> {
+  const expressions = new Map<string, Expression>()
+  for (const [option, text] of listTexts(options)) {
+    expressions.set(text, await resolveText(session, option, text, columns))
+  }
+  return expressions
+}
+
+/** The uses of those file columns that the options read. */
+export function findColumnUses(
+  fileColumns: readonly NamedColumn[],
+  expressions: ReadonlyMap<string, Expression>,
+  options: ScanOptions,
+): ColumnUse[] {
+  const names = new Set(fileColumns.map(({ tableName }) => tableName))
+  const uses = new Map<string, ColumnUse>()
+  for (const [option, text] of listTexts(options)) {
+    const { column: named, columns = [] } = expressions.get(text) ?? {}
+    const isColumn = named !== undefined
+    for (const column of columns.filter((each) => names.has(each))) {
+      const use = uses.get(column) ?? { column, isNumber: false, isComputed: false, isGroup: false, exactFor: [] }
+      uses.set(column, use)
+      const isKept = option === 'by' || option === 'keep'
+      if (isColumn && !isKept) use.isNumber = true
+      if (!isColumn) use.isComputed = true
+      else if (option === 'by') use.isGroup = true
+      if (isKept || (option === 'label' && !isColumn)) use.exactFor.push(given(option, text))
+    }
+  }
+  return [...uses.values()]
+}
+
+/** The error of a column of integers that neither DOUBLE nor an integer type holds exactly. */
+export function inexactError({ column, exactFor: [first] }: ColumnUse): Error {
+  const found = `column ${column} has numbers of 2^53 or more, which DOUBLE cannot tell from their neighbours`
+  return fileError(message`${first ?? ''}: ${found}`, { ...(first && { option: first.given }) })
+}

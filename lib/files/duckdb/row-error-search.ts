@@ -1,0 +1,98 @@
+import { detailsOf, errorAt, fileError, type Message, message, messageOf } from '../errors.ts'
+import type { Scoring } from '../options.ts'
+import { type RowError, type RowErrorKind, rowError } from '../row-errors.ts'
+import { explainCsvError } from './csv-errors.ts'
+import { type Scan, splitByFile } from './scan.ts'
+import type { Session } from './session.ts'
+import { quoteText } from './sql.ts'
+import { selectPairs, type TypedScan, typeScans } from './typed-scans.ts'
+
+/** Reads file after file, and throws what is wrong with the first that has a row error or that DuckDB cannot score. */
+export async function assertNoRowErrors(
+  session: Session,
+  scans: readonly Scan[],
+  options: Scoring,
+  signal: AbortSignal,
+): Promise<void> {
+  const files = splitByFile(scans)
+  for (const [step, { file, scan }] of files.entries()) {
+    session.pass = { doing: 'looking for the first faulty row', step, steps: files.length }
+    signal.throwIfAborted()
+    let found: RowError | undefined
+    try {
+      const [typed] = await typeScans(session, [scan], options)
+      found = typed && (await findRowError(session, typed, options))
+    } catch (cause) {
+      throw errorAt(file, await explainScanError(session, scan, cause))
+    }
+    if (found !== undefined) throw rowError(file, found, options)
+  }
+}
+
+/** The first row whose null, NaN or label is an error, and the number of rows with the same error. */
+async function findRowError(
+  session: Session,
+  { scan, x, y }: TypedScan,
+  options: Scoring,
+): Promise<RowError | undefined> {
+  const { positiveLabel, negativeLabel, otherLabels, nulls, nan } = options
+  // The first condition that a row meets is its kind.
+  const kinds: [kind: RowErrorKind, condition: string, isError: boolean][] = [
+    ['input', 'x IS NULL', nulls === 'error'],
+    ['label', 'y IS NULL', nulls === 'error'],
+    ['nan', nan === 'keep' ? 'FALSE' : 'isnan(x)', nan === 'error'],
+    ['other', `y NOT IN (${positiveLabel}, ${negativeLabel})`, otherLabels === 'error'],
+  ]
+  const cases = kinds.map(([kind, condition]) => `WHEN ${condition} THEN '${kind}'`)
+  const errors = kinds.flatMap(([kind, , isError]) => (isError ? [quoteText(kind)] : []))
+  const [found] = await session.readRows(`
+    SELECT kind, min(row), arg_min(CAST(y AS VARCHAR), row), count(*)
+    FROM (
+      SELECT row, y, CASE ${cases.join(' ')} END AS kind
+      FROM (SELECT row_number() OVER () AS row, ${x} AS x, ${y} AS y FROM ${selectPairs(scan, options)})
+    )
+    WHERE kind IN (${errors}) GROUP BY kind ORDER BY min(row) LIMIT 1`)
+  if (found === undefined) return undefined
+  const [kind, row, label, count] = found as [RowErrorKind, bigint, string, bigint]
+  return { kind, row: Number(row), label, count: Number(count) }
+}
+
+/** The error of a scan in words of this package, with the nearest columns where DuckDB finds none of a name. */
+async function explainScanError(session: Session, scan: Scan, cause: unknown): Promise<Error> {
+  const text = shortenError(cause)
+  const [, missing] = /Referenced column "(.*)" not found/.exec(String(cause)) ?? []
+  const [, column = missing] = /converting column "(.*)"\./.exec(String(cause)) ?? []
+  const option = column === undefined ? undefined : findOptionOf(scan, column)
+  const details = { ...(option !== undefined && { option }), ...detailsOf(cause) }
+  const advice = missing === undefined ? '' : await describeNearestColumns(session, scan, missing)
+  return fileError(message`${text}${advice}`, details, cause)
+}
+
+/** The first option whose text names a column or refers to it. */
+function findOptionOf({ expressions }: Scan, name: string): string | undefined {
+  const lower = name.toLowerCase()
+  return [...expressions.values()].find(({ columns, references }) =>
+    [...columns, ...references.flatMap(({ names }) => names)].some((each) => each.toLowerCase() === lower),
+  )?.option
+}
+
+async function describeNearestColumns(session: Session, { columns }: Scan, missing: string): Promise<string> {
+  const nearest =
+    await session.readTexts(`SELECT name FROM (SELECT unnest([${columns.map(({ tableName }) => quoteText(tableName))}]) AS name)
+    ORDER BY levenshtein(lower(name), lower(${quoteText(missing)})), name LIMIT 5`)
+  const names = nearest.map((name) => columns.find(({ tableName }) => tableName === name)?.name ?? name)
+  const [first = ''] = names
+  const isIdentifier = /^[\p{L}_][\p{L}\p{N}_]*$/u.test(first)
+  const advice = isIdentifier ? '' : `; the text '${first}' names the first`
+  return ` The nearest of its columns: ${names.map((name) => `"${name}"`).join(', ')}${advice}`
+}
+
+/** The message of an error, without DuckDB's excerpt of our query and its advice on its own options. */
+export function shortenError(error: unknown): Message {
+  const known = messageOf(error instanceof Error ? explainCsvError(error) : error)
+  // DuckDB mentions no option of ours.
+  if (known.parts.some((part) => typeof part !== 'string')) return known
+  const [first = ''] = String(known).split(/\n\n|\n\s*(?:Possible|Candidate|LINE) /)
+  const line = first.trim().replace(/\s*\n\s*/g, ' ')
+  return message`${line.replace(/^Binder Error: Referenced (column ".*" not found).*/, '$1.')}`
+}

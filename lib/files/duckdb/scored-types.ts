@@ -1,0 +1,65 @@
+import { fileError, given, message } from '../errors.ts'
+
+/** The type of a column whose values are all null, whatever the file says. */
+export const nullType = 'NULL'
+
+const integers = ['TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'UTINYINT', 'USMALLINT', 'UINTEGER', 'UBIGINT']
+const wide = ['HUGEINT', 'UHUGEINT', 'BIGNUM', 'DECIMAL']
+/** DuckDB's own cast to DOUBLE rounds a DECIMAL of so many digits once. */
+const decimalDigits = 15
+
+type ScoredOption = 'input' | 'label'
+
+function mapTypes(types: readonly string[], target?: string): Record<string, string> {
+  return Object.fromEntries(types.map((type) => [type, target ?? type]))
+}
+
+/** What a column of each type is scored as. */
+const scoredTypes: Readonly<Record<ScoredOption, Readonly<Record<string, string>>>> = {
+  input: { ...mapTypes(['FLOAT', 'DOUBLE']), ...mapTypes([...integers, ...wide], 'DOUBLE') },
+  label: { ...mapTypes([...integers, 'FLOAT', 'DOUBLE', 'BOOLEAN']), ...mapTypes(wide, 'DOUBLE') },
+}
+
+function scoredTypeOf(option: ScoredOption, type: string): string | undefined {
+  return scoredTypes[option][type.replace(/\(\d+,\s?\d+\)$/, '')]
+}
+
+/** True if values of the type can be scored. */
+export function isScorable(option: ScoredOption, type: string): boolean {
+  return scoredTypeOf(option, type) !== undefined
+}
+
+/** True if inputs of both types are scored in the same precision. */
+export function isSamePrecision(one: string, other: string): boolean {
+  return [one, other].includes(nullType) || scoredTypeOf('input', one) === scoredTypeOf('input', other)
+}
+
+/**
+ * SQL of a column in the type that it is scored as.
+ *
+ * @throws {Error} ERR_INVALID_FILE, with `option`: values of the type are not numbers
+ */
+export function castToScored(option: ScoredOption, text: string, column: string, type: string): string {
+  if (type === nullType) return 'CAST(NULL AS DOUBLE)'
+  if (isRoundedTwice(type)) return castToNearestDouble(option, column)
+  const scored = scoredTypeOf(option, type)
+  if (scored !== undefined) return scored === type ? column : `CAST(${column} AS ${scored})`
+  const expected = `a number${option === 'label' ? ' or BOOLEAN' : ''}`
+  const advice = type === 'VARCHAR' ? ` (CAST(${text} AS DOUBLE) reads numbers in text)` : ''
+  throw fileError(message`${given(option, text)} is ${type}, must be ${expected}${advice}`, { option })
+}
+
+/** True if DuckDB's own cast to DOUBLE may round twice. */
+function isRoundedTwice(type: string): boolean {
+  const [, name = type, digits] = /^(\w+)\((\d+),\s?\d+\)$/.exec(type) ?? []
+  return wide.includes(name) && !(Number(digits) <= decimalDigits)
+}
+
+/** SQL of the double nearest to a wide number. A label that is no integer does not become one. */
+function castToNearestDouble(option: ScoredOption, column: string): string {
+  const text = `CAST(${column} AS VARCHAR)`
+  const nearest = `CAST(${text} AS DOUBLE)`
+  if (option === 'input') return nearest
+  const isRoundedToInteger = `regexp_matches(${text}, '\\.0*[1-9]') AND ${nearest} = trunc(${nearest})`
+  return `CASE WHEN ${isRoundedToInteger} THEN nextafter(${nearest}, CAST('inf' AS DOUBLE)) ELSE ${nearest} END`
+}

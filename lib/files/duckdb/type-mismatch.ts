@@ -1,0 +1,15 @@
+import { errorAt, fileError, given, message } from '../errors.ts'
+import type { Scoring } from '../options.ts'
+
+/** A file, and the type that an option's column has in it. */
+export interface FileType {
+  readonly file: string
+  readonly type: string
+}
+
+/** The error of files that have different types for an option's column. */
+export function typeMismatchError(option: 'input' | 'by', options: Scoring, one: FileType, other: FileType): Error {
+  const advice = option === 'by' ? '; score them apart, or CAST both to one type' : ''
+  const found = message`${given(option, options[option] ?? '')} is ${one.type}, but ${other.type} in ${other.file}${advice}`
+  return errorAt(one.file, fileError(found, { option }))
+}
