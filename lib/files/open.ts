@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import { addAbortSignal, type Readable } from 'node:stream'
 import { getNumThreads } from '../index.ts'
 import { assertOwnColumns, openScans } from './duckdb/open-scans.ts'
@@ -5,7 +6,10 @@ import type { Scan, ScanSource } from './duckdb/scan.ts'
 import { Session } from './duckdb/session.ts'
 import {
   addFile,
+  codeOf,
+  detailsOf,
   errorAt,
+  fileError,
   given,
   type Message,
   message,
@@ -57,7 +61,7 @@ export async function withInputs<T>(
     return result
   } catch (error) {
     run.signal.throwIfAborted()
-    throw addFile(run.copy === undefined ? error : replaceInError(error, run.copy.path, 'standard input'))
+    throw await run.complete(error)
   } finally {
     await run.close()
   }
@@ -68,7 +72,10 @@ class Run {
   readonly progress: Inputs['progress'] = {}
   /** of standard input, for DuckDB */
   copy: TemporaryFile | undefined
+  /** once they are found */
+  files: readonly string[] = []
   readonly #options: RunOptions
+  readonly #began = Date.now()
   /** follows the caller's signal, and aborts when a callback throws */
   readonly #controller = new AbortController()
   readonly #timers: NodeJS.Timeout[] = []
@@ -108,11 +115,29 @@ class Run {
     this.#call(() => this.#options.onNote?.(String(note), note))
   }
 
+  /** The error with the name that the caller knows for standard input, and with the file, where only the system knows it. */
+  async complete(error: unknown): Promise<unknown> {
+    const known = this.copy === undefined ? error : replaceInError(error, this.copy.path, 'standard input')
+    const isChanged = codeOf(known) === 'ERR_FILE_CHANGED' && detailsOf(known).file === undefined
+    const file = isChanged ? await this.#findChangedFile() : undefined
+    if (file === undefined) return addFile(known)
+    return fileError(`${file}: the file changed while it was read`, { ...detailsOf(known), file }, known)
+  }
+
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer)
     this.#options.signal?.removeEventListener('abort', this.#follow)
     this.#session?.close()
     await this.copy?.remove()
+  }
+
+  /** The first file that changed, came or went since the run began. */
+  async #findChangedFile(): Promise<string | undefined> {
+    for (const file of this.files) {
+      const changed = await stat(file).catch(() => undefined)
+      if (changed === undefined || changed.ctimeMs >= this.#began) return file
+    }
+    return undefined
   }
 
   #report(onProgress: (progress: Progress) => void): void {
@@ -163,6 +188,7 @@ async function openInputs(
     ...scanned.map(({ file }) => file),
     ...arraySources.flatMap((source) => source.files.map(containingFile)),
   ]
+  run.files = files
   const inputs = { files, arraySources, signal, stdin, threads, progress }
   if (scanned.length === 0) return inputs
   const session = await run.openSession()
