@@ -47,7 +47,7 @@ function filesIn(name: string): string[] {
   return readdirSync(join(folder, name)).map((file) => join(folder, name, file))
 }
 
-describe('files that others have written', () => {
+describe('files that other programs wrote', () => {
   let session: Session
   before(async () => {
     session = await Session.open(2)
@@ -75,7 +75,7 @@ describe('files that others have written', () => {
     expect(error, file).to.include(`Error: ${file}: ${reason}`)
   }
 
-  it('are Parquet of any codec, encoding, page version and size of row groups', async () => {
+  it('Parquet is read with any codec, encoding, page version and size of row groups', async () => {
     const files = filesIn('flat')
     for (const file of files) {
       await scores(file, {}, floats)
@@ -85,7 +85,7 @@ describe('files that others have written', () => {
     await scores(files, {}, LossAccumulator.merge(...files.map(() => floats)))
   })
 
-  it('have labels of any type', async () => {
+  it('labels may have any numeric type', async () => {
     const file = join(folder, 'labels.parquet')
     const signed = ['int8', 'int16', 'int32', 'int64', 'halffloat', 'float', 'double']
     const decimals = ['decimal_3', 'decimal_12', 'decimal_30', 'decimal_20']
@@ -97,7 +97,7 @@ describe('files that others have written', () => {
     }
   })
 
-  it('have distances inside structs, and lists to take them of', async () => {
+  it('expressions read distances in structs and compute them from lists', async () => {
     const label = 'pair.label'
     for (const file of filesIn('nested')) {
       await scores(file, { input: 'pair.distance', label }, floats)
@@ -110,7 +110,7 @@ describe('files that others have written', () => {
     await scores(json, { input: 'maybe.of.gap', label, nulls: 'ignore' }, gapless)
   })
 
-  it('are text with quotes, marks, line ends, separators and compressions of all kinds', async () => {
+  it('text is read with any quotes, byte order marks, line ends, delimiters and compressions', async () => {
     const files = filesIn('text')
     for (const file of files) {
       await scores(file, {}, doubles)
@@ -119,11 +119,11 @@ describe('files that others have written', () => {
     await scores(files, {}, LossAccumulator.merge(...files.map(() => doubles)))
   })
 
-  it('fail by name where DuckDB cannot read them', async () => {
+  it('the error of a file that DuckDB cannot read names the file', async () => {
     for (const file of filesIn('refused')) await fails(file, '')
   })
 
-  it('must be whole where they are compressed', async () => {
+  it('compressed files that are cut off are refused', async () => {
     const place = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
     for (const name of ['gzip.csv.gz', 'zstd.csv.zst', 'polars.ndjson.gz', 'polars.ndjson.zst']) {
       const bytes = readFileSync(join(folder, 'text', name))

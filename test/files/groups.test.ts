@@ -67,7 +67,7 @@ describe('groups of --by', function () {
     }
   }
 
-  it('are those of Python, of files of all kinds, on one machine and in shards, or are refused', async () => {
+  it('groups of all kinds of files are those of Python, on one machine and in shards, or are refused', async () => {
     const random = new Random(1)
     const cases: (GroupCase & { folder: string })[] = []
     for (let i = 0; i < 24; i++) {
@@ -89,7 +89,7 @@ describe('groups of --by', function () {
     expect(refused).to.be.within(1, 24)
   })
 
-  it('keep integers of 2^53 and more apart in text, also under an expression', async () => {
+  it('integers of 2^53 and more in text are different keys, also in an expression', async () => {
     writeFileSync(path('ids.csv'), 'x,y,id\n0.5,1,9007199254740993\n0.5,1,9007199254740992\n')
     writeFileSync(path('ids.ndjson'), '{"x":0.5,"y":1,"id":9007199254740993}\n{"x":0.5,"y":1,"id":2}\n')
     writeFileSync(path('few.csv'), 'x,y,id\n0.5,1,2\n')
@@ -118,7 +118,7 @@ describe('groups of --by', function () {
     for (const by of ['of', 'of.id']) await refuses(['deep.ndjson'], by, /column of has numbers of 2\^53 or more/)
   })
 
-  it('compare only numbers of different types', async () => {
+  it('only numbers compare with keys of another type', async () => {
     writeFileSync(path('words.csv'), 'x,y,k\n0.5,1,true\n')
     writeFileSync(path('number.csv'), 'x,y,k\n0.5,1,1\n')
     writeFileSync(path('nothing.csv'), 'x,y,k\n0.5,1,\n')
@@ -139,7 +139,7 @@ describe('groups of --by', function () {
     await refuses(['half.parquet', 'day.parquet'], 'k', /day\.parquet: --by k is DATE, but DOUBLE in/)
   })
 
-  it('have one zero, one NaN and infinities', async () => {
+  it('keys have one zero, one NaN and both infinities', async () => {
     writeFileSync(path('zeros.csv'), 'x,y,k\n0.5,1,-0.0\n0.5,1,0\n0.5,1,inf\n0.5,1,-inf\n0.5,1,nan\n0.5,1,-nan\n')
     expect(await values(['zeros.csv'], 'k')).to.deep.equal(['"-Infinity"', '0.0', '"Infinity"', '"NaN"'])
     expect(await values(['zeros.csv'], '[k, 1]')).to.deep.equal([
@@ -150,13 +150,13 @@ describe('groups of --by', function () {
     ])
   })
 
-  it('have one zero in JSON of several types, too', async () => {
+  it('keys in JSON of several types have one zero, too', async () => {
     const keys = ['0.0', '-0.0', '"a"', '{"b":[-0.0]}', '{"b":[0.0]}']
     writeFileSync(path('zeros.ndjson'), keys.map((key) => `{"x":0.5,"y":1,"k":${key}}\n`).join(''))
     expect((await values(['zeros.ndjson'], 'k')).sort()).to.deep.equal(['"a"', '0.0', '{"b":[0.0]}'])
   })
 
-  it('are the text of JSON as it was written', async () => {
+  it('text keys of JSON are what the file has', async () => {
     const texts = ['2024-01-01', '2024-1-1', '6F9619FF-8B86-D011-B42D-00CF4FC964FF', '10:00', '2024-01-01T00:00:00Z']
     for (const [i, text] of texts.entries()) {
       writeFileSync(path(`${i}.ndjson`), `{"x":0.5,"y":1,"k":"${text}","in":{"DATE":["${text}"]}}\n`)
@@ -165,7 +165,7 @@ describe('groups of --by', function () {
     }
   })
 
-  it('are the names of folders as they are written', async () => {
+  it('keys from folder names are what the folders spell', async () => {
     const folders = {
       days: ['2024-01-01', '2024-1-1'],
       times: ['2024-01-01 00%3A00', '2024-01-01 00%3A00%3A00'],
@@ -189,12 +189,12 @@ describe('groups of --by', function () {
     }
   })
 
-  it('may be nulls alone, also under an expression', async () => {
+  it('all keys may be null, also in an expression', async () => {
     writeFileSync(path('nulls.ndjson'), '{"x":0.5,"y":1,"k":null}\n')
     for (const by of ['k', 'k % 3']) expect(await values(['nulls.ndjson'], by)).to.deep.equal(['null'])
   })
 
-  it('of Arrow are of one kind, and each day is its own', async () => {
+  it('Arrow keys are of one kind, and each day is its own key', async () => {
     const columns = { x: Float64Array.of(0.5), y: Int8Array.of(1) }
     const write = (name: string, k: Table) =>
       writeFileSync(path(name), tableToIPC(tableFromArrays(columns).assign(k), 'file'))
@@ -214,7 +214,7 @@ describe('groups of --by', function () {
     )
   })
 
-  it('are JSON that parses, of any type', async () => {
+  it('keys of any type are printed as valid JSON', async () => {
     const types: [string, string][] = [
       [
         `{ a: 'nan'::DOUBLE, b: ['inf'::FLOAT, -0.0], c: '-inf "NaN" -0.0' }`,

@@ -26,7 +26,7 @@ function npy(descr: string, values: ArrayBufferView): Buffer {
   return Buffer.concat([start, Buffer.from(header), bytes])
 }
 
-describe('a row whose input is NaN', function () {
+describe('rows whose input is NaN', function () {
   this.timeout(60_000)
   let folder: string
   let connection: DuckDBConnection
@@ -92,7 +92,7 @@ describe('a row whose input is NaN', function () {
     expect(stderr, args.join(' ')).to.match(named)
   }
 
-  it('is an error that names file, first row and number of such rows', async () => {
+  it('the error of a NaN input has the file, the first row and the number of such rows', async () => {
     const told = (file: string, input: string) =>
       new RegExp(`${file}, row 2: --input \\S*${input} is NaN \\(3 such rows; --nan ignore leaves them out\\)`)
     for (const file of files) {
@@ -107,7 +107,7 @@ describe('a row whose input is NaN', function () {
     await fails(['partial', path('pairs.parquet'), '--input', 'x', '--label', 'y'], told('pairs.parquet', 'x'))
   })
 
-  it('is an error, too, where its label is neither and counts as nothing', async () => {
+  it('a NaN input is an error even if its label is another one that is ignored', async () => {
     for (const policy of ['zero', 'ignore']) {
       for (const file of files) {
         await fails([...score(file, 'x', 'odd'), '--other-labels', policy], /row 2: --input x is NaN \(3 such rows/)
@@ -115,7 +115,7 @@ describe('a row whose input is NaN', function () {
     }
   })
 
-  it('comes after a null and before a label of the same row', async () => {
+  it('of the errors of a row a null comes first, a NaN next and an invalid label last', async () => {
     for (const file of files) {
       await fails(score(file, 'x', 'odd'), /row 2: --input x is NaN \(3 such rows/)
       await fails([...score(file, 'gap'), '--nulls', 'ignore'], /row 2: --input gap is NaN \(2 such rows/)
@@ -124,7 +124,7 @@ describe('a row whose input is NaN', function () {
     }
   })
 
-  it('is left out on demand, beside nulls and other labels', async () => {
+  it('--nan ignore leaves out NaN inputs, beside nulls and other labels', async () => {
     const sums = ({ count, sum, others }: Record<string, unknown>) => ({ count, sum, others })
     for (const file of files) {
       const ignore = ['--nan', 'ignore']
@@ -146,14 +146,14 @@ describe('a row whose input is NaN', function () {
     expect(sums(await totals([...arrays('f'), '--nan', 'ignore']))).to.deep.equal({ count: 3, sum: 0.75, others: 0 })
   })
 
-  it('is kept on demand', async () => {
+  it('--nan keep counts NaN inputs, and the sum is NaN', async () => {
     for (const file of files) {
       const { count, sum } = await totals([...score(file), '--nan', 'keep'])
       expect({ count, sum }).to.deep.equal({ count: 6, sum: 'NaN' })
     }
   })
 
-  it('has a loss of null, or NaN where kept and in .npy', async () => {
+  it('the loss of a NaN input is null, but NaN with --nan keep and in .npy', async () => {
     const read = async (name: string): Promise<unknown[]> => {
       const bytes = readFileSync(path(name))
       if (name.endsWith('.npy')) return [...new Float64Array(Uint8Array.from(bytes.subarray(-8 * rows.length)).buffer)]
@@ -173,7 +173,7 @@ describe('a row whose input is NaN', function () {
     }
   })
 
-  it('is counted in a picture that leaves it out', async () => {
+  it('a picture says how many NaN inputs it leaves out', async () => {
     for (const file of files) {
       const plot = ['plot', ...score(file, 'gap').slice(1), '--output', path('gap.svg')]
       await totals([...plot, '--nan', 'ignore', '--nulls', 'ignore'])
@@ -182,7 +182,7 @@ describe('a row whose input is NaN', function () {
     }
   })
 
-  it('is not one of infinite inputs, whose sum may be NaN', async () => {
+  it('infinite inputs are not NaN inputs even if their sum is NaN', async () => {
     writeFileSync(path('infinite.csv'), 'x,y\ninf,1\n-inf,1\n')
     const infinite = tableFromArrays({ x: Float64Array.of(Infinity, -Infinity), y: Int8Array.of(1, 1) })
     writeFileSync(path('infinite.arrow'), tableToIPC(infinite, 'file'))
@@ -192,7 +192,7 @@ describe('a row whose input is NaN', function () {
     }
   })
 
-  it('is none where a null hides what an Arrow column holds', async () => {
+  it('a NaN under a null of an Arrow column is a null', async () => {
     const x = vectorFromArray([0.5, null, 0.25])
     ;(x.data[0]?.values as Float64Array)[1] = Number.NaN
     const table = tableFromArrays({ y: Int8Array.of(1, 1, 1) })

@@ -8,7 +8,7 @@ import { exchangeJSON } from '../../support/processes.ts'
 
 const cases = new URL('../../fixtures/cases/', import.meta.url).pathname
 
-describe('names of columns', function () {
+describe('columns that options name', function () {
   this.timeout(60_000)
 
   let folder: string
@@ -42,7 +42,7 @@ describe('names of columns', function () {
     expect(JSON.parse(stdout), `${file} ${input}`).to.deep.include({ count: 2, sum })
   }
 
-  it('are found exactly, before a text is read as SQL', async () => {
+  it('a text that is exactly a column name is that column before it is SQL', async () => {
     for (const file of ['x.csv', 'x.ndjson', 'x.parquet'].map((name) => join(folder, name))) {
       await scores(file, 'distance', 0.25)
       await scores(file, 'order', 7)
@@ -61,7 +61,7 @@ describe('names of columns', function () {
     }
   })
 
-  it('are found in their exact case, also quoted and within expressions', async () => {
+  it('a column of the exact case is found first, also in quotes and in expressions', async () => {
     const files = [
       join(folder, 'x.csv'),
       join(folder, 'x.ndjson'),
@@ -86,14 +86,14 @@ describe('names of columns', function () {
     }
   })
 
-  it('are found in another case where only one column has them', async () => {
+  it('a column is found in another case if only one column has that name', async () => {
     for (const name of ['x.csv', 'x.ndjson', 'x.parquet']) {
       await scores(join(folder, name), 'ORDER', 7).catch((error) => expect(String(error)).to.match(/syntax|ORDER/))
       await scores(join(folder, name), '"ORDER"', 7)
     }
   })
 
-  it('are an error that lists them where several fit', async () => {
+  it('a name that fits several columns is refused with a list of them', async () => {
     for (const file of [join(folder, 'x.csv'), join(folder, 'x.ndjson'), join(cases, 'case/a.parquet')]) {
       for (const text of ['DISTANCE', '"dIstance"', 'DISTANCE + 1']) {
         const { code, stdout, stderr } = await score(file, text)
@@ -105,7 +105,7 @@ describe('names of columns', function () {
     }
   })
 
-  it('are an error where two columns have the same', async () => {
+  it('a name that two columns share is refused', async () => {
     const twice = join(folder, 'twice.csv')
     writeFileSync(twice, 'distance,distance,label\n0.5,0.25,1\n')
     for (const file of [twice, join(cases, 'case/dup.parquet')]) {
@@ -117,7 +117,7 @@ describe('names of columns', function () {
     expect(JSON.parse(stdout)).to.deep.include({ count: 1, sum: 1 })
   })
 
-  it('are the same for --by and --keep', async () => {
+  it('--by and --keep find columns as --input does', async () => {
     for (const name of ['x.csv', 'x.ndjson', 'x.parquet']) {
       const output = join(folder, 'losses.csv')
       const more = ['--by', 'order', '--output', output, '--keep', 'Distance (L2)', '--keep', 'order']

@@ -9,7 +9,7 @@ import { Random } from '../../support/random.ts'
 
 const cases = new URL('../../fixtures/cases/', import.meta.url).pathname
 
-describe('CSV on the command line', function () {
+describe('CSV', function () {
   this.timeout(120_000)
 
   let folder: string
@@ -51,24 +51,24 @@ describe('CSV on the command line', function () {
     expect(stderr).to.match(named)
   }
 
-  it('reads 2,000 generated files as Python reads them', async () => {
+  it('2,000 generated CSV files have the totals of Python', async () => {
     const random = new Random(15)
     const files = random.list(2000, (i) => writeCsv(random, folder, `small-${i}`, random.integer(0, 20)))
     await assertAsPython(files)
   })
 
-  it('reads fields that are quoted only after the first 20,480 rows', async () => {
+  it('CSV fields that are quoted only after the first 20,480 rows have the totals of Python', async () => {
     const random = new Random(16)
     const files = random.list(4, (i) => writeCsv(random, folder, `late-${i}`, 20_600, 20_480))
     await assertAsPython(files)
     await scores(join(cases, 'late-quote-20480.csv.gz'), 20_481, 5120.5)
   })
 
-  it('takes apostrophes for text', () => scores(join(cases, 'apostrophes.csv'), 4, 1.65))
+  it('apostrophes in CSV are text, not quotes', () => scores(join(cases, 'apostrophes.csv'), 4, 1.65))
 
-  it('reads lines that end in LF and in CRLF', () => scores(join(cases, 'crlfmix.csv'), 3, 0.75))
+  it('a CSV file may mix LF and CRLF', () => scores(join(cases, 'crlfmix.csv'), 3, 0.75))
 
-  it('names the line of a row that is too short or too long', async () => {
+  it('the error of a CSV record with too few or too many fields names its line', async () => {
     const rows = (at: number, row: string) =>
       `distance,label,note\n${Array.from({ length: 200 }, (_, i) => (i === at ? row : '0.5,1,"a ""b"""')).join('\n')}\n`
     for (const at of [0, 1, 98, 150]) {
@@ -82,7 +82,7 @@ describe('CSV on the command line', function () {
     await fails(write('plain.csv', 'distance,label\n0.5\n'), /plain\.csv: line 2 has 1 field, expected 2/)
   })
 
-  it('refuses quotes that are never closed, and text after a closing quote', async () => {
+  it('CSV quotes that are never closed, and text after a closing quote, are refused', async () => {
     await fails(
       write('open.csv', 'distance,label,note\n0.5,1,"a\n0.5,1,b\n'),
       /line 2: a quote that opens there is never closed/,
@@ -90,14 +90,14 @@ describe('CSV on the command line', function () {
     await fails(write('after.csv', 'distance,label,note\n0.5,1,"a"b\n'), /line 2: text follows a closing quote/)
   })
 
-  it('reads 1_000 as Python does, wherever it stands', async () => {
+  it('1_000 in CSV is a number as in Python, early or late in the file', async () => {
     const rows = (before: number) => `distance,label\n${'0.5,1\n'.repeat(before)}1_000,1\n`
     await scores(write('early.csv', rows(3)), 4, 1001.5)
     await scores(write('late.csv', rows(30_000)), 30_001, 16_000)
     await fails(write('key.csv', rows(3)), /row 4: --input distance is '1_000', expected a number/, '--by', 'distance')
   })
 
-  it('groups by folders whose names differ in case, whatever the others have', async () => {
+  it('--by reads folders whose names differ in case', async () => {
     for (const name of ['Day=1', 'day=2']) {
       mkdirSync(join(folder, 'days', name), { recursive: true })
       write(join('days', name, 'a.csv'), 'distance,label\n0.5,1\n')
@@ -111,23 +111,23 @@ describe('CSV on the command line', function () {
     ])
   })
 
-  it('refuses separators between which it cannot choose', () =>
+  it('a CSV file that two delimiters fit is refused', () =>
     fails(write('either.csv', 'distance,a;label,b\n0.5,1;1,2\n'), /separated by , or ;: --delimiter says which/))
 
-  it('refuses UTF-16 and says how to convert it', async () => {
+  it('CSV in UTF-16 is refused with the command that converts it', async () => {
     const path = write('utf16.csv', '')
     writeFileSync(path, Buffer.from('\ufeffdistance,label\n0.5,1\n', 'utf16le'))
     await fails(path, /utf16\.csv: UTF-16, expected UTF-8: iconv/)
   })
 
-  it('reads lines of many megabytes, and refuses a file without a header', async () => {
+  it('CSV lines may have many megabytes, and a file without a header is refused', async () => {
     await scores(write('long.csv', `distance,label,note\n0.5,1,"${'x'.repeat(10_000_000)}"\n0.25,1,\n`), 2, 0.75)
     for (const text of ['\n\n', '# only\n']) {
       await fails(write('none.csv', text), /none\.csv: the file is empty, without even a header/, '--comment', '#')
     }
   })
 
-  it('binds columns by their names where files have them in another order', async () => {
+  it('CSV columns are found by name if files have them in different orders', async () => {
     const files = [
       write('one.csv', 'distance,label\n0.5,1\n'),
       write('two.csv', 'label,distance\n1,0.25\n'),
@@ -137,10 +137,10 @@ describe('CSV on the command line', function () {
     expect(JSON.parse(stdout)).to.deep.include({ count: 3, sum: 1.25 })
   })
 
-  describe('as people have it', () => {
+  describe('as people write it', () => {
     const file = (name: string) => join(cases, name)
 
-    it('names the row of a text that is no number, with advice that works', async () => {
+    it('the error of a CSV text that is not a number has its row, and advice that works', async () => {
       await fails(
         file('r.csv'),
         /r\.csv, row 2: --input distance is 'NA', expected a number \(--null-string 'NA' --nulls ignore/,
@@ -163,7 +163,7 @@ describe('CSV on the command line', function () {
       await scores(late, 30_000, 15_000, '--null-string', 'NA', '--null-string', 'N/A', '--nulls', 'ignore')
     })
 
-    it('takes delimiters, the sep= of Excel, and decimal commas within quotes', async () => {
+    it('CSV is read with any delimiter, with the sep= of Excel, and with decimal commas in quotes', async () => {
       await scores(write('bars.csv', 'distance|label\n0.5|-1\n'), 1, 0.5)
       await scores(write('carets.csv', 'distance^label\n0.5^-1\n'), 1, 0.5, '--delimiter', '^')
       await scores(write('spaces.csv', 'distance label\n0.5 -1\n'), 1, 0.5, '--delimiter', ' ')
@@ -173,7 +173,7 @@ describe('CSV on the command line', function () {
       await scores(write('either.csv', 'distance,a;label,b\n0.5,1;1,2\n'), 1, 0.5, '--delimiter', ',', '--label', '1')
     })
 
-    it('says how a header of numbers was taken', async () => {
+    it('a note says that a CSV header of numbers is read as a header', async () => {
       const numbers = file('numeric-header.csv')
       const columns = ['--input', '0', '--label', '1', '--json']
       const { code, stdout, stderr } = await command(['score', numbers, ...columns])
@@ -197,7 +197,7 @@ describe('CSV on the command line', function () {
       expect({ ...data, ...JSON.parse(data.stdout) }).to.deep.include({ code: 0, stderr: '', count: 4, sum: 0.75 })
     })
 
-    it('reads the header of NumPy by its name, or without its comments', async () => {
+    it('a CSV header that NumPy writes as a comment names the columns, or is skipped', async () => {
       const path = file('savetxt.csv')
       await fails(path, /"distance" not found.*"# distance".*the text '# distance' names the first/)
       const named = await command(['score', path, '--input', '# distance', '--label', 'label', '--json'])
@@ -208,7 +208,7 @@ describe('CSV on the command line', function () {
       }
     })
 
-    it('passes over comments where lines begin with them, and refuses them elsewhere', async () => {
+    it('CSV comments are skipped at the start of a line and refused elsewhere', async () => {
       const commented = '# a\ndistance,label,color\n# b,c\n0.5,1,"#fff"\n\n 0.5,1,x\n#\n'
       await scores(write('comments.csv', commented), 2, 1, '--comment', '#')
       await fails(
@@ -219,7 +219,7 @@ describe('CSV on the command line', function () {
       )
     })
 
-    it('takes files of any name and standard input by --format', async () => {
+    it('--format reads files of any name, and standard input', async () => {
       const text = 'distance,label\n0.25,1\n1.5,-1\n0.5,-1\n'
       const options = ['--input', 'distance', '--label', 'label', '--json']
       const parquet = readFileSync(file('case/a.parquet'))
@@ -246,7 +246,7 @@ describe('CSV on the command line', function () {
       expect(broken.stderr).to.match(/^hinge-embedding-loss: standard input: line 2 has 1 field, expected 2/)
     })
 
-    it('refuses padding after gzip by its length, and empty lines where they could be rows', async () => {
+    it('padding after gzip, and empty lines that could be rows, are refused', async () => {
       const zipped = gzipSync('distance,label\n0.5,1\n')
       for (const padding of [1, 512, 100_000]) {
         const path = write('padded.csv.gz', '')
@@ -262,7 +262,7 @@ describe('CSV on the command line', function () {
       await scores(write('one.csv', 'distance\n0.5\n0.25\n'), 2, 0.75, '--label', '1')
     })
 
-    it('refuses options that cannot be, and those of text where there is none', async () => {
+    it('impossible CSV options are refused, and CSV options without a CSV file', async () => {
       const usage = async (...args: string[]) => {
         const { code, stdout, stderr } = await score(file('case/a.parquet'), ...args)
         expect({ code, stdout }, stderr).to.deep.equal({ code: 2, stdout: '' })

@@ -21,7 +21,7 @@ const reviewed: Readonly<Record<string, string>> = {
 const refusedNames = new Set(Object.values(reviewed).flatMap((names) => names.split(/\s+/)))
 const isInternal = (name: string) => /^(icu_|__internal)/.test(name)
 
-describe('expressions', () => {
+describe('SQL expressions in options', () => {
   let folder: string
   let file: string
   const score = (input: string, ...more: string[]) => ['score', file, '--input', input, '--label', 'y', ...more]
@@ -86,7 +86,7 @@ describe('expressions', () => {
     ['file_index', /has no column file_index/],
   ]
 
-  it('of more than their row are refused by name, in every option and command', async () => {
+  it('an expression that reads more than its row is refused with its reason, in every option and command', async () => {
     for (const [i, [text, reason]] of refused.entries()) {
       const by = await command(score('x', '--by', text))
       expect(by.stderr, text).to.match(reason)
@@ -108,7 +108,7 @@ describe('expressions', () => {
     }
   })
 
-  it('of their row pass, with lambdas, macros and operators', async () => {
+  it('an expression over its row is accepted, with lambdas, macros and operators', async () => {
     for (const text of [
       `list_sum(list_transform([x], lambda z: z * 2))`,
       `CASE WHEN x BETWEEN 0 AND 1 THEN abs(-x) ELSE coalesce(nullif(x, 3), 0) END`,
@@ -127,7 +127,7 @@ describe('expressions', () => {
     }
   })
 
-  it('read only functions that DuckDB has for rows and calls consistent', async () => {
+  it('each listed function is a scalar function that DuckDB calls consistent', async () => {
     const session = await Session.open(1)
     const rows = await session.readRows(`SELECT function_name, function_type, stability FROM duckdb_functions()
       WHERE function_type IN ('scalar', 'aggregate', 'macro')`)
@@ -141,7 +141,7 @@ describe('expressions', () => {
     }
   })
 
-  it('have the same value in another session, at another time, under other settings', async () => {
+  it('an accepted expression has the same value in another session, at another time and under other settings', async () => {
     const values = async (...settings: string[]) => {
       const connection = await (await DuckDBInstance.create(':memory:', { threads: String(settings.length) })).connect()
       for (const setting of settings) await connection.run(setting)

@@ -30,7 +30,7 @@ def total(text):
 print(json.dumps([total(text) for text in json.load(sys.stdin)]))
 `
 
-describe('JSON that was cut off', function () {
+describe('NDJSON', function () {
   this.timeout(60_000)
   let folder: string
   const path = (name: string) => join(folder, name)
@@ -51,7 +51,7 @@ describe('JSON that was cut off', function () {
   const array = '[{"x":0.5}, {"x":2} ]\n'
   const pretty = '[\n {\n  "x": 0.5\n },\n {"x": 2}\n]'
 
-  it('is refused or is what Python reads, wherever it ends', async () => {
+  it('JSON that is cut off anywhere is refused or has the rows that Python reads', async () => {
     const texts = [lines, array, pretty].flatMap((text) => [...text].map((_, length) => text.slice(0, length)))
     const expected = exchangeJSON('python3', ['-c', python], texts)
     const found = []
@@ -63,7 +63,7 @@ describe('JSON that was cut off', function () {
     expect(found).to.include(0.5).and.include(2.5).and.include(null)
   })
 
-  it('is refused within .gz and .zst, and where more than 4 KiB of white space follow', async () => {
+  it('JSON that is cut off is refused in .gz and .zst, and before more than 4 KiB of white space', async () => {
     const cut = array.slice(0, array.indexOf(',') + 1)
     writeFileSync(path('cut.json.gz'), gzipSync(cut))
     const connection = await (await DuckDBInstance.create(':memory:')).connect()
@@ -87,7 +87,7 @@ describe('JSON that was cut off', function () {
     expect(await score('whole.json')).to.equal(2.5)
   })
 
-  it('is told from files without a row, which add nothing to others', async () => {
+  it('JSON files without rows are accepted, and add nothing to others', async () => {
     writeFileSync(path('row.ndjson'), '{"a.b":0.5}\n')
     writeFileSync(path('blank.ndjson'), ' \n\n')
     writeFileSync(path('nothing.ndjson.gz'), gzipSync(''))
@@ -103,7 +103,7 @@ describe('JSON that was cut off', function () {
     }
   })
 
-  it('is told from what else is no JSON', async () => {
+  it('text that is not JSON is refused', async () => {
     const texts = [
       ...['[{"x":1}][{"x":1}]', '[{"x":1}]\n{"x":1}', '{"x":1}\n[{"x":1}]', '[{"x":1}] x', '[{"x":1}],', '[{"x":1}]]'],
       ...[
@@ -121,7 +121,7 @@ describe('JSON that was cut off', function () {
     }
   })
 
-  it('without a row gives an output of its columns, those of --keep included', async () => {
+  it('JSON without rows gives an output with the columns of --keep and no rows', async () => {
     writeFileSync(path('blank.ndjson'), '\n')
     const output = path('blank.csv')
     const { code, stderr } = await command([

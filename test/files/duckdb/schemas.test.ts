@@ -49,7 +49,7 @@ describe('files of different schemas', function () {
     return outcome
   }
 
-  it('are read each by its own structure', async () => {
+  it('files whose structs differ are each read by their own schema', async () => {
     for (const files of [
       ['ab', 'ba'],
       ['ba', 'ab'],
@@ -62,7 +62,7 @@ describe('files of different schemas', function () {
     expect(deep.stderr).to.match(/flat\.parquet: /)
   })
 
-  it('are read each by its own scale of decimals', async () => {
+  it('files whose decimals have different scales are each read by their own schema', async () => {
     for (const files of [
       ['scale3', 'scale5', 'scale2', 'integer'],
       ['integer', 'scale2', 'scale5', 'scale3'],
@@ -73,7 +73,7 @@ describe('files of different schemas', function () {
     expect(JSON.parse(by.stdout).groups.map(({ by }: { by: number }) => by)).to.deep.equal([0.03125, 0.125])
   })
 
-  it('of one schema are read together, so that their folders have one type', async () => {
+  it('files of one schema are one scan, so that their folders have one type', async () => {
     const files = ['day=01', 'day=1', 'day=x'].map((name) => join(name, 'pairs'))
     for (const name of files) {
       mkdirSync(dirname(join(folder, name)))
@@ -83,7 +83,7 @@ describe('files of different schemas', function () {
     expect(JSON.parse(stdout).groups.map(({ by }: { by: unknown }) => by)).to.deep.equal(['01', '1', 'x'])
   })
 
-  it('have nulls alone, or no rows, of any type beside others', async () => {
+  it('a column without values may have any type beside files with values', async () => {
     const ignore = ['--input', 'd', '--nulls', 'ignore']
     const all = ['nulls', 'texts', 'none', 'float']
     for (const files of [all, all.toReversed()]) await scores(files, 1, 0.25, ...ignore)
@@ -103,7 +103,7 @@ describe('files of different schemas', function () {
     ])
   })
 
-  describe('of text', () => {
+  describe('of text files', () => {
     const byValues = async (name: string, text: string, by: string): Promise<unknown[]> => {
       writeFileSync(join(folder, name), text)
       const { code, stdout, stderr } = await score([name], '--input', 'd', '--by', by)
@@ -112,7 +112,7 @@ describe('files of different schemas', function () {
     }
     const objects = (...keys: unknown[]) => keys.map((k) => `{"d":0.5,"y":1,"k":${JSON.stringify(k)}}\n`).join('')
 
-    it('keep dates, times and UUIDs of NDJSON as they are written', async () => {
+    it('dates, times and UUIDs in NDJSON stay as they are written', async () => {
       const groups = [
         ['2024-01-05', '2024-1-5'],
         ['2024-01-05 00:00:00', '2024-01-05T00:00:00'],
@@ -127,7 +127,7 @@ describe('files of different schemas', function () {
       }
     })
 
-    it('refuse true beside 1, and text beside numbers', async () => {
+    it('NDJSON with true beside 1, or text beside numbers, is refused', async () => {
       for (const [d, y] of [
         ['"0.5"', '1'],
         ['0.5', 'true'],
@@ -139,7 +139,7 @@ describe('files of different schemas', function () {
       }
     })
 
-    it('keep text that looks like numbers only at first, or only in part', async () => {
+    it('CSV text that looks like numbers only at first, or only in part, stays text', async () => {
       const late = `d,y,k\n${'0.5,1,1\n'.repeat(21_000)}0.5,1,x\n`
       expect(await byValues('late.csv', late, 'k')).to.deep.equal([
         ['1', 21_000],
