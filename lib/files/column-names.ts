@@ -32,9 +32,14 @@ function findInAnyCase(subject: Given, name: string, names: readonly string[]): 
   return matches[0] === undefined ? undefined : names.indexOf(matches[0])
 }
 
+/** True of a name that SQL reads without quotes. */
+export function isPlainIdentifier(name: string): boolean {
+  return /^[\p{L}_][\p{L}\p{N}_]*$/u.test(name)
+}
+
 /** The name in an SQL identifier, plain or in double quotes. */
 function parseIdentifier(text: string): string | undefined {
-  if (/^[\p{L}_][\p{L}\p{N}_]*$/u.test(text)) return text
+  if (isPlainIdentifier(text)) return text
   const [, inner] = /^"((?:[^"]|"")+)"$/.exec(text) ?? []
   return inner?.replaceAll('""', '"')
 }

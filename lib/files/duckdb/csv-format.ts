@@ -42,13 +42,13 @@ type CsvTextFile = TextFile & { readonly kind: 'CSV' | 'TSV' }
 /** Finds out how a file of CSV is written, and checks that its records have the same number of fields. */
 export async function inspectCsv(
   session: Session,
-  place: CsvTextFile,
+  source: CsvTextFile,
   options: CsvOptions,
   signal: AbortSignal,
 ): Promise<CsvFile> {
-  const { base, head, hasNumberHeader } = await readCsvHead(session, place, options, signal)
+  const { base, head, hasNumberHeader } = await readCsvHead(session, source, options, signal)
   const { records, ...checked } = await checkRecords(base, head.begin, () =>
-    assertUtf8(head.isWhole ? [head.bytes] : readText(session, place, signal)),
+    assertUtf8(head.isWhole ? [head.bytes] : readText(session, source, signal)),
   )
   const format = { ...base, ...checked }
   if (records === undefined || !mayDuckDBDiffer(format)) return { format, hasNumberHeader }
@@ -63,12 +63,12 @@ function mayDuckDBDiffer({ escape: escapeBy, isStrict, isParallel, skip, names }
 /** Reads the head of a file of CSV: its delimiter and the names of its columns. */
 export async function readCsvHead(
   session: Session,
-  place: CsvTextFile,
+  source: CsvTextFile,
   options: CsvOptions,
   signal: AbortSignal,
 ): Promise<CsvHead> {
-  const head = await readHead(session, place, options, signal)
-  const known = options.delimiter ?? head.separator ?? (place.kind === 'TSV' ? '\t' : undefined)
+  const head = await readHead(session, source, options, signal)
+  const known = options.delimiter ?? head.separator ?? (source.kind === 'TSV' ? '\t' : undefined)
   const delimiter = known ?? findDelimiter(head, options)
   const [first] = parseRecords(head, { ...findEscape(head, delimiter), ...commentOf(options) }, 1)
   if (first === undefined) throw fileError('the file is empty, without even a header')
@@ -96,12 +96,12 @@ interface Head {
 }
 
 /** The first bytes of a file, with all of its first record. */
-async function readHead(session: Session, place: TextFile, options: CsvOptions, signal: AbortSignal): Promise<Head> {
+async function readHead(session: Session, source: TextFile, options: CsvOptions, signal: AbortSignal): Promise<Head> {
   for (let least = headBytes; ; least *= 8) {
     const chunks: Buffer[] = []
     let length = 0
     let isWhole = true
-    for await (const chunk of readText(session, place, signal)) {
+    for await (const chunk of readText(session, source, signal)) {
       chunks.push(Buffer.from(chunk))
       length += chunk.length
       if (length < least) continue

@@ -1,4 +1,5 @@
 import { formatCount } from '../../format.ts'
+import { isPlainIdentifier } from '../column-names.ts'
 import { fileError, given, message } from '../errors.ts'
 import type { CsvOptions } from '../options.ts'
 import { type ColumnUse, findColumnUses, inexactError, listTexts, resolveTexts } from './column-uses.ts'
@@ -30,17 +31,17 @@ export async function readCsvSchema(
   const { format, rows, hasNumberHeader } = await inspectCsv(session, source, options, signal)
   const named = nameColumns(format.names)
   const expressions = await resolveTexts(session, [...named, ...findFolderColumns(source, named)], options)
-  const readAs = (columns: readonly Column[]) => formatCsvArguments(format, structOf(columns), options)
+  const readAs = (columns: readonly Column[]) => formatCsvArguments(format, formatStruct(columns), options)
   const asText = named.map((column) => ({ ...column, type: 'VARCHAR' }))
   const text = fromClause({ kind, compression, files: [file], textArguments: readAs(asText) })
   if (rows !== undefined) await assertRowCount(session, text, rows)
   const types = await findTypes(session, text, findColumnUses(named, expressions, options), options)
+  await assertScorable(session, text, expressions, types, options)
   const columns = asText.map((column) => ({ ...column, type: types.get(column.tableName) ?? column.type }))
-  await assertScorable(session, text, expressions, columns, options)
   return { schema: { textArguments: readAs(columns), columns }, expressions, hasNumberHeader }
 }
 
-function structOf(columns: readonly Column[]): string {
+function formatStruct(columns: readonly Column[]): string {
   return `{${columns.map(({ tableName, type }) => `${quoteText(tableName)}: '${type}'`).join(', ')}}`
 }
 
@@ -142,27 +143,23 @@ async function assertScorable(
   session: Session,
   text: string,
   expressions: ReadonlyMap<string, Expression>,
-  columns: readonly Column[],
+  types: ReadonlyMap<string, string>,
   options: ScanOptions,
 ): Promise<void> {
   for (const [option, name] of listTexts(options)) {
     if (option !== 'input' && option !== 'label') continue
     const { column } = expressions.get(name) ?? {}
-    if (!columns.some(({ tableName, type }) => tableName === column && type === 'VARCHAR')) continue
-    const value = quoteName(column as string)
+    if (column === undefined || types.get(column) !== 'VARCHAR') continue
+    const value = quoteName(column)
     const [[row, found] = []] = await session.readRows(`SELECT row, ${value}
       FROM (SELECT row_number() OVER () AS row, ${value} FROM ${text})
       WHERE ${value} IS NOT NULL AND NOT ${isPlainNumber(value, options)}
       ORDER BY ${isNumber(value, options)}, row LIMIT 1`)
     const place = message`row ${formatCount(Number(row))}: ${given(option, name)} is '${truncate(String(found))}'`
-    const advice = adviseOnText(option, quoteIfNeeded(column as string), String(found))
+    const advice = adviseOnText(option, isPlainIdentifier(column) ? column : value, String(found))
     const expected = `expected a number${option === 'label' ? ' or true or false' : ''}`
     throw fileError(message`${place}, ${expected} (${advice})`, { option, row: Number(row) })
   }
-}
-
-function quoteIfNeeded(name: string): string {
-  return /^[\p{L}_][\p{L}\p{N}_]*$/u.test(name) ? name : quoteName(name)
 }
 
 function truncate(text: string): string {

@@ -82,7 +82,7 @@ export function findNonColumn(
 
 /** The nodes of a text that is one expression in parentheses. */
 async function parseExpression(session: Session, option: string, text: string): Promise<Node[]> {
-  const [expected = '', parsed = ''] = await Promise.all(['1', text].map((each) => parseSelect(session, each)))
+  const [expected = '', parsed = ''] = await parseSelects(session, ['1', text])
   const { error_message: reason = 'more than one, a parameter or a star' } = JSON.parse(parsed)
   const nodes = listNodes(JSON.parse(parsed))
   if (withoutSelected(parsed) === withoutSelected(expected) && nodes.every((node) => node.class !== 'STAR'))
@@ -93,10 +93,11 @@ async function parseExpression(session: Session, option: string, text: string): 
 
 const selectStart = 'SELECT ('
 
-/** A query that selects an expression, as DuckDB parses it, in JSON. */
-async function parseSelect(session: Session, text: string): Promise<string> {
-  const [parsed = ''] = await session.readTexts(`SELECT json_serialize_sql(${quoteText(`${selectStart}${text})`)})`)
-  return parsed
+/** Queries that each select an expression, as DuckDB parses them, in JSON. */
+async function parseSelects(session: Session, texts: readonly string[]): Promise<string[]> {
+  const queries = texts.map((text) => `json_serialize_sql(${quoteText(`${selectStart}${text})`)})`)
+  const [parsed = []] = await session.readRows(`SELECT ${queries}`)
+  return parsed.map(String)
 }
 
 /** A parsed query without the expressions that it selects. */
@@ -155,7 +156,8 @@ async function findMacroDependence(
   body: string,
   checked: Set<string>,
 ): Promise<string | undefined> {
-  const nodes = listNodes(JSON.parse(await parseSelect(session, body)))
+  const [parsed = ''] = await parseSelects(session, [body])
+  const nodes = listNodes(JSON.parse(parsed))
   const names = listReferences(nodes).flatMap(({ names }) => names.map((name) => name.toLowerCase()))
   const columnless = names.find((name) => columnlessFunctions.has(name))
   const reason = columnless

@@ -1,3 +1,4 @@
+import { isPlainIdentifier } from '../column-names.ts'
 import { detailsOf, errorAt, fileError, type Message, message, messageOf } from '../errors.ts'
 import type { Scoring } from '../options.ts'
 import { type RowError, type RowErrorKind, rowError } from '../row-errors.ts'
@@ -82,8 +83,7 @@ async function describeNearestColumns(session: Session, { columns }: Scan, missi
     ORDER BY levenshtein(lower(name), lower(${quoteText(missing)})), name LIMIT 5`)
   const names = nearest.map((name) => columns.find(({ tableName }) => tableName === name)?.name ?? name)
   const [first = ''] = names
-  const isIdentifier = /^[\p{L}_][\p{L}\p{N}_]*$/u.test(first)
-  const advice = isIdentifier ? '' : `; the text '${first}' names the first`
+  const advice = isPlainIdentifier(first) ? '' : `; the text '${first}' names the first`
   return ` The nearest of its columns: ${names.map((name) => `"${name}"`).join(', ')}${advice}`
 }
 
