@@ -10,5 +10,5 @@ export type {
   SourceOptions,
 } from './files/options.ts'
 export { scoreFiles } from './files/score.ts'
-export type { FileTotals, Group } from './files/totals.ts'
+export type { FileTotals, Group, GroupValue } from './files/totals.ts'
 export { type PlotFilesOptions, plotFiles } from './plot/plot.ts'

@@ -6,6 +6,16 @@ import { expect } from 'chai'
 import ndarray from 'ndarray'
 import * as ort from 'onnxruntime-common'
 import {
+  type Format,
+  type Group,
+  type GroupValue,
+  mergePartials,
+  type PlotFilesOptions,
+  type plotFiles,
+  type ScoreFilesOptions,
+  scoreFiles,
+} from '../lib/files.ts'
+import {
   type DType,
   type GradOptions,
   type GradOutput,
@@ -355,6 +365,40 @@ describe('the types', () => {
       ]
     >()
     expect(criterion.reduction).to.equal('none')
+  })
+
+  it('the types of files name each option and its values, and none of them or of the results is any', () => {
+    type IsAny<T> = 0 extends 1 & T ? true : false
+    type OptionName =
+      | ('input' | 'label' | 'by' | 'nulls' | 'nan' | 'margin' | 'positiveLabel' | 'negativeLabel' | 'otherLabels')
+      | ('delimiter' | 'decimal' | 'nullString' | 'header' | 'comment' | 'format' | 'allowDuplicates')
+      | ('output' | 'keep' | 'threads' | 'stdin' | 'signal' | 'onProgress' | 'onNote')
+    type AnyOption = { [Name in OptionName]: IsAny<ScoreFilesOptions[Name]> }[OptionName]
+    type Result = Awaited<ReturnType<typeof scoreFiles>>
+    assertTypes<
+      [
+        Equal<keyof ScoreFilesOptions, OptionName>,
+        Equal<keyof PlotFilesOptions, Exclude<OptionName, 'keep'> | 'theme' | 'size'>,
+        Equal<AnyOption, false>,
+        Equal<NonNullable<ScoreFilesOptions['nulls']>, 'error' | 'ignore'>,
+        Equal<NonNullable<ScoreFilesOptions['nan']>, 'error' | 'ignore' | 'keep'>,
+        Equal<NonNullable<ScoreFilesOptions['otherLabels']>, 'error' | 'zero' | 'ignore'>,
+        Equal<Format, 'parquet' | 'csv' | 'tsv' | 'ndjson' | 'arrow'>,
+        Equal<ScoreFilesOptions['output'], string | undefined>,
+        Equal<PlotFilesOptions['output'], string>,
+        Equal<Result['total'], LossAccumulator>,
+        Equal<Group['by'], GroupValue>,
+        IsAny<GroupValue> extends false ? true : false,
+        Equal<ReturnType<typeof mergePartials>, ReturnType<typeof scoreFiles>>,
+        Equal<ReturnType<typeof plotFiles>, ReturnType<typeof scoreFiles>>,
+      ]
+    >()
+    // @ts-expect-error input and label are required
+    compiles(() => scoreFiles(['pairs.csv'], {}))
+    // @ts-expect-error no such option
+    compiles(() => scoreFiles(['pairs.csv'], { input: 'd', label: 'y', margn: 1 }))
+    // @ts-expect-error partials have no columns
+    compiles(() => mergePartials(['part.json'], { input: 'd' }))
   })
 
   it('the types let a Tensor become one of ONNX Runtime from its own dtype, data and shape', () => {

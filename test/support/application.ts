@@ -96,11 +96,30 @@ export function writeTypedPrograms(application: string, files = ['imports.mts', 
     const result: Result<'sum'> = hingeEmbeddingLoss(none, [1], { reduction: 'sum' })
     // @ts-expect-error no such reduction
     new HingeEmbeddingLoss({ reduction: 'avg' })
-    export const total: number = new LossAccumulator().update([mean, result], [1, -1]).negatives.active`,
+    export const total: number = new LossAccumulator().update([mean, result], [1, -1]).negatives.active
+    import { type FileTotals, mergePartials, plotFiles, type ScoreFilesOptions, scoreFiles } from 'hinge-embedding-loss/files'
+    const options: ScoreFilesOptions = { input: 'd', label: 'y', nan: 'keep', onProgress: ({ share = 0 }) => share.toFixed() }
+    export const scored: Promise<FileTotals>[] = [
+      scoreFiles(['pairs.csv'], options),
+      mergePartials(['monday.json'], { signal: AbortSignal.timeout(1000) }),
+      plotFiles(['pairs.csv'], { ...options, output: 'pairs.svg', theme: 'dark' }),
+    ]
+    // @ts-expect-error no such option
+    scoreFiles(['pairs.csv'], { input: 'd', label: 'y', margn: 1 })
+    // @ts-expect-error no such policy
+    scoreFiles(['pairs.csv'], { input: 'd', label: 'y', nulls: 'zero' })
+    // @ts-expect-error the label is missing
+    scoreFiles(['pairs.csv'], { input: 'd' })
+    // @ts-expect-error by is no any
+    scored[0]?.then(({ groups = [] }) => groups[0]?.by.nonsense)`,
   )
   writeFileSync(
     join(application, 'requires.cts'),
     `import library = require('hinge-embedding-loss')
-    export const mean: number = new library.HingeEmbeddingLoss()([1], [1])`,
+    import files = require('hinge-embedding-loss/files')
+    export const mean: number = new library.HingeEmbeddingLoss()([1], [1])
+    export const scored: Promise<files.FileTotals> = files.scoreFiles(['pairs.csv'], { input: 'd', label: 'y' })
+    export const merged: Promise<files.FileTotals> = files.mergePartials(['monday.json'])
+    export const plotted: Promise<files.FileTotals> = files.plotFiles([], { input: 'd', label: 'y', output: 'pairs.svg' })`,
   )
 }
