@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { assertResolvable, openScans } from '../files/duckdb/open-scans.ts'
 import { partitionKeysOf } from '../files/duckdb/partitions.ts'
-import type { RowRange, ScanSource } from '../files/duckdb/scan.ts'
+import type { RowRange, Scan, ScanOptions, ScanSource } from '../files/duckdb/scan.ts'
 import { Session } from '../files/duckdb/session.ts'
 import { quoteFiles } from '../files/duckdb/sql.ts'
 import { type Message, message, option, optionError } from '../files/errors.ts'
@@ -12,6 +12,7 @@ import {
   assertKeepable,
   type ColumnOptions,
   type CsvOptions,
+  csvOptionsOf,
   integer,
   type RunOptions,
   readOptions,
@@ -88,8 +89,9 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
       checked,
       sources.map(({ kind }) => kind),
     )
-    await assertResolvable(session, sources, { ...scoring, onNote: note }, signal)
-    const cut = await cutFiles(session, sources, shardRows, signal)
+    const scans = await openPartitions(session, sources, { ...csvOptionsOf(scoring), onNote: note }, signal)
+    await assertResolvable(session, sources, { ...scoring, onNote: note }, signal, scans[0]?.columns)
+    const cut = await cutFiles(session, sources, findPartitionTypes(scans), shardRows)
     signal.throwIfAborted()
     if (cut.length > limits.shards) {
       throw optionError('shardRows', message`${option('shardRows')} ${shardRows} makes ${cut.length} shards`)
@@ -130,11 +132,10 @@ interface NamedShard {
 async function cutFiles(
   session: Session,
   sources: readonly ScanSource[],
+  partitions: ReadonlyMap<string, Readonly<Record<string, string>>>,
   shardRows: number,
-  signal: AbortSignal,
 ): Promise<NamedShard[]> {
   const ranges = await findRanges(session, sources, shardRows)
-  const partitions = await findPartitionTypes(session, sources, signal)
   const cut: NamedShard[] = []
   for (const source of sources) {
     const name = source.file
@@ -182,18 +183,24 @@ async function findRanges(
   return ranges
 }
 
-/** The types of the columns that folders make, by file: a type suits all files of its scan. */
-async function findPartitionTypes(
+/** The scans of files whose folders may name columns; none if no folder does. */
+async function openPartitions(
   session: Session,
   sources: readonly ScanSource[],
+  options: ScanOptions,
   signal: AbortSignal,
-): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>> {
-  const found = new Map<string, Readonly<Record<string, string>>>()
-  if (sources.every(({ file }) => partitionKeysOf(file).length === 0)) return found
-  for (const scan of await openScans(session, sources, {}, signal)) {
-    if (scan.partitions) for (const file of scan.files) found.set(file, scan.partitions)
-  }
-  return found
+): Promise<readonly Scan[]> {
+  const mayHaveColumns = sources.some(({ file }) => partitionKeysOf(file).length > 0)
+  return mayHaveColumns ? openScans(session, sources, options, signal) : []
+}
+
+/** The types of the columns that folders are named for, by file: a type suits all files of its scan. */
+function findPartitionTypes(scans: readonly Scan[]): ReadonlyMap<string, Readonly<Record<string, string>>> {
+  return new Map(
+    scans.flatMap(({ files, partitions }) =>
+      partitions ? files.map((file): [string, typeof partitions] => [file, partitions]) : [],
+    ),
+  )
 }
 
 /** The texts of one query over all files, which is fastest, or, if a file makes it fail, of a query for each other file. */

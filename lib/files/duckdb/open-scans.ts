@@ -120,18 +120,20 @@ export function assertOwnColumns(scan: Scan, added: readonly string[] = ['file_i
   }
 }
 
-/** Refuses texts that the columns of the first file show to be wrong. A file that cannot be read is left for a worker to report. */
+/**
+ * Refuses texts that the columns of the first file show to be wrong; `columns` has them if the file was opened already. A file
+ * that cannot be read is left for a worker to report.
+ */
 export async function assertResolvable(
   session: Session,
   [source]: readonly ScanSource[],
   options: ScanOptions,
   signal: AbortSignal,
+  columns?: readonly NamedColumn[],
 ): Promise<void> {
   if (source === undefined) return
-  const { file } = source
-  const columns = await readNames(session, source, options, signal)
-  if (columns === undefined) return
-  await reportAt(file, () => resolveTexts(session, [...columns, ...findFolderColumns(source, columns)], options))
+  const known = columns ?? (await readNames(session, source, options, signal))
+  if (known !== undefined) await reportAt(source.file, () => resolveTexts(session, known, options))
 }
 
 /** The names of a file's columns; undefined if it is CSV that cannot be read. */

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { expect } from 'chai'
+import { planOf } from '../../../lib/bullmq/index.ts'
 import { Session } from '../../../lib/files/duckdb/session.ts'
 import { scoreFiles } from '../../../lib/files.ts'
 import { LossAccumulator } from '../../../lib/index.ts'
@@ -31,6 +32,7 @@ describe('scans', function () {
     }
     write('case.ndjson', '{"d":0.5,"D":9,"y":1,"k":"2024-1-5"}\n{"d":0.25,"D":7.5,"y":-1,"k":"2024-01-05"}\n')
     write('case/my day=2024-01-05/case.ndjson', readFileSync(path('case.ndjson'), 'utf8'))
+    write('commented/my day=2024-01-05/rows.csv', '# one, two, three\nd,y\n0.5,1\n')
     write('nested.ndjson', '{"d":0.5,"y":1,"k":{"a":1}}\n{"d":0.25,"y":-1,"k":{"a":"1"}}\n')
     const session = await Session.open(1)
     const copy = (name: string) => {
@@ -122,6 +124,24 @@ describe('scans', function () {
       ).to.deep.equal([])
       const samples = sql.filter((text) => text.includes('sample_size'))
       expect(samples.length, name).to.equal(/json|^case/.test(name) ? 1 : 0)
+    }
+  })
+
+  it('a plan of partitioned files samples NDJSON once, and reads CSV as the options say', async () => {
+    const plans: [files: string, options: { comment?: string }, samples: number][] = [
+      ['ndjson/*/one=1/*.ndjson', {}, 1],
+      ['commented', { comment: '#' }, 0],
+    ]
+    for (const [files, options, samples] of plans) {
+      const sql = await recordSql(async () => {
+        const { shards } = await planOf([path(files)], { ...columns, by: 'my day', ...options })
+        for (const { partitions } of shards) expect(partitions).to.include({ 'my day': 'DATE' })
+      })
+      expect(
+        sql.filter((text, i) => sql.indexOf(text) < i),
+        files,
+      ).to.deep.equal([])
+      expect(sql.filter((text) => text.includes('sample_size'))).to.have.length(samples)
     }
   })
 
