@@ -32,7 +32,7 @@ constexpr size_t kMinParallel = size_t{1} << 17;
 // Pause instructions, 20 to 40 ns each.
 constexpr int kSpins = 1000;
 
-// The processors that the process's control group (version 2 or 1) and its parents grant, at most `limit`.
+// The processors that the process's control group (version 2 or 1) and its parents grant: from 1 to `limit`.
 size_t control_group_limit(size_t limit) {
   const auto apply = [&limit](double quota, double period) {
     if (quota > 0 && period > 0) limit = std::min(limit, static_cast<size_t>((quota + period - 1) / period));
