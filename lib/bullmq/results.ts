@@ -99,7 +99,7 @@ async function noWorker(redis: Redis, timeout: number): Promise<Error> {
   const versions = await connectedVersions(redis).catch(() => [])
   const others = versions.filter((other) => other !== version)
   const hint = others.length > 0 ? `; there are workers of version ${others.join(', ')}` : ''
-  const text = `no worker of version ${version} serves the queue ${queues.shards} for ${timeout} s${hint}`
+  const text = `no worker of version ${version} has served the queue ${queues.shards} for ${timeout} s${hint}`
   return fileError(text, { code: 'ERR_NO_WORKER' })
 }
 
@@ -107,7 +107,7 @@ async function noWorker(redis: Redis, timeout: number): Promise<Error> {
 async function withTimeout<T>(answer: Promise<T>, seconds: number): Promise<T> {
   const timer = new AbortController()
   const silence = sleep(1000 * seconds, undefined, { signal: timer.signal }).then(() => {
-    throw fileError(`Redis does not answer for ${seconds} s`, { code: 'ERR_REDIS' })
+    throw fileError(`Redis has not answered for ${seconds} s`, { code: 'ERR_REDIS' })
   })
   silence.catch(() => {})
   try {

@@ -113,8 +113,8 @@ async function waitForShards(
     if (isAway || now - start > 1000 * grace) processor.interrupt()
     if (!isClosed && (isAway || now - start > 1000 * (grace + lease))) {
       ended.catch(() => {})
-      const reason = isAway ? `: Redis is away for ${lease} s` : ''
-      throw fileError(`shards under way are left to other workers${reason}`, { code: 'ERR_SHARDS_LEFT' })
+      const reason = isAway ? `: Redis has been away for ${lease} s` : ''
+      throw fileError(`running shards are left to other workers${reason}`, { code: 'ERR_SHARDS_LEFT' })
     }
   }
 }

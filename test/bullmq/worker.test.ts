@@ -114,7 +114,7 @@ describe(`score --redis and worker${hasRedis ? '' : ', which needs redis-server'
       await fails(
         pairs(...to('--timeout', '1')),
         1,
-        /no worker of version \S+ serves .* for 1 s; there are workers of version 0\.0\.9\n/,
+        /no worker of version \S+ has served .* for 1 s; there are workers of version 0\.0\.9\n/,
       )
       expect(performance.now() - begin).to.be.lessThan(10_000)
     } finally {

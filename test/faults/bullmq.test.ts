@@ -15,7 +15,7 @@ const queue = `hinge-embedding-loss-${runtimeInfo().version}`
 const shards = 12
 const rows = 30_000
 
-/** How often each fault is tried, at random moments. */
+/** How often each fault is tried. */
 const tries = {
   killed: 5,
   frozen: 4,
@@ -28,7 +28,7 @@ const tries = {
   alone: 2,
 }
 
-describe('scoring on many machines', function () {
+describe('scoring on workers, with faults at random moments', function () {
   this.timeout(180_000)
 
   let folder: string
@@ -36,7 +36,7 @@ describe('scoring on many machines', function () {
   let program: string
   let server: RedisServer
   const running = new Set<Program>()
-  /** of each trial another one, so that none finds what another has done */
+  /** another one in each trial, so that none finds the results of another */
   let margin = 1
 
   before('start Redis, write files', async () => {
@@ -82,7 +82,7 @@ describe('scoring on many machines', function () {
     return started
   }
 
-  /** Takes some 200 ms a shard. */
+  /** The command line of shards that take some 200 ms each. */
   function scoreArgs(files: string[], ...more: string[]): string[] {
     margin += 1 / 64
     const input = `(d + 0 * list_sum(list_transform(range(0, 40), lambda z: z * d)))::FLOAT`
@@ -105,15 +105,15 @@ describe('scoring on many machines', function () {
 
   const many = (...more: string[]) => ['--redis', server.url, '--timeout', '30', ...more]
 
-  /** What one machine says, and the client, around which `fault` happens. */
-  async function trial(fault: (client: Program) => Promise<unknown>): Promise<void> {
+  /** Scores on workers while `fault` happens. The client must print what one machine prints. */
+  async function tryFault(fault: (client: Program) => Promise<unknown>): Promise<void> {
     const args = scoreArgs(['pairs'])
     const client = start([...args, ...many()])
     await fault(client)
-    await same(args, await client.outcome)
+    await assertSame(args, await client.outcome)
   }
 
-  async function same(args: readonly string[], outcome: Outcome): Promise<void> {
+  async function assertSame(args: readonly string[], outcome: Outcome): Promise<void> {
     const one = await start(args).outcome
     expect(one.code, one.stderr).to.equal(0)
     expect({ code: outcome.code, stdout: outcome.stdout }, outcome.stderr).to.deep.equal({
@@ -122,35 +122,35 @@ describe('scoring on many machines', function () {
     })
   }
 
-  /** The shards of a plan wait in Redis, those of others are done. */
+  /** Resolves once the shards of a plan wait in Redis. */
   async function untilAdded(): Promise<void> {
     const redis = server.connect()
     while ((await redis.keys('bull:*-plans:*:dependencies')).length === 0) await sleep(10)
     redis.disconnect()
   }
 
-  const someTime = () => sleep(400 + Math.random() * 1500)
+  const randomPause = () => sleep(400 + Math.random() * 1500)
 
-  async function times(count: number, run: (i: number) => Promise<void>): Promise<void> {
+  async function repeat(count: number, run: (i: number) => Promise<void>): Promise<void> {
     for (let i = 0; i < count; i++) await run(i)
   }
 
-  it(`prints the same bits when a worker is killed, ${tries.killed} times`, async () => {
+  it(`workers print the same bits when one of them is killed, ${tries.killed} times`, async () => {
     await startWorkers(1)
-    await times(tries.killed, async () => {
+    await repeat(tries.killed, async () => {
       const [victim] = await startWorkers(1)
-      await trial(async () => {
-        await someTime()
+      await tryFault(async () => {
+        await randomPause()
         await victim?.end('SIGKILL')
       })
     })
   })
 
-  it(`when one is frozen, and wakes up later, ${tries.frozen} times`, async () => {
+  it(`workers print the same bits when one of them freezes and wakes up later, ${tries.frozen} times`, async () => {
     const [, victim] = await startWorkers(2)
-    await times(tries.frozen, async (i) => {
-      await trial(async () => {
-        await someTime()
+    await repeat(tries.frozen, async (i) => {
+      await tryFault(async () => {
+        await randomPause()
         victim?.process.kill('SIGSTOP')
         if (i % 2 === 0) await sleep(2500)
         if (i % 2 === 0) victim?.process.kill('SIGCONT')
@@ -161,13 +161,13 @@ describe('scoring on many machines', function () {
     expect((await victim?.end('SIGTERM'))?.code).to.equal(0)
   })
 
-  it(`when one has no memory left, ${tries.exhausted} times`, async () => {
-    await times(tries.exhausted, async (i) => {
+  it(`workers print the same bits when one of them has no memory left, ${tries.exhausted} times`, async () => {
+    await repeat(tries.exhausted, async (i) => {
       const starved = start(['worker', '--redis', server.url, '--threads', '1', '--lease', '1'], {
         shell: `ulimit -v ${1_150_000 + 40_000 * i}`,
       })
       const isHungry = () => starved.hasEnded || /Out of Memory|Allocation failure|map segment/.test(starved.stderr)
-      await trial(async (client) => {
+      await tryFault(async (client) => {
         while (!isHungry() && !client.hasEnded) await sleep(10)
         await startWorkers(1)
       })
@@ -176,12 +176,12 @@ describe('scoring on many machines', function () {
     })
   })
 
-  it(`when Redis ends, or is killed, and starts again, ${tries.restarted} times`, async () => {
+  it(`workers print the same bits when Redis ends or is killed, and starts again, ${tries.restarted} times`, async () => {
     await startWorkers(2)
-    await times(tries.restarted, async (i) => {
-      await trial(async () => {
+    await repeat(tries.restarted, async (i) => {
+      await tryFault(async () => {
         await untilAdded()
-        await someTime()
+        await randomPause()
         await server.kill(i % 2 === 0 ? 'SIGKILL' : 'SIGTERM')
         await sleep(500 * i)
         await server.start()
@@ -189,23 +189,23 @@ describe('scoring on many machines', function () {
     })
   })
 
-  it(`when the client is killed and started again, ${tries.client} times`, async () => {
+  it(`workers print the same bits when the client is killed and started again, ${tries.client} times`, async () => {
     await startWorkers(2)
-    await times(tries.client, async () => {
+    await repeat(tries.client, async () => {
       const args = scoreArgs(['pairs'])
       const client = start([...args, ...many()])
       await sleep(Math.random() * 2500)
       await client.end('SIGKILL')
-      await same(args, await start([...args, ...many()]).outcome)
+      await assertSame(args, await start([...args, ...many()]).outcome)
     })
   })
 
-  it(`when workers are drained, which finish what they have, ${tries.drained} times`, async () => {
+  it(`workers print the same bits when SIGTERM ends one of them, which finishes its shards, ${tries.drained} times`, async () => {
     await startWorkers(1)
-    await times(tries.drained, async () => {
+    await repeat(tries.drained, async () => {
       const [leaving] = await startWorkers(1)
-      await trial(async () => {
-        await someTime()
+      await tryFault(async () => {
+        await randomPause()
         const drained = await leaving?.end('SIGTERM')
         expect(drained?.code, drained?.stderr).to.equal(0)
         expect(drained?.stderr).to.match(/^.* serves .*\n$/)
@@ -213,9 +213,9 @@ describe('scoring on many machines', function () {
     })
   })
 
-  it(`names file, row and reason of a poison file, once all others are done, ${tries.poison} times`, async () => {
+  it(`the client names file, row and reason of a poison file, once all others are done, ${tries.poison} times`, async () => {
     await startWorkers(2)
-    await times(tries.poison, async () => {
+    await repeat(tries.poison, async () => {
       const args = scoreArgs(['poison.parquet', 'pairs'])
       const [one, other] = await Promise.all([start(args).outcome, start([...args, ...many()]).outcome])
       expect(other).to.deep.equal(one)
@@ -229,9 +229,9 @@ describe('scoring on many machines', function () {
     })
   })
 
-  it(`names path and host where a worker does not see the file, ${tries.unseen} times`, async () => {
+  it(`the client names path and host where a worker does not see the file, ${tries.unseen} times`, async () => {
     await startWorkers(1)
-    await times(tries.unseen, async (i) => {
+    await repeat(tries.unseen, async (i) => {
       const [there, away] = [join(folder, `unseen-${i}.csv`), join(folder, 'away')]
       writeFileSync(there, 'd,y,g\n1,1,1\n')
       const paused = [...running]
@@ -246,24 +246,24 @@ describe('scoring on many machines', function () {
     })
   })
 
-  it(`says so when no worker comes, ${tries.alone} times`, () =>
-    times(tries.alone, async () => {
+  it(`the client says that no worker has come, ${tries.alone} times`, () =>
+    repeat(tries.alone, async () => {
       const { code, stderr } = await start([...scoreArgs(['pairs']), '--redis', server.url, '--timeout', '2']).outcome
-      expect(stderr).to.match(/no worker of version \S+ serves the queue \S+ for 2 s\n$/)
+      expect(stderr).to.match(/no worker of version \S+ has served the queue \S+ for 2 s\n$/)
       expect(code).to.equal(1)
     }))
 
-  it('says so when the only worker is killed, or frozen, with a shard under way, and not while it works', async () => {
+  it('the client says that no worker is left when the only one is killed or frozen, and not while it scores', async () => {
     for (const signal of ['SIGKILL', 'SIGSTOP'] as const) {
       const [only] = await startWorkers(1)
-      const client = start([...longRunning(), '--redis', server.url, '--timeout', '2'])
+      const client = start([...slowArgs(), '--redis', server.url, '--timeout', '2'])
       await untilActive()
       await sleep(5000)
       expect(client.hasEnded, client.stderr).to.equal(false)
       only?.process.kill(signal)
       const begin = performance.now()
       const { code, stderr } = await client.outcome
-      expect(stderr).to.match(/no worker of version \S+ serves the queue \S+ for 2 s\n$/)
+      expect(stderr).to.match(/no worker of version \S+ has served the queue \S+ for 2 s\n$/)
       expect(code).to.equal(1)
       expect(performance.now() - begin).to.be.lessThan(7000)
       await only?.end('SIGKILL')
@@ -271,9 +271,9 @@ describe('scoring on many machines', function () {
     }
   })
 
-  it('ends a worker on SIGTERM within its grace, whose shard waits for another one', async () => {
+  it('a worker ends within its grace at SIGTERM, and its shard waits for another one', async () => {
     const args = ['worker', '--redis', server.url, '--threads', '1', '--lease', '1', '--grace', '1']
-    const [leaving, client] = [start(args), start([...longRunning(), ...many()])]
+    const [leaving, client] = [start(args), start([...slowArgs(), ...many()])]
     await untilActive()
     await sleep(300)
     const begin = performance.now()
@@ -289,24 +289,24 @@ describe('scoring on many machines', function () {
     await clear()
   })
 
-  it('ends a worker on SIGTERM within its lease when Redis is away, idle or not', async () => {
+  it('a worker ends within its lease at SIGTERM when Redis is away, idle or not', async () => {
     for (const isBusy of [false, true]) {
       const [leaving] = await startWorkers(1)
-      const client = isBusy ? start([...longRunning(), ...many()]) : undefined
+      const client = isBusy ? start([...slowArgs(), ...many()]) : undefined
       if (isBusy) await untilActive()
       await server.kill('SIGKILL')
       await sleep(500)
       const begin = performance.now()
       const { stderr } = (await leaving?.end('SIGTERM')) ?? { stderr: '' }
       expect(performance.now() - begin, stderr).to.be.lessThan(5000)
-      if (isBusy) expect(stderr).to.match(/shards under way are left to other workers: Redis is away for 1 s\n/)
+      if (isBusy) expect(stderr).to.match(/running shards are left to other workers: Redis has been away for 1 s\n/)
       await client?.end('SIGKILL')
       await server.start()
       await clear()
     }
   })
 
-  it('tells what Redis refuses, as when it is full', async () => {
+  it('a worker reports what Redis refuses for a while, as when it is full', async () => {
     const [worker] = await startWorkers(1)
     const client = start([...scoreArgs(['pairs']), ...many()])
     await untilActive()
@@ -319,8 +319,8 @@ describe('scoring on many machines', function () {
     await clear()
   })
 
-  /** Its only shard takes about a minute, and DuckDB can interrupt it after each tenth of a second. */
-  function longRunning(): string[] {
+  /** The command line of one shard that takes about a minute. DuckDB can interrupt it after each tenth of a second. */
+  function slowArgs(): string[] {
     const input = "d + 0 * levenshtein(repeat('a', 120 + g), repeat('b', 120))"
     return ['score', join(folder, 'long.parquet'), '--input', input, '--label', 'y', '--json']
   }
@@ -337,7 +337,7 @@ describe('scoring on many machines', function () {
     redis.disconnect()
   }
 
-  it('does 5,000 small shards', async () => {
+  it('workers score 5,000 small shards', async () => {
     const workers = await startWorkers(2)
     expect(workers).to.have.lengthOf(2)
     mkdirSync(join(folder, 'small'))
@@ -347,7 +347,7 @@ describe('scoring on many machines', function () {
     expect(JSON.parse(stdout || 'null'), stderr).to.include({ count: 5000, sum: (4999 * 5000) / 2 })
   })
 
-  it('leaves nothing in Redis for longer than its retention, also without its client', async () => {
+  it('a plan leaves nothing in Redis for longer than its retention, also without its client', async () => {
     const own = await RedisServer.start()
     const [client, helperRedis] = [own.connect(), own.connect()]
     try {

@@ -38,7 +38,7 @@ describe('docs/distributed.md', function () {
     const program = () => join(application, 'node_modules/hinge-embedding-loss/dist/cli/main.js')
     const here = (code: string) => code.replaceAll('redis://127.0.0.1:6379', server.url)
 
-    it('has a quick start that prints what it says', async () => {
+    it('the quick start of docs/distributed.md prints what the page says', async () => {
       const { code: worker } = snippet('sh', 'loss worker')
       const { code: client, printed } = snippet('sh', 'loss score')
       const [, args = ''] = /^npx hinge-embedding-loss (.*)\n$/.exec(here(worker)) ?? []
@@ -54,7 +54,7 @@ describe('docs/distributed.md', function () {
       }
     })
 
-    it('is right about a Redis that has lost everything', async () => {
+    it('the client says that its job is gone when Redis has lost everything', async () => {
       const redis = server.connect()
       const score = 'score examples/digit-pairs.parquet --input raw_distance --label label --redis'.split(' ')
       const client = new Program(process.execPath, [program(), ...score, server.url])
@@ -66,7 +66,7 @@ describe('docs/distributed.md', function () {
       expect(stderr).to.match(/: the job is gone from Redis, or Redis did not take all of it\n$/)
     })
 
-    it('has a program with queues of its own that prints what it says', async () => {
+    it('the program with its own queues in docs/distributed.md prints what the page says', async () => {
       const { code } = snippet('js', 'FlowProducer')
       const path = join(application, 'queues.mjs')
       writeFileSync(path, here(code))
@@ -75,7 +75,7 @@ describe('docs/distributed.md', function () {
     })
   })
 
-  describe('without', () => {
+  describe('without Redis', () => {
     let total: string
 
     before(async () => {
@@ -117,13 +117,13 @@ describe('docs/distributed.md', function () {
       expect(JSON.parse(await succeeds(bash('bash merge.sh')))).to.deep.equal(JSON.parse(await succeeds(score())))
     }
 
-    it(`GNU parallel gives the bits of one command${hasParallel ? '' : ': it must be installed'}`, async function () {
+    it(`the scripts of docs/distributed.md give the bits of one command under GNU parallel${hasParallel ? '' : ': it must be installed'}`, async function () {
       if (!hasParallel) return this.skip()
       expect(await succeeds(bash(snippet('sh', 'parallel --retries').code))).to.equal(total)
       await countsFilesThatCome(() => succeeds(bash(snippet('sh', 'parallel --retries').code)))
     })
 
-    it('so do the shares of the files that SLURM and Kubernetes hand out, also where one died', async () => {
+    it('the shares of the files that SLURM and Kubernetes hand out give the bits of one command, also if one died', async () => {
       const share = (index: number) => bash(`bash share.sh ${index} 4`)
       const shares = () => Promise.all([0, 1, 2, 3].map(share))
       const done = [0, 1, 2, 3].map(() => ({ code: 0, stdout: '', stderr: '' }))

@@ -8,7 +8,7 @@ import { command } from '../support/command.ts'
 import type { Outcome } from '../support/processes.ts'
 import { hasRedis, RedisServer } from '../support/redis.ts'
 
-describe(`a Redis user without a command${hasRedis ? '' : ', which needs redis-server'}`, function () {
+describe(`a user of Redis without one right${hasRedis ? '' : ', which needs redis-server'}`, function () {
   this.timeout(600_000)
 
   let folder: string
@@ -39,7 +39,7 @@ describe(`a Redis user without a command${hasRedis ? '' : ', which needs redis-s
 
   const urlOf = (user: string, db: number) => `redis://${user}:pw@127.0.0.1:${server.port}/${db}`
 
-  /** The client's and the worker's outcome in a database of their own. */
+  /** The outcome of a client and a worker in a database of their own. */
   async function run(
     clientUser: string,
     workerUser: string,
@@ -71,7 +71,7 @@ describe(`a Redis user without a command${hasRedis ? '' : ', which needs redis-s
     return names.filter((name) => !/^(acl|config)/.test(name))
   }
 
-  it('is told so by client and worker, which end, or it is not needed', async () => {
+  it('client and worker say that Redis refuses a command and end, or they do not need it', async () => {
     const names = await commandsUsed()
     expect(names).to.include.members(['info', 'evalsha', 'bzpopmin', 'hgetall', 'expire', 'xadd', 'scan'])
     const runs: (() => Promise<void>)[] = []
