@@ -208,12 +208,14 @@ describe(`scoring on workers${hasRedis ? '' : ', which needs redis-server'}`, fu
         /other\.ndjson: columns other than in .*text\.ndjson/,
       ],
     ],
-    '`--by` of a list, structure or other type that is not plain': [
+    '`--by` of a list, structure, map, union or enumeration': [
       [() => setup.score(['pairs.parquet'], '--input', 'd', '--by', '[g]'), 1, /--by \[g\] is (INTEGER|BIGINT)\[\]/],
       [() => setup.score(['pairs.parquet'], '--input', 'd', '--by', '{a: g}'), 1, /--by \{a: g\} is STRUCT/],
+      [() => setup.score(['pairs.parquet'], '--input', 'd', '--by', 'MAP {g: 1}'), 1, /--by MAP \{g: 1\} is MAP/],
+      [() => setup.score(['pairs.parquet'], '--input', 'd', '--by', `CAST('a' AS ENUM('a'))`), 1, /is ENUM\('a'\)/],
     ],
     // It takes longer than the lease of this worker: a test of its own has no Redis.
-    '`--by` of more than 50,000 values in a shard': [],
+    '`--by` with more than 50,000 values in a shard': [],
     '`filename`, unless the file has such a column': [
       [
         () => setup.score(['parts'], '--input', 'd', '--by', `lower(Filename)`),
@@ -221,7 +223,7 @@ describe(`scoring on workers${hasRedis ? '' : ', which needs redis-server'}`, fu
         /is not a function of its row alone: .* has no column filename/i,
       ],
     ],
-    'a path given from below a folder such as `model=a` that its file is below': [
+    'a path that begins inside a folder such as `model=a` and goes through another such folder': [
       [() => ['score', 'k=1/one.parquet', '--input', 'k', '--label', 'y'], 2, /give the path from the folder m=… on/],
     ],
     'expressions of more than 10,000 characters': [

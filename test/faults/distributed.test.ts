@@ -38,7 +38,7 @@ describe('docs/distributed.md', function () {
     const program = () => join(application, 'node_modules/hinge-embedding-loss/dist/cli/main.js')
     const here = (code: string) => code.replaceAll('redis://127.0.0.1:6379', server.url)
 
-    it('the quick start of docs/distributed.md prints what the page says', async () => {
+    it('the quick start of docs/distributed.md prints what the page says, on the command line and in a program', async () => {
       const { code: worker } = snippet('sh', 'loss worker')
       const { code: client, printed } = snippet('sh', 'loss score')
       const [, args = ''] = /^npx hinge-embedding-loss (.*)\n$/.exec(here(worker)) ?? []
@@ -49,6 +49,7 @@ describe('docs/distributed.md', function () {
       try {
         await started.prints(/serves/)
         expect(await succeeds(bash(here(client)))).to.equal(printed)
+        await runProgram('scoreOnWorkers')
       } finally {
         expect((await started.end('SIGTERM')).code).to.equal(0)
       }
@@ -66,13 +67,18 @@ describe('docs/distributed.md', function () {
       expect(stderr).to.match(/: the job is gone from Redis, or Redis did not take all of it\n$/)
     })
 
-    it('the program with its own queues in docs/distributed.md prints what the page says', async () => {
-      const { code } = snippet('js', 'FlowProducer')
-      const path = join(application, 'queues.mjs')
+    it('the program with its own queues in docs/distributed.md prints what the page says', () => {
+      return runProgram('FlowProducer')
+    })
+
+    /** Runs a program of the page, which prints what the comment beside its console.log says. */
+    async function runProgram(has: string): Promise<void> {
+      const { code } = snippet('js', has)
+      const path = join(application, `${has}.mjs`)
       writeFileSync(path, here(code))
       const [, comment] = /^console\.log.*\) \/\/ (.*)$/m.exec(code) ?? []
       expect(await succeeds(node([path], { cwd: application }))).to.equal(`${comment}\n`)
-    })
+    }
   })
 
   describe('without Redis', () => {
