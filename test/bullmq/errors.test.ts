@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, utimesSync, writeFileSync } from 'node:fs'
+import { renameSync, utimesSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
@@ -14,7 +14,7 @@ import {
 } from '../../lib/bullmq/index.ts'
 import { type ScoreFilesOptions, scoreFiles } from '../../lib/files.ts'
 import { hasRedis, withRedis } from '../support/redis.ts'
-import { queue, WorkerSetup } from '../support/worker.ts'
+import { queue, useWorker } from '../support/worker.ts'
 
 /** Files and options that one machine refuses, and what a program reads of the error. */
 const failures: Readonly<Record<string, readonly [files: string[], options: object, details: object]>> = {
@@ -67,26 +67,9 @@ async function errorOf(run: Promise<unknown>): Promise<Error & Record<string, un
 describe(`errors of workers${hasRedis ? '' : ', which need redis-server'}`, function () {
   this.timeout(60_000)
 
-  let setup: WorkerSetup
-
-  before('start Redis and a worker, write files', async function () {
-    if (!hasRedis) return this.skip()
-    setup = await WorkerSetup.start()
-    await setup.copy('SELECT w AS d, y, word AS g FROM pairs', 'double.parquet')
-    await setup.copy('SELECT w, y FROM pairs', 'text.csv.gz')
+  const setup = useWorker(async (setup) => {
     writeFileSync(setup.path('words.csv'), 'w,y\n0.5,1\nabc,1\n')
     writeFileSync(setup.path('late.csv'), `w,y\n${'0.5,1\n'.repeat(30_000)}abc,1\n`)
-    for (const [name, size] of [
-      ['text.csv.gz', 5000],
-      ['pairs.parquet', 50_000],
-    ] as const) {
-      const truncated = readFileSync(setup.path(name)).subarray(0, size)
-      writeFileSync(setup.path(name.replace(/^\w+/, 'truncated')), truncated)
-    }
-  })
-
-  after(async () => {
-    if (hasRedis) await setup.stop()
   })
 
   async function assertSameError(files: string[], options: object, details: object): Promise<void> {

@@ -7,21 +7,12 @@ import { addFlow, foldResults, planOf, resultsOf, type Service, serve } from '..
 import { command } from '../support/command.ts'
 import { Random } from '../support/random.ts'
 import { hasRedis, RedisServer } from '../support/redis.ts'
-import { queue, WorkerSetup } from '../support/worker.ts'
+import { queue, useWorker } from '../support/worker.ts'
 
 describe(`a plan in Redis${hasRedis ? '' : ', which needs redis-server'}`, function () {
   this.timeout(60_000)
 
-  let setup: WorkerSetup
-
-  before('start Redis and a worker, write files', async function () {
-    if (!hasRedis) return this.skip()
-    setup = await WorkerSetup.start()
-  })
-
-  after(async () => {
-    if (hasRedis) await setup.stop()
-  })
+  const setup = useWorker()
 
   const options = { input: 'd', label: 'y', shardRows: 3000 }
 

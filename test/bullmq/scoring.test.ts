@@ -5,17 +5,13 @@ import { flowOf, planOf, shardProcessor } from '../../lib/bullmq/index.ts'
 import { command, fails } from '../support/command.ts'
 import type { Outcome } from '../support/processes.ts'
 import { hasRedis } from '../support/redis.ts'
-import { WorkerSetup } from '../support/worker.ts'
+import { useWorker } from '../support/worker.ts'
 
 describe(`scoring on workers${hasRedis ? '' : ', which needs redis-server'}`, function () {
   this.timeout(60_000)
 
-  let setup: WorkerSetup
-
-  before('start Redis and a worker, write files', async function () {
-    if (!hasRedis) return this.skip()
-    setup = await WorkerSetup.start()
-    for (const end of ['csv', 'tsv', 'ndjson', 'csv.gz', 'ndjson.gz']) {
+  const setup = useWorker(async (setup) => {
+    for (const end of ['csv', 'tsv', 'ndjson', 'ndjson.gz']) {
       await setup.copy('SELECT w, y, id FROM pairs', `text.${end}`, end === 'tsv' ? `(FORMAT csv, DELIMITER '\t')` : '')
     }
     await setup.copy('SELECT w, y, id + 0.5 AS id FROM pairs', 'other.ndjson')
@@ -26,19 +22,7 @@ describe(`scoring on workers${hasRedis ? '' : ', which needs redis-server'}`, fu
     await setup.copy('SELECT id % 3 AS file_index, g AS filename, w, y FROM pairs', 'named.parquet')
     await setup.copy('SELECT i AS id, 0.5 AS d, 1 AS y FROM range(50001) AS r(i)', 'many.parquet')
     await setup.copy('SELECT d, y, g FROM pairs', 'hive', '(FORMAT parquet, PARTITION_BY (g))')
-    await setup.copy('SELECT w AS d, y FROM pairs', 'double.parquet')
     writeFileSync(setup.path('empty.ndjson'), '')
-    for (const [name, size] of [
-      ['text.csv.gz', 5000],
-      ['pairs.parquet', 50_000],
-    ] as const) {
-      const truncated = readFileSync(setup.path(name)).subarray(0, size)
-      writeFileSync(setup.path(name.replace(/^\w+/, 'truncated')), truncated)
-    }
-  })
-
-  after(async () => {
-    if (hasRedis) await setup.stop()
   })
 
   /** Workers print what one machine prints. */

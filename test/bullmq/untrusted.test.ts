@@ -6,23 +6,14 @@ import { Session } from '../../lib/files/duckdb/session.ts'
 import { runtimeInfo } from '../../lib/index.ts'
 import { fails } from '../support/command.ts'
 import { hasRedis } from '../support/redis.ts'
-import { WorkerSetup } from '../support/worker.ts'
+import { useWorker } from '../support/worker.ts'
 
 const { version } = runtimeInfo()
 
 describe(`what others put in Redis${hasRedis ? '' : ', which needs redis-server'}`, function () {
   this.timeout(60_000)
 
-  let setup: WorkerSetup
-
-  before('start Redis and a worker, write files', async function () {
-    if (!hasRedis) return this.skip()
-    setup = await WorkerSetup.start()
-  })
-
-  after(async () => {
-    if (hasRedis) await setup.stop()
-  })
+  const setup = useWorker()
 
   const attacks = [
     `(SELECT max(x) FROM '/etc/passwd')`,

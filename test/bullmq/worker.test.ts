@@ -7,29 +7,21 @@ import { makeApplication } from '../support/application.ts'
 import { command, fails } from '../support/command.ts'
 import { node, Program } from '../support/processes.ts'
 import { hasRedis, RedisServer } from '../support/redis.ts'
-import { queue, WorkerSetup } from '../support/worker.ts'
+import { queue, useWorker } from '../support/worker.ts'
 
 const { version } = runtimeInfo()
 
 describe(`score --redis and worker${hasRedis ? '' : ', which needs redis-server'}`, function () {
   this.timeout(60_000)
 
-  let setup: WorkerSetup
-  let application: string
-  let program: string
-
-  before('start Redis and a worker, write files', async function () {
-    if (!hasRedis) return this.skip()
-    setup = await WorkerSetup.start()
+  const setup = useWorker(async () => {
     application = await makeApplication()
     program = join(application, 'node_modules/hinge-embedding-loss/dist/cli/main.js')
   })
+  let application = ''
+  let program = ''
 
-  after(async () => {
-    if (!hasRedis) return
-    await setup.stop()
-    rmSync(application, { recursive: true })
-  })
+  after(() => rmSync(application, { recursive: true, force: true }))
 
   const pairs = (...more: string[]) => setup.score(['parts'], '--input', 'd', '--json', ...more)
 

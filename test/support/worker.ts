@@ -1,11 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import type { Redis } from 'ioredis'
 import { type Service, serve } from '../../lib/bullmq/index.ts'
 import { runtimeInfo } from '../../lib/index.ts'
-import { RedisServer } from './redis.ts'
+import { hasRedis, RedisServer } from './redis.ts'
 
 /** The queue from which workers of this version take shards. */
 export const queue = `hinge-embedding-loss-${runtimeInfo().version}`
@@ -21,36 +21,58 @@ const createPairs = `CREATE TABLE pairs AS SELECT i AS id, (sin(i) + 1)::FLOAT A
   i::HUGEINT % 2 + 170141183460469231731687303715884105720 AS huge, INTERVAL (i % 2) MONTH AS pause
   FROM range(20000) AS r(i)`
 
-/** A folder with pairs.parquet, and in parts/ the same rows in three files; a Redis; and a worker that reads this folder. */
+interface Running {
+  readonly server: RedisServer
+  readonly redis: Redis
+  readonly workerRedis: Redis
+  readonly service: Service
+  readonly connection: DuckDBConnection
+}
+
+/**
+ * A folder with pairs.parquet, the same rows in three files of parts/, and files that are cut off; a Redis; and a
+ * worker that reads this folder.
+ */
 export class WorkerSetup {
   readonly folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-workers-'))
-  readonly server: RedisServer
-  /** a connection for tests */
-  readonly redis: Redis
-  readonly #workerRedis: Redis
-  #connection: DuckDBConnection | undefined
-  #service: Service | undefined
+  #running: Running | undefined
 
-  private constructor(server: RedisServer) {
-    this.server = server
-    this.redis = server.connect()
-    this.#workerRedis = server.connect()
+  async start(): Promise<void> {
+    const server = await RedisServer.start()
+    const workerRedis = server.connect()
+    const service = await serve(workerRedis, { concurrency: 2, threads: 1, roots: [this.folder], lease: 2 })
+    const connection = await (await DuckDBInstance.create(':memory:')).connect()
+    this.#running = { server, redis: server.connect(), workerRedis, service, connection }
+    await connection.run(createPairs)
+    await this.copy('FROM pairs', 'pairs.parquet', '(ROW_GROUP_SIZE 2048)')
+    mkdirSync(this.path('parts'))
+    for (let i = 0; i < 3; i++) await this.copy(`FROM pairs WHERE id % 3 = ${i}`, `parts/${i}.parquet`)
+    await this.copy('SELECT w AS d, y, word AS g FROM pairs', 'double.parquet')
+    await this.copy('SELECT w, y, id FROM pairs', 'text.csv.gz')
+    for (const [name, size] of [
+      ['text.csv.gz', 5000],
+      ['pairs.parquet', 50_000],
+    ] as const) {
+      writeFileSync(this.path(name.replace(/^\w+/, 'truncated')), readFileSync(this.path(name)).subarray(0, size))
+    }
   }
 
-  static async start(): Promise<WorkerSetup> {
-    const setup = new WorkerSetup(await RedisServer.start())
-    setup.#service = await serve(setup.#workerRedis, { concurrency: 2, threads: 1, roots: [setup.folder], lease: 2 })
-    setup.#connection = await (await DuckDBInstance.create(':memory:')).connect()
-    await setup.#connection.run(createPairs)
-    await setup.copy('FROM pairs', 'pairs.parquet', '(ROW_GROUP_SIZE 2048)')
-    mkdirSync(setup.path('parts'))
-    for (let i = 0; i < 3; i++) await setup.copy(`FROM pairs WHERE id % 3 = ${i}`, `parts/${i}.parquet`)
-    return setup
+  get #parts(): Running {
+    if (this.#running === undefined) throw new Error('the worker has not started')
+    return this.#running
+  }
+
+  get server(): RedisServer {
+    return this.#parts.server
+  }
+
+  /** a connection for tests */
+  get redis(): Redis {
+    return this.#parts.redis
   }
 
   get service(): Service {
-    if (this.#service === undefined) throw new Error('the worker has not started')
-    return this.#service
+    return this.#parts.service
   }
 
   /** The path of a file in the folder. */
@@ -58,7 +80,7 @@ export class WorkerSetup {
 
   /** Writes the rows of a query, which may read the table pairs, to a file in the folder. */
   async copy(sql: string, name: string, options = ''): Promise<void> {
-    await this.#connection?.run(`COPY (${sql}) TO '${this.path(name)}' ${options}`)
+    await this.#parts.connection.run(`COPY (${sql}) TO '${this.path(name)}' ${options}`)
   }
 
   /** The command line that scores files of the folder on this machine; the label is `y` unless `more` says otherwise. */
@@ -71,11 +93,25 @@ export class WorkerSetup {
   readonly many = (...more: string[]): string[] => ['--redis', this.server.url, '--shard-rows', '8000', ...more]
 
   async stop(): Promise<void> {
-    this.#connection?.closeSync()
-    await this.service.close()
-    this.#workerRedis.disconnect()
-    this.redis.disconnect()
-    await this.server.stop()
     rmSync(this.folder, { recursive: true })
+    if (this.#running === undefined) return
+    const { server, redis, workerRedis, service, connection } = this.#running
+    connection.closeSync()
+    await service.close()
+    workerRedis.disconnect()
+    redis.disconnect()
+    await server.stop()
   }
+}
+
+/** Starts a worker before the tests of a suite, and stops it after them. Skips the tests without redis-server. */
+export function useWorker(prepare?: (setup: WorkerSetup) => Promise<void>): WorkerSetup {
+  const setup = new WorkerSetup()
+  before('start Redis and a worker, write files', async function () {
+    if (!hasRedis) return this.skip()
+    await setup.start()
+    await prepare?.(setup)
+  })
+  after(() => setup.stop())
+  return setup
 }
