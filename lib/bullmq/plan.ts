@@ -12,7 +12,6 @@ import {
   assertKeepable,
   type ColumnOptions,
   type CsvOptions,
-  csvOptionsOf,
   integer,
   type RunOptions,
   readOptions,
@@ -20,6 +19,7 @@ import {
   readScoring,
   type ScoreFilesOptions,
   type SourceOptions,
+  selectCsvOptions,
 } from '../files/options.ts'
 import { findSources, type Source } from '../files/sources.ts'
 import { getNumThreads, runtimeInfo } from '../index.ts'
@@ -89,7 +89,7 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
       checked,
       sources.map(({ kind }) => kind),
     )
-    const scans = await openPartitions(session, sources, { ...csvOptionsOf(scoring), onNote: note }, signal)
+    const scans = await openPartitions(session, sources, { ...selectCsvOptions(scoring), onNote: note }, signal)
     await assertResolvable(session, sources, { ...scoring, onNote: note }, signal, scans[0]?.columns)
     const cut = await cutFiles(session, sources, findPartitionTypes(scans), shardRows)
     signal.throwIfAborted()

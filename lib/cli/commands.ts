@@ -65,7 +65,7 @@ function usageError(text: string): Error {
   return optionError('argv', message`${text}`)
 }
 
-/** Refuses what commander takes silently: a column or file given twice, and another option as a value. */
+/** Refuses what commander accepts silently: a column or file given twice, and another option as a value. */
 function refuseRepeatedOptions(command: Command): void {
   for (const option of command.options.filter(({ required }) => required)) {
     let isGiven = false
@@ -88,7 +88,7 @@ function refuseMissingOptions(command: Command): void {
   if (missing) command.error(`error: required option '${missing.flags}' not specified`)
 }
 
-/** Commander's message on one line, without its prefix. An option of another command is said to be one. */
+/** Puts commander's message on one line without its prefix, and names the commands that have an unknown option. */
 function explainUsage(text: string, all: readonly Command[]): string {
   const [, unknown] = /unknown option '(--[\w-]+)'$/.exec(text) ?? []
   const owners = all.filter(({ options }) => options.some(({ long }) => long === unknown))

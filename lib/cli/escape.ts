@@ -1,8 +1,8 @@
-/** Controls, separators of lines, surrogates without their other half, and what turns the direction of text. */
+/** Control characters, line separators, lone surrogates, and characters that change the direction of text. */
 const invisible = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\p{Bidi_Control}]/gu
 const short: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
 
-/** Text of data or names of files on one line, without what a terminal would take for commands. */
+/** Puts text of data or a file name on one line, without characters that a terminal takes for commands. */
 export function escapeInvisible(text: string): string {
   return text.replace(invisible, (character) => {
     const code = (character.codePointAt(0) as number).toString(16)

@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { formats, isSeparator } from '../files/options.ts'
 import type { Streams } from './streams.ts'
 
-/** The name of the program, and of its package. */
+/** The name of the program and of its package. */
 export const programName = 'hinge-embedding-loss'
 
 /** What a command gets beside its arguments. */
@@ -13,17 +13,17 @@ export interface Context {
   readonly print: (text: string) => Promise<void>
 }
 
-/** A line after the help of a command. */
-export function example(...lines: readonly string[]): string {
+/** Formats the examples that follow the help of a command. */
+export function formatExample(...lines: readonly string[]): string {
   return ['', 'Example:', ...lines.map((line) => `  ${programName} ${line}`)].join('\n')
 }
 
-export const digitPairs = 'examples/digit-pairs.parquet --input learned_distance --label label'
+export const exampleArguments = 'examples/digit-pairs.parquet --input learned_distance --label label'
 
 export const jsonOption = ['--json', 'print one line of JSON'] as const
 
 /** Reads a decimal number. */
-export function number(text: string): number {
+export function parseNumber(text: string): number {
   const value = Number(text)
   const isDecimal = text.trim() !== '' && !/^[+-]?0[xob]/i.test(text)
   if (!isDecimal || Number.isNaN(value)) throw new InvalidArgumentError('It must be a number.')
@@ -36,7 +36,7 @@ export function collect(text: string, others: readonly string[] = []): string[] 
   return [...others, text]
 }
 
-function separator(text: string): string {
+function parseSeparator(text: string): string {
   const character = text === '\\t' ? '\t' : text
   if (!isSeparator(character)) throw new InvalidArgumentError('It must be one character of ASCII, not a quote.')
   return character
@@ -44,8 +44,8 @@ function separator(text: string): string {
 
 const required = new WeakSet<Option>()
 
-/** An option that a command line must give. Commander itself would name a missing one before an unknown one. */
-export function requiredOption(flags: string, description: string): Option {
+/** Makes an option that a command line must have. Commander's own check would report it before an unknown option. */
+export function makeRequiredOption(flags: string, description: string): Option {
   const option = new Option(flags, description)
   required.add(option)
   return option
@@ -55,13 +55,13 @@ export function isRequired(option: Option): boolean {
   return required.has(option)
 }
 
-function choice(flags: string, description: string, choices: readonly string[], value?: string): Option {
+function makeChoice(flags: string, description: string, choices: readonly string[], value?: string): Option {
   const option = new Option(flags, description).choices(choices)
   return value === undefined ? option : option.default(value)
 }
 
-/** Adds the FILEs, and the options that say how they are scored. */
-export function addFiles(command: Command): Command {
+/** Adds the FILE arguments and the options that say how to score them. */
+export function addFileOptions(command: Command): Command {
   return command
     .argument(
       '[file...]',
@@ -69,27 +69,29 @@ export function addFiles(command: Command): Command {
       collect,
     )
     .addOption(
-      requiredOption(
+      makeRequiredOption(
         '--input <expr>',
         'distance or energy: a column, or an SQL expression over the columns of a row (of Arrow a column); FLOAT is scored in float32',
       ),
     )
-    .addOption(requiredOption('--label <expr>', 'label: a column or SQL expression'))
-    .option('--margin <number>', 'how far apart negatives should be', number, 1)
-    .option('--positive-label <integer>', 'label of similar pairs', number, 1)
-    .option('--negative-label <integer>', 'label of dissimilar pairs; 0 reads 0/1 labels', number, -1)
+    .addOption(makeRequiredOption('--label <expr>', 'label: a column or SQL expression'))
+    .option('--margin <number>', 'how far apart negatives should be', parseNumber, 1)
+    .option('--positive-label <integer>', 'label of similar pairs', parseNumber, 1)
+    .option('--negative-label <integer>', 'label of dissimilar pairs; 0 reads 0/1 labels', parseNumber, -1)
     .addOption(
-      choice(
+      makeChoice(
         '--other-labels <policy>',
         'a label that is neither: an error, a loss of 0, or leave it out',
         ['error', 'zero', 'ignore'],
         'error',
       ),
     )
-    .addOption(choice('--nulls <policy>', 'a row with a null: an error, or leave it out', ['error', 'ignore'], 'error'))
+    .addOption(
+      makeChoice('--nulls <policy>', 'a row with a null: an error, or leave it out', ['error', 'ignore'], 'error'),
+    )
     .option('--allow-duplicates', 'count a file each time it is given (default: once)')
     .addOption(
-      choice(
+      makeChoice(
         '--nan <policy>',
         'a row whose input is NaN: an error, leave it out, or keep it: its loss is NaN, and so are the totals',
         ['error', 'ignore', 'keep'],
@@ -97,7 +99,7 @@ export function addFiles(command: Command): Command {
       ),
     )
     .addOption(
-      choice(
+      makeChoice(
         '--format <format>',
         'format of all FILEs, whatever their names, and of standard input',
         Object.keys(formats),
@@ -106,26 +108,26 @@ export function addFiles(command: Command): Command {
     .option(
       '--delimiter <character>',
       'CSV and TSV: what separates fields (\\t: a tab; default: as the file shows)',
-      separator,
+      parseSeparator,
     )
-    .addOption(choice('--decimal <character>', 'CSV and TSV: the decimal separator', ['.', ',']))
+    .addOption(makeChoice('--decimal <character>', 'CSV and TSV: the decimal separator', ['.', ',']))
     .option(
       '--null-string <text>',
-      'CSV and TSV: a text that is a null, such as NA; may be given several times',
+      'CSV and TSV: text that means null, such as NA; may be given several times',
       collect,
     )
-    .option('--comment <character>', 'CSV and TSV: lines that begin with it are no rows', separator)
+    .option('--comment <character>', 'CSV and TSV: lines that begin with it are comments', parseSeparator)
     .option('--header', 'CSV and TSV: the first row names the columns (default)')
     .option('--no-header', 'CSV and TSV: the first row is data; the columns are column0, column1 and so on')
-    .option('--threads <n>', 'threads to use (default: the processors there are)', number)
+    .option('--threads <n>', 'threads to use (default: one for each processor)', parseNumber)
     .option('--no-progress', 'show no progress on a terminal')
 }
 
-/** Adds the options that hand the FILEs to workers. */
-export function addWorkers(command: Command): Command {
-  return addFiles(command)
+/** Adds the options of `addFileOptions`, and those that send the files to workers. */
+export function addWorkerOptions(command: Command): Command {
+  return addFileOptions(command)
     .option('--redis <url>', 'score on the workers connected to this Redis (see: worker)')
-    .option('--shard-rows <n>', 'with --redis: rows of Parquet in a shard (default: 10 million)', number)
-    .option('--timeout <seconds>', 'with --redis: how long to wait while there is no worker (default: 60)', number)
-    .option('--retention <seconds>', 'with --redis: how long Redis keeps results (default: 86400)', number)
+    .option('--shard-rows <n>', 'with --redis: rows of Parquet in a shard (default: 10 million)', parseNumber)
+    .option('--timeout <seconds>', 'with --redis: how long to wait while there is no worker (default: 60)', parseNumber)
+    .option('--retention <seconds>', 'with --redis: how long Redis keeps results (default: 86400)', parseNumber)
 }

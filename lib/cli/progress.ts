@@ -17,7 +17,7 @@ export function notify(terminal: Terminal, message: string): void {
   terminal.write(`hinge-embedding-loss: ${onOneLine(message)}\n`)
 }
 
-/** Text without what could break the line or steer a terminal, such as a file name may hold. */
+/** Joins lines, and escapes what could control the terminal: a file name may hold anything. */
 function onOneLine(text: string): string {
   return escapeInvisible(text.trim().replace(/\s*\n\s*/g, ' '))
 }

@@ -3,7 +3,7 @@ import { formatActiveShare, formatCount, formatJSON } from '../format.ts'
 import type { LossAccumulator } from '../index.ts'
 import { escapeInvisible } from './escape.ts'
 
-/** Totals as the text for standard output: a table for people or, with `json`, one line of JSON. */
+/** Formats totals for standard output: a table for people or, with `json`, one line of JSON. */
 export function formatTotals(totals: FileTotals, { json, by }: { json?: true | undefined; by?: string }): string {
   return json ? formatAsJSON(totals) : formatAsTable(totals, by)
 }

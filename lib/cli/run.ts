@@ -4,13 +4,13 @@ import { formatMessage } from './flags.ts'
 import type { Context } from './options.ts'
 import { notify, showProgress } from './progress.ts'
 
-/** What commander reads for every command over files. */
+/** The options that commander reads for every command over files. */
 export interface FileFlags extends ScoreFilesOptions {
   readonly progress: boolean
   readonly json?: true
 }
 
-/** Runs the engine over files with the options that were given, and shows its progress and notes on the terminal. */
+/** Runs a function of the engine over files, and shows its progress and notes on the terminal. */
 export async function runOnFiles<Flags extends FileFlags, Result>(
   paths: readonly string[],
   { progress: isWanted, json: _, ...options }: Flags,

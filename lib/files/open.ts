@@ -23,7 +23,7 @@ import { assertLocal } from './paths.ts'
 import type { ArraySource } from './readers/array-source.ts'
 import { containingFile, parseMember } from './readers/npz.ts'
 import { copyToFile, type TemporaryFile } from './readers/temporary-file.ts'
-import { compressionOf, findSources, type Source } from './sources.ts'
+import { detectCompression, findSources, type Source } from './sources.ts'
 
 /** The opened files: scans, which DuckDB reads, and array sources, which this package reads. */
 export interface Inputs {
@@ -182,7 +182,7 @@ async function openInputs(
   for (const source of scanned) {
     if (source.file !== '-') continue
     source.file = (await run.copyStdin(stdin as Readable)).path
-    if (source.kind !== 'Parquet') source.compression = await compressionOf(source.file)
+    if (source.kind !== 'Parquet') source.compression = await detectCompression(source.file)
   }
   const files = [
     ...scanned.map(({ file }) => file),

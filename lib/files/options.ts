@@ -202,7 +202,7 @@ const csvChecks = {
 } as const satisfies Record<keyof CsvOptions, Check>
 
 /** The options that describe CSV, without those that are absent. */
-export function csvOptionsOf(options: CsvOptions): CsvOptions {
+export function selectCsvOptions(options: CsvOptions): CsvOptions {
   const names = Object.keys(csvChecks) as (keyof CsvOptions)[]
   return Object.fromEntries(names.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])))
 }
@@ -334,7 +334,7 @@ export function readScoring(options: ColumnOptions & CsvOptions & Pick<ScoreFile
   const settings = { margin, positiveLabel, negativeLabel, otherLabels }
   emptyTotal(settings)
   const columns = { input, label, ...(by !== undefined && { by }), ...(keep !== undefined && { keep }) }
-  return { ...columns, nulls, nan, ...settings, ...csvOptionsOf(options) }
+  return { ...columns, nulls, nan, ...settings, ...selectCsvOptions(options) }
 }
 
 /** The totals of no rows. */
@@ -361,7 +361,7 @@ export function assertCsvOptions(options: CsvOptions, kinds: readonly FileKind[]
     const expected = message`must be other than ${option('delimiter')} and a space, got '${comment}'`
     throw optionError('comment', message`${option('comment')} ${expected}`)
   }
-  const [name] = Object.keys(csvOptionsOf(options))
+  const [name] = Object.keys(selectCsvOptions(options))
   if (name === undefined || kinds.some((kind) => kind === 'CSV' || kind === 'TSV')) return
   throw optionError(name, message`${option(name)} is for CSV and TSV, of which there is no file`)
 }

@@ -13,7 +13,7 @@ import {
 } from './options.ts'
 import { findOutputFormat } from './output-formats.ts'
 import { writeScanLosses } from './scan-losses.ts'
-import { type FileTotals, totalsOf } from './totals.ts'
+import { type FileTotals, sumGroups } from './totals.ts'
 
 /**
  * Scores files as the command line does: exact totals over all rows and, with `output`, the loss of each row.
@@ -63,9 +63,9 @@ export async function scoreFiles(paths: readonly string[], options: ScoreFilesOp
     const totals = new ChunkTotals(scoring)
     if (arraySources.length > 0 && target) await writeChunkLosses(target, inputs, totals)
     else for await (const _ of scoreChunks(inputs, totals));
-    if (scans === undefined) return totalsOf(totals.groups, scoring)
+    if (scans === undefined) return sumGroups(totals.groups, scoring)
     const found = await scoreScans(scans.session, scans.list, scoring, signal)
     if (target) await writeScanLosses(target, scans.session, found, scoring, signal)
-    return totalsOf([...found.groups, ...totals.groups], scoring)
+    return sumGroups([...found.groups, ...totals.groups], scoring)
   })
 }

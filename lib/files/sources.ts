@@ -4,23 +4,27 @@ import { join } from 'node:path'
 import { codeOf, fileError, type Message, message, option, set } from './errors.ts'
 import { type FileKind, type Format, formats } from './options.ts'
 import { assertLocal, describeKind, readFlags } from './paths.ts'
-import { Tables } from './table-formats.ts'
+import { TableFolders } from './table-formats.ts'
 
-const kinds = new Map([
-  ['parquet', 'Parquet'],
-  ['csv', 'CSV'],
-  ['tsv', 'TSV'],
-  ['json', 'NDJSON'],
-  ['ndjson', 'NDJSON'],
-  ['jsonl', 'NDJSON'],
-  ['arrow', 'Arrow'],
-  ['ipc', 'Arrow'],
-  ['feather', 'Arrow'],
-  ['arrows', 'Arrow'],
-] as const)
-const compressions: Readonly<Record<string, string>> = { gz: 'gzip', zst: 'zstd' }
-const supported = `${[...kinds.keys()].map((end) => `.${end}`).join(', ')}; text also with .gz or .zst`
+const kindByExtension: Readonly<Record<string, FileKind>> = {
+  parquet: 'Parquet',
+  csv: 'CSV',
+  tsv: 'TSV',
+  json: 'NDJSON',
+  ndjson: 'NDJSON',
+  jsonl: 'NDJSON',
+  arrow: 'Arrow',
+  ipc: 'Arrow',
+  feather: 'Arrow',
+  arrows: 'Arrow',
+}
+/** DuckDB's names of compressions. */
+const compressionBySuffix: Readonly<Record<string, string>> = { gz: 'gzip', zst: 'zstd' }
+const supported = `${Object.keys(kindByExtension)
+  .map((extension) => `.${extension}`)
+  .join(', ')}; text also with .gz or .zst`
 
+/** A file to score, or standard input as `-`. */
 export interface Source {
   file: string
   kind: FileKind
@@ -28,16 +32,17 @@ export interface Source {
   compression: string
 }
 
-function sourceOf(file: string, format?: Format): Source | undefined {
-  const [, end = '', suffix = ''] = /\.(\w+?)(?:\.(gz|zst))?$/i.exec(file.toLowerCase()) ?? []
+/** Returns what the format or the end of its name says of a file; undefined if neither does. */
+function recognizeSource(file: string, format?: Format): Source | undefined {
   if (format !== undefined) return { file, kind: formats[format], compression: 'uncompressed' }
-  const kind = kinds.get(end as never)
-  if (kind === 'Arrow' && suffix !== '') return undefined
-  return kind && { file, kind, compression: compressions[suffix] ?? 'uncompressed' }
+  const [, extension = '', suffix = ''] = /\.(\w+?)(?:\.(gz|zst))?$/i.exec(file.toLowerCase()) ?? []
+  const kind = Object.hasOwn(kindByExtension, extension) ? kindByExtension[extension] : undefined
+  if (kind === undefined || (kind === 'Arrow' && suffix !== '')) return undefined
+  return { file, kind, compression: compressionBySuffix[suffix] ?? 'uncompressed' }
 }
 
-/** The compression that the first bytes show, for files of any name. */
-export async function compressionOf(file: string): Promise<string> {
+/** Reads the compression from the first bytes, for files of any name. */
+export async function detectCompression(file: string): Promise<string> {
   const handle = await open(file, readFlags)
   try {
     const { buffer } = await handle.read(Buffer.alloc(4), 0, 4)
@@ -53,7 +58,7 @@ function isText({ kind }: Source): boolean {
 }
 
 function requireSource(file: string, format?: Format): Source {
-  const source = sourceOf(file, format)
+  const source = recognizeSource(file, format)
   if (source !== undefined) return source
   const advice = /\.np[yz]$/i.test(file)
     ? message`; arrays are .npy, named by ${option('input')} and ${option('label')} without ${option('paths')}`
@@ -64,97 +69,107 @@ function requireSource(file: string, format?: Format): Source {
 
 /** How files are searched for. */
 export interface Search {
-  /** the files that match a pattern */
+  /** returns the files that match a pattern */
   readonly match: (pattern: string) => Promise<string[]>
-  /** whether a file that is found several times counts several times; by default once */
+  /** true if a file counts each time that it is found; by default it counts once */
   readonly allowDuplicates?: boolean | undefined
-  /** what all files are, whatever their names */
+  /** the format of all files, whatever their names */
   readonly format?: Format | undefined
-  /** is called with a message for what is left out */
+  /** is called with a message about files that are left out */
   readonly note: (note: Message) => void
 }
 
-/** The files that FILE arguments stand for: a file, standard input, all files in a folder, or all that match a pattern. */
+/**
+ * Finds the files that paths stand for: a file, standard input, all files in a folder, or all that match a pattern.
+ *
+ * @throws {Error} ENOENT: nothing is there, or nothing matches; ERR_INVALID_FILE: it cannot be scored; `file`
+ */
 export async function findSources(
   paths: readonly string[],
   { match, allowDuplicates = false, format, note }: Search,
 ): Promise<Source[]> {
-  const tables = new Tables()
+  const tables = new TableFolders()
   const sources: Source[] = []
   let [hidden, deeper] = [0, 0]
   for (const path of paths) {
-    const found = await findAt(path, match, tables, format)
+    const found = await findAtPath(path, match, tables, format)
     sources.push(...found.sources)
     hidden += found.hidden
     deeper += found.deeper
   }
   if (deeper > 0) note(message`${describeDeeper(deeper)}: skipped; name the folders, or write **`)
   if (hidden > 0) note(message`${describeHidden(hidden)}: skipped; name them to have them scored`)
-  const files = await distinct(sources, allowDuplicates, note)
+  const unique = await findUnique(sources)
+  if (!allowDuplicates) noteDuplicates(sources, unique, note)
+  const files = allowDuplicates ? sources : unique
   if (format === undefined) return files
   for (const source of files) {
-    if (isText(source) && source.file !== '-') source.compression = await compressionOf(source.file)
+    if (isText(source) && source.file !== '-') source.compression = await detectCompression(source.file)
   }
   return files
 }
 
-interface Found {
+/** What one path stands for. */
+interface PathSources {
   readonly sources: Source[]
-  /** how many more there are with hidden names */
+  /** the number of files left out for their hidden names */
   readonly hidden: number
-  /** how many are in folders that a pattern matches as well */
+  /** the number of files left out because they are in folders that the pattern matches */
   readonly deeper: number
 }
 
-async function findAt(path: string, match: Search['match'], tables: Tables, format?: Format): Promise<Found> {
+async function findAtPath(
+  path: string,
+  match: Search['match'],
+  tables: TableFolders,
+  format?: Format,
+): Promise<PathSources> {
   assertLocal(path)
   if (path === '-') return { sources: [requireSource(path, format ?? 'arrow')], hidden: 0, deeper: 0 }
   const status = await stat(path).catch((cause) => {
     if (!['ENOENT', 'ENOTDIR'].includes(codeOf(cause))) throw cause
   })
+  const refuse = (reason: string, code?: string) =>
+    fileError(`${path}: ${reason}`, { file: path, ...(code !== undefined && { code }) })
   if (status?.isDirectory()) return findInFolder(path, tables, format)
-  if (status === undefined && !/[*?[]/.test(path))
-    throw fileError(`${path}: no such file or folder`, { code: 'ENOENT', file: path })
-  if (status !== undefined && !status.isFile()) {
-    throw fileError(`${path}: ${describeKind(status)}, neither a file nor a folder; - reads standard input`, {
-      file: path,
-    })
+  if (status?.isFile()) {
+    const source = requireSource(path, format)
+    await tables.assertNotInTable(path, true)
+    return { sources: [source], hidden: 0, deeper: 0 }
   }
-  const files = status === undefined ? await match(path) : [path]
-  const deeper = status === undefined ? await countDeeper(path, match, format) : 0
-  if (files.length === 0)
-    throw fileError(`${path}: no file matches${deeper > 0 ? ` but ${describeDeeper(deeper)}` : ''}`, {
-      code: 'ENOENT',
-      file: path,
-    })
-  const seen = files.filter((file) => file === path || !isHiddenMatch(path, file))
+  if (status !== undefined) throw refuse(`${describeKind(status)}, neither a file nor a folder; - reads standard input`)
+  if (!/[*?[]/.test(path)) throw refuse('no such file or folder', 'ENOENT')
+  const files = await match(path)
+  const deeper = await countDeeper(path, match, format)
+  if (files.length === 0) {
+    throw refuse(`no file matches${deeper > 0 ? ` but ${describeDeeper(deeper)}` : ''}`, 'ENOENT')
+  }
+  const seen = files.filter((file) => !isHiddenMatch(path, file))
   const hidden = files.length - seen.length
-  if (seen.length === 0)
-    throw fileError(`${path}: no file matches but ${describeHidden(hidden)}`, { code: 'ENOENT', file: path })
+  if (seen.length === 0) throw refuse(`no file matches but ${describeHidden(hidden)}`, 'ENOENT')
   const sources = seen.map((file) => requireSource(file, format))
-  for (const file of seen) await tables.assertNone(file, true)
+  for (const file of seen) await tables.assertNotInTable(file, true)
   return { sources, hidden, deeper }
 }
 
-/** How many files are in folders that a pattern matches, such as those that Spark writes and names x.parquet. */
+/** Counts the files in folders that a pattern matches, such as those that Spark writes and names x.parquet. */
 async function countDeeper(pattern: string, match: Search['match'], format?: Format): Promise<number> {
   if (pattern.includes('**')) return 0
   const inFolders = `${pattern}/**`
   const files = await match(inFolders)
-  return files.filter((file) => sourceOf(file, format) !== undefined && !isHiddenMatch(inFolders, file)).length
+  return files.filter((file) => recognizeSource(file, format) !== undefined && !isHiddenMatch(inFolders, file)).length
 }
 
-async function findInFolder(folder: string, tables: Tables, format?: Format): Promise<Found> {
-  const all: Entry[] = []
-  for await (const entry of entriesOf(folder)) all.push(entry)
+async function findInFolder(folder: string, tables: TableFolders, format?: Format): Promise<PathSources> {
   const sources: Source[] = []
-  for (const { file } of all.filter(({ isHidden }) => !isHidden)) {
-    const source = sourceOf(file, format)
+  let hidden = 0
+  for await (const { file, isHidden } of walkFolder(folder)) {
+    const source = recognizeSource(file, format)
     if (source === undefined) continue
-    await tables.assertNone(file, false)
-    sources.push(source)
+    if (isHidden) hidden++
+    else sources.push(source)
   }
-  const hidden = all.filter(({ file, isHidden }) => isHidden && sourceOf(file, format) !== undefined).length
+  for (const { file } of sources) await tables.assertNotInTable(file, false)
   const [kind, ...others] = new Set(sources.map((source) => source.kind))
   if (kind === undefined) {
     const but = hidden > 0 ? ` but ${describeHidden(hidden)}` : ''
@@ -166,43 +181,44 @@ async function findInFolder(folder: string, tables: Tables, format?: Format): Pr
   })
 }
 
-interface Entry {
+interface FolderEntry {
   readonly file: string
-  /** it, or a folder around it, has a hidden name */
+  /** true if its name is hidden, or that of a folder around it */
   readonly isHidden: boolean
 }
 
-/** All files in a folder and the folders in it; of hidden ones as many as can be seen. */
-async function* entriesOf(folder: string, isHidden = false): AsyncGenerator<Entry> {
+/** All files in a folder and the folders in it. Hidden folders that cannot be read have none. */
+async function* walkFolder(folder: string, isHidden = false): AsyncGenerator<FolderEntry> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((cause) => {
     if (isHidden) return []
     throw cause
   })
   for (const entry of entries) {
     const file = join(folder, entry.name)
-    const hides = isHidden || isHiddenName(entry.name)
-    if (!hides && entry.isSymbolicLink()) await assertLinkToFile(file)
-    if (entry.isDirectory()) yield* entriesOf(file, hides)
-    else yield { file, isHidden: hides }
+    const isEntryHidden = isHidden || isHiddenName(entry.name)
+    if (!isEntryHidden && entry.isSymbolicLink()) await assertLinkToFile(file)
+    if (entry.isDirectory()) yield* walkFolder(file, isEntryHidden)
+    else yield { file, isHidden: isEntryHidden }
   }
 }
 
 async function assertLinkToFile(link: string): Promise<void> {
   const target = await stat(link).catch(() => undefined)
   if (target === undefined) throw fileError(`${link}: a link to nothing`, { file: link })
-  if (target.isDirectory())
+  if (target.isDirectory()) {
     throw fileError(`${link}: a link to a folder is not followed; name the folder`, { file: link })
+  }
 }
 
-/** Names that Spark and pyarrow skip: of work in progress and of caches. Folders such as `_day=1` stay, as in Spark. */
+/** Spark and pyarrow skip such names: caches and work in progress. Folders such as `_day=1` are partitions, as in Spark. */
 function isHiddenName(name: string): boolean {
   return name.startsWith('.') || (name.startsWith('_') && !name.includes('='))
 }
 
-/** Whether a wildcard stands for the begin of a hidden name; a pattern that spells it out asks for it. */
+/** True if a wildcard stands for the beginning of a hidden name; a pattern that spells it out asks for the file. */
 function isHiddenMatch(pattern: string, file: string): boolean {
-  const parts = namesOf(pattern.replace(/^~(?=\/)/, homedir()))
-  const names = namesOf(file)
+  const parts = splitPath(pattern.replace(/^~(?=\/)/, homedir()))
+  const names = splitPath(file)
   const deep = parts.indexOf('**')
   return names.some((name, index) => {
     const fromEnd = parts.length - names.length + index
@@ -211,7 +227,7 @@ function isHiddenMatch(pattern: string, file: string): boolean {
   })
 }
 
-function namesOf(path: string): string[] {
+function splitPath(path: string): string[] {
   return path.split('/').filter((name) => name !== '' && name !== '.')
 }
 
@@ -223,24 +239,25 @@ function describeDeeper(count: number): string {
   return `${count === 1 ? '1 file' : `${count} files`} in folders that the pattern matches`
 }
 
-/** Refuses what is not a file, and leaves out a file that was found before under any name. */
-async function distinct(sources: readonly Source[], allowDuplicates: boolean, note: Search['note']): Promise<Source[]> {
+/** Returns each file the first time that it is found, under any name. Refuses what is not a file. */
+async function findUnique(sources: readonly Source[]): Promise<Source[]> {
   const found = new Map<string, Source>()
-  const twice: string[] = []
   for (const source of sources) {
-    const identity = source.file === '-' ? '-' : await identityOf(source.file)
-    if (found.has(identity)) twice.push(source.file)
-    else found.set(identity, source)
+    const identity = source.file === '-' ? '-' : await identifyFile(source.file)
+    if (!found.has(identity)) found.set(identity, source)
   }
-  if (allowDuplicates || twice.length === 0) return [...sources]
-  const more = twice.length === 1 ? '' : ` and ${twice.length - 1} more`
-  note(
-    message`${twice[0] ?? ''}${more}: given more than once, counted once; ${set({ allowDuplicates: true })} counts each time`,
-  )
   return [...found.values()]
 }
 
-async function identityOf(file: string): Promise<string> {
+function noteDuplicates(sources: readonly Source[], unique: readonly Source[], note: Search['note']): void {
+  const kept = new Set(unique)
+  const [first, ...others] = sources.filter((source) => !kept.has(source))
+  if (first === undefined) return
+  const files = `${first.file}${others.length === 0 ? '' : ` and ${others.length} more`}`
+  note(message`${files}: given more than once, counted once; ${set({ allowDuplicates: true })} counts each time`)
+}
+
+async function identifyFile(file: string): Promise<string> {
   const status = await stat(file, { bigint: true })
   if (!status.isFile()) throw fileError(`${file}: ${describeKind(status)}, must be a file`, { file })
   return [status.dev, status.ino, status.size, status.mtimeNs].join()

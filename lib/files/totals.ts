@@ -42,8 +42,8 @@ function parseGroupValue(json: string): GroupValue {
   return isRounded && /^-?\d+$/.test(json) ? BigInt(json) : value
 }
 
-/** The groups with the total of all. */
-export function totalsOf(groups: readonly Group[], scoring: Scoring): FileTotals {
+/** Adds up the totals of groups. */
+export function sumGroups(groups: readonly Group[], scoring: Scoring): FileTotals {
   const total = groups.reduce((all, { total }) => all.merge(total), emptyTotal(scoring))
   return { total, ...(scoring.by !== undefined && { groups }) }
 }

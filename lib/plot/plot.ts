@@ -12,7 +12,7 @@ import {
   type ScoreFilesOptions,
   type Scoring,
 } from '../files/options.ts'
-import { type FileTotals, totalsOf } from '../files/totals.ts'
+import { type FileTotals, sumGroups } from '../files/totals.ts'
 import { type ChartData, describeChart, formatTitle, type Panel } from './captions.ts'
 import { buildChart } from './chart.ts'
 import { HistogramCollector } from './collector.ts'
@@ -66,7 +66,7 @@ export async function plotFiles(paths: readonly string[], options: PlotFilesOpti
       await collector.addScans(scans.session, scanned)
       groups.unshift(...scanned.groups)
     }
-    const totals = totalsOf(groups, scoring)
+    const totals = sumGroups(groups, scoring)
     const data = chartDataOf(totals, collector, scoring)
     const picture = await render(buildChart(data, { theme, size }), formatTitle(data), describeChart(data))
     await writeAtomically(path, signal, (beside) => writeFile(beside, picture))

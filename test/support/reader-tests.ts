@@ -6,7 +6,7 @@ import { openScans } from '../../lib/files/duckdb/open-scans.ts'
 import { Session } from '../../lib/files/duckdb/session.ts'
 import { scoreScans } from '../../lib/files/duckdb/totals.ts'
 import type { Scoring } from '../../lib/files/options.ts'
-import { totalsOf } from '../../lib/files/totals.ts'
+import { sumGroups } from '../../lib/files/totals.ts'
 import { chunksOf, command } from './command.ts'
 import { accumulate } from './totals.ts'
 
@@ -146,7 +146,7 @@ async function scoreParquet(session: Session, file: string, query: Options): Pro
   const { signal } = new AbortController()
   const scans = await openScans(session, [{ file, kind: 'Parquet', compression: 'uncompressed' }], options, signal)
   const { groups } = await scoreScans(session, scans, options, signal)
-  return formatTotals(totalsOf(groups, options), { json: true })
+  return formatTotals(sumGroups(groups, options), { json: true })
 }
 
 async function score(args: readonly string[], stdin?: Iterable<Uint8Array>): Promise<string> {

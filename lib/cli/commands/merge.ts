@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { type Context, collect, digitPairs, example, jsonOption } from '../options.ts'
+import { type Context, collect, exampleArguments, formatExample, jsonOption } from '../options.ts'
 import { formatTotals } from '../report.ts'
 
 export function defineMerge(command: Command, { signal, print }: Context): void {
@@ -8,14 +8,14 @@ export function defineMerge(command: Command, { signal, print }: Context): void 
     .description('Prints what score would print over the files of all partials, bit for bit.')
     .argument('<part...>', 'files of lines that partial printed; each counts every time it is given', collect)
     .option(...jsonOption)
-    .addHelpText('after', example(`partial ${digitPairs} > monday.json`, 'merge monday.json monday.json'))
+    .addHelpText('after', formatExample(`partial ${exampleArguments} > monday.json`, 'merge monday.json monday.json'))
     .action(async (parts: string[], { json }: { json?: true }) => {
       const { mergePartials } = await import('../../files/merge.ts')
       await print(formatTotals(await mergePartials(parts.map(asPath), { signal }), { json }))
     })
 }
 
-/** A path that cannot be taken for the text of a partial. */
+/** Marks a path that looks like the text of a partial as a path. */
 function asPath(path: string): string {
   return /^\s*\{/.test(path) ? `./${path}` : path
 }

@@ -1,16 +1,23 @@
 import { type Command, Option } from 'commander'
 import type { PlotFilesOptions } from '../../plot/plot.ts'
-import { addFiles, type Context, digitPairs, example, jsonOption, requiredOption } from '../options.ts'
+import {
+  addFileOptions,
+  type Context,
+  exampleArguments,
+  formatExample,
+  jsonOption,
+  makeRequiredOption,
+} from '../options.ts'
 import { formatTotals } from '../report.ts'
 import { type FileFlags, runOnFiles } from '../run.ts'
 
 type PlotFlags = FileFlags & PlotFilesOptions
 
 export function definePlot(command: Command, context: Context): void {
-  addFiles(command)
+  addFileOptions(command)
     .summary('draw the distances of both classes and the losses over them')
     .description('Draws the distances of both classes and the losses over them, and prints the totals as score does.')
-    .addOption(requiredOption('--output <file>', 'the picture: .svg, or .png with twice as many pixels each way'))
+    .addOption(makeRequiredOption('--output <file>', 'the picture: .svg, or .png with twice as many pixels each way'))
     .option('--by <expr>', 'a panel for each value of a column or SQL expression, at most 12')
     .addOption(new Option('--theme <theme>', 'the background').choices(['light', 'dark']).default('light'))
     .addOption(
@@ -19,7 +26,7 @@ export function definePlot(command: Command, context: Context): void {
         .default('readme'),
     )
     .option(...jsonOption)
-    .addHelpText('after', example(`plot ${digitPairs} --output digits.svg`))
+    .addHelpText('after', formatExample(`plot ${exampleArguments} --output digits.svg`))
     .action(async (paths: string[], flags: PlotFlags) => {
       const { plotFiles } = await import('../../plot/plot.ts')
       await context.print(formatTotals(await runOnFiles(paths, flags, context, 'rows', plotFiles), flags))

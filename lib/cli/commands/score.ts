@@ -2,11 +2,11 @@ import type { Command } from 'commander'
 import { message, option, optionError } from '../../files/errors.ts'
 import { importPeer } from '../../files/peers.ts'
 import type { FileTotals } from '../../files/totals.ts'
-import { addWorkers, type Context, collect, digitPairs, example, jsonOption } from '../options.ts'
+import { addWorkerOptions, type Context, collect, exampleArguments, formatExample, jsonOption } from '../options.ts'
 import { formatTotals } from '../report.ts'
 import { type FileFlags, runOnFiles } from '../run.ts'
 
-/** What commander reads for `score` and `partial`. */
+/** The options that commander reads for `score` and `partial`. */
 export interface ScoreFlags extends FileFlags {
   readonly redis?: string
   readonly shardRows?: number
@@ -15,7 +15,7 @@ export interface ScoreFlags extends FileFlags {
 }
 
 export function defineScore(command: Command, context: Context): void {
-  addWorkers(command)
+  addWorkerOptions(command)
     .summary('print the totals of files')
     .description(
       'Prints the count, mean and sum of the loss over all rows and over each class, and how many negatives are inside the margin.',
@@ -28,7 +28,7 @@ export function defineScore(command: Command, context: Context): void {
       collect,
     )
     .option(...jsonOption)
-    .addHelpText('after', example(`score ${digitPairs}`))
+    .addHelpText('after', formatExample(`score ${exampleArguments}`))
     .action(async (paths: string[], flags: ScoreFlags) => {
       await context.print(formatTotals(await scorePaths(paths, flags, context), flags))
     })

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { importPeer } from '../../files/peers.ts'
 import { runtimeInfo } from '../../index.ts'
 import { explainError, formatMessage } from '../flags.ts'
-import { type Context, collect, number, programName, requiredOption } from '../options.ts'
+import { type Context, collect, makeRequiredOption, parseNumber, programName } from '../options.ts'
 import { notify } from '../progress.ts'
 
 const example = `
@@ -28,16 +28,16 @@ export function defineWorker(command: Command, { signal, streams }: Context): vo
       'Scores shards for score --redis and partial --redis until SIGTERM or SIGINT, then finishes the running ones.',
     )
     .addOption(
-      requiredOption(
+      makeRequiredOption(
         '--redis <url>',
         'redis:// or rediss:// URL; the password may be in HINGE_EMBEDDING_LOSS_REDIS_PASSWORD instead',
       ),
     )
-    .option('--concurrency <n>', 'shards at once', number, 1)
-    .option('--threads <n>', 'threads for each shard (default: the processors there are, shared out)', number)
+    .option('--concurrency <n>', 'shards at once', parseNumber, 1)
+    .option('--threads <n>', 'threads for each shard (default: the processors, divided by --concurrency)', parseNumber)
     .option('--root <folder...>', 'read files in these folders only (default: all)', collect)
-    .option('--lease <seconds>', 'heartbeat timeout before its shards are reassigned', number, 15)
-    .option('--grace <seconds>', 'time that running shards get after SIGTERM', number, 60)
+    .option('--lease <seconds>', 'heartbeat timeout before its shards are reassigned', parseNumber, 15)
+    .option('--grace <seconds>', 'time that running shards get after SIGTERM', parseNumber, 60)
     .addHelpText('after', example)
     .action(async ({ redis, root: roots, ...options }: WorkerFlags) => {
       const { runWorker } = await importPeer(import('../../bullmq/worker.ts'), 'redis')
