@@ -1,4 +1,4 @@
-"""Answers a list of SQL queries, on one connection that has the extension, with a list of their rows or errors."""
+"""Runs a list of SQL queries on one connection that has the extension. Prints a list of their rows or errors."""
 
 import json
 import sys
@@ -6,7 +6,7 @@ import sys
 import duckdb
 
 
-def answer(connection, query):
+def run(connection, query):
     try:
         return connection.execute(query).fetchall()
     except duckdb.Error as error:
@@ -16,4 +16,4 @@ def answer(connection, query):
 request = json.load(sys.stdin)
 connection = duckdb.connect(config=request["config"])
 connection.load_extension(request["extension"])
-print(json.dumps([answer(connection, query) for query in request["queries"]]))
+print(json.dumps([run(connection, query) for query in request["queries"]]))

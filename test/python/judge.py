@@ -1,7 +1,7 @@
-"""Answers a list of mutants of Arrow IPC files and streams, and of pairs of .npy, with what pyarrow and numpy make of them.
+"""Scores mutants of Arrow IPC files and streams with pyarrow, and of pairs of .npy with numpy.
 
-Each answer has the figures of hinge-embedding-loss, by fractions, with --nulls ignore and --other-labels ignore, or why there is none.
-`whole` is false where columns other than those scored are not valid.
+Reads a list of them as JSON and prints a list of answers. An answer has the figures that hinge-embedding-loss prints with --nulls ignore
+and --other-labels ignore, computed by fractions, or the reason why the file was refused.
 """
 
 import json
@@ -17,18 +17,18 @@ GIGABYTE = 2**30
 MARGIN = 1
 
 
-def total(values):
+def exact_sum(values):
     values = [float(value) for value in values]
     if any(map(math.isnan, values)) or {math.inf, -math.inf} <= set(values):
         return "NaN"
     for infinite, name in [(math.inf, "Infinity"), (-math.inf, "-Infinity")]:
         if infinite in values:
             return name
-    exact = sum(map(Fraction, values), Fraction(0))
+    total = sum(map(Fraction, values), Fraction(0))
     try:
-        return float(exact)
+        return float(total)
     except OverflowError:
-        return "Infinity" if exact > 0 else "-Infinity"
+        return "Infinity" if total > 0 else "-Infinity"
 
 
 def figures(x, y):
@@ -38,27 +38,27 @@ def figures(x, y):
         hinged = np.where(np.isnan(below), below, np.maximum(x.dtype.type(0), x.dtype.type(MARGIN) - below))
     return {
         "count": int(is_positive.sum() + is_negative.sum()),
-        "sum": total([*x[is_positive], *hinged]),
-        "positives": {"count": int(is_positive.sum()), "sum": total(x[is_positive])},
-        "negatives": {"count": int(is_negative.sum()), "sum": total(hinged), "active": int((below < MARGIN).sum())},
+        "sum": exact_sum([*x[is_positive], *hinged]),
+        "positives": {"count": int(is_positive.sum()), "sum": exact_sum(x[is_positive])},
+        "negatives": {"count": int(is_negative.sum()), "sum": exact_sum(hinged), "active": int((below < MARGIN).sum())},
         "others": int(len(y) - is_positive.sum() - is_negative.sum()),
     }
 
 
-def floats(values):
+def as_inputs(values):
     if values.dtype == np.bool_ or values.dtype.kind not in "iuf":
         raise TypeError(f"input of {values.dtype}")
     native = values.astype(np.float32 if values.dtype.itemsize == 2 and values.dtype.kind == "f" else values.dtype.newbyteorder("="))
     return native if values.dtype.kind == "f" else native.astype(np.float64)
 
 
-def numbers(values):
+def as_labels(values):
     if values.dtype.kind not in "biuf":
         raise TypeError(f"label of {values.dtype}")
     return values
 
 
-def column(table, name):
+def read_column(table, name):
     [index] = table.schema.get_all_field_indices(name)
     found = table.column(index)
     if pa.types.is_dictionary(found.type):
@@ -66,7 +66,7 @@ def column(table, name):
     return found
 
 
-def numpy_of(values):
+def to_numpy(values):
     if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type) or pa.types.is_boolean(values.type)):
         raise TypeError(f"column of {values.type}")
     return values.to_numpy() if len(values) else np.array([], values.type.to_pandas_dtype())
@@ -80,18 +80,17 @@ def judge_arrow(path, input, label, by=None):
     table = reader.read_all()
     try:
         table.validate(full=True)
-        whole = True
     except pa.ArrowInvalid:
-        whole = False
+        # Other columns may be damaged.
         for name in filter(None, [input, label, by]):
             [index] = table.schema.get_all_field_indices(name)
             table.column(index).validate(full=True)
-    x, y = column(table, input), column(table, label)
+    x, y = read_column(table, input), read_column(table, label)
     complete = pa.compute.and_(x.is_valid(), y.is_valid())
-    answer = figures(floats(numpy_of(x.filter(complete))), numbers(numpy_of(y.filter(complete))))
+    answer = figures(as_inputs(to_numpy(x.filter(complete))), as_labels(to_numpy(y.filter(complete))))
     if by is not None:
         groups = {}
-        keys = column(table, by).to_pylist()
+        keys = read_column(table, by).to_pylist()
         for key, is_complete, a, b in zip(keys, complete.to_pylist(), x, y):
             xs, ys = groups.setdefault(json.dumps(key, ensure_ascii=False), ([], []))
             if is_complete:
@@ -101,16 +100,16 @@ def judge_arrow(path, input, label, by=None):
         answer["groups"] = {
             key: [found["count"], found["sum"]]
             for key, (xs, ys) in groups.items()
-            for found in [figures(floats(np.array(xs, dtype)), np.array(ys))]
+            for found in [figures(as_inputs(np.array(xs, dtype)), np.array(ys))]
         }
-    return {"whole": whole, **answer}
+    return answer
 
 
 def judge_npy(input, label):
     x, y = np.load(input), np.load(label)
     if x.shape != y.shape:
         raise ValueError("shapes differ")
-    return {"whole": True, **figures(floats(x).ravel(), numbers(y).ravel())}
+    return figures(as_inputs(x).ravel(), as_labels(y).ravel())
 
 
 def answer(question):

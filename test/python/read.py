@@ -1,4 +1,4 @@
-"""Reads files of losses, named by the arguments, as others would, and prints their columns as JSON, NaN as null."""
+"""Reads the files of losses that its arguments name, each with all libraries for its format. Prints the columns as JSON, NaN as null."""
 
 import json
 import math
@@ -27,13 +27,13 @@ READERS = {
 }
 
 
-def plain(value):
+def null_if_nan(value):
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def read(path):
     for reader in READERS[path.rsplit(".", 1)[1]]:
-        yield {name: list(map(plain, values)) for name, values in reader(path).items()}
+        yield {name: list(map(null_if_nan, values)) for name, values in reader(path).items()}
 
 
 print(json.dumps([list(read(path)) for path in sys.argv[1:]]))

@@ -1,4 +1,4 @@
-"""The tables and arrays that the readers' tests score, and how they are written by those whose files people have."""
+"""Writes the tables and arrays that the tests of readers score, with the libraries whose files people have."""
 
 import datetime
 import sys
@@ -33,7 +33,7 @@ def cycle(values):
 
 
 def plain():
-    """Columns of the types that all who write Arrow have."""
+    """Columns of the types that all writers of Arrow have."""
     zero_one = [1 if label == 1 else 0 for label in LABEL]
     days = [None if i % 9 == 4 else datetime.date(1969, 12, 28) + datetime.timedelta(i % 8) for i in ROWS]
     return {
@@ -54,7 +54,7 @@ def plain():
 
 
 def texts():
-    """Text in its other layouts, and columns by their dictionaries."""
+    """Text in its other layouts, and dictionary-encoded columns."""
     words = pa.array(cycle(WORDS), pa.utf8())
     codes = pa.array(gaps([int(label == 1) for label in LABEL], 4), pa.int8())
     doubtful = pa.array([1.5, None, 0.25])
@@ -72,7 +72,7 @@ def texts():
 
 
 def others():
-    """A column of each of the types that are not scored, by their names."""
+    """A column of each type that is not scored."""
     words = gaps([f"{i % 7}" * (i % 6) for i in ROWS], 5)
     lists = gaps([[i] * (i % 3) for i in ROWS], 6)
     numbers, strings = pa.array(ROWS, pa.int64()), pa.array(map(str, ROWS))
@@ -110,7 +110,7 @@ def others():
 
 
 def unknown():
-    """Types that apache-arrow has not, by themselves and within others."""
+    """Types that apache-arrow lacks, by themselves and nested."""
     lists = gaps([[i] * (i % 3) for i in ROWS], 6)
     ends = pa.array([10, len(ROWS)], pa.int32())
     return {
@@ -123,7 +123,7 @@ def unknown():
 
 
 def halves():
-    """Columns of float16, which has no names of its own in most tools."""
+    """Columns of float16, which many libraries cannot write."""
     gap = pa.array(gaps(WIDE, 7), pa.float32()).cast(pa.float16())
     return {
         "half": pa.array(WIDE, pa.float32()).cast(pa.float16()),
@@ -135,7 +135,7 @@ def halves():
 
 
 def between(columns, omitted=(), more={}):
-    """The columns with one or more of another type before each."""
+    """A table of the columns, each after one or more columns that are not scored."""
     strange = [(name, array) for name, array in (others() | more).items() if name not in omitted]
     pairs = []
     for i, column in enumerate(columns.items()):
@@ -145,7 +145,7 @@ def between(columns, omitted=(), more={}):
 
 
 def slices(table, sizes):
-    """Record batches whose bitmaps begin within a byte."""
+    """Record batches whose validity bitmaps begin within a byte."""
     begins = [sum(sizes[:i]) for i in range(len(sizes))]
     columns = [column.combine_chunks() for column in table.columns]
     columns = [column.chunk(0) if isinstance(column, pa.ChunkedArray) else column for column in columns]
@@ -154,7 +154,7 @@ def slices(table, sizes):
 
 
 def write(path, table, sizes=SIZES, **options):
-    """Arrow IPC: a file where the name ends in .arrow, a stream where it ends in .arrows."""
+    """Writes Arrow IPC: a file if the name ends in .arrow, a stream if it ends in .arrows."""
     new = pa.ipc.new_file if path.endswith(".arrow") else pa.ipc.new_stream
     with pa.OSFile(path, "wb") as sink, new(sink, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
         for batch in slices(table, sizes):
@@ -162,7 +162,7 @@ def write(path, table, sizes=SIZES, **options):
 
 
 def write_parquet(path, table):
-    """The same without dictionaries, which Parquet has not with nulls among their values."""
+    """Writes Parquet without dictionaries, since Parquet has none with nulls among their values."""
     columns = [
         column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column for column in table.columns
     ]
@@ -174,7 +174,7 @@ VARIANTS = {"plain": {}, "v4": V4, "legacy": {**V4, "use_legacy_format": True}}
 
 
 def of_all_types(folder, sizes, names=None):
-    """Beside unions as they were before V5 only plain columns of numbers can be read."""
+    """Unions before V5 are written beside columns of numbers only: of their batches nothing else can be read."""
     numbers = {name: plain()[name] for name in ["distance", "label", "gap", "mark"]}
     unions = {name: others()[name] for name in UNIONS}
     columns = plain() | texts()
@@ -266,7 +266,7 @@ def refused(folder):
 
 
 def big_endian(path):
-    """A schema of one column, whose place for the order of bytes is made that where it says how many columns there are."""
+    """Writes a schema of one column and patches its vtable: the byte order is read from the length of the list of columns, 1."""
     write(path, pa.table({"distance": pa.array([1.0])}), [1])
     content = Path(path).read_bytes()
     fields = bytes.fromhex("0800 0800 0000 0400 08000000 04000000 01000000")
