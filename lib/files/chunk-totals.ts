@@ -166,9 +166,8 @@ export class ChunkTotals {
     const touched = []
     for (let i = 0; i < input.length; i++) {
       const group = this.#group(keyAt(i))
-      if (missing !== undefined && missing[i] !== Missing.none) continue
-      if (group.rows.length === 0) touched.push(group)
-      group.rows.push(i)
+      const isComplete = missing === undefined || missing[i] === Missing.none
+      if (isComplete && group.rows.push(i) === 1) touched.push(group)
     }
     for (const { total, rows } of touched) {
       addSelected(total, input, label, begin, rows, rowErrors)

@@ -18,8 +18,9 @@ const kinds = { string: 'text', number: 'a number', bigint: 'a number', boolean:
 
 export function makeKey(value: KeyValue): GroupKey {
   const kind = value === null ? 'null' : kinds[typeof value as keyof typeof kinds]
-  const json = typeof value === 'bigint' ? String(value) : formatJSON(value)
-  return { json, name: value === null ? 'NULL' : String(value), value, kind }
+  const text = String(value)
+  const isQuoted = typeof value === 'string' || (typeof value === 'number' && !Number.isFinite(value))
+  return { json: isQuoted ? formatJSON(value) : text, name: value === null ? 'NULL' : text, value, kind }
 }
 
 /** The key of a date: the day and, other than at midnight, the time. */

@@ -2,7 +2,7 @@ import { errorAt, fileError } from '../errors.ts'
 import type { Batch, BatchReader, Column, ColumnNames } from './batch.ts'
 import type { FileBytes } from './bytes.ts'
 import { containingFile } from './npz.ts'
-import { TransposedBytes } from './transposed.ts'
+import { type ElementSize, TransposedBytes } from './transposed.ts'
 
 /** An array in a .npy file: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html */
 interface Npy {
@@ -121,8 +121,8 @@ function countElements(shape: readonly number[]): number {
   throw new Error(`has shape ${formatShape({ shape })}, more than 2^53 elements`)
 }
 
-function sizeOf(code: Code): number {
-  return Number(code.slice(1))
+function sizeOf(code: Code): ElementSize {
+  return Number(code.slice(1)) as ElementSize
 }
 
 function parseType(descr: string): ElementType | undefined {

@@ -3,6 +3,9 @@ import type { Bytes } from './bytes.ts'
 /** The part of the array that is in memory at once. */
 const blockBytes = 2 ** 27
 
+const unsigned = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array, 8: BigUint64Array } as const
+export type ElementSize = keyof typeof unsigned
+
 /** The elements of a Fortran-order array in C order, transposed block by block. A block is some rows: indices of the first axis. */
 export class TransposedBytes implements Bytes {
   readonly #source: Bytes
@@ -10,13 +13,13 @@ export class TransposedBytes implements Bytes {
   readonly #rows: number
   /** the axes after the first */
   readonly #columnShape: readonly number[]
-  readonly #elementSize: number
+  readonly #elementSize: ElementSize
   readonly #rowSize: number
   readonly #rowsPerBlock: number
-  #block: Buffer = Buffer.alloc(0)
+  #block = new Uint8Array(0)
   #blockBegin = 0
 
-  constructor(source: Bytes, position: number, shape: readonly number[], elementSize: number) {
+  constructor(source: Bytes, position: number, shape: readonly number[], elementSize: ElementSize) {
     const [rows = 1, ...columnShape] = shape
     this.#source = source
     this.#position = position
@@ -42,13 +45,17 @@ export class TransposedBytes implements Bytes {
   async #load(row: number): Promise<void> {
     const size = this.#elementSize
     const rows = Math.min(this.#rowsPerBlock, this.#rows - row)
-    const block = Buffer.alloc(rows * this.#rowSize)
-    const run = Buffer.alloc(rows * size)
-    for (let column = 0; column < this.#rowSize; column += size) {
-      await this.#source.fill(run, this.#position + (row + this.#indexOfColumn(column / size)) * size)
-      for (let i = 0; i < rows; i++) run.copy(block, i * this.#rowSize + column, i * size, (i + 1) * size)
+    const columns = this.#rowSize / size
+    // Any unsigned type of the size copies the elements; all are indexed alike.
+    const Elements = unsigned[size] as Uint32ArrayConstructor
+    const block = new Elements(rows * columns)
+    const run = new Elements(rows)
+    const runBytes = new Uint8Array(run.buffer)
+    for (let column = 0; column < columns; column++) {
+      await this.#source.fill(runBytes, this.#position + (row + this.#indexOfColumn(column)) * size)
+      for (let i = 0; i < rows; i++) block[i * columns + column] = run[i] as number
     }
-    this.#block = block
+    this.#block = new Uint8Array(block.buffer)
     this.#blockBegin = row * this.#rowSize
   }
 

@@ -5,6 +5,7 @@ import { fileError, given, message } from '../../errors.ts'
 import type { LossSchema } from '../../loss-batches.ts'
 import type { Batch, BatchReader, Column, ColumnDType, ColumnNames } from '../batch.ts'
 import { type FileBytes, MemoryBytes, PipeBytes } from '../bytes.ts'
+import type { GroupKey, KeyValue } from '../group-keys.ts'
 import { registerCodec } from './codecs.ts'
 import {
   type BatchColumn,
@@ -65,6 +66,7 @@ class BatchDecoder {
   readonly #label: number
   readonly #by: number | undefined
   readonly #keep: readonly number[]
+  readonly #keys = new Map<KeyValue, GroupKey>()
   /** reused from batch to batch */
   #memory = new Uint8Array(0)
 
@@ -152,7 +154,7 @@ class BatchDecoder {
       rows: batch.rows,
       input: column(this.#input),
       label: column(this.#label),
-      ...(this.#by !== undefined && { keyAt: makeKeyReader(this.#arrow, vector(this.#by)) }),
+      ...(this.#by !== undefined && { keyAt: makeKeyReader(this.#arrow, vector(this.#by), this.#keys) }),
       ...(keptColumns.length > 0 && { keptColumns }),
       ...(!(this.#bytes instanceof PipeBytes) && { share: (bodyPosition + bodyLength) / this.#bytes.size }),
     }

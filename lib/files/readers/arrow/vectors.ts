@@ -22,10 +22,9 @@ export function expandDictionary(arrow: Arrow, vector: Vector): Vector {
   return arrow.vectorFromArray([...vector], valueTypeOf(arrow, vector.type))
 }
 
-/** A function that gives the group key of a row; each distinct value becomes a key once. */
-export function makeKeyReader(arrow: Arrow, vector: Vector): (row: number) => GroupKey {
+/** A function that gives the group key of a row. `keys` has the keys of the values so far, so that a value becomes a key once. */
+export function makeKeyReader(arrow: Arrow, vector: Vector, keys: Map<KeyValue, GroupKey>): (row: number) => GroupKey {
   const isDate = arrow.DataType.isDate(valueTypeOf(arrow, vector.type))
-  const keys = new Map<KeyValue, GroupKey>()
   return (row) => {
     const value = vector.get(row) as KeyValue
     const known = keys.get(value)
