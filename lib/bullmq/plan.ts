@@ -68,6 +68,7 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
   const patterns = readPaths(paths)
   const checked = readOptions(options, { shardRows: integer(1), retention: integer(leastRetention) })
   assertServed(checked)
+  if (patterns.length === 0) throw optionError('paths', message`${option('redis')} takes ${option('paths')}`)
   const { shardRows = 10_000_000, retention = 86_400, threads = getNumThreads() } = checked
   const { signal = new AbortController().signal, allowDuplicates, format, onNote } = checked
   const given = readScoring(checked)

@@ -28,7 +28,6 @@ export async function scoreOnWorkers(
   paths: readonly string[],
   { redis: url, timeout = 60, onProgress, ...options }: WorkerScoreOptions,
 ): Promise<FileTotals> {
-  if (paths.length === 0) throw optionError('paths', message`${option('redis')} takes ${option('paths')}`)
   if (!(timeout > 0)) {
     throw optionError('timeout', message`${option('timeout')} must be a number of seconds above 0, got ${timeout}`)
   }

@@ -98,7 +98,7 @@ describe(`errors of workers${hasRedis ? '' : ', which need redis-server'}`, func
     }
   })
 
-  it('planOf refuses options that workers do not serve, by name', async () => {
+  it('planOf refuses options that workers do not serve, by name, and no paths', async () => {
     const { stdin, noop } = { stdin: process.stdin, noop: () => {} }
     for (const [name, options] of [
       ['output', { output: setup.path('out.csv') }],
@@ -110,6 +110,8 @@ describe(`errors of workers${hasRedis ? '' : ', which need redis-server'}`, func
       expect(error).to.include({ code: 'ERR_INVALID_ARG_VALUE', option: name })
       expect(error.message).to.equal(`${name} does not go with redis`)
     }
+    const none = await errorOf(planOf([], { input: 'd', label: 'y' }))
+    expect(none).to.include({ option: 'paths', message: 'redis takes paths' })
     const unknown = await errorOf(planOf([], { input: 'd', label: 'y', shards: 1 } as never))
     expect(unknown.message).to.match(/^'shards' is not an option/)
   })
