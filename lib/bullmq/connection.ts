@@ -55,11 +55,11 @@ export async function connectRedis(
   })
   reportTrouble(redis, history, onTrouble)
   const state = { failure: 'cannot be reached', silence: 'no answer' }
-  const deadline = new AbortController()
-  const late = sleep(1000 * connectSeconds, undefined, { signal: AbortSignal.any([signal, deadline.signal]) })
-  const isLate = late.then(() => Promise.reject(new Error(`${state.silence} within ${connectSeconds} s`)))
+  const timer = new AbortController()
+  const timeout = sleep(1000 * connectSeconds, undefined, { signal: AbortSignal.any([signal, timer.signal]) })
+  const tooLate = timeout.then(() => Promise.reject(new Error(`${state.silence} within ${connectSeconds} s`)))
   try {
-    await Promise.race([openConnection(redis, state), isLate])
+    await Promise.race([openConnection(redis, state), tooLate])
     history.isMade = true
     history.brokenSince = performance.now()
     redis.options.enableReadyCheck = true
@@ -70,8 +70,8 @@ export async function connectRedis(
     const reason = explain(history.lastError || textOf(cause), redis)
     throw fileError(`${nameRedis(redis)} ${state.failure}: ${reason}`, { code: 'ERR_REDIS' }, cause)
   } finally {
-    isLate.catch(() => {})
-    deadline.abort()
+    tooLate.catch(() => {})
+    timer.abort()
   }
 }
 
@@ -181,7 +181,7 @@ function refuseURL(expected: string): Error {
   return optionError('redis', message`${option('redis')} must be ${expected}`)
 }
 
-/** The options of a URL that say where Redis is; ioredis reads any others too, such as those that other programs take. */
+/** The options that say where Redis is. ioredis reads any option from a URL; others of its options are not the user's. */
 const placeOptions = ['host', 'port', 'path', 'family', 'db', 'username'] as const
 type PlaceOptions = Pick<RedisOptions, (typeof placeOptions)[number] | 'password' | 'tls'>
 

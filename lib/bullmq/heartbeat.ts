@@ -9,7 +9,7 @@ function intervalOf(lease: number): number {
 }
 
 /**
- * Sends the heartbeat of a worker. Each one renews the time to live of the shards that run, of those that ended since the
+ * Sends the heartbeat of a worker. Each one renews the time to live of running shards, of shards that ended since the
  * last one, and of their plans, also when their client is gone. Returns a function that stops it after a last renewal.
  *
  * @param onError is called if Redis refuses; the next heartbeat tries again

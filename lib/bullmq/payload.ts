@@ -109,7 +109,7 @@ function all(...checks: readonly Check[]): Check {
   }
 }
 
-/** Matches types that SQL has a name for which says all of them: no lists, structures or enumerations. */
+/** Matches types whose name in SQL says all about them: no lists, structures or enumerations. */
 export const plainType = /^"?[A-Z][A-Z_0-9 ]*"?(\(\d+(,\s?\d+)?\))?$/
 
 const typeName = must('the name of an SQL type', (value) => isText(value, 64) && plainType.test(value))
