@@ -192,10 +192,11 @@ describe('docs/distributed.md', () => {
 
 /** The anchors of a page's headings, as GitHub makes them. */
 function readAnchors(page: string): string[] {
-  const headings = readText(page).matchAll(/^#+ (.*)$/gm)
+  const text = readText(page).replaceAll(/^```.*?^```$/gms, '')
+  const headings = text.matchAll(/^#+ (.*)$/gm)
   return [...headings].map(([, heading = '']) => {
-    const text = heading.replaceAll(/\]\([^)]*\)/g, ']').toLowerCase()
-    return text.replaceAll(/[^\p{L}\p{N}\s_-]/gu, '').replaceAll(' ', '-')
+    const words = heading.replaceAll(/\]\([^)]*\)/g, ']').toLowerCase()
+    return words.replaceAll(/[^\p{L}\p{N}\s_-]/gu, '').replaceAll(' ', '-')
   })
 }
 
