@@ -43,7 +43,7 @@ describe('hinge-embedding-loss on the command line', function () {
 
   /** The program as it is once installed beside the given packages. */
   function install(name: string, packages: readonly string[]): Promise<string> {
-    return installPackage(join(folder, name), packages, name === 'complete' ? undefined : join(folder, 'complete/dist'))
+    return installPackage(join(folder, name), packages)
   }
 
   function start(args: readonly string[], { main = complete, env = {} }: Place = {}): Program {

@@ -33,7 +33,7 @@ function makeCase(kind: string, format: Format, n: number, variant: number, seed
   const one = random.pick([positiveLabel, positiveLabel, negativeLabel, negativeLabel, 5])
   const labels = values.map((value) => {
     if (LabelType === undefined) return one
-    if (random.isTrue(otherShare)) return random.pick(traps)
+    if (otherShare > 0 && random.isTrue(otherShare)) return random.pick(traps)
     return !(value < 0) && random.isTrue(negativeShare) ? negativeLabel : positiveLabel
   })
   const inputs = values.map((value, i) => (labels[i] === negativeLabel ? margin - value : value))

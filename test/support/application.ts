@@ -5,6 +5,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -37,13 +38,26 @@ function linkPackages(modules: string, names: readonly string[]): void {
   }
 }
 
+let compiled: Promise<string> | undefined
+
+/** Compiles the sources once for all tests of this process, to a folder that lasts as long as the process. */
+function compileSources(): Promise<string> {
+  compiled ??= (async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-dist-'))
+    process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+    const compiler = join(root, 'node_modules/typescript/bin/tsc')
+    await succeeds(node([compiler, '--project', root, '--outDir', folder]))
+    return folder
+  })()
+  return compiled
+}
+
 /**
  * Installs the package as built from these sources in `folder`, with the given packages in its `node_modules`.
  *
- * @param dist a copy of the compiled sources; they are compiled where there is none
  * @returns the path of the command line's program
  */
-export async function installPackage(folder: string, packages: readonly string[] = [], dist?: string): Promise<string> {
+export async function installPackage(folder: string, packages: readonly string[] = []): Promise<string> {
   mkdirSync(join(folder, 'build/Release'), { recursive: true })
   cpSync(join(root, 'package.json'), join(folder, 'package.json'))
   for (const end of ['node', 'duckdb_extension']) {
@@ -51,9 +65,7 @@ export async function installPackage(folder: string, packages: readonly string[]
     cpSync(join(root, binary), join(folder, binary))
   }
   linkPackages(join(folder, 'node_modules'), packages)
-  const compiler = join(root, 'node_modules/typescript/bin/tsc')
-  if (dist === undefined) await succeeds(node([compiler, '--project', root, '--outDir', join(folder, 'dist')]))
-  else cpSync(dist, join(folder, 'dist'), { recursive: true })
+  cpSync(await compileSources(), join(folder, 'dist'), { recursive: true })
   return join(folder, manifest.bin['hinge-embedding-loss'] as string)
 }
 
