@@ -93,18 +93,21 @@ describe('rows whose input is NaN', function () {
   }
 
   it('the error of a NaN input has the file, the first row and the number of such rows', async () => {
-    const told = (file: string, input: string) =>
+    const nanError = (file: string, input: string) =>
       new RegExp(`${file}, row 2: --input \\S*${input} is NaN \\(3 such rows; --nan ignore leaves them out\\)`)
     for (const file of files) {
       for (const input of ['x', 'f']) {
-        await fails(score(file, input), told(file === '-' ? 'standard input' : file, input))
-        await fails([...score(file, input), '--by', 'g'], told(file === '-' ? 'standard input' : file, input))
+        await fails(score(file, input), nanError(file === '-' ? 'standard input' : file, input))
+        await fails([...score(file, input), '--by', 'g'], nanError(file === '-' ? 'standard input' : file, input))
       }
     }
-    for (const input of ['x', 'f']) await fails(arrays(input), told('y.npy', `${input}.npy`))
-    await fails([...score('clean.parquet'), path('pairs.parquet')], told('pairs.parquet', 'x'))
-    await fails([...score('clean.parquet'), path('pairs.csv'), '--output', path('none.csv')], told('pairs.csv', 'x'))
-    await fails(['partial', path('pairs.parquet'), '--input', 'x', '--label', 'y'], told('pairs.parquet', 'x'))
+    for (const input of ['x', 'f']) await fails(arrays(input), nanError('y.npy', `${input}.npy`))
+    await fails([...score('clean.parquet'), path('pairs.parquet')], nanError('pairs.parquet', 'x'))
+    await fails(
+      [...score('clean.parquet'), path('pairs.csv'), '--output', path('none.csv')],
+      nanError('pairs.csv', 'x'),
+    )
+    await fails(['partial', path('pairs.parquet'), '--input', 'x', '--label', 'y'], nanError('pairs.parquet', 'x'))
   })
 
   it('a NaN input is an error even if its label is another one that is ignored', async () => {

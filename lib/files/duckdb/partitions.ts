@@ -34,8 +34,8 @@ export function findFolderColumns(
 }
 
 /**
- * The types of the columns that folders are named for: those that DuckDB finds, but VARCHAR where it would not print all
- * values as the folders spell them.
+ * The types of the columns that folders are named for: the types that DuckDB finds, but VARCHAR if it would not print
+ * all values as the folders spell them.
  */
 export async function readPartitionTypes(
   session: Session,

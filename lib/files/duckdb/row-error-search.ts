@@ -8,7 +8,7 @@ import type { Session } from './session.ts'
 import { quoteText } from './sql.ts'
 import { selectPairs, type TypedScan, typeScans } from './typed-scans.ts'
 
-/** Reads file after file, and throws what is wrong with the first that has a row error or that DuckDB cannot score. */
+/** Reads file after file, and throws the error of the first that has a row error or that DuckDB cannot score. */
 export async function assertNoRowErrors(
   session: Session,
   scans: readonly Scan[],
@@ -58,7 +58,7 @@ async function findRowError(
   return { kind, row: Number(row), label, count: Number(count) }
 }
 
-/** The error of a scan in words of this package, with the nearest columns where DuckDB finds none of a name. */
+/** The error of a scan in words of this package, with the nearest columns if no column has a name. */
 async function explainScanError(session: Session, scan: Scan, cause: unknown): Promise<Error> {
   const text = shortenError(cause)
   const [, missing] = /Referenced column "(.*)" not found/.exec(String(cause)) ?? []
@@ -79,7 +79,7 @@ function findOptionOf({ expressions }: Scan, name: string): string | undefined {
 
 async function describeNearestColumns(session: Session, { columns }: Scan, missing: string): Promise<string> {
   const nearest =
-    await session.readTexts(`SELECT name FROM (SELECT unnest([${columns.map(({ tableName }) => quoteText(tableName))}]) AS name)
+    await session.readTexts(`SELECT name FROM (SELECT unnest([${columns.map(({ tableName }) => quoteText(tableName))}]::VARCHAR[]) AS name)
     ORDER BY levenshtein(lower(name), lower(${quoteText(missing)})), name LIMIT 5`)
   const names = nearest.map((name) => columns.find(({ tableName }) => tableName === name)?.name ?? name)
   const [first = ''] = names

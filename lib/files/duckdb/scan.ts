@@ -17,7 +17,7 @@ export interface ScanFiles {
   readonly kind: ScanSource['kind']
   readonly compression: string
   readonly files: readonly string[]
-  /** the types of the columns that folders are named for, by key; DuckDB finds those that are not here. Absent: no such columns */
+  /** the types of the columns that folders are named for, by key; DuckDB finds the others. Absent: folders are no columns */
   readonly partitions?: Readonly<Record<string, string>>
   /** of text: the arguments of DuckDB's reader that say how it is written and which types its columns have */
   readonly textArguments?: string

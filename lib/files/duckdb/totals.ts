@@ -12,7 +12,7 @@ import { lossArguments, selectPairs, type TypedScan, typeScans } from './typed-s
 export interface ScanTotals {
   /** in the order of their keys; without `by` one at most */
   readonly groups: Group[]
-  /** the number of rows, with those that are left out */
+  /** the number of rows, also of those left out */
   readonly rows: number
   /** rows whose input is NaN, if the query counts them */
   readonly nans: number

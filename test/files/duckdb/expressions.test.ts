@@ -137,7 +137,7 @@ describe('SQL expressions in options', () => {
       if (isAllowed) expect([name, type, stability]).to.deep.equal([name, 'scalar', 'CONSISTENT'])
       const isReviewed = isAllowed || refusedNames.has(String(name)) || isInternal(String(name))
       if (type === 'scalar' && stability === 'CONSISTENT')
-        expect(isReviewed, `${name}: add it to rowFunctions or to those that are refused`).to.equal(true)
+        expect(isReviewed, `${name}: add it to rowFunctions or to the refused ones`).to.equal(true)
     }
   })
 
