@@ -17,7 +17,7 @@ import { type Outcome, root, run } from '../support/processes.ts'
 
 const pairs = ['--input', 'd', '--label', 'y']
 
-describe('the command line among pipes, terminals and typing errors', function () {
+describe('the command line, its pipes and its terminal', function () {
   this.timeout(60_000)
 
   let folder: string
@@ -43,7 +43,7 @@ describe('the command line among pipes, terminals and typing errors', function (
   }
 
   describe('wrong usage', () => {
-    it('names an unknown option before a missing one, with the nearest that there is', async () => {
+    it('names an unknown option before a missing one, with the nearest option', async () => {
       await refuses(['score', csv, '--inptu', 'd'], `unknown option '--inptu' (Did you mean --input?)`)
       await refuses(['score', csv, '--xyzzy'], `unknown option '--xyzzy'`)
       await refuses(['plot', csv, ...pairs, '--labels', 'y'], `unknown option '--labels' (Did you mean --label?)`)
@@ -51,12 +51,12 @@ describe('the command line among pipes, terminals and typing errors', function (
       await refuses(['score', csv, '--no-progress=1'], `unknown option '--no-progress=1' (Did you mean --no-progress?)`)
     })
 
-    it('says of an option of other commands whose it is', async () => {
+    it('names the commands that have an option of another command', async () => {
       await refuses(['score', csv, '--theme', 'dark'], `unknown option '--theme' (an option of plot)`)
       await refuses(['merge', csv, '--margin', '1'], `unknown option '--margin' (an option of score, partial, plot)`)
     })
 
-    it('names an option that is missing once all others are known', async () => {
+    it('names a missing option once all others are known', async () => {
       await refuses(['score', csv], `required option '--input <expr>' not specified`)
       await refuses(['score', csv, '--input', 'd'], `required option '--label <expr>' not specified`)
       await refuses(['plot', csv, ...pairs], `required option '--output <file>' not specified`)
@@ -65,7 +65,7 @@ describe('the command line among pipes, terminals and typing errors', function (
       await refuses(['merge'], `missing required argument 'part'`)
     })
 
-    it('names an unknown command with the nearest', async () => {
+    it('names an unknown command with the nearest command', async () => {
       await refuses(['scroe', csv], `unknown command 'scroe' (Did you mean score?)`)
       await refuses(['help', 'scroe'], `unknown command 'scroe'`)
       await refuses(['--bogus', 'score'], `unknown option '--bogus'`)
@@ -108,7 +108,7 @@ describe('the command line among pipes, terminals and typing errors', function (
       await refuses(['merge', ''], argument('part'))
     })
 
-    it('reads decimal numbers alone, negative ones too', async () => {
+    it('reads only decimal numbers, negative ones too', async () => {
       for (const junk of ['', ' ', '1,5', '0x10', '0b1', '1_0', 'one', '--json']) {
         const { code, stderr } = await command(['score', csv, ...pairs, '--margin', junk])
         expect(code, junk).to.equal(2)
@@ -121,14 +121,14 @@ describe('the command line among pipes, terminals and typing errors', function (
       expect({ code, ...JSON.parse(stdout) }).to.deep.include({ code: 0, count: 2, sum: 0.25, margin: -1 })
     })
 
-    it('takes what follows -- for files', async () => {
+    it('takes arguments after -- for files', async () => {
       const name = join(folder, '--margin')
       copyFileSync(csv, `${name}.csv`)
       expect(await command(['score', ...pairs, '--json', '--', `${name}.csv`])).to.include({ code: 0, stderr: '' })
       await refuses(['score', '--', csv, ...pairs], `required option '--input <expr>' not specified`)
     })
 
-    it('prints help on demand whatever else is missing', async () => {
+    it('prints help on demand, whatever else is missing', async () => {
       for (const args of [
         ['score', '--help'],
         ['help', 'score'],
@@ -147,7 +147,7 @@ describe('the command line among pipes, terminals and typing errors', function (
   describe('files that are elsewhere', () => {
     const remote = 'remote files are not read yet; copy them to this machine first'
 
-    it('are not missing but remote', async () => {
+    it('says that a URL is remote, not missing', async () => {
       for (const scheme of ['s3', 's3a', 'gs', 'https', 'hdfs', 'az', 'abfss', 'hf', 'HTTP']) {
         for (const name of ['x.parquet', '*.csv']) {
           const url = `${scheme}://bucket/${name}`
@@ -159,7 +159,7 @@ describe('the command line among pipes, terminals and typing errors', function (
       await refuses(['score', ...arrays], `--input s3://b/x.npy: ${remote}`)
     })
 
-    it('are not written either', async () => {
+    it('says that remote files are not written', async () => {
       const message = 'remote files are not written yet; write to this machine, then copy the file'
       const outputs = { score: 's3://b/x.csv', plot: 's3://b/x.svg' }
       for (const [name, output] of Object.entries(outputs)) {
@@ -167,20 +167,20 @@ describe('the command line among pipes, terminals and typing errors', function (
       }
     })
 
-    it('are named by paths, not by file URLs', async () => {
+    it('names the path of a file URL', async () => {
       const url = `file://${folder}/my%20pairs.csv`
       await refuses(['score', url, ...pairs], `${url}: give the path instead of the URL, ${folder}/my pairs.csv`, 1)
     })
   })
 
   describe('messages', () => {
-    it('are one line without control characters, whatever a name holds', async () => {
+    it('prints messages on one line without control characters, whatever a name holds', async () => {
       const { code, stderr } = await command(['score', join(folder, 'a\nb\x1b[31m.csv'), ...pairs])
       expect(code).to.equal(1)
       expect(stderr).to.match(/^hinge-embedding-loss: \P{Cc}*a b\\x1b\[31m\.csv: no file matches\n$/u)
     })
 
-    it('say on a terminal what is waited for on standard input', async () => {
+    it('says on a terminal that it waits for standard input', async () => {
       const message = 'waiting for Arrow IPC on standard input, which is a terminal'
       expect((await onTerminal([], { columns: 80 }, true)).stderr).to.include(message)
       expect((await onTerminal([], { columns: 80 }, false)).stderr).not.to.include(message)
@@ -206,7 +206,7 @@ describe('the command line among pipes, terminals and typing errors', function (
       return { code, stderr }
     }
 
-    it('that nobody reads leave no stack trace: help is done, a result that was not read is not', async () => {
+    it('exits without a stack trace if nobody reads: 0 after help, 1 after a result', async () => {
       for (const args of [['--version'], ['--help'], ['score', '--help'], ['help', 'plot']]) {
         expect(await redirected('| true', ...args), args.join(' ')).to.deep.equal({ code: 0, stderr: '' })
       }
@@ -214,7 +214,7 @@ describe('the command line among pipes, terminals and typing errors', function (
       expect(await redirected('| true', 'duckdb-extension')).to.deep.equal({ code: 1, stderr: '' })
     })
 
-    it('that are full are an error, for help as well as for results', async function () {
+    it('fails if standard output is full, for help as for results', async function () {
       if (process.platform !== 'linux') return this.skip()
       const stderr = 'hinge-embedding-loss: standard output: ENOSPC: no space left on device, write\n'
       for (const args of [['--version'], ['score', '--help'], ['score', csv, ...pairs]]) {
@@ -222,7 +222,7 @@ describe('the command line among pipes, terminals and typing errors', function (
       }
     })
 
-    it('that take no messages change no exit code', async () => {
+    it('keeps the exit code if standard error takes no messages', async () => {
       const full = process.platform === 'linux' ? ['2> /dev/full'] : []
       for (const to of ['2>&-', '2>&1 > /dev/null | true', ...full]) {
         expect((await redirected(to, 'score', csv)).code, to).to.equal(2)
@@ -230,7 +230,7 @@ describe('the command line among pipes, terminals and typing errors', function (
       }
     })
 
-    it('that are read slowly get everything, or end at a signal', async () => {
+    it('writes everything to a slow reader, or ends at a signal', async () => {
       const many = join(folder, 'many.csv')
       const keys = Array.from({ length: 10_000 }, (_, i) => i)
       writeFileSync(many, `d,y,k\n${keys.map((k) => `${k},1,${k}\n`).join('')}`)
@@ -270,7 +270,7 @@ describe('the command line among pipes, terminals and typing errors', function (
 
     const progress: Progress = { share: 0.5, count: 1_500_000 }
 
-    it('says how far it is, how fast, and what it does after the first reading', () => {
+    it('formats progress as share, count, speed, time left and the current step', () => {
       expect(formatProgress(progress, 'rows', 2)).to.equal('50 %, 1,500,000 rows, 750,000 rows/s, 2 s left')
       expect(formatProgress({ share: 0.25 }, 'rows', 2)).to.equal('25 %, 6 s left')
       expect(formatProgress({ doing: 'writing losses', share: 1 }, 'rows', 2)).to.equal(
@@ -280,7 +280,7 @@ describe('the command line among pipes, terminals and typing errors', function (
       expect(formatProgress({ count: 10 }, 'rows', 2)).to.equal('10 rows, 5 rows/s')
     })
 
-    it('is cut to the width that the terminal has at the time, and erased for messages and at the end', async () => {
+    it('cuts progress to the width of the terminal, and erases it for messages and at the end', async () => {
       const terminal = Object.assign(new PassThrough(), { isTTY: true, columns: 30 })
       const { show, end } = showProgress(terminal, true, 'rows')
       const timer = setInterval(() => show?.(progress), 200)
@@ -299,7 +299,7 @@ describe('the command line among pipes, terminals and typing errors', function (
       expect(lines.at(-1)).to.equal('hinge-embedding-loss: a message\nhinge-embedding-loss: the end\n')
     })
 
-    it('is not written where no terminal shows it', async () => {
+    it('writes no progress where no terminal shows it', async () => {
       const places = [{ isTTY: false }, { isTTY: true, env: 'CI' }, { isTTY: true, env: 'NO_COLOR' }]
       for (const { isTTY, env } of places) {
         const terminal = Object.assign(new PassThrough(), { isTTY, columns: 80 })
@@ -350,7 +350,7 @@ describe('the command line among pipes, terminals and typing errors', function (
         }
       }
 
-      it('never shows more than there is, says what a second reading does, and leaves the result alone', async () => {
+      it('shows no more rows than there are, names the second reading, and leaves the result alone', async () => {
         const output = ['--output', join(folder, 'slow-losses.csv'), '--json']
         const { code, lines, last } = await terminal(
           '100',
@@ -372,7 +372,7 @@ describe('the command line among pipes, terminals and typing errors', function (
         expect(last).to.match(new RegExp(`^\\{"count":${rows},.*\\}\\r\\n$`))
       })
 
-      it('says that it looks for a faulty row, and leaves the error alone, in a narrow terminal that is resized', async () => {
+      it('says that it looks for a faulty row, and leaves the error alone, on a narrow terminal that is resized', async () => {
         const { code, lines, last } = await terminal(
           '40,20',
           'score',
@@ -394,7 +394,7 @@ describe('the command line among pipes, terminals and typing errors', function (
     })
   })
 
-  it('has a version', async () => {
+  it('prints its version', async () => {
     expect(await command(['--version'])).to.deep.equal({ code: 0, stdout: `${runtimeInfo().version}\n`, stderr: '' })
   })
 })

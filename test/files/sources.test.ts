@@ -47,7 +47,7 @@ describe('FILE arguments', () => {
   describe('names that begin with _ or .', () => {
     const right = { count: 6, sum: 2.549999952316284 }
 
-    it('are skipped in folders and patterns, and stderr says how many', async () => {
+    it('skips hidden names in folders and patterns, and says how many', async () => {
       const said = `3 files whose name, or folder's name, begins with _ or .: skipped; name them to have them scored\n`
       const given = [join(cases, 'hidden'), join(cases, 'hidden/**/*.parquet'), join(cases, 'hid*/**')]
       for (const each of given) expect(await score(each), each).to.deep.equal({ ...right, said })
@@ -63,7 +63,7 @@ describe('FILE arguments', () => {
       expect(await score(join(cases, 'hidden/*.parquet'))).to.deep.equal({ ...right, said: '' })
     })
 
-    it('are skipped wherever they stand, also as links to nothing', async () => {
+    it('skips hidden names at any depth, also links to nothing', async () => {
       for (const name of ['a.csv', 'b/c.csv', '_a.csv', '.b.csv', 'b/_c.csv', '_d/e/f.csv', '.g/h.csv']) write(name)
       write('_d/_SUCCESS')
       symlinkSync(path('nowhere'), path('.link.csv'))
@@ -76,7 +76,7 @@ describe('FILE arguments', () => {
       expect((await score(path('b/*.csv'))).said).to.match(/^1 file whose name/)
     })
 
-    it('are read where they are given, in full or in a pattern', async () => {
+    it('reads hidden names that are given in full or in a pattern', async () => {
       for (const name of ['_a.csv', '_d/b.csv', '_d/_c.csv', '.e/f.csv']) write(name)
       const given = { '_a.csv': 1, '_d/*.csv': 1, _d: 1, '_d/_*.csv': 1, '_*/b.csv': 1, '.e': 1, '[.]e/../.e/*.csv': 1 }
       for (const [name, count] of Object.entries(given)) expect(await score(path(name)), name).to.include({ count })
@@ -84,7 +84,7 @@ describe('FILE arguments', () => {
       await fails([path()], /the folder has no file that ends in .* but 4 files whose name/)
     })
 
-    it('stay where they are those of partitions', async () => {
+    it('reads partitions whose names begin with _', async () => {
       for (const name of ['day=1/a.csv', '_day=1/b.csv', '.day=1/c.csv']) write(name)
       expect(await score(path())).to.include({ count: 2 })
       expect(await score(path('*/*.csv'))).to.include({ count: 2 })
@@ -92,7 +92,7 @@ describe('FILE arguments', () => {
   })
 
   describe('tables of many files', () => {
-    it('are refused by name with what to do, however they are reached', async () => {
+    it('refuses a Delta table with what to do, however its files are reached', async () => {
       const delta = join(cases, 'delta')
       cpSync(delta, path('inner/delta'), { recursive: true })
       write('inner/delta/part=1/deeper/a.csv')
@@ -119,7 +119,7 @@ describe('FILE arguments', () => {
       ['a table of Spark streaming', '_spark_metadata/0', /its own reader/],
       ['a DuckLake table', 'ducklake-0197.parquet', /its own reader, such as DuckDB/],
     ] as const) {
-      it(`among them ${name} with ${mark}`, async () => {
+      it(`refuses ${name} with ${mark}`, async () => {
         write(`table/${mark}`)
         write('table/data/k=1/a.csv')
         for (const each of ['table', 'table/*/*/*.csv', '*/data/*/a.csv', 'table/data/k=1/a.csv']) {
@@ -128,12 +128,12 @@ describe('FILE arguments', () => {
       })
     }
 
-    it('are refused to workers as well', async () => {
+    it('refuses tables of many files for workers too', async () => {
       const plan = planOf([join(cases, 'delta/*.parquet')], { input: 'd', label: 'y' })
       expect(await plan.catch((error: Error) => error.message)).to.match(/delta: a Delta table/)
     })
 
-    it('such as a Hugging Face dataset, whose own data can be named', async () => {
+    it('refuses a Hugging Face dataset, and reads its data files by name', async () => {
       const given = ['', '*.arrow', '**', 'cache-f99c83d75fab8d6b.arrow'].map((name) => [join(cases, 'hf', name)])
       for (const args of given)
         await fails(args, /hf: a Hugging Face dataset .* name its data, such as '.*hf\/data-\*\.arrow'/)
@@ -145,7 +145,7 @@ describe('FILE arguments', () => {
     const notes = (count: number) =>
       new RegExp(`.csv${count > 1 ? ` and ${count - 1} more` : ''}: given more than once`)
 
-    it('counts once, by whatever names, and stderr says so', async () => {
+    it('counts a file once, whatever its names, and says so', async () => {
       const file = write('pairs/a.csv')
       write('pairs/b.csv', 'd,y\n0.25,1\n')
       const both = { count: 2, sum: 0.75 }
@@ -170,12 +170,12 @@ describe('FILE arguments', () => {
       }
     })
 
-    it('counts as often as it is given with --allow-duplicates', async () => {
+    it('counts a file as often as it is given with --allow-duplicates', async () => {
       const args = [write('a.csv'), path('*.csv'), '--allow-duplicates']
       expect(await score(...args)).to.deep.equal({ count: 2, sum: 1, said: '' })
     })
 
-    it('is one shard, or with allowDuplicates two', async () => {
+    it('plans one shard for a file given twice, or two with allowDuplicates', async () => {
       const [file, notes] = [write('a.csv'), [] as string[]]
       const options = { input: 'd', label: 'y', onNote: (note: string) => notes.push(note) }
       expect((await planOf([file, file], options)).shards).to.have.lengthOf(1)
@@ -183,12 +183,12 @@ describe('FILE arguments', () => {
       expect((await planOf([file, file], { ...options, allowDuplicates: true })).shards).to.have.lengthOf(2)
     })
 
-    it('is another where only its content is the same', async () => {
+    it('counts two files of the same content', async () => {
       expect(await score(write('a.csv'), write('b.csv'))).to.deep.equal({ count: 2, sum: 1, said: '' })
     })
   })
 
-  it('say which files of folders a pattern leaves out', async () => {
+  it('says how many files of folders a pattern leaves out', async () => {
     for (const name of ['a.csv', 'b.csv/part-0.csv', 'b.csv/k=1/part-1.csv', 'b.csv/_temporary/c.csv', 'b.csv/n.txt'])
       write(name)
     const said = '2 files in folders that the pattern matches: skipped; name the folders, or write **\n'
@@ -205,7 +205,7 @@ describe('FILE arguments', () => {
       if (process.platform !== 'linux') this.skip()
     })
 
-    it('is refused at once, wherever it is named', async () => {
+    it('refuses pipes and devices at once, wherever they are named', async () => {
       for (const name of ['a.csv', 'b.parquet', 'c.arrow', 'd.npy', 'e.csv.gz', 'f.json', 'in/g.csv', 'in/h.arrow']) {
         mkdirSync(dirname(path(name)), { recursive: true })
         execFileSync('mkfifo', [path(name)])
@@ -227,14 +227,14 @@ describe('FILE arguments', () => {
       })
     })
 
-    it('such as a socket', async () => {
+    it('refuses a socket', async () => {
       const server = createServer().listen(path('s.csv'))
       await once(server, 'listening')
       await fails([path('s.csv')], /s\.csv: a socket, neither a file nor a folder/)
       server.close()
     })
 
-    it('is told also where the shell makes a pipe of a command', async () => {
+    it('refuses a pipe that the shell makes of a command', async () => {
       const score = '"$0" "$@" <(sleep 20 2> /dev/null) --input d --label y'
       const main = ['--import', 'tsx', join(root, 'lib/cli/main.ts')]
       const program = new Program('bash', ['-c', score, process.execPath, ...main, 'score'])
@@ -246,7 +246,7 @@ describe('FILE arguments', () => {
   })
 
   describe('text of data and names that a terminal would take for commands', () => {
-    it('is escaped in tables, a line a group, and exact in JSON', async () => {
+    it('escapes terminal commands in tables, one line a group, and keeps them exactly in JSON', async () => {
       const names = [
         'a\nb',
         'tab\there',
@@ -277,7 +277,7 @@ describe('FILE arguments', () => {
       expect(json.groups.map(({ by }: { by: string }) => by)).to.have.members(names)
     })
 
-    it('is escaped in messages', async () => {
+    it('escapes terminal commands in messages', async () => {
       await fails([path('none\x1b\u202e.csv')], /none\\x1b\\u202e\.csv: no such file/)
       const file = write('a\x9b\r.csv', 'd,y\n0.5,7\n')
       await fails([file], /a\\x9b\\r\.csv, row 1: label is 7/)
