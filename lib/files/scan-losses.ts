@@ -22,9 +22,9 @@ export async function writeScanLosses(
 ): Promise<void> {
   const queries = typed.length > 0 ? await makeQueries(session, typed, options) : makeEmptyQuery(options)
   session.pass = { doing: 'writing losses', rows }
-  await writeAtomically(path, signal, async (beside) => {
-    if (typeof format !== 'string') return format(beside, assertRowCount(readLosses(session, queries), rows))
-    if ((await copyQueries(session, queries.sql, beside, format)) !== rows) throw fileChangedError()
+  await writeAtomically(path, signal, async (partPath) => {
+    if (typeof format !== 'string') return format(partPath, assertRowCount(readLosses(session, queries), rows))
+    if ((await copyQueries(session, queries.sql, partPath, format)) !== rows) throw fileChangedError()
   })
 }
 

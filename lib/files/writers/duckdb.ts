@@ -14,7 +14,7 @@ export function makeDuckDBWriter(copyOptions: string, threads: number, signal: A
     const interrupt = () => session.interrupt()
     signal.addEventListener('abort', interrupt)
     try {
-      await withTable(session, path, async () => {
+      await withDatabase(session, path, async () => {
         let appender: Appender | undefined
         for await (const losses of batches) {
           appender ??= await createTable(session, losses.schema)
@@ -39,7 +39,7 @@ export async function copyQueries(
   copyOptions: string,
 ): Promise<number> {
   if (queries.length === 1) return copyTo(session, queries.join(), path, copyOptions)
-  return withTable(session, path, async () => {
+  return withDatabase(session, path, async () => {
     for (const [step, sql] of queries.entries()) {
       session.pass = { ...session.pass, step, steps: queries.length + 1 }
       await session.run(`${step === 0 ? `CREATE TABLE ${lossTable} AS` : `INSERT INTO ${lossTable}`} ${sql}`)
@@ -53,7 +53,7 @@ const catalog = 'part'
 const lossTable = `${catalog}.losses`
 
 /** Runs `work` with a database beside the file, in a folder that only its owner can enter, and removes it afterwards. */
-async function withTable<T>(session: Session, path: string, work: () => Promise<T>): Promise<T> {
+async function withDatabase<T>(session: Session, path: string, work: () => Promise<T>): Promise<T> {
   const folder = `${path}.db`
   try {
     await mkdir(folder, 0o700)

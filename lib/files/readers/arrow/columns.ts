@@ -46,7 +46,7 @@ export function splitBatch(
     if (field.unknown !== undefined) {
       if (index > last) return columns
       throw new Error(
-        `${describeColumn(name)} has ${field.unknown}, which is newer than this reader: leave it out, or write it after the columns that are named`,
+        `${describeColumn(name)} has ${field.unknown}, which is newer than this reader: leave it out, or write it after the columns to read`,
       )
     }
     const views = variadicCounts.slice(next.view, next.view + field.views)

@@ -183,8 +183,8 @@ export function readMetadata(bytes: Uint8Array): Metadata {
   const header = message.table(2)
   const bodyLength = message.int64(3)
   assertKeyValues(message, 4)
-  const plain = { dictionaryId: 0, isDelta: false, batch: noBatch, fields: [] }
-  const fields = { version: message.int16(0), kind, bodyLength, ...plain }
+  const defaults = { dictionaryId: 0, isDelta: false, batch: noBatch, fields: [] }
+  const fields = { version: message.int16(0), kind, bodyLength, ...defaults }
   if (kind === 'other') return fields
   if (header === undefined) throw new RangeError('a message without a header')
   if (kind === 'schema') {
