@@ -418,6 +418,15 @@ describe('errors of scoreFiles', function () {
       ['ragged.csv', { code: invalid, message: /ragged\.csv: line 3 has 1 field, expected 2$/ }],
       ['bad.ndjson', { code: invalid, message: /bad\.ndjson: .*Malformed JSON/ }],
       [
+        'pairs.csv',
+        {
+          code: invalid,
+          option: 'comment',
+          message: /pairs\.csv: comment must be other than the delimiter of the file, got ','$/,
+        },
+        { comment: ',' },
+      ],
+      [
         'word.csv',
         {
           code: invalid,

@@ -70,6 +70,10 @@ export async function readCsvHead(
   const head = await readHead(session, source, options, signal)
   const known = options.delimiter ?? head.separator ?? (source.kind === 'TSV' ? '\t' : undefined)
   const delimiter = known ?? findDelimiter(head, options)
+  if (options.comment === delimiter) {
+    const expected = message`must be other than the delimiter of the file, got '${delimiter}'`
+    throw fileError(message`${option('comment')} ${expected}`, { option: 'comment' })
+  }
   const [first] = parseRecords(head, { ...findEscape(head, delimiter), ...commentOf(options) }, 1)
   if (first === undefined) throw fileError('the file is empty, without even a header')
   const hasHeader = options.header ?? true
