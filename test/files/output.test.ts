@@ -12,6 +12,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { Bool, Table, tableFromArrays, tableFromIPC, tableToIPC, Utf8, vectorFromArray } from 'apache-arrow'
 import { expect } from 'chai'
@@ -23,6 +24,7 @@ import { chunksOf, command } from '../support/command.ts'
 import { node, Program, succeeds } from '../support/processes.ts'
 import { Random } from '../support/random.ts'
 
+const fixture = fileURLToPath(new URL('../fixtures/arrow/plain/pyarrow.arrow', import.meta.url))
 const kills = Number(process.env.SOAK_TIMES ?? 2)
 /** More rows than DuckDB has in a chunk. */
 const rows = Array.from({ length: 2100 }, (_, i) => i)
@@ -336,6 +338,12 @@ describe('score --output', function () {
       1,
       [path('pairs.arrow'), ...score('x', 'y', '--keep', 'missing'), '--output', path('out.csv')],
       /--keep missing: no such column/,
+    )
+    const days = [fixture, ...score('distance', 'label', '--keep', 'day'), '--output', path('out.csv')]
+    await assertFails(
+      1,
+      days,
+      /--keep day is Date32<DAY>, must be one of Int8, .* for this --output; \.arrow takes any/,
     )
     await assertFails(
       2,

@@ -74,7 +74,7 @@ async function createTable(session: Session, { dtype, keptFields }: LossSchema):
     const found = toDuckDBType(type)
     if (found !== undefined) return `${quoteName(name)} ${found}`
     const expected = message`must be one of ${arrowTypes} for this ${option('output')}; .arrow takes any type`
-    throw fileError(message`${given('keep', name)} is ${type}, ${expected}`, { option: 'keep' })
+    throw fileError(message`${given('keep', name)} is ${String(type)}, ${expected}`, { option: 'keep' })
   })
   const loss = `${lossColumn} ${{ float32: 'FLOAT', float64: 'DOUBLE' }[dtype]}`
   await session.run(`CREATE TABLE ${lossTable} (${[loss, ...columns].join(', ')})`)
