@@ -310,7 +310,7 @@ export function readPaths(paths: readonly string[], name = 'paths', check = path
   return [...paths]
 }
 
-/** Refuses options that take files of one side alone: those that DuckDB reads, or Arrow. */
+/** Refuses options that cannot combine Arrow with files that DuckDB reads. */
 export function assertOneSide(options: Pick<ScoreFilesOptions, 'by' | 'output'>): void {
   const name = (['by', 'output'] as const).find((each) => options[each] !== undefined)
   if (name === undefined) return

@@ -6,7 +6,7 @@ import { codeOf, fileError, given, message, optionError } from './errors.ts'
 /** Flags to open a file with: if it became a pipe meanwhile, opening it does not wait for a writer. */
 export const readFlags = constants.O_RDONLY | constants.O_NONBLOCK
 
-/** The kind of a thing that is not a file, in words. */
+/** Describes what is not a file. */
 export function describeKind(stats: Pick<Stats, 'isDirectory' | 'isFIFO' | 'isSocket'>): string {
   if (stats.isDirectory()) return 'a folder'
   if (stats.isFIFO()) return 'a pipe'

@@ -16,7 +16,7 @@ const packages = {
 export type Feature = keyof typeof packages
 
 /**
- * An optional peer dependency.
+ * Returns the module of an optional peer dependency.
  *
  * @throws {Error} ERR_PACKAGE_MISSING: it is not installed; the message says what to install
  */

@@ -14,14 +14,11 @@ import { Readable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
-import { type ErrorDetails, type Progress, type ScoreFilesOptions, scoreFiles } from '../../lib/files.ts'
+import { type Progress, type ScoreFilesOptions, scoreFiles } from '../../lib/files.ts'
 import { installPackage } from '../support/application.ts'
+import { type Failure, rejects } from '../support/failures.ts'
 import { makeNpy, pairs, writePairs } from '../support/pairs.ts'
 import { node, succeeds } from '../support/processes.ts'
-
-interface Failure extends ErrorDetails {
-  readonly message: RegExp
-}
 
 describe('errors of scoreFiles', function () {
   this.timeout(60_000)
@@ -56,20 +53,6 @@ describe('errors of scoreFiles', function () {
     connection.closeSync()
   })
   after(() => rmSync(folder, { recursive: true }))
-
-  /** Checks the class and all details of what a promise rejects with; a message never speaks of the command line. */
-  async function rejects(promise: Promise<unknown>, title: string, { message, ...details }: Failure, Class = Error) {
-    const error = await promise.then(
-      () => undefined,
-      (cause) => cause,
-    )
-    expect(error, title).to.be.instanceOf(Class)
-    const { code, option, file, row, count } = error as ErrorDetails
-    const found = Object.entries({ code, option, file, row, count }).filter(([, value]) => value !== undefined)
-    expect(Object.fromEntries(found), `${title}: ${error.message}`).to.deep.equal(details)
-    expect(error.message, title).to.match(message)
-    expect(error.message, title).not.to.match(/(^|\s)--\w|\[object|\n/)
-  }
 
   const type = (option: string, message: RegExp) =>
     [TypeError, { code: 'ERR_INVALID_ARG_TYPE', option, message }] as const

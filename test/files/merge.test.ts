@@ -2,8 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { type ErrorDetails, mergePartials, scoreFiles } from '../../lib/files.ts'
+import { mergePartials, scoreFiles } from '../../lib/files.ts'
 import { LossAccumulator } from '../../lib/index.ts'
+import { rejects as assertRejects, type Failure } from '../support/failures.ts'
 import { assertTotals, pairs, selectRows, writePairs } from '../support/pairs.ts'
 import { accumulate } from '../support/totals.ts'
 
@@ -95,22 +96,8 @@ describe('mergePartials', () => {
   })
 
   describe('rejects', () => {
-    interface Failure extends ErrorDetails {
-      readonly message: RegExp
-    }
-
-    async function rejects(merged: Promise<unknown>, { message, ...details }: Failure, Class = Error): Promise<void> {
-      const error = await merged.then(
-        () => undefined,
-        (cause) => cause,
-      )
-      expect(error, String(message)).to.be.instanceOf(Class)
-      const { code, option, file, row, count } = error as ErrorDetails
-      const found = Object.entries({ code, option, file, row, count }).filter(([, value]) => value !== undefined)
-      expect(Object.fromEntries(found), error.message).to.deep.equal(details)
-      expect(error.message).to.match(message)
-      expect(error.message).not.to.match(/--\w/)
-    }
+    const rejects = (merged: Promise<unknown>, failure: Failure, Class?: ErrorConstructor) =>
+      assertRejects(merged, String(failure.message), failure, Class)
 
     const code = 'ERR_INVALID_FILE'
 
