@@ -242,6 +242,14 @@ describe('docs/architecture.md', () => {
     expect(named.filter((name) => !files.some((file) => `/${file}`.endsWith(name)))).to.deep.equal([])
   })
 
+  it('the glossary of docs/architecture.md defines each term once', () => {
+    const glossary = text.split('\n## Words\n')[1]?.split('\n## ')[0] ?? ''
+    const rows = [...glossary.matchAll(/^\| ([^|]*) \|/gm)].slice(2)
+    const terms = rows.flatMap(([, names = '']) => names.split(', '))
+    expect(terms).not.to.have.lengthOf(0)
+    expect(terms.filter((term, i) => terms.indexOf(term) < i)).to.deep.equal([])
+  })
+
   it('docs/architecture.md names every source file, of C++ without its header', () => {
     const sources = files.filter((file) => /^lib\/.*(?<!\.d)\.ts$|^native\/.*\.cpp$/.test(file))
     const commands = /^lib\/cli\/commands\//
