@@ -60,7 +60,7 @@ type Slice = [begin?: number, end?: number]
  * input and label: the addon trusts it, because to ask for the type of a typed array costs more than a small call. An
  * empty `state` is `stateBytes` zeros.
  */
-export interface Native {
+interface Native {
   readonly stateBytes: number
 
   reduce(...call: [...elements: Elements, mean: boolean]): number | OtherLabels

@@ -37,7 +37,7 @@ export const settingNames = [
 ] as const satisfies readonly (keyof MarginOptions)[]
 
 /** The largest magnitude of a label: float32 has every integer up to it. */
-export const maxLabel = 2 ** 24
+const maxLabel = 2 ** 24
 /** The smallest number that rounds to infinity in float32, in the default rounding mode. */
 const float32Limit = 3.4028235677973366e38
 

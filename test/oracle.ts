@@ -2,7 +2,7 @@ import type { InputData, LabelData, OtherLabelPolicy, StateRecord } from '../lib
 import type { Random } from './support/random.ts'
 
 /** The exact sum of doubles: units · 2^−1074, unless `special` is not 0, the IEEE sum of NaN and infinities. */
-export interface Exact {
+interface Exact {
   readonly units: bigint
   readonly special: number
 }
@@ -11,7 +11,7 @@ const double = new Float64Array(1)
 const words = new Uint32Array(double.buffer)
 
 /** Sums up to 2^21 values exactly: for each exponent it adds the two halves of significands as integers below 2^53. */
-export function exactSum(values: readonly number[]): Exact {
+function exactSum(values: readonly number[]): Exact {
   const highs = new Float64Array(2047)
   const lows = new Float64Array(2047)
   let special = 0
@@ -39,7 +39,7 @@ const magnitude = (units: bigint) => (units < 0n ? -units : units)
 const bitLength = (units: bigint) => units.toString(2).length
 
 /** Divides an exact sum, and rounds the quotient once to the nearest double, ties to even. */
-export function roundedQuotient({ units, special }: Exact, divisor: number): number {
+function roundedQuotient({ units, special }: Exact, divisor: number): number {
   if (divisor === 0) return Number.NaN
   if (special !== 0) return special
   if (units === 0n) return 0
@@ -59,7 +59,7 @@ export function roundedQuotient({ units, special }: Exact, divisor: number): num
  * Formats a sum as a saved state does: hexadecimal digits that neither begin nor end with 0, and the power of the last
  * one.
  */
-export function exactText({ units, special }: Exact): string {
+function exactText({ units, special }: Exact): string {
   if (special !== 0) return String(special)
   if (units === 0n) return '0x0p+0'
   const all = magnitude(units).toString(16)
@@ -74,7 +74,7 @@ export interface Settings {
   readonly negativeLabel: number
 }
 
-export interface Summary {
+interface Summary {
   readonly count: number
   readonly sum: number
   readonly mean: number
@@ -171,7 +171,7 @@ export const formats: readonly Format[] = [
 ]
 
 /** What a kind of losses is drawn from. `variant`, any integer, steps through the parameters of the kind. */
-export interface Draw {
+interface Draw {
   readonly random: Random
   readonly format: Format
   readonly n: number

@@ -14,7 +14,7 @@ const longestReconnectPause = 2000
 /** A connection that breaks sooner counts as none. In milliseconds. */
 const shortestConnection = 1000
 
-export interface ConnectOptions {
+interface ConnectOptions {
   /** ends the attempt to connect; the promise rejects with its reason */
   readonly signal: AbortSignal
   /** is called when the connection breaks, and when it is there again */
@@ -130,7 +130,7 @@ async function readInfo(redis: Redis): Promise<ReadonlyMap<string, string>> {
 }
 
 /** What messages call this Redis. */
-export function nameRedis({ options: { path, host, port } }: Redis): string {
+function nameRedis({ options: { path, host, port } }: Redis): string {
   return `Redis at ${path ?? `${host}:${port}`}`
 }
 

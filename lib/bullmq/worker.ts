@@ -7,7 +7,7 @@ import { decodeFailure } from './failures.ts'
 import { isPermanentRefusal, isRefusal } from './refusals.ts'
 import { checkServeOptions, type ServeOptions, serve } from './serve.ts'
 
-export interface WorkerOptions extends ServeOptions {
+interface WorkerOptions extends ServeOptions {
   /** ends the worker, after the running shards */
   readonly signal: AbortSignal
   /** is called with the name of the queue once the worker serves it */

@@ -4,7 +4,7 @@ import { isOptionError, type Message, messageOf, type OptionValue, type Spell } 
 const textOptions: ReadonlySet<string> = new Set(['input', 'label', 'nullString', 'comment'])
 
 /** Formats the key of an option as its flag: `--shard-rows` for `shardRows`. */
-export function formatFlag(name: string): string {
+function formatFlag(name: string): string {
   return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 }
 

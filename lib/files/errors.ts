@@ -131,15 +131,6 @@ export function addFile(error: unknown): unknown {
   return isComplete ? error : withDetails(error as Error, new Message(text), { file: path })
 }
 
-/** Runs `get`; what it throws is thrown with the file before its message. */
-export function atFile<T>(file: string, get: () => T): T {
-  try {
-    return get()
-  } catch (cause) {
-    throw errorAt(file, cause)
-  }
-}
-
 /** An error made of the message and details of another, which came as text. */
 export function restoreError(text: Message, details: ErrorDetails): Error & ErrorDetails {
   const ErrorClass = isOptionError(details) ? RangeError : Error

@@ -11,7 +11,7 @@ export interface LossSchema {
   readonly layout?: ArrayLayout
 }
 
-export interface ArrayLayout {
+interface ArrayLayout {
   readonly shape: readonly number[]
   /** true if the first axis is contiguous, false if the last is */
   readonly isFortranOrder: boolean

@@ -26,7 +26,7 @@ import { copyToFile, type TemporaryFile } from './readers/temporary-file.ts'
 import { detectCompression, findSources, type Source } from './sources.ts'
 
 /** The opened files: scans, which DuckDB reads, and array sources, which this package reads. */
-export interface Inputs {
+interface Inputs {
   /** of both kinds; `-` is standard input */
   readonly files: readonly string[]
   readonly scans?: { readonly session: Session; readonly list: readonly Scan[] }

@@ -5,7 +5,7 @@ import { writeArrow } from './writers/arrow.ts'
 import { writeNpy } from './writers/npy.ts'
 
 /** DuckDB's options of COPY, or our own writer. */
-export type OutputFormat = string | LossWriter
+type OutputFormat = string | LossWriter
 
 /** By file extension. DuckDB writes into the file that is there, which has its permissions already. */
 const formats: Readonly<Record<string, OutputFormat>> = {

@@ -68,7 +68,7 @@ function requireSource(file: string, format?: Format): Source {
 }
 
 /** How files are searched for. */
-export interface Search {
+interface Search {
   /** returns the files that match a pattern */
   readonly match: (pattern: string) => Promise<string[]>
   /** true if a file counts each time that it is found; by default it counts once */

@@ -9,7 +9,7 @@ export interface View {
 }
 
 /** Numbers of distances that a view does not show. */
-export interface HiddenCounts {
+interface HiddenCounts {
   readonly below: number
   readonly above: number
   readonly infinite: number

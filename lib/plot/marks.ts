@@ -11,7 +11,7 @@ function encodeValues(properties: Properties): Record<string, { value: never }> 
   return Object.fromEntries(Object.entries(properties).map(([name, value]) => [name, { value: value as never }]))
 }
 
-export interface TextStyle {
+interface TextStyle {
   readonly fontSize: number
   readonly fill: string
   readonly fontWeight?: 'bold'

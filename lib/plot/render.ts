@@ -5,7 +5,7 @@ import { message, option, optionError } from '../files/errors.ts'
 import { type Feature, importPeer } from '../files/peers.ts'
 
 /** Draws a specification as the bytes of a file, with a title and a description for readers who do not see it. */
-export type Renderer = (spec: Spec, title: string, description: string) => Promise<string | Uint8Array>
+type Renderer = (spec: Spec, title: string, description: string) => Promise<string | Uint8Array>
 
 const loaders: Readonly<Record<string, () => Promise<Renderer>>> = {
   '.svg': () => loadSVGRenderer('a picture'),

@@ -18,7 +18,7 @@ export interface Drawing {
 }
 
 /** Where a strip is, and which of its axes have labels. */
-export interface Place {
+interface Place {
   readonly x: number
   readonly y: number
   readonly labels: Readonly<Record<'bottom' | 'left' | 'right', boolean>>

@@ -12,7 +12,7 @@ export function shapeMismatch(name: string, expected: string, actual: string): E
   return invalidArgument('ERR_SHAPE_MISMATCH', name, expected, actual)
 }
 
-export const formatShape = (shape: readonly number[]) => `[${shape.join(', ')}]`
+const formatShape = (shape: readonly number[]) => `[${shape.join(', ')}]`
 export const sizeOf = (shape: readonly number[]) =>
   shape.includes(0) ? 0 : shape.reduce((size, extent) => size * extent, 1)
 export const formatQuantity = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`
@@ -83,9 +83,7 @@ export function readContents<D extends LabelData>(name: string, data: D, shape?:
  * The type of `data` of a tensor over `D`. Uint8ClampedArray is left out unless it is the only one: other libraries
  * have one class per dtype.
  */
-export type DataOf<D extends LabelData> = [Exclude<D, Uint8ClampedArray>] extends [never]
-  ? D
-  : Exclude<D, Uint8ClampedArray>
+type DataOf<D extends LabelData> = [Exclude<D, Uint8ClampedArray>] extends [never] ? D : Exclude<D, Uint8ClampedArray>
 
 /** The typed arrays of each dtype. Not the types of `typedArrays`, in which TypeScript narrows the type of the memory. */
 interface ArrayOf {
@@ -102,7 +100,7 @@ interface ArrayOf {
 }
 
 /** The dtype of a tensor over `D`. */
-export type DTypeOf<D extends LabelData> = D extends unknown
+type DTypeOf<D extends LabelData> = D extends unknown
   ? { [T in TensorDType]: D extends ArrayOf[T] ? T : never }[TensorDType]
   : never
 
@@ -265,7 +263,7 @@ export function assertUnchanged(name: string, { data, size }: Contents): void {
 }
 
 /** Throws for a view of memory that was transferred or shrunk, which looks empty. */
-export function assertAttached(name: string, data: LabelData): void {
+function assertAttached(name: string, data: LabelData): void {
   try {
     Int8Array.prototype.at.call(data, 0)
   } catch {

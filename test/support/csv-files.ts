@@ -7,14 +7,14 @@ import { exchangeJSON } from './processes.ts'
 import type { Random } from './random.ts'
 
 /** A file of CSV and how Python's csv is told to read it. */
-export interface CsvCase {
+interface CsvCase {
   readonly path: string
   readonly delimiter: string
   readonly isBackslashed: boolean
 }
 
 /** What Python finds in a file, by its csv and fractions; `error` where it is no table. */
-export interface CsvTotal {
+interface CsvTotal {
   readonly count: number
   readonly sum: number
   readonly error?: string
@@ -42,7 +42,7 @@ json.dump(results, sys.stdout)
 `
 
 /** The totals of all files, in one process of Python. */
-export function pythonTotals(cases: readonly CsvCase[]): CsvTotal[] {
+function pythonTotals(cases: readonly CsvCase[]): CsvTotal[] {
   return exchangeJSON('python3', ['-c', python], cases)
 }
 

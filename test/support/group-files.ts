@@ -6,7 +6,7 @@ import { exchangeJSON } from './processes.ts'
 import type { Random } from './random.ts'
 
 /** A file of rows of [x, key], whose labels are 1. */
-export interface GroupFile {
+interface GroupFile {
   readonly name: string
   readonly kind: 'csv' | 'ndjson' | 'parquet'
   /** each key as the text of a CSV or of JSON; of Parquet as text of its column's type */
@@ -21,7 +21,7 @@ export interface GroupCase {
 }
 
 /** Groups as Python finds them: a canonical key, the number of rows and their sum. */
-export type Groups = Record<string, [count: number, sum: number]>
+type Groups = Record<string, [count: number, sum: number]>
 
 /** What Python says of a case: its groups where keys are taken as one class; without any class they do not compare. */
 export interface Expectation {
@@ -142,7 +142,7 @@ export function expectationsOf(
 }
 
 /** The groups of `score --json`, with canonical keys as Python has them. */
-export function groupsIn(stdout: string, as: 'number' | 'text' | 'mixed'): Groups {
+function groupsIn(stdout: string, as: 'number' | 'text' | 'mixed'): Groups {
   const groups: Groups = {}
   for (const [, by = '', rest] of stdout.matchAll(/\{"by":((?:"(?:[^"\\]|\\.)*"|[^,"])*),("count":\d+,"sum":[^,]+)/g)) {
     const { count, sum } = JSON.parse(`{${rest}}`) as { count: number; sum: number }

@@ -15,7 +15,7 @@ const rows = 5000
 export const columns: Record<'d' | 'w' | 'y', number[]> = { d: [], w: [], y: [] }
 
 /** Runs a command line. */
-export type RunCommand = (args: readonly string[]) => Promise<Outcome>
+type RunCommand = (args: readonly string[]) => Promise<Outcome>
 
 export async function succeeds(args: readonly string[], runCommand: RunCommand = command): Promise<string> {
   const { code, stdout, stderr } = await runCommand(args)

@@ -9,7 +9,7 @@ interface Row {
 }
 
 /** Queries that create a table and one over it, with its rows as they must be. */
-export interface WindowQuery {
+interface WindowQuery {
   setup: readonly string[]
   sql: string
   expected: (number | null)[][]

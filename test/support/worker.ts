@@ -33,7 +33,7 @@ interface Running {
  * A folder with pairs.parquet, the same rows in three files of parts/, and files that are cut off; a Redis; and a
  * worker that reads this folder.
  */
-export class WorkerSetup {
+class WorkerSetup {
   readonly folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-workers-'))
   #running: Running | undefined
 

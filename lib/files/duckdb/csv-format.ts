@@ -6,7 +6,7 @@ import { quoteText } from './sql.ts'
 import { assertNoUtf16Mark, assertUtf8, readText, type TextFile } from './text-bytes.ts'
 
 /** How a file of CSV is written; DuckDB guesses nothing. */
-export interface CsvFormat extends Dialect {
+interface CsvFormat extends Dialect {
   readonly names: readonly string[]
   readonly hasHeader: boolean
   /** lines before the header, comments not counted */
@@ -18,7 +18,7 @@ export interface CsvFormat extends Dialect {
 }
 
 /** A file of CSV whose records are checked. */
-export interface CsvFile {
+interface CsvFile {
   readonly format: CsvFormat
   /** without the header; absent where DuckDB can only count the same */
   readonly rows?: number

@@ -98,7 +98,7 @@ export function sqlOf({ expressions }: Scan, text: string): string {
 }
 
 /** The column that a text of the options names; undefined if the text is an expression. */
-export function columnOf({ columns, expressions }: Scan, text: string): Column | undefined {
+function columnOf({ columns, expressions }: Scan, text: string): Column | undefined {
   const name = expressions.get(text)?.column
   return name === undefined ? undefined : columns.find(({ tableName }) => tableName === name)
 }

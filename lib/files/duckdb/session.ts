@@ -6,7 +6,7 @@ import { importPeer } from '../peers.ts'
 import { quoteText } from './sql.ts'
 
 /** A reading of the files, for progress. */
-export interface Pass {
+interface Pass {
   /** what the reading does; absent for the first */
   readonly doing?: string
   /** the number of rows, if it is known; not shown while the reading has several queries */

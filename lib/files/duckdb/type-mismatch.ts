@@ -2,7 +2,7 @@ import { errorAt, fileError, given, message } from '../errors.ts'
 import type { Scoring } from '../options.ts'
 
 /** A file, and the type that an option's column has in it. */
-export interface FileType {
+interface FileType {
   readonly file: string
   readonly type: string
 }

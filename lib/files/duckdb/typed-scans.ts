@@ -5,7 +5,7 @@ import type { QueryColumn, Session } from './session.ts'
 import { typeMismatchError } from './type-mismatch.ts'
 
 /** The types of what is scored; files whose types differ cannot be totalled as one. */
-export interface Types {
+interface Types {
   readonly input: string
   readonly by: string
 }

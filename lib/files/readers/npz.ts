@@ -8,7 +8,7 @@ import type { FileBytes } from './bytes.ts'
 import { spool } from './temporary-file.ts'
 
 /** An array in an archive, written as `pairs.npz:distance`. */
-export interface Member {
+interface Member {
   readonly archive: string
   readonly array: string
 }

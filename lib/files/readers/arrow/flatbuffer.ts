@@ -156,7 +156,7 @@ export interface FieldLayout {
 }
 
 /** The layout of a record batch, or of the values of a dictionary. */
-export interface BatchMetadata {
+interface BatchMetadata {
   readonly rows: number
   /** per column, children after their parents */
   readonly nodes: readonly { readonly length: number; readonly nullCount: number }[]
@@ -199,12 +199,12 @@ export function readMetadata(bytes: Uint8Array): Metadata {
 }
 
 /** The position of a message in a file, and of its body. */
-export interface Block {
+interface Block {
   readonly begin: number
   readonly body: number
 }
 
-export interface Footer {
+interface Footer {
   readonly dictionary: readonly Block[]
   readonly batch: readonly Block[]
   readonly version: number
