@@ -84,10 +84,7 @@ class Run {
   constructor(options: RunOptions) {
     this.#options = options
     const { signal, onProgress } = options
-    this.signal.addEventListener('abort', () => {
-      this.#interrupt()
-      this.#timers.push(setInterval(this.#interrupt, interruptInterval))
-    })
+    this.signal.addEventListener('abort', this.#interruptRepeatedly)
     if (signal?.aborted) this.#follow()
     else signal?.addEventListener('abort', this.#follow)
     if (onProgress) this.#timers.push(setInterval(() => this.#report(onProgress), progressInterval))
@@ -127,6 +124,7 @@ class Run {
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer)
     this.#options.signal?.removeEventListener('abort', this.#follow)
+    this.signal.removeEventListener('abort', this.#interruptRepeatedly)
     this.#session?.close()
     await this.copy?.remove()
   }
@@ -145,17 +143,23 @@ class Run {
     if (progress !== undefined) this.#call(() => onProgress({ ...progress }))
   }
 
-  #call(callback: () => void): void {
+  /** Calls a callback of the caller, which may be async. */
+  #call(callback: () => unknown): void {
     if (this.signal.aborted) return
+    const fail = (error: unknown) => this.#controller.abort(error)
     try {
-      callback()
+      Promise.resolve(callback()).catch(fail)
     } catch (error) {
-      this.#controller.abort(error)
+      fail(error)
     }
   }
 
   readonly #follow = () => this.#controller.abort(this.#options.signal?.reason)
   readonly #interrupt = () => this.#session?.interrupt()
+  readonly #interruptRepeatedly = () => {
+    this.#interrupt()
+    this.#timers.push(setInterval(this.#interrupt, interruptInterval))
+  }
 }
 
 async function openInputs(
@@ -203,7 +207,15 @@ function assertStdin(paths: readonly string[], stdin: Readable | undefined): voi
   if (count === 1 && stdin === undefined) {
     throw optionError('stdin', message`${option('stdin')} must be a Readable stream for the path -, got undefined`)
   }
+  if (count === 0 || stdin === undefined) return
+  if (takenStreams.has(stdin)) {
+    throw optionError('stdin', message`${option('stdin')} must be a stream that no other run has read`)
+  }
+  takenStreams.add(stdin)
 }
+
+/** The streams that runs have read, or read now: two runs would share out the data of one. */
+const takenStreams = new WeakSet<Readable>()
 
 function isScanned(source: Source): source is ScanSource {
   return source.kind !== 'Arrow'

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import { type DType, LossAccumulator, type MarginOptions, type OtherLabelPolicy } from '../index.ts'
 import { isMarginFinite, settingNames } from '../settings.ts'
-import { assertNumber, assertOneOf, assertSignal, attempt, describe, invalidArgument } from '../validate.ts'
+import { assertNumber, assertOneOf, assertSignal, attempt, describe, invalidArgument, isArray } from '../validate.ts'
 import { asOptionError, type Message, message, option, optionError } from './errors.ts'
 
 /** The format of a file that the engine reads. */
@@ -65,13 +65,13 @@ export interface RunOptions {
    * option leaves as they are
    */
   readonly threads?: number
-  /** what the path `-` reads: it is read once, to its end, and then destroyed */
+  /** what the path `-` reads: it is read once, to its end, and then destroyed; no other run takes it */
   readonly stdin?: Readable
   /** aborts the run; the promise rejects with the signal's reason, and no unfinished file stays */
   readonly signal?: AbortSignal
   /**
-   * is called about five times a second, once there is something to tell; what it throws ends the run, and the promise rejects
-   * with it
+   * is called about five times a second, once there is something to tell; what it throws, or its promise rejects with, ends
+   * the run, and the promise of the run rejects with it
    */
   readonly onProgress?: (progress: Progress) => void
   /**
@@ -120,7 +120,7 @@ export interface Scoring extends CsvOptions {
   readonly otherLabels: OtherLabelPolicy
 }
 
-/** Throws what is wrong with a value. */
+/** Throws what is wrong with a value. The check of an array returns a copy of it, which its caller cannot change. */
 export type Check = (name: string, value: unknown) => unknown
 
 function typeError(name: string, expected: string, value: unknown): TypeError {
@@ -137,13 +137,21 @@ const path: Check = (name, value) => {
   if (value === '') throw invalidArgument('ERR_INVALID_ARG_VALUE', name, 'a path', describe(value))
 }
 
-/** An array whose items pass a check; an error names the first that does not. */
+/** An array whose items pass a check; an error names the first that does not. Each item is read once. */
 const arrayOf =
-  (check: Check): Check =>
-  (name, value) => {
-    if (!Array.isArray(value)) throw typeError(name, 'an array of strings', value)
-    // A hole of a sparse array is an item too.
-    for (const [index, item] of value.entries()) check(`${name}[${index}]`, item)
+  (check: Check) =>
+  (name: string, value: unknown): unknown[] => {
+    if (!isArray(value)) throw typeError(name, 'an array of strings', value)
+    return attempt(name, () => {
+      const items: unknown[] = []
+      // A hole of a sparse array is an item too.
+      for (let index = 0; index < value.length; index++) {
+        const item = value[index]
+        check(`${name}[${index}]`, item)
+        items.push(item)
+      }
+      return items
+    })
   }
 
 const boolean: Check = (name, value) => {
@@ -179,7 +187,11 @@ export const integer =
 const threads = integer(1, 1024)
 
 const stream: Check = (name, value) => {
-  if (typeof (value as Readable | null)?.pipe !== 'function') throw typeError(name, 'a Readable stream', value)
+  const methods = attempt(name, () => {
+    const { pipe, on, [Symbol.asyncIterator]: iterate } = Object(value)
+    return [pipe, on, iterate]
+  })
+  if (methods.some((each) => typeof each !== 'function')) throw typeError(name, 'a Readable stream', value)
 }
 
 /** True if a text can separate fields, or begin a comment. */
@@ -255,7 +267,7 @@ export function readOptions<T extends object>(
 }
 
 /** Copies the options of a run that scores no columns. */
-export function readSignal(options: Pick<RunOptions, 'signal'> = {}): Pick<RunOptions, 'signal'> {
+export function readSignal(options: Pick<RunOptions, 'signal'>): Pick<RunOptions, 'signal'> {
   return readChecked(options, { signal: abortSignal }, [])
 }
 
@@ -264,7 +276,7 @@ function readChecked<T extends object>(
   checks: Readonly<Record<string, Check | undefined>>,
   required: readonly string[],
 ): T {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+  if (typeof options !== 'object' || options === null || isArray(options)) {
     throw typeError('options', 'an object', options)
   }
   const names = Object.keys(checks).filter((name) => checks[name] !== undefined)
@@ -276,8 +288,7 @@ function readChecked<T extends object>(
   for (const name of names) {
     const value: unknown = readProperty(options, name)
     if (value === undefined && !required.includes(name)) continue
-    checkOption(name, value, checks[name] as Check)
-    copy[name] = Array.isArray(value) ? [...value] : value
+    copy[name] = checkOption(name, value, checks[name] as Check) ?? value
   }
   return copy as T
 }
@@ -290,10 +301,10 @@ function readProperty(options: object, name: string): unknown {
   }
 }
 
-/** Checks one option by itself. */
-export function checkOption(name: string, value: unknown, check: Check): void {
+/** Checks one option by itself; returns what the check returns. */
+export function checkOption<T>(name: string, value: unknown, check: (name: string, value: unknown) => T): T {
   try {
-    check(name, value)
+    return check(name, value)
   } catch (error) {
     throw asOptionError(name, error)
   }
@@ -306,8 +317,7 @@ export function assertThreads(value: unknown): void {
 
 /** Copies an array of paths. */
 export function readPaths(paths: readonly string[], name = 'paths', check = path): string[] {
-  checkOption(name, paths, arrayOf(check))
-  return [...paths]
+  return checkOption(name, paths, arrayOf(check)) as string[]
 }
 
 /** Refuses options that cannot combine Arrow with files that DuckDB reads. */

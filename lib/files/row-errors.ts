@@ -1,6 +1,6 @@
 import { formatCount } from '../format.ts'
 import { isZeroOneEncoding } from '../settings.ts'
-import { type ErrorDetails, errorAt, fileError, given, type Message, message, option, set } from './errors.ts'
+import { type ErrorDetails, fileError, given, type Message, message, option, set } from './errors.ts'
 import type { Scoring } from './options.ts'
 
 /** What is wrong with a row: its input or label is null, its input is NaN, or its label is neither of the two. */
@@ -28,8 +28,8 @@ export function rowError(file: string, error: RowError, scoring: Scoring, place 
   const { kind, row, count } = error
   const name = kind === 'label' || kind === 'other' ? 'label' : 'input'
   const rows = `${formatCount(count)} such row${count === 1 ? '' : 's'}`
-  const text = message`row ${formatCount(row)}: ${describeRow(error, scoring, rows)}`
-  return errorAt(file, fileError(text, { code: codes[kind], option: name, row, count }), place)
+  const text = message`${place}, row ${formatCount(row)}: ${describeRow(error, scoring, rows)}`
+  return fileError(text, { code: codes[kind], option: name, file, row, count })
 }
 
 function describeRow({ kind, label }: RowError, scoring: Scoring, rows: string): Message {

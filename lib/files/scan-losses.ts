@@ -5,7 +5,7 @@ import type { QueryColumn, Session } from './duckdb/session.ts'
 import { quoteName } from './duckdb/sql.ts'
 import { fileChangedError, type ScanTotals } from './duckdb/totals.ts'
 import { hasValues, lossArguments, selectPairs, type TypedScan } from './duckdb/typed-scans.ts'
-import { errorAt, fileError, given, message } from './errors.ts'
+import { fileError, given, message } from './errors.ts'
 import { type LossBatch, type LossSchema, lossColumn } from './loss-batches.ts'
 import type { Scoring } from './options.ts'
 import { assertDistinctNames, type Output } from './output-formats.ts'
@@ -79,7 +79,7 @@ async function findKeptType(
   if (other === undefined) return one?.type ?? ''
   const text = given('keep', options.keep?.[index] ?? '')
   const mixed = message`${text} is ${other.type}, but ${one?.type ?? ''} in ${one?.file ?? ''}`
-  throw errorAt(other.file, fileError(mixed, { option: 'keep' }))
+  throw fileError(message`${other.file}: ${mixed}`, { option: 'keep', file: other.file })
 }
 
 /** The most losses of a batch. */

@@ -262,6 +262,74 @@ describe('errors of scoreFiles', function () {
         await rejects(scoreFiles(paths, { input: 'w', label: 'y', ...options }), String(message), failure, Class)
       }
     })
+
+    it('names what a revoked proxy stands for', async () => {
+      const revoked = (target: object): never => {
+        const { proxy, revoke } = Proxy.revocable(target, {})
+        revoke()
+        return proxy as never
+      }
+      const scoring = { input: 'w', label: 'y' }
+      const files = [path('pairs.csv')]
+      const unreadable = 'got an object that cannot be read$'
+      const cases: [Promise<unknown>, option: string, message: RegExp][] = [
+        [scoreFiles(revoked([]), scoring), 'paths', new RegExp(`^paths must be an array of strings, ${unreadable}`)],
+        [
+          scoreFiles(files, { ...scoring, output: path('x.csv'), keep: revoked([]) }),
+          'keep',
+          new RegExp(`^keep must be an array of strings, ${unreadable}`),
+        ],
+        [
+          scoreFiles(['-'], { ...scoring, stdin: revoked({}) }),
+          'stdin',
+          /^stdin must be an object that can be read, got /,
+        ],
+      ]
+      for (const [run, option, message] of cases) {
+        const [Class, failure] = type(option, message)
+        await rejects(run, option, failure, Class)
+      }
+      const message = /^options must be an object that can be read, got /
+      await rejects(scoreFiles(files, revoked({})), 'options', { code: 'ERR_INVALID_ARG_TYPE', message }, TypeError)
+    })
+
+    it('does not come from an item that changes after its check', async () => {
+      let reads = 0
+      const get = (target: string[], key: PropertyKey) => (key === '0' && reads++ > 0 ? 5 : Reflect.get(target, key))
+      const { total } = await scoreFiles(new Proxy([path('pairs.csv')], { get }), { input: 'w', label: 'y' })
+      expect([total.count > 0, reads]).to.deep.equal([true, 1])
+    })
+
+    it('refuses a stream that another run has read or reads', async () => {
+      const stdin = Readable.from([Buffer.from('w,y\n1,1\n')])
+      const options = { input: 'w', label: 'y', format: 'csv', stdin } as const
+      const first = scoreFiles(['-'], options)
+      const [Class, failure] = value('stdin', /^stdin must be a stream that no other run has read$/)
+      await rejects(scoreFiles(['-'], options), 'meanwhile', failure, Class)
+      expect((await first).total.count).to.equal(1)
+      await rejects(scoreFiles(['-'], options), 'afterwards', failure, Class)
+    })
+
+    it('refuses a stream of texts where it must have the bytes of Arrow', async () => {
+      const stdin = Readable.from(['w,y\n1,1\n'])
+      const [Class, failure] = value('stdin', /^stdin must be a stream of bytes, got 'w,y/)
+      await rejects(scoreFiles(['-'], { input: 'w', label: 'y', stdin }), 'texts', failure, Class)
+    })
+
+    it('is what a promise of onNote rejects with, in time or not', async () => {
+      const [reason, files] = [new Error('from a callback'), Array<string>(2).fill(path('pairs.csv'))]
+      const options = { input: 'w', label: 'y' }
+      const soon = scoreFiles(files, { ...options, onNote: () => Promise.reject(reason) })
+      expect(await soon.catch((error) => error)).to.equal(reason)
+      let fail = (_: Error) => {}
+      const late = new Promise<never>((_, reject) => {
+        fail = reject
+      })
+      const { total } = await scoreFiles(files, { ...options, onNote: () => late })
+      fail(reason)
+      await new Promise((resolve) => setTimeout(resolve, 10))
+      expect(total.count).to.be.above(0)
+    })
   })
 
   describe('of rows', () => {

@@ -1,6 +1,6 @@
 import { formatJSON } from '../../format.ts'
 import { LossAccumulator } from '../../index.ts'
-import { errorAt, fileError, given, message, messageOf } from '../errors.ts'
+import { fileError, given, message, messageOf } from '../errors.ts'
 import { emptyTotal, type Scoring } from '../options.ts'
 import { type Group, makeGroup } from '../totals.ts'
 import type { Session } from './session.ts'
@@ -40,7 +40,7 @@ export class PartialsByKey {
     if (/\bINTERVAL\b/.test(type)) {
       const advice = 'in which 1 month and 30 days are equal; CAST it to VARCHAR'
       const found = message`${given('by', this.#options.by ?? '')} is ${type}, ${advice}`
-      throw errorAt(file, fileError(found, { option: 'by' }))
+      throw fileError(message`${file}: ${found}`, { option: 'by', file })
     }
     const known = this.#tables.find((table) => table.type === type)
     const table = known ?? { name: `partials${this.#tables.length}`, type, file, rows: 0, merged: 0 }

@@ -1,4 +1,4 @@
-import { errorAt, fileError, given, message } from '../errors.ts'
+import { fileError, given, message } from '../errors.ts'
 import type { Scoring } from '../options.ts'
 
 /** A file, and the type that an option's column has in it. */
@@ -11,5 +11,5 @@ interface FileType {
 export function typeMismatchError(option: 'input' | 'by', options: Scoring, one: FileType, other: FileType): Error {
   const advice = option === 'by' ? '; score them apart, or CAST both to one type' : ''
   const found = message`${given(option, options[option] ?? '')} is ${one.type}, but ${other.type} in ${other.file}${advice}`
-  return errorAt(one.file, fileError(found, { option }))
+  return fileError(message`${one.file}: ${found}`, { option, file: one.file })
 }

@@ -1,5 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import type { Readable } from 'node:stream'
+import { describe } from '../../validate.ts'
+import { message, option, optionError } from '../errors.ts'
 import { readFlags } from '../paths.ts'
 
 /** Bytes at positions: a file, a pipe or memory. */
@@ -114,8 +116,11 @@ export class PipeBytes implements Bytes {
   }
 
   async #next(): Promise<boolean> {
-    const { done, value } = await this.#chunks.next()
-    this.#chunk = value ?? new Uint8Array(0)
+    const { done, value = new Uint8Array(0) } = await this.#chunks.next()
+    if (!(value instanceof Uint8Array)) {
+      throw optionError('stdin', message`${option('stdin')} must be a stream of bytes, got ${describe(value)}`)
+    }
+    this.#chunk = value
     return !done
   }
 }
