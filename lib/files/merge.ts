@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { LossAccumulator } from '../index.ts'
 import { settingNames } from '../settings.ts'
+import { describe, invalidArgument } from '../validate.ts'
 import { type ErrorDetails, errorAt, fileError, message, messageOf, option, optionError } from './errors.ts'
-import { type RunOptions, readPaths, readSignal } from './options.ts'
+import { type Check, path, type RunOptions, readPaths, readSignal } from './options.ts'
 import { assertFile, assertLocal, readFlags } from './paths.ts'
 import type { FileTotals } from './totals.ts'
 import { takeTurns } from './turns.ts'
@@ -30,7 +31,7 @@ export async function mergePartials(
   parts: readonly string[],
   options: Pick<RunOptions, 'signal'> = {},
 ): Promise<FileTotals> {
-  const given = readPaths(parts, 'parts')
+  const given = readPaths(parts, 'parts', part)
   const { signal } = readSignal(options)
   if (given.length === 0) throw optionError('parts', message`${option('parts')} must have a file or text, got none`)
   let first: Partial | undefined
@@ -50,6 +51,12 @@ export async function mergePartials(
   }
   if (first === undefined || empty.length > 0) throw fileError(describeEmpty(empty), empty[0]?.details)
   return { total: first.total }
+}
+
+const part: Check = (name, value) => {
+  if (!(value instanceof LossAccumulator)) return path(name, value)
+  const expected = 'a path, or the text that JSON.stringify gives'
+  throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, describe(value))
 }
 
 /** A file or text with its lines. */
@@ -89,10 +96,16 @@ function isBlank(line: string): boolean {
 function parsePartial({ name, details }: Part, row: number, line: string): Partial {
   const found = { place: `${name}, line ${row}`, details: { ...details, row } }
   try {
-    return { ...found, total: LossAccumulator.fromJSON(JSON.parse(line)) }
+    return { ...found, total: readTotal(JSON.parse(line)) }
   } catch (cause) {
     throw fileError(message`${found.place}: not a partial: ${messageOf(cause)}`, found.details, cause)
   }
+}
+
+function readTotal(value: unknown): LossAccumulator {
+  const { mean, groups } = Object(value)
+  if (mean === undefined && groups === undefined) return LossAccumulator.fromJSON(value)
+  throw new Error('these are the rounded figures of score; run partial, or write JSON.stringify(total) in a program')
 }
 
 /** Adds a partial to the first; sums of losses under different settings mean nothing. */

@@ -3,6 +3,7 @@ import { type DType, LossAccumulator, type MarginOptions, type OtherLabelPolicy 
 import { isMarginFinite, settingNames } from '../settings.ts'
 import { assertNumber, assertOneOf, assertSignal, attempt, describe, invalidArgument, isArray } from '../validate.ts'
 import { asOptionError, type Message, message, option, optionError } from './errors.ts'
+import { findSimilar } from './similar.ts'
 
 /** The format of a file that the engine reads. */
 export type FileKind = 'Parquet' | 'CSV' | 'TSV' | 'NDJSON' | 'Arrow'
@@ -132,7 +133,8 @@ const text: Check = (name, value) => {
   if (value.includes('\0')) throw invalidArgument('ERR_INVALID_ARG_VALUE', name, 'without NUL', describe(value))
 }
 
-const path: Check = (name, value) => {
+/** A text that is not empty. */
+export const path: Check = (name, value) => {
   text(name, value)
   if (value === '') throw invalidArgument('ERR_INVALID_ARG_VALUE', name, 'a path', describe(value))
 }
@@ -282,7 +284,12 @@ function readChecked<T extends object>(
   const names = Object.keys(checks).filter((name) => checks[name] !== undefined)
   const unknown = attempt('options', () => Object.keys(options)).find((name) => !names.includes(name))
   if (unknown !== undefined) {
-    throw optionError(unknown, message`${describe(unknown)} is not an option. The options: ${names.join(', ')}`)
+    const similar = findSimilar(unknown, names)
+    const advice = similar === undefined ? '' : ` Did you mean ${similar}?`
+    throw optionError(
+      unknown,
+      message`${describe(unknown)} is not an option.${advice} The options: ${names.join(', ')}`,
+    )
   }
   const copy: Record<string, unknown> = {}
   for (const name of names) {

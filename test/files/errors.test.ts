@@ -188,8 +188,30 @@ describe('errors of scoreFiles', function () {
 
     it('names an option that there is not, and those that there are', async () => {
       const options = { input: 'w', label: 'y', margn: 1 } as ScoreFilesOptions
-      const [Class, failure] = value('margn', /^'margn' is not an option\. The options: input, label, by, .*margin/)
+      const [Class, failure] = value(
+        'margn',
+        /^'margn' is not an option\. Did you mean margin\? The options: input, label, by, .*margin/,
+      )
       await rejects(scoreFiles([path('pairs.csv')], options), 'margn', failure, Class)
+    })
+
+    it('suggests the option that a flag or a typing error means, and none that is far away', async () => {
+      const cases = [
+        ['negative_label', 'negativeLabel'],
+        ['other-labels', 'otherLabels'],
+        ['onprogress', 'onProgress'],
+        ['inputs', 'input'],
+        ['lable', 'label'],
+        ['null', 'nulls'],
+        ['json', undefined],
+        ['a'.repeat(1e6), undefined],
+      ] as const
+      for (const [name, meant] of cases) {
+        const options = { input: 'w', label: 'y', [name]: 1 } as ScoreFilesOptions
+        const advice = meant === undefined ? '' : ` Did you mean ${meant}\\?`
+        const [Class, failure] = value(name, new RegExp(`is not an option\\.${advice} The options: input, `))
+        await rejects(scoreFiles([path('pairs.csv')], options), name.slice(0, 20), failure, Class)
+      }
     })
 
     it('refuses options that are not an object', async () => {

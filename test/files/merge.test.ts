@@ -110,6 +110,13 @@ describe('mergePartials', () => {
           3,
           /line 3: not a partial: object must be what LossAccumulator\.toJSON gives/,
         ],
+        [
+          'figures.json',
+          '{"count":1,"sum":1,"mean":1}',
+          1,
+          /line 1: not a partial: these are .*rounded figures .*run partial/,
+        ],
+        ['groups.json', '{"groups":[],"total":{}}', 1, /line 1: not a partial: these are .*rounded figures/],
         ['null.json', 'null', 1, /line 1: not a partial: object must be/],
         ['other.json', '{"version":1}', 1, /line 1: not a partial: object\.margin must be a number, got undefined$/],
         ['bits.json', first.replace(/0x[^"]*/, '0x1p-2000'), 1, /line 1: not a partial: object must be figures/],
@@ -163,6 +170,11 @@ describe('mergePartials', () => {
         ['part.json', { ...type, message: /^parts must be an array of strings, got 'part\.json'$/ }, TypeError],
         [undefined, { ...type, message: /^parts must be an array of strings, got undefined$/ }, TypeError],
         [[{}], { ...type, message: /^parts\[0\] must be a string, got an object of class Object$/ }, TypeError],
+        [
+          [new LossAccumulator()],
+          { ...type, message: /^parts\[0\] must be a path, or the text that JSON\.stringify gives, got an object/ },
+          TypeError,
+        ],
         [[''], { ...value, message: /^parts\[0\] must be a path, got ''$/ }, RangeError],
         [[], { ...value, message: /^parts must have a file or text, got none$/ }, RangeError],
       ]
