@@ -23,7 +23,7 @@ function spellSetting(name: string, value: OptionValue): string {
 }
 
 function quoteForShell(text: string): string {
-  return text.includes("'") ? `"${text}"` : `'${text}'`
+  return text.includes("'") ? `"${text.replace(/["$`\\]/g, '\\$&')}"` : `'${text}'`
 }
 
 /** Formats a message as the command line prints it: options as flags. */

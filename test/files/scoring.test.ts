@@ -92,6 +92,29 @@ describe('score', function () {
         fails(1, score('pairs.parquet', 'w, y', 'y'), /--input w, y is STRUCT/),
       ]))
 
+    it('advises SQL and shell words that run as they are written', async () => {
+      write('spaced.ndjson', '{"w":1,"my label":"near"}\n{"w":2,"my label":"far"}')
+      write('spaced.csv', 'w,my label\n1,near\n2,far')
+      const name = String.raw`"\\"my label\\"`
+      const cast = `\\(CAST\\("my label" AS DOUBLE\\) reads numbers in text`
+      const read = `${name} = 'near'" --negative-label 0 reads text`
+      await Promise.all([
+        fails(
+          1,
+          score('spaced.ndjson', 'w', 'my label'),
+          new RegExp(`${cast}, --label ${name} = 'similar'" --negative-label 0 words`),
+        ),
+        fails(1, score('spaced.csv', 'w', 'my label'), new RegExp(`\\(--label ${read}\\)`)),
+        fails(1, score('pairs.parquet', 'w', 'word'), /, --label "word = 'similar'" --negative-label 0 words\)/),
+        fails(1, score('pairs.parquet', 'w', 'word = "near"'), /\. Text takes single quotes in SQL: 'near'/),
+      ])
+    })
+
+    it('says that a file is not Parquet', async () => {
+      write('rows.parquet', 'w,y\n1,1\n2,-1\n')
+      await fails(1, score('rows.parquet', 'w', 'y'), /: rows\.parquet: not Parquet, or cut off: it does not end with/)
+    })
+
     it('refuses text that is not one expression of a row', async () => {
       const texts = [
         'w --',

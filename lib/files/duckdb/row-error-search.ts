@@ -65,8 +65,16 @@ async function explainScanError(session: Session, scan: Scan, cause: unknown): P
   const [, column = missing] = /converting column "(.*)"\./.exec(String(cause)) ?? []
   const option = column === undefined ? undefined : findOptionOf(scan, column)
   const details = { ...(option !== undefined && { option }), ...detailsOf(cause) }
-  const advice = missing === undefined ? '' : await describeNearestColumns(session, scan, missing)
-  return fileError(message`${text}${advice}`, details, cause)
+  const nearest = missing === undefined ? '' : await describeNearestColumns(session, scan, missing)
+  const isQuoted = [...scan.expressions.keys()].some((each) => isInDoubleQuotes(each, missing))
+  const advice = isQuoted ? `. Text takes single quotes in SQL: '${missing}'` : ''
+  return fileError(message`${text}${nearest}${advice}`, details, cause)
+}
+
+/** True if an expression has the name in double quotes, as other languages write a text. */
+function isInDoubleQuotes(expression: string, name: string | undefined): boolean {
+  const quoted = `"${name}"`
+  return expression !== quoted && expression.includes(quoted)
 }
 
 /** The first option whose text names a column or refers to it. */
@@ -87,6 +95,8 @@ async function describeNearestColumns(session: Session, { columns }: Scan, missi
   return ` The nearest of its columns: ${names.map((name) => `"${name}"`).join(', ')}${advice}`
 }
 
+const notParquet = 'not Parquet, or cut off: it does not end with the bytes PAR1'
+
 /** The message of an error, without DuckDB's excerpt of our query and its advice on its own options. */
 export function shortenError(error: unknown): Message {
   const known = messageOf(error instanceof Error ? explainCsvError(error) : error)
@@ -94,5 +104,7 @@ export function shortenError(error: unknown): Message {
   if (known.parts.some((part) => typeof part !== 'string')) return known
   const [first = ''] = String(known).split(/\n\n|\n\s*(?:Possible|Candidate|LINE) /)
   const line = first.trim().replace(/\s*\n\s*/g, ' ')
-  return message`${line.replace(/^Binder Error: Referenced (column ".*" not found).*/, '$1.')}`
+  return message`${line
+    .replace(/^Binder Error: Referenced (column ".*" not found).*/, '$1.')
+    .replace(/^Invalid Input Error: No magic bytes found at end of file.*/, notParquet)}`
 }

@@ -1,9 +1,10 @@
+import { isPlainIdentifier } from '../column-names.ts'
 import type { Message } from '../errors.ts'
 import type { CsvOptions } from '../options.ts'
 import type { Source } from '../sources.ts'
 import type { Column, Expression } from './columns.ts'
 import type { QueryColumn, Session } from './session.ts'
-import { quoteFiles, quoteText } from './sql.ts'
+import { quoteFiles, quoteName, quoteText } from './sql.ts'
 
 /** A file that DuckDB reads. */
 export type ScanSource = Source & {
@@ -95,6 +96,12 @@ export function splitByFile(scans: readonly Scan[]): { file: string; scan: Scan 
 /** The SQL that a text of the options stands for in a scan. */
 export function sqlOf({ expressions }: Scan, text: string): string {
   return expressions.get(text)?.sql ?? text
+}
+
+/** The SQL of a text of the options as a user writes it: a plain name of a column without quotes. */
+export function writeSql(scan: Scan, text: string): string {
+  const { name } = columnOf(scan, text) ?? {}
+  return name === undefined || isPlainIdentifier(name) ? text : quoteName(name)
 }
 
 /** The column that a text of the options names; undefined if the text is an expression. */

@@ -1,4 +1,4 @@
-import { fileError, given, message } from '../errors.ts'
+import { fileError, given, message, set } from '../errors.ts'
 
 /** The type of a column whose values are all null, whatever the file says. */
 export const nullType = 'NULL'
@@ -37,15 +37,22 @@ export function isSamePrecision(one: string, other: string): boolean {
 /**
  * SQL of a column in the type that it is scored as.
  *
+ * @param scored.text the option's text, for the error
+ * @param scored.sql its SQL as a user writes it, for the advice
+ * @param scored.column the name of the column in the query
  * @throws {Error} ERR_INVALID_FILE, with `option`: values of the type are not numbers
  */
-export function castToScored(option: ScoredOption, text: string, column: string, type: string): string {
+export function castToScored(
+  option: ScoredOption,
+  { text, sql, column, type }: { text: string; sql: string; column: string; type: string },
+): string {
   if (type === nullType) return 'CAST(NULL AS DOUBLE)'
   if (isRoundedTwice(type)) return castToNearestDouble(option, column)
   const scored = scoredTypeOf(option, type)
   if (scored !== undefined) return scored === type ? column : `CAST(${column} AS ${scored})`
   const expected = `a number${option === 'label' ? ' or BOOLEAN' : ''}`
-  const advice = type === 'VARCHAR' ? ` (CAST(${text} AS DOUBLE) reads numbers in text)` : ''
+  const words = option === 'label' ? message`, ${set({ label: `${sql} = 'similar'`, negativeLabel: 0 })} words` : ''
+  const advice = type === 'VARCHAR' ? message` (CAST(${sql} AS DOUBLE) reads numbers in text${words})` : ''
   throw fileError(message`${given(option, text)} is ${type}, must be ${expected}${advice}`, { option })
 }
 

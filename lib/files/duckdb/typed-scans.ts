@@ -1,5 +1,5 @@
 import { assertMargin, type Scoring } from '../options.ts'
-import { describeTexts, fromClause, rowCondition, type Scan, sqlOf } from './scan.ts'
+import { describeTexts, fromClause, rowCondition, type Scan, sqlOf, writeSql } from './scan.ts'
 import { castToScored, isSamePrecision, isScorable, nullType } from './scored-types.ts'
 import type { QueryColumn, Session } from './session.ts'
 import { typeMismatchError } from './type-mismatch.ts'
@@ -43,8 +43,8 @@ export async function typeScans(session: Session, scans: readonly Scan[], option
   }
   return described.map(({ scan, input, label, by, kept }) => ({
     scan,
-    x: castToScored('input', options.input, 'x', input),
-    y: castToScored('label', options.label, 'y', label),
+    x: castToScored('input', { text: options.input, sql: writeSql(scan, options.input), column: 'x', type: input }),
+    y: castToScored('label', { text: options.label, sql: writeSql(scan, options.label), column: 'y', type: label }),
     types: { input, by },
     kept,
   }))
