@@ -93,5 +93,7 @@ function explainUsage(text: string, all: readonly Command[]): string {
   const [, unknown] = /unknown option '(--[\w-]+)'$/.exec(text) ?? []
   const owners = all.filter(({ options }) => options.some(({ long }) => long === unknown))
   const advice = owners.length === 0 ? '' : ` (an option of ${owners.map((owner) => owner.name()).join(', ')})`
-  return text.replace(/^error: /, '').replaceAll('\n', ' ') + advice
+  const names = all.map((command) => command.name()).join(', ')
+  const commandAdvice = /unknown command '.*'$/.test(text) ? ` (the commands: ${names})` : ''
+  return text.replace(/^error: /, '').replaceAll('\n', ' ') + advice + commandAdvice
 }

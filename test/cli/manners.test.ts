@@ -67,6 +67,10 @@ describe('the command line, its pipes and its terminal', function () {
 
     it('names an unknown command with the nearest command', async () => {
       await refuses(['scroe', csv], `unknown command 'scroe' (Did you mean score?)`)
+      await refuses(
+        [csv, ...pairs],
+        `unknown command '${csv}' (the commands: score, partial, plot, merge, worker, duckdb-extension)`,
+      )
       await refuses(['help', 'scroe'], `unknown command 'scroe'`)
       await refuses(['--bogus', 'score'], `unknown option '--bogus'`)
     })
