@@ -28,7 +28,7 @@ type Case = [title: string, call: () => unknown, message: RegExp]
 
 function rejects(ErrorClass: typeof TypeError | typeof RangeError, code: string, cases: Case[]) {
   for (const [title, call, message] of cases) {
-    it(`${title}: ${ErrorClass.name} ${code}`, () => {
+    it(`throws ${ErrorClass.name} ${code} for ${title}`, () => {
       expect(call).to.throw(ErrorClass, message).with.property('code', code)
       expect(call).to.throw(Error).with.property('message').with.length.below(400)
     })
@@ -263,7 +263,7 @@ describe('errors', () => {
       ['a label of 2^24 + 1', { positiveLabel: 2 ** 24 + 1 }, /positiveLabel.*16777217/],
       ['a label of −2^24 − 1', { negativeLabel: -(2 ** 24) - 1 }, /negativeLabel.*-16777217/],
     ] as const) {
-      it(`${title} cause a RangeError`, () => {
+      it(`throws a RangeError for ${title}`, () => {
         for (const call of labels(value)) {
           expect(call).to.throw(RangeError, message).with.property('code', 'ERR_INVALID_ARG_VALUE')
         }
@@ -818,7 +818,7 @@ describe('errors', () => {
         'a shape with holes': { data: [1], shape: new Array(2 ** 30) },
       }
       for (const [title, value] of Object.entries(small)) {
-        it(`${title} that claims to be large is refused at once`, async () => {
+        it(`refuses at once, whatever size it claims: ${title}`, async () => {
           const calls: (() => unknown)[] = [
             () => mean(value as never, 1),
             () => mean.forwardAsync(value as never, 1),

@@ -11,7 +11,7 @@ const example = (name: string, ...args: string[]) => succeeds(node([join('exampl
 describe('examples', function () {
   this.timeout(60_000)
 
-  it('train-embedding.mjs learns: the loss falls, and held-out digits are told more often', async () => {
+  it('train-embedding.mjs learns: the loss falls, and it recognizes more held-out digits', async () => {
     const output = await example('train-embedding.mjs')
     const losses = [...output.matchAll(/^epoch +\d+ +loss (\S+) +█+$/gm)].map(([, loss]) => Number(loss))
     expect(losses).to.have.lengthOf(10)
@@ -38,7 +38,7 @@ describe('examples', function () {
       await child.end('SIGKILL')
     }
 
-    it('goes on after a kill in the middle to the totals of one run', async () => {
+    it('stream.mjs goes on after a kill in the middle to the totals of one run', async () => {
       const printed = await stream('at-once.json')
       await interrupt('killed.json', '100')
       const { count } = LossAccumulator.fromJSON(JSON.parse(totals('killed.json')))
@@ -47,14 +47,14 @@ describe('examples', function () {
       expect(totals('killed.json')).to.equal(totals('at-once.json'))
     })
 
-    it('adds nothing when it has come to the end', async () => {
+    it('stream.mjs adds nothing after its end', async () => {
       const before = totals('at-once.json')
       await stream('at-once.json')
       expect(totals('at-once.json')).to.equal(before)
     })
   })
 
-  it('are all in their README, which links only to what there is', () => {
+  it('the README of the examples has all of them, and links only to files that exist', () => {
     const links = [...readText('examples/README.md').matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, path = '']) => path)
     expect(links.filter((path) => !existsSync(join(root, 'examples', path)))).to.deep.equal([])
     const programs = readdirSync(join(root, 'examples')).filter((name) => !/\.(md|parquet)$/.test(name))

@@ -264,8 +264,8 @@ describe(`gradients (${instructionSets.join(', ')})`, () => {
     expect(out.toArray()).to.deep.equal([-0.5, 0])
   })
 
-  it('compared enough', function (this: Mocha.Context) {
-    if (this.test) this.test.title = `compared ${compared.toLocaleString('en')} gradients, bit for bit`
+  it('these tests compare enough gradients, bit for bit', function (this: Mocha.Context) {
+    if (this.test) this.test.title = `these tests compare ${compared.toLocaleString('en')} gradients, bit for bit`
     expect(compared).to.be.at.least(1_000_000)
   })
 })

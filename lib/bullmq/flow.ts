@@ -13,7 +13,7 @@ const backoffDelay = 1000
 /** How many shards go to Redis at once. */
 const batchSize = 1000
 
-/** How far a plan is, in shards. */
+/** The progress of a plan, in shards. */
 export interface FlowProgress {
   readonly shards: number
   readonly done: number
@@ -116,7 +116,7 @@ export async function extendPlan(
   await extendExpiry(redis, [...planKeys(id), ...jobs], retention)
 }
 
-/** How far a plan is, and how many of its shards Redis has. */
+/** Counts the shards of a plan that are done, that have failed, and that Redis knows. */
 export async function countShards(plans: Queue, plan: Plan): Promise<FlowProgress & { readonly known: number }> {
   const job = await Job.fromId(plans, plan.id)
   const { processed = 0, ignored = 0, unprocessed = 0 } = (await job?.getDependenciesCount()) ?? {}

@@ -22,7 +22,7 @@ interface Schema {
  *
  * @throws {Error} ERR_RESULT_MISSING: a shard has no result; `file`
  * @throws {Error} ERR_INVALID_RESULT: no worker of this version returns such a result
- * @throws {Error} ERR_INVALID_FILE: the files cannot be totalled as one; `file`, and `option` if their types differ
+ * @throws {Error} ERR_INVALID_FILE: the files do not add up to one total; `file`, and `option` if their types differ
  *
  * @example
  * const results = Object.values(await job.getChildrenValues())

@@ -79,13 +79,13 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
   signal.addEventListener('abort', interrupt)
   try {
     const scoring = { ...given, timeZone: await session.readTimeZone() }
-    const found = await findSources(patterns, {
+    const files = await findSources(patterns, {
       match: (pattern) => session.findFiles(pattern),
       allowDuplicates,
       format,
       note,
     })
-    const sources = found.map(assertScanned)
+    const sources = files.map(assertScanned)
     assertCsvOptions(
       checked,
       sources.map(({ kind }) => kind),
@@ -144,8 +144,9 @@ async function cutFiles(
     const types = partitions.get(name)
     const file = types ? assertOwnFolders(name) : resolve(name)
     const state = { size: Number(size), modified: String(mtimeNs) }
-    const whole = { ...source, file, ...state, ...(types && { partitions: types }) }
-    for (const rows of ranges.get(name) ?? [undefined]) cut.push({ name, shard: rows ? { ...whole, rows } : whole })
+    const wholeFile = { ...source, file, ...state, ...(types && { partitions: types }) }
+    for (const rows of ranges.get(name) ?? [undefined])
+      cut.push({ name, shard: rows ? { ...wholeFile, rows } : wholeFile })
   }
   return cut
 }
@@ -213,8 +214,8 @@ async function queryFiles(
   try {
     return await query(files)
   } catch {
-    const found = files.map((file) => query([file]).catch((): string[] => []))
-    return (await Promise.all(found)).flat()
+    const answers = files.map((file) => query([file]).catch((): string[] => []))
+    return (await Promise.all(answers)).flat()
   }
 }
 

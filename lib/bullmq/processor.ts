@@ -142,8 +142,8 @@ function assertTransferable({ file }: Shard, by: string | undefined, type: strin
     throw fileError(message`${file}: ${given('by', by ?? '')} is ${type}, ${reason}`, { option: 'by', file })
   }
   if (groups.length > limits.groups) {
-    const found = `${groups.length} values, workers take at most ${limits.groups} a shard`
-    throw fileError(message`${file}: ${given('by', by ?? '')} has ${found}`, { option: 'by', file })
+    const amount = `${groups.length} values, workers take at most ${limits.groups} a shard`
+    throw fileError(message`${file}: ${given('by', by ?? '')} has ${amount}`, { option: 'by', file })
   }
 }
 
@@ -165,9 +165,9 @@ async function assertUnchanged({ file, size, modified }: Shard, folders: readonl
   if (!isInside(await realpath(file))) refuse(`leads out of the worker's roots on ${host}`, 'ERR_OUTSIDE_ROOTS')
   if (!there.isFile()) refuse(`not a file on the worker's host ${host}`, 'ERR_INVALID_FILE')
   if (Number(there.size) === size && String(there.mtimeNs) === modified) return
-  const found = `${there.size} bytes of ${formatTime(there.mtimeNs)}`
-  const wanted = `${size} bytes of ${formatTime(modified)}`
-  const text = `another file than the client has seen on the worker's host ${host}: ${found}, not ${wanted}`
+  const actual = `${there.size} bytes of ${formatTime(there.mtimeNs)}`
+  const expected = `${size} bytes of ${formatTime(modified)}`
+  const text = `another file than the client has seen on the worker's host ${host}: ${actual}, not ${expected}`
   refuse(text, 'ERR_FILE_CHANGED')
 }
 

@@ -123,7 +123,7 @@ export function addFileOptions(command: Command): Command {
     .option('--no-progress', 'show no progress on a terminal')
 }
 
-/** Adds the options of `addFileOptions`, and those that send the files to workers. */
+/** Adds the options of `addFileOptions`, and the options that send the files to workers. */
 export function addWorkerOptions(command: Command): Command {
   return addFileOptions(command)
     .option('--redis <url>', 'score on the workers connected to this Redis (see: worker)')

@@ -24,7 +24,7 @@ export interface Reading extends Io {
 }
 
 /**
- * Reads array sources chunk by chunk in the order of their rows, adds each chunk to `totals` and yields it: of each source
+ * Reads array sources chunk by chunk in the order of their rows, adds each chunk to `totals` and yields it. Each source has
  * one chunk at least. A chunk is valid until the next is requested. After a row error the source is read to its end, to
  * count such rows, and nothing more is yielded.
  *
@@ -153,7 +153,7 @@ export class ChunkTotals {
       .map(({ key, total }) => makeGroup(key.json, key.value === null ? null : key.name, total))
   }
 
-  /** Adds the rows that miss nothing, and to `rowErrors` those that are an error. */
+  /** Adds the rows that miss nothing. Adds rows that are an error to `rowErrors`. */
   add({ input, label, missing, keyAt, row: begin }: Chunk, rowErrors: RowErrors): void {
     if (input.length === 0) return
     if (missing !== undefined) rowErrors.addMissing(missing, begin)
@@ -189,8 +189,8 @@ export class ChunkTotals {
     this.#keyKind ??= { kind, name }
     if (kind === this.#keyKind.kind) return
     const first = `${this.#keyKind.name} before is ${this.#keyKind.kind}`
-    const found = `${name} is ${kind}, but ${first}; score them apart`
-    throw fileError(message`${given('by', this.options.by ?? '')}: ${found}`, { option: 'by' })
+    const problem = `${name} is ${kind}, but ${first}; score them apart`
+    throw fileError(message`${given('by', this.options.by ?? '')}: ${problem}`, { option: 'by' })
   }
 }
 

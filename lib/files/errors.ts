@@ -154,9 +154,9 @@ function hasMessage(error: unknown): boolean {
 
 /** The details of an error that have a value. */
 export function detailsOf(error: unknown): ErrorDetails {
-  const found = Object(error) as ErrorDetails
+  const known = Object(error) as ErrorDetails
   return Object.fromEntries(
-    detailNames.flatMap((name) => (found[name] === undefined ? [] : [[name, found[name]]])),
+    detailNames.flatMap((name) => (known[name] === undefined ? [] : [[name, known[name]]])),
   ) as ErrorDetails
 }
 

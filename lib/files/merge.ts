@@ -94,11 +94,11 @@ function isBlank(line: string): boolean {
 }
 
 function parsePartial({ name, details }: Part, row: number, line: string): Partial {
-  const found = { place: `${name}, line ${row}`, details: { ...details, row } }
+  const origin = { place: `${name}, line ${row}`, details: { ...details, row } }
   try {
-    return { ...found, total: readTotal(JSON.parse(line)) }
+    return { ...origin, total: readTotal(JSON.parse(line)) }
   } catch (cause) {
-    throw fileError(message`${found.place}: not a partial: ${messageOf(cause)}`, found.details, cause)
+    throw fileError(message`${origin.place}: not a partial: ${messageOf(cause)}`, origin.details, cause)
   }
 }
 

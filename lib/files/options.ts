@@ -49,7 +49,7 @@ export interface ColumnOptions extends MarginOptions {
   readonly nan?: 'error' | 'ignore' | 'keep'
 }
 
-/** How far a run is. */
+/** The progress of a run. */
 export interface Progress {
   /** the current step; absent while the files are read for the first time */
   readonly doing?: string | undefined
@@ -215,7 +215,7 @@ const csvChecks = {
   comment: separator,
 } as const satisfies Record<keyof CsvOptions, Check>
 
-/** The options that describe CSV, without those that are absent. */
+/** The options that describe CSV, without absent ones. */
 export function selectCsvOptions(options: CsvOptions): CsvOptions {
   const names = Object.keys(csvChecks) as (keyof CsvOptions)[]
   return Object.fromEntries(names.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])))
@@ -334,7 +334,7 @@ export function assertOneSide(options: Pick<ScoreFilesOptions, 'by' | 'output'>)
   throw optionError(name, message`${option(name)} takes Arrow and other files apart: score each by itself`)
 }
 
-/** Refuses columns to keep without an output that holds them. */
+/** Refuses columns to keep without an output. */
 export function assertKeepable({ keep, output }: Pick<ScoreFilesOptions, 'keep' | 'output'>): void {
   if (keep === undefined || output !== undefined) return
   throw optionError('keep', message`${option('keep')} takes an ${option('output')} to write to`)

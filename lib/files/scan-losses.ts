@@ -69,11 +69,11 @@ async function findKeptType(
   index: number,
   options: Scoring,
 ): Promise<string> {
-  const found = typed.map(({ scan, kept }) => ({ scan, file: scan.files[0] ?? '', type: kept[index]?.type ?? '' }))
-  const [first] = found
-  if (found.every(({ type }) => type === first?.type)) return first?.type ?? ''
+  const columns = typed.map(({ scan, kept }) => ({ scan, file: scan.files[0] ?? '', type: kept[index]?.type ?? '' }))
+  const [first] = columns
+  if (columns.every(({ type }) => type === first?.type)) return first?.type ?? ''
   const filled = []
-  for (const each of found) if (await hasValues(session, each.scan, options, `kept${index}`)) filled.push(each)
+  for (const each of columns) if (await hasValues(session, each.scan, options, `kept${index}`)) filled.push(each)
   const [one = first, ...others] = filled
   const other = others.find(({ type }) => type !== one?.type)
   if (other === undefined) return one?.type ?? ''
@@ -116,8 +116,8 @@ async function makeLossSchema({ lossType, keptColumns }: LossQueries): Promise<L
   if (keptColumns.length === 0) return { dtype, keptFields: [] }
   const arrow = await importArrow()
   const keptFields = keptColumns.map(({ name, type }) => {
-    const found = toArrowType(arrow, type)
-    if (found !== undefined) return new arrow.Field(name, found, true)
+    const arrowType = toArrowType(arrow, type)
+    if (arrowType !== undefined) return new arrow.Field(name, arrowType, true)
     const advice = `CAST(${name} AS VARCHAR) makes it text`
     const reason = `which .arrow does not take (but ${duckdbTypes}; ${advice})`
     throw fileError(message`${given('keep', name)} is ${type}, ${reason}`, { option: 'keep' })

@@ -64,8 +64,8 @@ export async function scoreFiles(paths: readonly string[], options: ScoreFilesOp
     if (arraySources.length > 0 && target) await writeChunkLosses(target, inputs, totals)
     else for await (const _ of scoreChunks(inputs, totals));
     if (scans === undefined) return sumGroups(totals.groups, scoring)
-    const found = await scoreScans(scans.session, scans.list, scoring, signal)
-    if (target) await writeScanLosses(target, scans.session, found, scoring, signal)
-    return sumGroups([...found.groups, ...totals.groups], scoring)
+    const scanTotals = await scoreScans(scans.session, scans.list, scoring, signal)
+    if (target) await writeScanLosses(target, scans.session, scanTotals, scoring, signal)
+    return sumGroups([...scanTotals.groups, ...totals.groups], scoring)
   })
 }

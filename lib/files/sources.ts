@@ -92,10 +92,10 @@ export async function findSources(
   const sources: Source[] = []
   let [hidden, deeper] = [0, 0]
   for (const path of paths) {
-    const found = await findAtPath(path, match, tables, format)
-    sources.push(...found.sources)
-    hidden += found.hidden
-    deeper += found.deeper
+    const atPath = await findAtPath(path, match, tables, format)
+    sources.push(...atPath.sources)
+    hidden += atPath.hidden
+    deeper += atPath.deeper
   }
   if (deeper > 0) note(message`${describeDeeper(deeper)}: skipped; name the folders, or write **`)
   if (hidden > 0) note(message`${describeHidden(hidden)}: skipped; name them to have them scored`)
@@ -152,7 +152,7 @@ async function findAtPath(
   return { sources, hidden, deeper }
 }
 
-/** Counts the files in folders that a pattern matches, such as those that Spark writes and names x.parquet. */
+/** Counts the files in folders that a pattern matches. Spark writes such folders, and names them x.parquet. */
 async function countDeeper(pattern: string, match: Search['match'], format?: Format): Promise<number> {
   if (pattern.includes('**')) return 0
   const inFolders = `${pattern}/**`
@@ -241,12 +241,12 @@ function describeDeeper(count: number): string {
 
 /** Returns each file the first time that it is found, under any name. Refuses what is not a file. */
 async function findUnique(sources: readonly Source[]): Promise<Source[]> {
-  const found = new Map<string, Source>()
+  const byIdentity = new Map<string, Source>()
   for (const source of sources) {
     const identity = source.file === '-' ? '-' : await identifyFile(source.file)
-    if (!found.has(identity)) found.set(identity, source)
+    if (!byIdentity.has(identity)) byIdentity.set(identity, source)
   }
-  return [...found.values()]
+  return [...byIdentity.values()]
 }
 
 function noteDuplicates(sources: readonly Source[], unique: readonly Source[], note: Search['note']): void {

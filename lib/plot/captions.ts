@@ -92,7 +92,7 @@ export function describeMarks({ width }: View): string[] {
   ]
 }
 
-/** The picture in words, for those who do not see it. */
+/** The picture in words, for readers who do not see it. */
 export function describeChart(data: ChartData): string {
   const panels = data.panels.map((panel) => {
     const words = classNames.flatMap((name) => describeClass(panel, name, data.view)).join(', ')

@@ -35,7 +35,7 @@ describe('the addon and the extension', function () {
   const build = (env: NodeJS.ProcessEnv) => node([join(folder, 'scripts/build-addon.mjs')], { cwd: folder, env })
 
   for (const { title, compiler, library } of builds) {
-    it(`pass their tests if ${title} built them`, async function () {
+    it(`addon and extension pass their tests if ${title} built them`, async function () {
       if (!isInstalled(compiler)) this.skip()
       await succeeds(build({ CXX: compiler, CXXFLAGS: library, LDFLAGS: library, JOBS: 'max' }))
       const mocha = join(root, 'node_modules/mocha/bin/mocha.js')
@@ -46,7 +46,7 @@ describe('the addon and the extension', function () {
     })
   }
 
-  it('name a compiler that cannot build them, and what it lacks, in one line', async () => {
+  it('the build names a compiler that cannot build the addon, and what it lacks, in one line', async () => {
     const old = join(folder, 'old-compiler')
     writeFileSync(old, '#!/bin/sh\n! grep -q __builtin_shufflevector\n')
     chmodSync(old, 0o755)

@@ -8,7 +8,7 @@ const oldest = 'typescript@5.0.4'
 describe('the types', function () {
   this.timeout(300_000)
 
-  it(`compile in strict programs with ${oldest}`, async () => {
+  it(`the types compile in strict programs with ${oldest}`, async () => {
     const application = await makeApplication()
     try {
       writeTypedPrograms(application, ['imports.mts']) // require() of ES modules has types since 5.8

@@ -25,7 +25,7 @@ describe('the demo of many machines', function () {
   after(() => rmSync(place, { recursive: true }))
 
   for (const moment of [/pairs of digits/, /3 workers/, /killed/]) {
-    it(`leaves no process and no file when it is interrupted after ${moment}`, async () => {
+    it(`the demo leaves no process and no file when it is interrupted after ${moment}`, async () => {
       const demo = spawn(process.execPath, ['examples/distributed/demo.mjs'], {
         cwd: root,
         env: { ...process.env, TMPDIR: place },

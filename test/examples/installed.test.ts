@@ -39,7 +39,7 @@ describe('examples with packages of their own', function () {
   describe('onnxruntime', () => {
     const embeddings = (seed: number) => Float32Array.from({ length: 16_000 }, (_, i) => Math.sin(seed * i * i))
 
-    it('scores the output of a model, without a copy, as plain JavaScript does', async () => {
+    it('onnxruntime: scores the output of a model, without a copy, as plain JavaScript does', async () => {
       const output = await succeeds(node(['score.mjs'], { cwd: await install('onnxruntime') }))
       const [left, right] = [embeddings(1), embeddings(2)]
       const squares = left.map((value, i) => (value - (right[i] as number)) ** 2)
@@ -92,7 +92,7 @@ describe('examples with packages of their own', function () {
 
       const score = (body: object) => answer(post(address, JSON.stringify(body)))
 
-      it('answers with the loss', async () => {
+      it('a server answers with the loss', async () => {
         const good = { status: 200, loss: 0.25, code: undefined }
         const [, body = ''] =
           /curl --json '(.*)' http:\/\/localhost:3000\/loss/.exec(readText('examples/README.md')) ?? []
@@ -107,7 +107,7 @@ describe('examples with packages of their own', function () {
         ['ERR_INVALID_ARG_TYPE', {}],
       ] as const
       for (const [code, body] of bad) {
-        it(`answers ${JSON.stringify(body)} with 400 and ${code}`, async () => {
+        it(`a server answers ${JSON.stringify(body)} with 400 and ${code}`, async () => {
           expect(await score(body)).to.deep.equal({ status: 400, loss: undefined, code })
         })
       }
@@ -129,7 +129,7 @@ describe('examples with packages of their own', function () {
       })
       after(() => app.close())
 
-      it('answers a small one', async () => {
+      it('a server answers a small request during a large one', async () => {
         const order: string[] = []
         const largeAnswer = answer(post(address, large, binary)).finally(() => order.push('large'))
         await once(events, 'begun')
@@ -141,7 +141,7 @@ describe('examples with packages of their own', function () {
         expect(order).to.deep.equal(['small', 'large'])
       })
 
-      it('stops when its client goes away', async () => {
+      it('a large request stops when its client goes away', async () => {
         const client = new AbortController()
         const gone = post(address, large, binary, client.signal).catch(({ name }) => name)
         await once(events, 'begun')

@@ -11,6 +11,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
+import { inspect } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
@@ -116,7 +117,7 @@ describe('errors of scoreFiles', function () {
       onNote: called,
     }
     for (const [option, wrong] of Object.entries(types)) {
-      it(`is a TypeError where ${option} has the wrong type`, async () => {
+      it(`throws a TypeError where ${option} has the wrong type`, async () => {
         for (const [given, message] of wrong) {
           const options = { input: 'w', label: 'y', [option]: given } as unknown as ScoreFilesOptions
           const [Class, failure] = type(option, new RegExp(`^${option} ${message.replace(/[[\]]/g, '.')}$`))
@@ -170,8 +171,8 @@ describe('errors of scoreFiles', function () {
       [{ input: 'w\0' }, 'input', /^input must be without NUL, got 'w '$/],
     ]
     for (const [options, option, message] of values) {
-      const given = Object.entries(options).map(([name, each]) => `${name}: ${JSON.stringify(each) ?? each}`)
-      it(`is a RangeError under ${given.join(', ')}`, async () => {
+      const given = Object.entries(options).map(([name, each]) => `${name}: ${inspect(each)}`)
+      it(`throws a RangeError for ${given.join(', ')}`, async () => {
         const [Class, failure] = value(option, message)
         await rejects(
           scoreFiles([path('pairs.parquet'), path('pairs.csv')].slice(0, options.input === 'd' ? 1 : 2), {
@@ -186,7 +187,7 @@ describe('errors of scoreFiles', function () {
       })
     }
 
-    it('names an option that there is not, and those that there are', async () => {
+    it('names an unknown option, and lists the known ones', async () => {
       const options = { input: 'w', label: 'y', margn: 1 } as ScoreFilesOptions
       const [Class, failure] = value(
         'margn',
@@ -315,7 +316,7 @@ describe('errors of scoreFiles', function () {
       await rejects(scoreFiles(files, revoked({})), 'options', { code: 'ERR_INVALID_ARG_TYPE', message }, TypeError)
     })
 
-    it('does not come from an item that changes after its check', async () => {
+    it('reads an item once, so that it cannot change after its check', async () => {
       let reads = 0
       const get = (target: string[], key: PropertyKey) => (key === '0' && reads++ > 0 ? 5 : Reflect.get(target, key))
       const { total } = await scoreFiles(new Proxy([path('pairs.csv')], { get }), { input: 'w', label: 'y' })
@@ -338,7 +339,7 @@ describe('errors of scoreFiles', function () {
       await rejects(scoreFiles(['-'], { input: 'w', label: 'y', stdin }), 'texts', failure, Class)
     })
 
-    it('is what a promise of onNote rejects with, in time or not', async () => {
+    it('rejects with what a promise of onNote rejects with, but not after its end', async () => {
       const [reason, files] = [new Error('from a callback'), Array<string>(2).fill(path('pairs.csv'))]
       const options = { input: 'w', label: 'y' }
       const soon = scoreFiles(files, { ...options, onNote: () => Promise.reject(reason) })

@@ -101,7 +101,7 @@ describe('mergePartials', () => {
 
     const code = 'ERR_INVALID_FILE'
 
-    it('a line that is not a partial, by its file and line', async () => {
+    it('names the file and the line of a line that is not a partial', async () => {
       const cases: [name: string, content: string, row: number, message: RegExp][] = [
         ['cut.json', `${first}\n${second.slice(0, -1)}`, 2, /cut\.json, line 2: not a partial: .*JSON/],
         [
@@ -128,12 +128,12 @@ describe('mergePartials', () => {
       }
     })
 
-    it('a text that is not a partial, by its number', async () => {
+    it('names a text that is not a partial by its number', async () => {
       const message = /^text 2, line 1: not a partial: /
       await rejects(mergePartials([first, '{"version":2}']), { code, row: 1, message })
     })
 
-    it('partials of other settings, with both places', async () => {
+    it('names both places of partials whose settings differ', async () => {
       const margin = write('margin.json', `${first}\n${JSON.stringify(new LossAccumulator({ margin: 2 }))}`)
       const message = /margin\.json, line 2: margin is 2, but 1 in .*margin\.json, line 1$/
       await rejects(mergePartials([margin]), { code, file: margin, row: 2, message })
@@ -142,7 +142,7 @@ describe('mergePartials', () => {
       await rejects(mergePartials([first, others]), { code, row: 1, message: text })
     })
 
-    it('parts without a partial, by name', async () => {
+    it('names parts without a partial', async () => {
       const blank = write('blank.json', '\n \r\n')
       const zero = write('zero.json', '')
       const both = /blank\.json, .*zero\.json: no partial in the file; run partial again$/
@@ -152,7 +152,7 @@ describe('mergePartials', () => {
       await rejects(mergePartials(many), { code, file: zero, message: more })
     })
 
-    it('what is not a file that can be read', async () => {
+    it('names a part that is not a file that can be read', async () => {
       mkdirSync(path('folder'))
       const cases: [part: string, code: string, message: RegExp][] = [
         [path('missing.json'), 'ENOENT', /missing\.json: no such file$/],
@@ -163,7 +163,7 @@ describe('mergePartials', () => {
       for (const [file, code, message] of cases) await rejects(mergePartials([first, file]), { code, file, message })
     })
 
-    it('parts that are not an array of texts, and options that there are not', async () => {
+    it('refuses parts that are not an array of texts, and unknown options', async () => {
       const type = { code: 'ERR_INVALID_ARG_TYPE', option: 'parts' }
       const value = { code: 'ERR_INVALID_ARG_VALUE', option: 'parts' }
       const cases: [unknown, Failure, ErrorConstructor | TypeErrorConstructor | RangeErrorConstructor][] = [
@@ -188,7 +188,7 @@ describe('mergePartials', () => {
       await rejects(mergePartials([first], null as never), none, TypeError)
     })
 
-    it("with the signal's reason after an abort, before the call and within it", async () => {
+    it("rejects with the signal's reason after an abort, before the call and within it", async () => {
       const reason = { why: 'enough' }
       const before = mergePartials([path('missing.json')], { signal: AbortSignal.abort(reason) })
       expect(await before.catch((cause) => cause)).to.equal(reason)

@@ -42,27 +42,27 @@ describe('scoreFiles', function () {
   describe('reads', () => {
     const kinds = ['parquet', 'csv', 'tsv', 'ndjson', 'arrow', 'arrows']
     for (const kind of kinds) {
-      it(`the totals of the BigInt oracle from .${kind}`, async () => {
+      it(`returns the totals of the BigInt oracle for .${kind}`, async () => {
         const { total, groups } = await score([`pairs.${kind}`])
         assertTotals(total, w, y)
         expect(groups).to.equal(undefined)
       })
     }
 
-    it('float32 in float32', async () => {
+    it('scores float32 in float32', async () => {
       for (const kind of ['parquet', 'arrow']) {
         const { total } = await score([`pairs.${kind}`], { input: 'd', margin: 0.1 })
         assertTotals(total, d, y, { margin: 0.1 })
       }
     })
 
-    it('.npy files that input and label name, without paths', async () => {
+    it('reads .npy files that input and label name, without paths', async () => {
       const label = path('y.npy')
       assertTotals((await scoreFiles([], { input: path('x.npy'), label })).total, d, y)
       assertTotals((await scoreFiles([], { input: path('w.npy'), label })).total, w, y)
     })
 
-    it('files of several kinds as one, also by pattern and folder', async () => {
+    it('reads files of several kinds as one, also by pattern and folder', async () => {
       const all = await score(['pairs.parquet', 'pairs.csv', 'pairs.ndjson', 'pairs.arrow', 'pairs.arrows'])
       const times = [1, 2, 3, 4, 5]
       assertTotals(
@@ -76,7 +76,7 @@ describe('scoreFiles', function () {
       assertTotals((await score(['folder'])).total, w, y)
     })
 
-    it('standard input, in the format that it has', async () => {
+    it('reads standard input in any format', async () => {
       const streams = { arrow: undefined, arrows: undefined, csv: 'csv', parquet: 'parquet', ndjson: 'ndjson' } as const
       for (const [kind, format] of Object.entries(streams)) {
         const bytes = readFileSync(path(`pairs.${kind}`))
@@ -87,12 +87,12 @@ describe('scoreFiles', function () {
       }
     })
 
-    it('a file as the format that is given, whatever its name', async () => {
+    it('reads a file as the format that is given, whatever its name', async () => {
       copyFileSync(path('pairs.csv'), path('export.txt'))
       assertTotals((await score(['export.txt'], { format: 'csv' })).total, w, y)
     })
 
-    it('CSV as its options say that it is written', async () => {
+    it('reads CSV as its options describe it', async () => {
       const lines = pairs.gap.map((value, i) => `${value === null ? 'n/a' : String(value).replace('.', ',')};${y[i]}`)
       writeFileSync(path('dialect.csv'), `# pairs\n${lines.join('\n')}\n`)
       const { total } = await score(['dialect.csv'], {
@@ -173,7 +173,7 @@ describe('scoreFiles', function () {
       assertTotals(total, w, y)
     }
 
-    it('returns the totals of each value in the order of the values, null last', async () => {
+    it('returns the totals of each value of by in the order of the values, null last', async () => {
       for (const kind of ['parquet', 'csv', 'ndjson', 'arrow']) {
         assertGroups(await score([`pairs.${kind}`], { by: 'k' }), (row) => pairs.k[row], [0, 1, 2])
         const words = ['a "quoted", word', 'far', 'größer 𝔸', 'near', 'two\nlines', null]
@@ -245,7 +245,7 @@ describe('scoreFiles', function () {
       return result.getRows()
     }
 
-    it('has the loss of each row in the order of the rows, with the columns of keep', async () => {
+    it('writes the loss of each row in the order of the rows, with the columns of keep', async () => {
       for (const kind of ['parquet', 'csv', 'ndjson', 'arrow']) {
         for (const end of ['parquet', 'csv', 'arrow']) {
           const output = `losses-${kind}.${end}`
@@ -256,7 +256,7 @@ describe('scoreFiles', function () {
       }
     })
 
-    it('is one array in .npy', async () => {
+    it('writes the losses as one array to .npy', async () => {
       for (const kind of ['parquet', 'arrow']) {
         await score([`pairs.${kind}`], { output: path('losses.npy') })
         const bytes = readFileSync(path('losses.npy')).subarray(-8 * pairs.count)
@@ -267,7 +267,7 @@ describe('scoreFiles', function () {
       expect([...new Float32Array(Uint8Array.from(bytes).buffer)]).to.deep.equal([...expectedOf(d, y).losses])
     })
 
-    it('replaces a file that is there, and leaves it alone after an error', async () => {
+    it('replaces an output that exists, and leaves it alone after an error', async () => {
       writeFileSync(path('kept.csv'), 'before')
       const failed = score(['pairs.csv'], { input: 'gap', output: path('kept.csv') })
       expect(await failed.catch(({ code }) => code)).to.equal('ERR_NULL')
@@ -321,7 +321,7 @@ describe('scoreFiles', function () {
   })
 
   describe('callbacks', () => {
-    it('reports a share that never falls within a step, a count of rows, and nothing after the end', async () => {
+    it('reports progress as a share that never falls within a step, a count of rows, and nothing after the end', async () => {
       const calls: Progress[] = []
       const onProgress = (progress: Progress) => calls.push(progress)
       await score(['pairs.parquet'], { input: slow(20_000), threads: 1, onProgress, output: path('progress.parquet') })
@@ -340,7 +340,7 @@ describe('scoreFiles', function () {
       expect(calls).to.have.lengthOf(length)
     })
 
-    it('reports Arrow from a pipe that goes on slowly', async () => {
+    it('reports the progress of Arrow from a slow pipe', async () => {
       const stdin = new PassThrough()
       const calls: Progress[] = []
       const bytes = readFileSync(path('pairs.arrows'))
@@ -420,7 +420,7 @@ describe('scoreFiles', function () {
       }
     })
 
-    it('ends a query of DuckDB, whenever it comes', async () => {
+    it('ends a query of DuckDB at an abort, whenever that comes', async () => {
       await score(['pairs.parquet'])
       for (const milliseconds of [1, 5, 20, 80, 300]) {
         const output = path('aborted.parquet')
@@ -431,7 +431,7 @@ describe('scoreFiles', function () {
       }
     })
 
-    it('ends a pipe that gives no more, of Arrow and of what DuckDB reads', async () => {
+    it('ends at an abort while a pipe gives nothing, of Arrow and of what DuckDB reads', async () => {
       for (const kind of ['arrows', 'csv'] as const) {
         const start = (signal: AbortSignal) => {
           const stdin = new PassThrough()
@@ -462,7 +462,7 @@ describe('scoreFiles', function () {
   })
 
   describe('in a server', () => {
-    it('runs eight at once without mixing their results, signals, notes and progress', async () => {
+    it('scores eight times at once without mixing their results, signals, notes and progress', async () => {
       const kinds = ['parquet', 'csv', 'ndjson', 'arrow', 'arrows', 'parquet', 'tsv', 'csv']
       const before = getNumThreads()
       const runs = kinds.map(async (kind, i) => {

@@ -13,12 +13,12 @@ describe('CSV of random quotes, delimiters, line ends and empty lines', () => {
 
   afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-  fuzz('has the totals of Python in many small files', async (random) => {
+  fuzz('random CSV has the totals of Python in many small files', async (random) => {
     await assertAsPython(random.list(100, (i) => writeCsv(random, folder, String(i), random.integer(0, 30))))
   })
 
   // Threads of DuckDB begin every 8 MB, and types of columns are found in the first 20,480 rows.
-  fuzz('has the totals of Python in files of many megabytes', async (random) => {
+  fuzz('random CSV has the totals of Python in files of many megabytes', async (random) => {
     const firstQuoted = random.pick([0, 20_480, 150_000])
     await assertAsPython([writeCsv(random, folder, 'large', random.integer(20_000, 400_000), firstQuoted)])
   })

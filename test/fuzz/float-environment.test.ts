@@ -31,7 +31,7 @@ describe('whatever rounding and subnormals the program has set', () => {
     remove()
   })
 
-  fuzz('every function gives the bits of the default mode', async (random) => {
+  fuzz('every function returns the bits of the default mode under any rounding mode', async (random) => {
     const length = random.isTrue(0.01) ? 140_000 : random.pick([1, 2, 3, 9, 40, 2100])
     const Class = random.pick([Float32Array, Float64Array])
     const values = random.list(8, () => randomValue(random))

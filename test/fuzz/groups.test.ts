@@ -13,7 +13,7 @@ describe('groups of --by over random files', () => {
   })
   after(() => connection.closeSync())
 
-  fuzz('are those of Python, or are refused', async (random) => {
+  fuzz('groups over random files are those of Python, or are refused', async (random) => {
     const folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-groups-'))
     try {
       const cases = random.list(10, (i) => ({ ...randomCase(random), folder: join(folder, String(i)) }))

@@ -203,7 +203,7 @@ describe('hostile arguments', () => {
   before(() => setNumThreads(2))
   after(() => setNumThreads(threads))
 
-  fuzz('give the result of what they are in truth, or an error', async (random) => {
+  fuzz('hostile tensors give the result of their real contents, or an error', async (random) => {
     const size = random.isTrue(0.003) ? 140_000 : random.pick(lengths)
     const shape = randomShape(random, size)
     const inputType = random.pick(['float32', 'float64'] as const)
@@ -256,7 +256,7 @@ describe('hostile arguments', () => {
     else if (expected.error === undefined) expect.fail(`refused what is right: ${error.message}`)
   })
 
-  fuzz('as accumulators, options, JSON and receivers give an error, or what they say', async (random) => {
+  fuzz('hostile accumulators, options, JSON and receivers give an error, or what they say', async (random) => {
     const total = new LossAccumulator().update(Float32Array.of(0.5, 2), Int8Array.of(1, -1))
     const json = JSON.parse(JSON.stringify(total)) as Record<string, unknown>
     const claim = () => randomClaim(random, 'data', 3)

@@ -76,7 +76,7 @@ describe('the text of a partial in SQL', () => {
   })
   after(() => connection.closeSync())
 
-  fuzz('is read exactly where JavaScript reads it, with the same totals', async (random) => {
+  fuzz('SQL reads the text of a partial exactly where JavaScript reads it, with the same totals', async (random) => {
     const text = randomText(random)
     const merged = await connection.runAndReadAll('SELECT hinge_embedding_loss_merge($1)', [text]).then(
       (result) => result.getRows()[0]?.[0],

@@ -20,7 +20,7 @@ describe('the SQL aggregates in windows, groups and orders', () => {
     for (const connection of connections.values()) connection.closeSync()
   })
 
-  fuzz('give the totals of the very rows', async (random) => {
+  fuzz('SQL aggregates in windows, groups and orders give the totals of their rows', async (random) => {
     const connection = connections.get(random.pick([1, 2, 4])) as DuckDBConnection
     const query = randomWindowQuery(random)
     for (const each of query.setup) await connection.run(each)

@@ -269,9 +269,9 @@ describe(`exact sums (${instructionSets.join(', ')})`, () => {
     })
   })
 
-  it('compares enough figures and losses', function (this: Mocha.Context) {
+  it('these tests compare enough figures and losses, bit for bit', function (this: Mocha.Context) {
     const [figures, losses] = [compared.figures, compared.losses].map((count) => count.toLocaleString('en'))
-    if (this.test) this.test.title = `compares ${figures} figures and ${losses} losses, bit for bit`
+    if (this.test) this.test.title = `these tests compare ${figures} figures and ${losses} losses, bit for bit`
     expect(compared.figures).to.be.at.least(200_000)
   })
 })

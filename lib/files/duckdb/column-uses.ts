@@ -63,6 +63,6 @@ export function findColumnUses(
 
 /** The error of a column of integers that neither DOUBLE nor an integer type holds exactly. */
 export function inexactError({ column, exactFor: [first] }: ColumnUse): Error {
-  const found = `column ${column} has numbers of 2^53 or more, which DOUBLE cannot tell from their neighbours`
-  return fileError(message`${first ?? ''}: ${found}`, { ...(first && { option: first.given }) })
+  const problem = `column ${column} has numbers of 2^53 or more, which DOUBLE cannot tell from their neighbours`
+  return fileError(message`${first ?? ''}: ${problem}`, { ...(first && { option: first.given }) })
 }

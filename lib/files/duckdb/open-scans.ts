@@ -105,8 +105,8 @@ async function readParquetColumns(
   files: ScanFiles,
   schema: ParquetSchema | undefined,
 ): Promise<Column[]> {
-  const found = await session.describe(`FROM ${fromClause(files)}`).catch((): QueryColumn[] => [])
-  return found.map(({ name, type }, index) => ({ name: schema?.names[index] ?? name, tableName: name, type }))
+  const described = await session.describe(`FROM ${fromClause(files)}`).catch((): QueryColumn[] => [])
+  return described.map(({ name, type }, index) => ({ name: schema?.names[index] ?? name, tableName: name, type }))
 }
 
 /** Refuses names that are no columns, but that DuckDB reads as functions or as columns that it adds. */

@@ -39,8 +39,8 @@ export class PartialsByKey {
   async add(sql: string, type: string, file: string): Promise<void> {
     if (/\bINTERVAL\b/.test(type)) {
       const advice = 'in which 1 month and 30 days are equal; CAST it to VARCHAR'
-      const found = message`${given('by', this.#options.by ?? '')} is ${type}, ${advice}`
-      throw fileError(message`${file}: ${found}`, { option: 'by', file })
+      const problem = message`${given('by', this.#options.by ?? '')} is ${type}, ${advice}`
+      throw fileError(message`${file}: ${problem}`, { option: 'by', file })
     }
     const known = this.#tables.find((table) => table.type === type)
     const table = known ?? { name: `partials${this.#tables.length}`, type, file, rows: 0, merged: 0 }

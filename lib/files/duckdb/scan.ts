@@ -26,7 +26,7 @@ export interface ScanFiles {
   readonly alias?: string
 }
 
-/** What the files of a scan have: how DuckDB reads their text, and their columns. */
+/** The columns of the files of a scan, and how DuckDB reads their text. */
 export interface FileSchema extends Pick<ScanFiles, 'textArguments' | 'alias'> {
   readonly columns: readonly Column[]
 }
@@ -113,6 +113,6 @@ function columnOf({ columns, expressions }: Scan, text: string): Column | undefi
 /** The names and types of what texts of the options stand for. DuckDB is asked about expressions alone. */
 export async function describeTexts(session: Session, scan: Scan, texts: readonly string[]): Promise<QueryColumn[]> {
   const sql = texts.filter((text) => columnOf(scan, text) === undefined).map((text) => `(${sqlOf(scan, text)})`)
-  const found = sql.length === 0 ? [] : await session.describe(`SELECT ${sql.join(', ')} FROM ${fromClause(scan)}`)
-  return texts.map((text) => columnOf(scan, text) ?? (found.shift() as QueryColumn))
+  const described = sql.length === 0 ? [] : await session.describe(`SELECT ${sql.join(', ')} FROM ${fromClause(scan)}`)
+  return texts.map((text) => columnOf(scan, text) ?? (described.shift() as QueryColumn))
 }

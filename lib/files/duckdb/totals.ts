@@ -33,23 +33,23 @@ export async function scoreScans(
   options: Scoring,
   signal: AbortSignal,
 ): Promise<ScanTotals> {
-  let found: ScanTotals
+  let totals: ScanTotals
   try {
-    found = await queryTotals(session, scans, options)
+    totals = await queryTotals(session, scans, options)
   } catch (cause) {
     if (isOptionError(cause)) throw cause
     await assertNoRowErrors(session, scans, options, signal)
     throw fileError(shortenError(cause), detailsOf(cause), cause)
   }
-  const scored = found.groups.reduce((sum, { total }) => sum + countRows(total), 0)
-  const leftOut = options.nan === 'ignore' ? found.nans : 0
-  const hasNull = options.nulls === 'error' && found.rows - leftOut > scored
-  const hasNaN = options.nan === 'error' && found.nans > 0
+  const scored = totals.groups.reduce((sum, { total }) => sum + countRows(total), 0)
+  const leftOut = options.nan === 'ignore' ? totals.nans : 0
+  const hasNull = options.nulls === 'error' && totals.rows - leftOut > scored
+  const hasNaN = options.nan === 'error' && totals.nans > 0
   // The sum of infinities of both signs is NaN, too.
-  const mayHaveNaN = options.nan === 'error' && found.groups.some(({ total }) => isSumNaN(total))
+  const mayHaveNaN = options.nan === 'error' && totals.groups.some(({ total }) => isSumNaN(total))
   if (hasNull || hasNaN || mayHaveNaN) await assertNoRowErrors(session, scans, options, signal)
   if (hasNull || hasNaN) throw fileChangedError()
-  return found
+  return totals
 }
 
 /** The error of a file that DuckDB reads twice, and differently. */

@@ -10,6 +10,6 @@ interface FileType {
 /** The error of files that have different types for an option's column. */
 export function typeMismatchError(option: 'input' | 'by', options: Scoring, one: FileType, other: FileType): Error {
   const advice = option === 'by' ? '; score them apart, or CAST both to one type' : ''
-  const found = message`${given(option, options[option] ?? '')} is ${one.type}, but ${other.type} in ${other.file}${advice}`
-  return fileError(message`${one.file}: ${found}`, { option, file: one.file })
+  const problem = message`${given(option, options[option] ?? '')} is ${one.type}, but ${other.type} in ${other.file}${advice}`
+  return fileError(message`${one.file}: ${problem}`, { option, file: one.file })
 }

@@ -4,7 +4,7 @@ import { castToScored, isSamePrecision, isScorable, nullType } from './scored-ty
 import type { QueryColumn, Session } from './session.ts'
 import { typeMismatchError } from './type-mismatch.ts'
 
-/** The types of what is scored; files whose types differ cannot be totalled as one. */
+/** The types of the input and of the group key. Scans whose types differ may not add up to one total. */
 interface Types {
   readonly input: string
   readonly by: string
@@ -22,7 +22,7 @@ export interface TypedScan {
   readonly kept: readonly QueryColumn[]
 }
 
-/** Finds what the input and label of each scan are scored as; refuses scans that cannot be totalled as one. */
+/** Finds the types in which the input and label of each scan are scored; refuses scans that do not add up to one total. */
 export async function typeScans(session: Session, scans: readonly Scan[], options: Scoring): Promise<TypedScan[]> {
   const described = []
   for (const scan of scans) described.push(await describeScan(session, scan, options))

@@ -10,7 +10,7 @@ import type { GroupKey } from './group-keys.ts'
 /** The columns to read: names in Arrow, paths of .npy arrays. */
 export type ColumnNames = Pick<Scoring, 'input' | 'label' | 'by' | 'keep'>
 
-/** The rows of an array source in their order, batch after batch. They are read once. */
+/** Reads the rows of an array source once, in their order, batch after batch. */
 export interface BatchReader {
   readonly schema: LossSchema
   readonly batches: AsyncIterable<Batch>

@@ -129,8 +129,9 @@ function parseType(descr: string): ElementType | undefined {
   const [, order = '', text = ''] = /^([<>=|]?)(.+)$/.exec(descr) ?? []
   const [, kind = '', size = ''] = /^([biuf])0*(\d)$/.exec(text) ?? []
   const code = kind + size
-  const found = code in dtypes ? (code as Code) : (characters.get(text) ?? (order === '' ? names.get(text) : undefined))
-  return found && { code: found, isBigEndian: order === '>' }
+  const numpyCode =
+    code in dtypes ? (code as Code) : (characters.get(text) ?? (order === '' ? names.get(text) : undefined))
+  return numpyCode && { code: numpyCode, isBigEndian: order === '>' }
 }
 
 function readHeaderOf(name: string, bytes: FileBytes): Npy {

@@ -46,9 +46,9 @@ export async function openMember({ archive, array }: Member, signal: AbortSignal
 async function findEntry(zip: ZipFile, array: string): Promise<Entry> {
   const entries: Entry[] = []
   for await (const entry of zip.eachEntry()) entries.push(entry)
-  const found = entries.filter(({ fileName }) => fileName === array || fileName === `${array}.npy`)
-  if (found.length > 1) throw new Error('more than one array has that name')
-  const [entry] = found
+  const matches = entries.filter(({ fileName }) => fileName === array || fileName === `${array}.npy`)
+  if (matches.length > 1) throw new Error('more than one array has that name')
+  const [entry] = matches
   if (entry !== undefined) return entry
   const names = entries.slice(0, 10).map(({ fileName }) => fileName.replace(/\.npy$/, ''))
   throw new Error(`no such array. Its arrays: ${names.join(', ')}${entries.length > 10 ? ', …' : ''}`)

@@ -71,8 +71,8 @@ async function copyTo(session: Session, sql: string, path: string, copyOptions: 
 
 async function createTable(session: Session, { dtype, keptFields }: LossSchema): Promise<Appender> {
   const columns = keptFields.map(({ name, type }) => {
-    const found = toDuckDBType(type)
-    if (found !== undefined) return `${quoteName(name)} ${found}`
+    const duckdbType = toDuckDBType(type)
+    if (duckdbType !== undefined) return `${quoteName(name)} ${duckdbType}`
     const expected = message`must be one of ${arrowTypes} for this ${option('output')}; .arrow takes any type`
     throw fileError(message`${given('keep', name)} is ${String(type)}, ${expected}`, { option: 'keep' })
   })

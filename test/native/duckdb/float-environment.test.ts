@@ -82,7 +82,7 @@ describe('the SQL functions in any floating-point mode', function () {
     remove()
   })
 
-  it('return what the library returns in the default mode', () => {
+  it('SQL functions return what the library returns in the default mode', () => {
     for (const [at, input] of [single, double].entries()) {
       const total = new LossAccumulator({ margin: 0.1, otherLabels: 'zero' }).update(input, label)
       expect(expected[8 * at]).to.deep.equal([[JSON.stringify(total)]])
@@ -93,7 +93,7 @@ describe('the SQL functions in any floating-point mode', function () {
   })
 
   for (const [name, mode] of Object.entries(modes)) {
-    it(`return the same bits while the program is ${name}`, () => {
+    it(`SQL functions return the same bits while the program is ${name}`, () => {
       const found = answers(mode)
       for (const [i, sql] of queries.entries())
         expect(JSON.stringify(found[i]), sql).to.equal(JSON.stringify(expected[i]))

@@ -144,9 +144,9 @@ class BatchDecoder {
     const column = (index: number): Column => {
       if (isDictionary(index)) return decodeDictionary(this.#arrow, vector(index))
       const dtype = toDType(this.#arrow, this.#type(index)) as ColumnDType
-      const found = columnAt(index)
+      const batchColumn = columnAt(index)
       return isInPlace(index)
-        ? locateColumn(batch.rows, found, regionsOf(found), dtype)
+        ? locateColumn(batch.rows, batchColumn, regionsOf(batchColumn), dtype)
         : columnOfVector(vector(index), dtype)
     }
     const keptColumns = this.#keep.map((index) => expandDictionary(this.#arrow, vector(index)))

@@ -21,7 +21,7 @@ const continuation = 0xffffffff
 /** The longest metadata without a continuation mark. A longer one is no Arrow, such as text. */
 const maxLegacyLength = 2 ** 24
 
-/** Reads all messages: of a stream up to its end mark, of a file those that its footer lists, dictionaries before batches. */
+/** Reads all messages of a stream up to its end mark, or all that the footer of a file lists: dictionaries, then batches. */
 export async function* readMessages(bytes: FileBytes | PipeBytes): AsyncGenerator<ArrowMessage | SchemaMessage> {
   const first = Buffer.alloc(4)
   try {
@@ -124,11 +124,11 @@ async function readMessage(bytes: Bytes, position: number, start?: Buffer): Prom
   const metadata = head.subarray(4)
   await bytes.fill(metadata, headPosition)
   const bodyPosition = headPosition + length
-  const found = { ...explainFailure('a message', () => readMetadata(metadata)), head, bodyPosition }
-  if (bytes instanceof FileBytes && bodyPosition + found.bodyLength > bytes.size) {
+  const arrowMessage = { ...explainFailure('a message', () => readMetadata(metadata)), head, bodyPosition }
+  if (bytes instanceof FileBytes && bodyPosition + arrowMessage.bodyLength > bytes.size) {
     throw new Error('unexpected end of file')
   }
-  return found
+  return arrowMessage
 }
 
 /** Runs `read`; says in an error what could not be read, and why if the cause is no accident of the parser. */
