@@ -90,10 +90,11 @@ function refuseMissingOptions(command: Command): void {
 
 /** Puts commander's message on one line without its prefix, and names the commands that have an unknown option. */
 function explainUsage(text: string, all: readonly Command[]): string {
-  const [, unknown] = /unknown option '(--[\w-]+)'$/.exec(text) ?? []
+  const [, unknown] = /unknown option '(--[\w-]+)'/.exec(text) ?? []
   const owners = all.filter(({ options }) => options.some(({ long }) => long === unknown))
-  const advice = owners.length === 0 ? '' : ` (an option of ${owners.map((owner) => owner.name()).join(', ')})`
+  const advice = ` (an option of ${owners.map((owner) => owner.name()).join(', ')})`
+  if (owners.length > 0) return `unknown option '${unknown}'${advice}`
   const names = all.map((command) => command.name()).join(', ')
   const commandAdvice = /unknown command '.*'$/.test(text) ? ` (the commands: ${names})` : ''
-  return text.replace(/^error: /, '').replaceAll('\n', ' ') + advice + commandAdvice
+  return text.replace(/^error: /, '').replaceAll('\n', ' ') + commandAdvice
 }

@@ -53,6 +53,7 @@ describe('the command line, its pipes and its terminal', function () {
 
     it('names the commands that have an option of another command', async () => {
       await refuses(['score', csv, '--theme', 'dark'], `unknown option '--theme' (an option of plot)`)
+      await refuses(['plot', csv, ...pairs, '--keep', 'y'], `unknown option '--keep' (an option of score)`)
       await refuses(['merge', csv, '--margin', '1'], `unknown option '--margin' (an option of score, partial, plot)`)
     })
 
