@@ -41,13 +41,18 @@ function recognizeSource(file: string, format?: Format): Source | undefined {
   return { file, kind, compression: compressionBySuffix[suffix] ?? 'uncompressed' }
 }
 
+/** The compression of a text by its first bytes. */
+export function compressionOf(start: Buffer): string {
+  if (start[0] === 0x1f && start[1] === 0x8b) return 'gzip'
+  return start.length >= 4 && start.readUInt32LE() === 0xfd2fb528 ? 'zstd' : 'uncompressed'
+}
+
 /** Reads the compression from the first bytes, for files of any name. */
 export async function detectCompression(file: string): Promise<string> {
   const handle = await open(file, readFlags)
   try {
     const { buffer } = await handle.read(Buffer.alloc(4), 0, 4)
-    if (buffer.readUInt16BE() === 0x1f8b) return 'gzip'
-    return buffer.readUInt32LE() === 0xfd2fb528 ? 'zstd' : 'uncompressed'
+    return compressionOf(buffer)
   } finally {
     await handle.close()
   }

@@ -167,7 +167,7 @@ describe('errors of scoreFiles', function () {
         'label',
         /^label 'random\(\)' is not a function of its row alone: random may give another/,
       ],
-      [{ by: '' }, 'by', /^by must be one SQL expression, got ''/],
+      [{ by: '' }, 'by', /^by must be one SQL expression, got '' \(syntax error at its end\)/],
       [{ input: 'w\0' }, 'input', /^input must be without NUL, got 'w '$/],
     ]
     for (const [options, option, message] of values) {

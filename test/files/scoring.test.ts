@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib'
 import { expect } from 'chai'
 import { Random } from '../support/random.ts'
 import { columns, fails, figuresOf, score, scores, succeeds, write, writeScoredFiles } from '../support/scored-files.ts'
@@ -102,12 +103,24 @@ describe('score', function () {
         fails(
           1,
           score('spaced.ndjson', 'w', 'my label'),
-          new RegExp(`${cast}, --label ${name} = 'similar'" --negative-label 0 words`),
+          new RegExp(`${cast}; --label ${name} = 'similar'" --negative-label 0 reads words`),
         ),
         fails(1, score('spaced.csv', 'w', 'my label'), new RegExp(`\\(--label ${read}\\)`)),
-        fails(1, score('pairs.parquet', 'w', 'word'), /, --label "word = 'similar'" --negative-label 0 words\)/),
+        fails(1, score('pairs.parquet', 'w', 'word'), /; --label "word = 'similar'" --negative-label 0 reads words\)/),
         fails(1, score('pairs.parquet', 'w', 'word = "near"'), /\. Text takes single quotes in SQL: 'near'/),
       ])
+    })
+
+    it('says that a file of text has another delimiter, or is compressed', async () => {
+      write('spaces.csv', 'w y\n1 1\n2 -1\n')
+      write('compressed.csv', gzipSync('w,y\n1,1\n'))
+      const delimiter = /"w" not found\. .*: "w y"; the text 'w y' names the first; --delimiter says what separates/
+      await fails(1, score('spaces.csv', 'w', 'y'), delimiter)
+      await fails(
+        1,
+        score('compressed.csv', 'w', 'y'),
+        /: compressed by gzip, but its name does not end in \.gz or \.zst/,
+      )
     })
 
     it('says that a file is not Parquet', async () => {

@@ -87,7 +87,9 @@ async function parseExpression(session: Session, option: string, text: string): 
   const nodes = listNodes(JSON.parse(parsed))
   if (withoutSelected(parsed) === withoutSelected(expected) && nodes.every((node) => node.class !== 'STAR'))
     return nodes
-  const found = `got '${text}' (${reason}), and no column has that name`
+  // The parenthesis is ours: the text ends before its expression does.
+  const problem = text.includes(')') ? reason : reason.replace('at or near ")"', 'at its end')
+  const found = `got '${text}' (${problem}), and no column has that name`
   throw optionError(option, message`${named(option)} must be one SQL expression, ${found}`)
 }
 

@@ -1,5 +1,5 @@
 import { isPlainIdentifier } from '../column-names.ts'
-import { detailsOf, errorAt, fileError, type Message, message, messageOf } from '../errors.ts'
+import { detailsOf, errorAt, fileError, type Message, message, messageOf, option } from '../errors.ts'
 import type { Scoring } from '../options.ts'
 import { type RowError, type RowErrorKind, rowError } from '../row-errors.ts'
 import { explainCsvError } from './csv-errors.ts'
@@ -63,8 +63,8 @@ async function explainScanError(session: Session, scan: Scan, cause: unknown): P
   const text = shortenError(cause)
   const [, missing] = /Referenced column "(.*)" not found/.exec(String(cause)) ?? []
   const [, column = missing] = /converting column "(.*)"\./.exec(String(cause)) ?? []
-  const option = column === undefined ? undefined : findOptionOf(scan, column)
-  const details = { ...(option !== undefined && { option }), ...detailsOf(cause) }
+  const owner = column === undefined ? undefined : findOptionOf(scan, column)
+  const details = { ...(owner !== undefined && { option: owner }), ...detailsOf(cause) }
   const nearest = missing === undefined ? '' : await describeNearestColumns(session, scan, missing)
   const isQuoted = [...scan.expressions.keys()].some((each) => isInDoubleQuotes(each, missing))
   const advice = isQuoted ? `. Text takes single quotes in SQL: '${missing}'` : ''
@@ -85,14 +85,16 @@ function findOptionOf({ expressions }: Scan, name: string): string | undefined {
   )?.option
 }
 
-async function describeNearestColumns(session: Session, { columns }: Scan, missing: string): Promise<string> {
+async function describeNearestColumns(session: Session, { kind, columns }: Scan, missing: string): Promise<Message> {
   const nearest =
     await session.readTexts(`SELECT name FROM (SELECT unnest([${columns.map(({ tableName }) => quoteText(tableName))}]::VARCHAR[]) AS name)
     ORDER BY levenshtein(lower(name), lower(${quoteText(missing)})), name LIMIT 5`)
   const names = nearest.map((name) => columns.find(({ tableName }) => tableName === name)?.name ?? name)
   const [first = ''] = names
   const advice = isPlainIdentifier(first) ? '' : `; the text '${first}' names the first`
-  return ` The nearest of its columns: ${names.map((name) => `"${name}"`).join(', ')}${advice}`
+  const isUndivided = kind === 'CSV' && columns.length === 1 && first.includes(missing)
+  const delimiter = isUndivided ? message`; ${option('delimiter')} says what separates its columns` : ''
+  return message` The nearest of its columns: ${names.map((name) => `"${name}"`).join(', ')}${advice}${delimiter}`
 }
 
 const notParquet = 'not Parquet, or cut off: it does not end with the bytes PAR1'

@@ -51,7 +51,8 @@ export function castToScored(
   const scored = scoredTypeOf(option, type)
   if (scored !== undefined) return scored === type ? column : `CAST(${column} AS ${scored})`
   const expected = `a number${option === 'label' ? ' or BOOLEAN' : ''}`
-  const words = option === 'label' ? message`, ${set({ label: `${sql} = 'similar'`, negativeLabel: 0 })} words` : ''
+  const forWords = set({ label: `${sql} = 'similar'`, negativeLabel: 0 })
+  const words = option === 'label' ? message`; ${forWords} reads words` : ''
   const advice = type === 'VARCHAR' ? message` (CAST(${sql} AS DOUBLE) reads numbers in text${words})` : ''
   throw fileError(message`${given(option, text)} is ${type}, must be ${expected}${advice}`, { option })
 }

@@ -5,6 +5,7 @@ import { pipeline } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { fileError } from '../errors.ts'
 import { readFlags } from '../paths.ts'
+import { compressionOf } from '../sources.ts'
 import type { Session } from './session.ts'
 import { quoteFiles } from './sql.ts'
 
@@ -54,14 +55,16 @@ async function* readZstdLines(session: Session, file: string): AsyncGenerator<Bu
 /** Passes chunks on, and throws at the first that is not UTF-8. */
 export async function* assertUtf8(chunks: Iterable<Buffer> | AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let rest = Buffer.alloc(0)
+  let start: Buffer | undefined
   for await (const chunk of chunks) {
     const bytes = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk
+    start ??= bytes
     const end = endOfLastCharacter(bytes)
-    if (!isUtf8(bytes.subarray(0, end))) throw notUtf8Error()
+    if (!isUtf8(bytes.subarray(0, end))) throw notUtf8Error(start)
     rest = Buffer.from(bytes.subarray(end))
     yield chunk
   }
-  if (rest.length > 0) throw notUtf8Error()
+  if (rest.length > 0) throw notUtf8Error(start ?? rest)
 }
 
 /** The end of the last complete character. */
@@ -74,7 +77,11 @@ function endOfLastCharacter(bytes: Buffer): number {
   return bytes.length
 }
 
-function notUtf8Error(): Error {
+function notUtf8Error(start: Buffer): Error {
+  const compression = compressionOf(start)
+  if (compression !== 'uncompressed') {
+    return fileError(`compressed by ${compression}, but its name does not end in .gz or .zst: rename it`)
+  }
   return fileError('not UTF-8: iconv -f ENCODING -t UTF-8 converts it, such as from WINDOWS-1252 or LATIN1')
 }
 
