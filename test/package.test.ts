@@ -210,18 +210,16 @@ describe('the package', () => {
 
     describe('from the environment', () => {
       const report = `
-        import { hingeEmbeddingLoss, runtimeInfo } from './lib/index.ts'
+        import { hingeEmbeddingLoss, runtimeInfo } from 'hinge-embedding-loss'
         const { instructionSet, numThreads } = runtimeInfo()
         console.log(JSON.stringify({ instructionSet, numThreads, sum: hingeEmbeddingLoss([0.1, 0.2], [1, -1]) }))`
       const refusal = `
-        import('./lib/index.ts').then(
+        import('hinge-embedding-loss').then(
           () => console.log('{}'),
           ({ name, code, message }) => console.log(JSON.stringify({ name, code, message })),
         )`
       const child = async (script: string, env: NodeJS.ProcessEnv) =>
-        JSON.parse(
-          await succeeds(node(['--import', 'tsx', '--input-type=module', '--eval', script], { env })),
-        ) as object
+        JSON.parse(await succeeds(node(['--input-type=module', '--eval', script], { cwd: application, env }))) as object
 
       it('the environment sets the number of threads', async () => {
         const [three, most] = await Promise.all(

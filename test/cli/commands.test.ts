@@ -1,5 +1,5 @@
-import { cpSync, rmSync, truncateSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { cpSync, readdirSync, readlinkSync, rmSync, truncateSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
@@ -39,6 +39,20 @@ describe('hinge-embedding-loss', function () {
   /** Starts a program in a process of its own. */
   function start(args: readonly string[], main = complete, env: NodeJS.ProcessEnv = {}): Program {
     return new Program(process.execPath, [main, ...args], { cwd: process.cwd(), env })
+  }
+
+  /** Waits until a program has a file open, where the system tells. */
+  async function untilOpen({ process: { pid } }: Program, name: string): Promise<void> {
+    if (process.platform !== 'linux') return sleep(2000)
+    const folder = `/proc/${pid}/fd`
+    const isName = (fd: string) => {
+      try {
+        return readlinkSync(join(folder, fd)).endsWith(`/${name}`)
+      } catch {
+        return false // closed meanwhile
+      }
+    }
+    while (!readdirSync(folder).some(isName)) await sleep(10)
   }
 
   const runIn = (main: string, env?: NodeJS.ProcessEnv) => (args: readonly string[]) => start(args, main, env).outcome
@@ -281,7 +295,7 @@ describe('hinge-embedding-loss', function () {
 
     it('ends with exit code 130 when it is interrupted', async () => {
       const child = start(score('slow.parquet', slowExpression(2000), 'y', '--json'))
-      await sleep(2000)
+      await untilOpen(child, 'slow.parquet')
       expect(await child.end('SIGINT')).to.deep.equal({
         code: 130,
         stdout: '',

@@ -231,7 +231,7 @@ describe('the command line, its pipes and its terminal', function () {
       const full = process.platform === 'linux' ? ['2> /dev/full'] : []
       for (const to of ['2>&-', '2>&1 > /dev/null | true', ...full]) {
         expect((await redirected(to, 'score', csv)).code, to).to.equal(2)
-        expect((await redirected(to, 'score', csv, '--input', 'nope', '--label', 'y')).code, to).to.equal(1)
+        expect((await redirected(to, 'merge', join(folder, 'none.json'))).code, to).to.equal(1)
       }
     })
 

@@ -324,7 +324,7 @@ describe('scoreFiles', function () {
     it('reports progress as a share that never falls within a step, a count of rows, and nothing after the end', async () => {
       const calls: Progress[] = []
       const onProgress = (progress: Progress) => calls.push(progress)
-      await score(['pairs.parquet'], { input: slow(20_000), threads: 1, onProgress, output: path('progress.parquet') })
+      await score(['pairs.parquet'], { input: slow(10_000), threads: 1, onProgress, output: path('progress.parquet') })
       expect(calls.length).to.be.above(1)
       const last = new Map<string | undefined, number>()
       for (const { doing, share, count, ...rest } of calls) {
@@ -365,7 +365,7 @@ describe('scoreFiles', function () {
         calls++
         throw error
       }
-      const options = { input: slow(20_000), onProgress, threads: 1, output: path('thrown.csv') }
+      const options = { input: slow(10_000), onProgress, threads: 1, output: path('thrown.csv') }
       expect(await score(['pairs.parquet'], options).catch((cause) => cause)).to.equal(error)
       expect([calls, existsSync(path('thrown.csv'))]).to.deep.equal([1, false])
     })

@@ -529,7 +529,7 @@ open(f'{place}/none.npz', 'wb').write(b'no archive')
       for (const [index, [original, score]] of bases().entries()) {
         for (const mutant of mutantsOf(
           readFileSync(original),
-          50,
+          20,
           1000 + index,
           original.endsWith('npy') ? 128 : undefined,
         )) {

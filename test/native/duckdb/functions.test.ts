@@ -251,10 +251,10 @@ describe('the DuckDB extension', function () {
     ]
     for (const [count, key, keyOf] of groupings) {
       it(`sums exactly in ${count.toLocaleString('en')} ${count === 1 ? 'group' : 'groups'} by ${key}`, async () => {
-        const found = await query(
-          `SELECT ${key} AS key, hinge_embedding_loss_partial(x, y) AS partial FROM many GROUP BY key`,
-        )
-        expect(found).to.have.lengthOf(count)
+        await connection.run(`CREATE OR REPLACE TABLE partials AS
+          SELECT ${key} AS key, hinge_embedding_loss_partial(x, y) AS partial FROM many GROUP BY key`)
+        expect(await one('SELECT count(*) FROM partials')).to.equal(count)
+        const found = await query('FROM partials ORDER BY key LIMIT 2000')
         const partials = new Map(found.map((row) => [row.key as number, row.partial as string]))
         const members = groupBy(x, keyOf)
         for (const [group, indices] of [...members].slice(0, 2000)) {
@@ -264,8 +264,7 @@ describe('the DuckDB extension', function () {
           )
           expect(partials.get(group), String(group)).to.equal(JSON.stringify(total))
         }
-        const rolledUp = await one(`SELECT hinge_embedding_loss_merge(partial) FROM (
-          SELECT hinge_embedding_loss_partial(x, y) AS partial FROM many GROUP BY ${key})`)
+        const rolledUp = await one('SELECT hinge_embedding_loss_merge(partial) FROM partials')
         expect(rolledUp).to.equal(JSON.stringify(accumulate(x, y)))
       })
     }
