@@ -10,7 +10,10 @@ import { defineWorker } from './commands/worker.ts'
 import { type Context, isRequired, programName } from './options.ts'
 import { ReaderGone, type Streams, write } from './streams.ts'
 
-/** The commands, in the order of the help. */
+/**
+ * The commands, in the order of the help. An action imports what no help text needs: each module takes a millisecond of
+ * the start.
+ */
 const commands: Readonly<Record<string, (command: Command, context: Context) => void>> = {
   score: defineScore,
   partial: definePartial,
@@ -24,6 +27,10 @@ const commands: Readonly<Record<string, (command: Command, context: Context) => 
 export async function runCommand(args: readonly string[], signal: AbortSignal, streams: Streams): Promise<number> {
   const { stdout, stderr } = streams
   const print = (text: string) => write(stdout, text, signal)
+  const printTotals: Context['printTotals'] = async (totals, flags) => {
+    const { formatTotals } = await import('./report.ts')
+    await print(formatTotals(totals, flags))
+  }
   let help = ''
   const keepHelp = (text: string) => {
     help += text
@@ -35,7 +42,7 @@ export async function runCommand(args: readonly string[], signal: AbortSignal, s
     .configureOutput({ writeOut: keepHelp, writeErr: keepHelp, outputError: () => {} })
   for (const [name, define] of Object.entries(commands)) {
     const command = program.command(name)
-    define(command, { signal, streams, print })
+    define(command, { signal, streams, print, printTotals })
     refuseRepeatedOptions(command)
     const flags = command.options.filter(isRequired).map((option) => option.flags)
     command.usage(command.usage().replace('[options]', ['[options]', ...flags].join(' ')))

@@ -1,8 +1,7 @@
 import type { Command } from 'commander'
 import { type Context, collect, exampleArguments, formatExample, jsonOption } from '../options.ts'
-import { formatTotals } from '../report.ts'
 
-export function defineMerge(command: Command, { signal, print }: Context): void {
+export function defineMerge(command: Command, { signal, printTotals }: Context): void {
   command
     .summary('print the totals of partials')
     .description('Prints what score would print over the files of all partials, bit for bit.')
@@ -11,7 +10,7 @@ export function defineMerge(command: Command, { signal, print }: Context): void 
     .addHelpText('after', formatExample(`partial ${exampleArguments} > monday.json`, 'merge monday.json monday.json'))
     .action(async (parts: string[], { json }: { json?: true }) => {
       const { mergePartials } = await import('../../files/merge.ts')
-      await print(formatTotals(await mergePartials(parts.map(asPath), { signal }), { json }))
+      await printTotals(await mergePartials(parts.map(asPath), { signal }), json ? { json } : {})
     })
 }
 

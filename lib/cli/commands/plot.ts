@@ -8,8 +8,7 @@ import {
   jsonOption,
   makeRequiredOption,
 } from '../options.ts'
-import { formatTotals } from '../report.ts'
-import { type FileFlags, runOnFiles } from '../run.ts'
+import type { FileFlags } from '../run.ts'
 
 type PlotFlags = FileFlags & PlotFilesOptions
 
@@ -29,6 +28,7 @@ export function definePlot(command: Command, context: Context): void {
     .addHelpText('after', formatExample(`plot ${exampleArguments} --output digits.svg`))
     .action(async (paths: string[], flags: PlotFlags) => {
       const { plotFiles } = await import('../../plot/plot.ts')
-      await context.print(formatTotals(await runOnFiles(paths, flags, context, 'rows', plotFiles), flags))
+      const { runOnFiles } = await import('../run.ts')
+      await context.printTotals(await runOnFiles(paths, flags, context, 'rows', plotFiles), flags)
     })
 }

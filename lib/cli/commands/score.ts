@@ -3,8 +3,7 @@ import { message, option, optionError } from '../../files/errors.ts'
 import { importPeer } from '../../files/peers.ts'
 import type { FileTotals } from '../../files/totals.ts'
 import { addWorkerOptions, type Context, collect, exampleArguments, formatExample, jsonOption } from '../options.ts'
-import { formatTotals } from '../report.ts'
-import { type FileFlags, runOnFiles } from '../run.ts'
+import type { FileFlags } from '../run.ts'
 
 /** The options that commander reads for `score` and `partial`. */
 export interface ScoreFlags extends FileFlags {
@@ -30,13 +29,14 @@ export function defineScore(command: Command, context: Context): void {
     .option(...jsonOption)
     .addHelpText('after', formatExample(`score ${exampleArguments}`))
     .action(async (paths: string[], flags: ScoreFlags) => {
-      await context.print(formatTotals(await scorePaths(paths, flags, context), flags))
+      await context.printTotals(await scorePaths(paths, flags, context), flags)
     })
 }
 
 /** Scores files in this process or, with `--redis`, on workers. */
 export async function scorePaths(paths: readonly string[], flags: ScoreFlags, context: Context): Promise<FileTotals> {
   const { redis, ...files } = flags
+  const { runOnFiles } = await import('../run.ts')
   if (redis === undefined) {
     const needless = (['shardRows', 'timeout', 'retention'] as const).find((name) => flags[name] !== undefined)
     if (needless) throw optionError(needless, message`${option(needless)} goes with ${option('redis')}`)
