@@ -49,6 +49,9 @@ export interface PlanOptions
   readonly retention?: number
 }
 
+/** The checks of the options that `planOf` adds to those of `scoreFiles`. */
+export const planChecks = { shardRows: integer(1), retention: integer(leastRetention) } as const
+
 /** Options of `scoreFiles` that workers do not serve. */
 const localOptions = ['output', 'stdin', 'onProgress'] as const
 
@@ -66,7 +69,7 @@ const localOptions = ['output', 'stdin', 'onProgress'] as const
  */
 export async function planOf(paths: readonly string[], options: PlanOptions): Promise<Plan> {
   const patterns = readPaths(paths)
-  const checked = readOptions(options, { shardRows: integer(1), retention: integer(leastRetention) })
+  const checked = readOptions(options, planChecks)
   assertServed(checked)
   if (patterns.length === 0) throw optionError('paths', message`${option('redis')} takes ${option('paths')}`)
   const { shardRows = 10_000_000, retention = 86_400, threads = getNumThreads() } = checked

@@ -1,10 +1,11 @@
-import { type Message, message, option, optionError } from '../files/errors.ts'
-import type { RunOptions } from '../files/options.ts'
+import type { Message } from '../files/errors.ts'
+import { type Check, type RunOptions, readOptions, text } from '../files/options.ts'
 import type { FileTotals } from '../files/totals.ts'
+import { assertNumber, invalidArgument } from '../validate.ts'
 import { connectRedis, explainRefusal } from './connection.ts'
 import { addFlow, type FlowProgress } from './flow.ts'
 import { foldResults } from './fold.ts'
-import { type PlanOptions, planOf } from './plan.ts'
+import { type PlanOptions, planChecks, planOf } from './plan.ts'
 import { resultsOf } from './results.ts'
 
 export interface WorkerScoreOptions extends PlanOptions, Pick<RunOptions, 'onProgress'> {
@@ -13,6 +14,15 @@ export interface WorkerScoreOptions extends PlanOptions, Pick<RunOptions, 'onPro
   /** seconds to wait while there is no worker, or while Redis is away; default 60 */
   readonly timeout?: number
 }
+
+const seconds: Check = (name, value) => {
+  assertNumber(name, value)
+  if (!(value > 0)) {
+    throw invalidArgument('ERR_INVALID_ARG_VALUE', name, 'a number of seconds above 0', String(value))
+  }
+}
+
+const checks = { ...planChecks, redis: text, timeout: seconds } as const
 
 /**
  * Scores files as `scoreFiles` does, on the workers that are connected to a Redis. Progress counts shards.
@@ -24,16 +34,11 @@ export interface WorkerScoreOptions extends PlanOptions, Pick<RunOptions, 'onPro
  * const redis = 'redis://queue.internal:6379'
  * const { total } = await scoreOnWorkers(['/data/pairs'], { input: 'distance', label: 'label', redis })
  */
-export async function scoreOnWorkers(
-  paths: readonly string[],
-  { redis: url, timeout = 60, onProgress, ...options }: WorkerScoreOptions,
-): Promise<FileTotals> {
-  if (!(timeout > 0)) {
-    throw optionError('timeout', message`${option('timeout')} must be a number of seconds above 0, got ${timeout}`)
-  }
+export async function scoreOnWorkers(paths: readonly string[], scoreOptions: WorkerScoreOptions): Promise<FileTotals> {
+  const { redis: url, timeout = 60, onProgress, ...options } = readOptions(scoreOptions, checks, ['redis'])
   const { signal = new AbortController().signal, onNote } = options
   const plan = await planOf(paths, options)
-  const onTrouble = (text: Message) => onNote?.(String(text), text)
+  const onTrouble = (trouble: Message) => onNote?.(String(trouble), trouble)
   const redis = await connectRedis(url, { signal, onTrouble, patience: timeout })
   const disconnect = () => redis.disconnect()
   signal.addEventListener('abort', disconnect)

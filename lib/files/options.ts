@@ -128,7 +128,8 @@ function typeError(name: string, expected: string, value: unknown): TypeError {
   return invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, describe(value))
 }
 
-const text: Check = (name, value) => {
+/** A text without NUL, which no path, name or SQL has. */
+export const text: Check = (name, value) => {
   if (typeof value !== 'string') throw typeError(name, 'a string', value)
   if (value.includes('\0')) throw invalidArgument('ERR_INVALID_ARG_VALUE', name, 'without NUL', describe(value))
 }

@@ -116,6 +116,23 @@ describe(`errors of workers${hasRedis ? '' : ', which need redis-server'}`, func
     expect(unknown.message).to.match(/^'shards' is not an option/)
   })
 
+  it('scoreOnWorkers refuses its own options as planOf does, before it connects', async () => {
+    const wrong: [option: string | undefined, code: string, options: unknown][] = [
+      [undefined, 'ERR_INVALID_ARG_TYPE', undefined],
+      ['redis', 'ERR_INVALID_ARG_TYPE', {}],
+      ['redis', 'ERR_INVALID_ARG_TYPE', { redis: new URL('redis://localhost') }],
+      ['timeout', 'ERR_INVALID_ARG_TYPE', { redis: 'redis://localhost', timeout: '60' }],
+      ['timeout', 'ERR_INVALID_ARG_VALUE', { redis: 'redis://localhost', timeout: 0 }],
+      ['shardRows', 'ERR_INVALID_ARG_VALUE', { redis: 'redis://localhost', shardRows: 0 }],
+      ['lease', 'ERR_INVALID_ARG_VALUE', { redis: 'redis://localhost', lease: 15 }],
+    ]
+    for (const [option, code, more] of wrong) {
+      const options = more && { input: 'd', label: 'y', ...more }
+      const error = await errorOf(scoreOnWorkers([setup.path('parts')], options as never))
+      expect({ code: error.code, option: error.option }, String(option)).to.deep.equal({ code, option })
+    }
+  })
+
   it("planOf and scoreOnWorkers reject with their signal's reason", async () => {
     const reason = new Error('enough')
     const options = { input: 'd', label: 'y', signal: AbortSignal.abort(reason) }
