@@ -1,5 +1,3 @@
-import { resolveOutput } from './atomic-write.ts'
-import { writeChunkLosses } from './chunk-losses.ts'
 import { ChunkTotals, scoreChunks } from './chunk-totals.ts'
 import { scoreScans } from './duckdb/totals.ts'
 import { withInputs } from './open.ts'
@@ -11,8 +9,6 @@ import {
   readScoring,
   type ScoreFilesOptions,
 } from './options.ts'
-import { findOutputFormat } from './output-formats.ts'
-import { writeScanLosses } from './scan-losses.ts'
 import { type FileTotals, sumGroups } from './totals.ts'
 
 /**
@@ -55,17 +51,29 @@ export async function scoreFiles(paths: readonly string[], options: ScoreFilesOp
   assertKeepable(checked)
   const { output } = checked
   const scoring = readScoring(checked)
-  const format = output === undefined ? undefined : findOutputFormat(output, scoring)
+  const writers = output === undefined ? undefined : await importWriters()
+  const format = writers?.findOutputFormat(output as string, scoring)
   return withInputs(patterns, scoring, checked, async (inputs) => {
     const { files, scans, arraySources, signal } = inputs
     if (scans && arraySources.length > 0) assertOneSide(checked)
-    const target = output && format && { path: await resolveOutput(output, files), format }
+    const target = writers && format && { path: await writers.resolveOutput(output as string, files), format }
     const totals = new ChunkTotals(scoring)
-    if (arraySources.length > 0 && target) await writeChunkLosses(target, inputs, totals)
+    if (arraySources.length > 0 && target) await writers.writeChunkLosses(target, inputs, totals)
     else for await (const _ of scoreChunks(inputs, totals));
     if (scans === undefined) return sumGroups(totals.groups, scoring)
     const scanTotals = await scoreScans(scans.session, scans.list, scoring, signal)
-    if (target) await writeScanLosses(target, scans.session, scanTotals, scoring, signal)
+    if (target) await writers.writeScanLosses(target, scans.session, scanTotals, scoring, signal)
     return sumGroups([...scanTotals.groups, ...totals.groups], scoring)
   })
+}
+
+/** Loads what writes losses. Without an output these modules would take some milliseconds of the start. */
+async function importWriters() {
+  const [output, formats, chunks, scans] = await Promise.all([
+    import('./atomic-write.ts'),
+    import('./output-formats.ts'),
+    import('./chunk-losses.ts'),
+    import('./scan-losses.ts'),
+  ])
+  return { ...output, ...formats, ...chunks, ...scans }
 }
