@@ -20,7 +20,14 @@ const rules = [
   ...['lib/files/column-names.ts', 'lib/files/loss-batches.ts', 'lib/files/arrow.ts'],
 ]
 const options = ['lib/files/atomic-write.ts', 'lib/files/options.ts', 'lib/files/paths.ts', 'lib/files/peers.ts']
-const engine = [...rules, ...options, 'lib/files/errors.ts', 'lib/files/turns.ts', ...library]
+const engine = [
+  ...rules,
+  ...options,
+  'lib/files/errors.ts',
+  'lib/files/run-signal.ts',
+  'lib/files/turns.ts',
+  ...library,
+]
 
 /** TypeScript from top to bottom, as docs/architecture.md draws it. A file belongs to the first layer that lists it. */
 const layers: readonly Layer[] = [
@@ -42,6 +49,7 @@ const layers: readonly Layer[] = [
   [['lib/files/duckdb/'], engine],
   [rules, [...options, 'lib/files/errors.ts', ...library]],
   [['lib/files/turns.ts'], ['lib/slices.ts']],
+  [['lib/files/run-signal.ts'], []],
   [options, ['lib/files/errors.ts', 'lib/files/similar.ts', ...library]],
   [['lib/files/similar.ts'], []],
   [['lib/files/errors.ts'], library],

@@ -21,6 +21,7 @@ import {
   type SourceOptions,
   selectCsvOptions,
 } from '../files/options.ts'
+import { RunSignal } from '../files/run-signal.ts'
 import { findSources, type Source } from '../files/sources.ts'
 import { getNumThreads, runtimeInfo } from '../index.ts'
 import { leastRetention, limits, type Shard, type ShardOptions } from './payload.ts'
@@ -62,7 +63,7 @@ const localOptions = ['output', 'stdin', 'onProgress'] as const
  * @throws {RangeError} ERR_INVALID_ARG_VALUE: a value, column or expression that the option does not take, or an option
  *   that workers do not serve; `option` is its key
  * @throws {Error} ERR_INVALID_FILE, ENOENT: a file is absent, or none that workers score; `file`
- * @throws the signal's reason, if it is aborted
+ * @throws the signal's reason after an abort, and what `onNote` throws
  *
  * @example
  * const plan = await planOf(['/data/pairs'], { input: 'distance', label: 'label', by: 'model' })
@@ -73,9 +74,11 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
   assertServed(checked)
   if (patterns.length === 0) throw optionError('paths', message`${option('redis')} takes ${option('paths')}`)
   const { shardRows = 10_000_000, retention = 86_400, threads = getNumThreads() } = checked
-  const { signal = new AbortController().signal, allowDuplicates, format, onNote } = checked
+  const { allowDuplicates, format, onNote } = checked
   const given = readScoring(checked)
-  const note = (text: Message) => onNote?.(String(text), text)
+  const run = new RunSignal(checked.signal)
+  const { signal } = run
+  const note = (text: Message) => run.call(() => onNote?.(String(text), text))
   signal.throwIfAborted()
   const session = await Session.open(threads)
   const interrupt = () => session.interrupt()
@@ -109,6 +112,7 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
     throw error
   } finally {
     signal.removeEventListener('abort', interrupt)
+    run.close()
     session.close()
   }
 }

@@ -1,5 +1,7 @@
+import type { Redis } from 'ioredis'
 import type { Message } from '../files/errors.ts'
 import { type Check, type RunOptions, readOptions, text } from '../files/options.ts'
+import { RunSignal } from '../files/run-signal.ts'
 import type { FileTotals } from '../files/totals.ts'
 import { assertNumber, invalidArgument } from '../validate.ts'
 import { connectRedis, explainRefusal } from './connection.ts'
@@ -36,25 +38,30 @@ const checks = { ...planChecks, redis: text, timeout: seconds } as const
  */
 export async function scoreOnWorkers(paths: readonly string[], scoreOptions: WorkerScoreOptions): Promise<FileTotals> {
   const { redis: url, timeout = 60, onProgress, ...options } = readOptions(scoreOptions, checks, ['redis'])
-  const { signal = new AbortController().signal, onNote } = options
   const plan = await planOf(paths, options)
-  const onTrouble = (trouble: Message) => onNote?.(String(trouble), trouble)
-  const redis = await connectRedis(url, { signal, onTrouble, patience: timeout })
-  const disconnect = () => redis.disconnect()
-  signal.addEventListener('abort', disconnect)
+  const { signal: callerSignal, onNote } = options
+  const run = new RunSignal(callerSignal)
+  const { signal } = run
+  const onTrouble = (trouble: Message) => run.call(() => onNote?.(String(trouble), trouble))
   const report = ({ done, failed, shards }: FlowProgress) => {
     const count = Math.min(done + failed, shards)
-    onProgress?.({ share: count / Math.max(shards, 1), count })
+    run.call(() => onProgress?.({ share: count / Math.max(shards, 1), count }))
   }
+  let redis: Redis | undefined
+  const disconnect = () => redis?.disconnect()
+  signal.addEventListener('abort', disconnect)
   try {
+    redis = await connectRedis(url, { signal, onTrouble, patience: timeout })
     signal.throwIfAborted()
     await addFlow(redis, plan)
-    return await foldResults(plan, await resultsOf(redis, plan, { timeout, signal, onProgress: report }))
+    const totals = await foldResults(plan, await resultsOf(redis, plan, { timeout, signal, onProgress: report }))
+    signal.throwIfAborted()
+    return totals
   } catch (error) {
     signal.throwIfAborted()
-    throw explainRefusal(redis, error)
+    throw redis === undefined ? error : explainRefusal(redis, error)
   } finally {
-    signal.removeEventListener('abort', disconnect)
+    run.close()
     disconnect()
   }
 }

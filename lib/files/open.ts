@@ -23,6 +23,7 @@ import { assertLocal } from './paths.ts'
 import type { ArraySource } from './readers/array-source.ts'
 import { containingFile, parseMember } from './readers/npz.ts'
 import { copyToFile, type TemporaryFile } from './readers/temporary-file.ts'
+import { RunSignal } from './run-signal.ts'
 import { detectCompression, findSources, type Source } from './sources.ts'
 
 /** The opened files: scans, which DuckDB reads, and array sources, which this package reads. */
@@ -76,22 +77,20 @@ class Run {
   files: readonly string[] = []
   readonly #options: RunOptions
   readonly #began = Date.now()
-  /** follows the caller's signal, and aborts when a callback throws */
-  readonly #controller = new AbortController()
+  readonly #runSignal: RunSignal
   readonly #timers: NodeJS.Timeout[] = []
   #session: Session | undefined
 
   constructor(options: RunOptions) {
     this.#options = options
     const { signal, onProgress } = options
+    this.#runSignal = new RunSignal(signal)
     this.signal.addEventListener('abort', this.#interruptRepeatedly)
-    if (signal?.aborted) this.#follow()
-    else signal?.addEventListener('abort', this.#follow)
     if (onProgress) this.#timers.push(setInterval(() => this.#report(onProgress), progressInterval))
   }
 
   get signal(): AbortSignal {
-    return this.#controller.signal
+    return this.#runSignal.signal
   }
 
   async openSession(): Promise<Session> {
@@ -109,7 +108,7 @@ class Run {
 
   note(text: Message): void {
     const note = this.copy === undefined ? text : replaceInMessage(text, this.copy.path, 'standard input')
-    this.#call(() => this.#options.onNote?.(String(note), note))
+    this.#runSignal.call(() => this.#options.onNote?.(String(note), note))
   }
 
   /** The error with the name that the caller knows for standard input, and with the file, where only the system knows it. */
@@ -123,7 +122,7 @@ class Run {
 
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer)
-    this.#options.signal?.removeEventListener('abort', this.#follow)
+    this.#runSignal.close()
     this.signal.removeEventListener('abort', this.#interruptRepeatedly)
     this.#session?.close()
     await this.copy?.remove()
@@ -140,21 +139,9 @@ class Run {
 
   #report(onProgress: (progress: Progress) => void): void {
     const progress = this.#session?.progress ?? (this.progress.count === undefined ? undefined : this.progress)
-    if (progress !== undefined) this.#call(() => onProgress({ ...progress }))
+    if (progress !== undefined) this.#runSignal.call(() => onProgress({ ...progress }))
   }
 
-  /** Calls a callback of the caller, which may be async. */
-  #call(callback: () => unknown): void {
-    if (this.signal.aborted) return
-    const fail = (error: unknown) => this.#controller.abort(error)
-    try {
-      Promise.resolve(callback()).catch(fail)
-    } catch (error) {
-      fail(error)
-    }
-  }
-
-  readonly #follow = () => this.#controller.abort(this.#options.signal?.reason)
   readonly #interrupt = () => this.#session?.interrupt()
   readonly #interruptRepeatedly = () => {
     this.#interrupt()

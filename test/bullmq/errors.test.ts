@@ -151,6 +151,29 @@ describe(`errors of workers${hasRedis ? '' : ', which need redis-server'}`, func
   const scoreParts = (redis: string, timeout: number) =>
     errorOf(scoreOnWorkers([setup.path('parts')], { input: 'd', label: 'y', redis, timeout }))
 
+  it('planOf and scoreOnWorkers reject with what a callback throws, also one that is async', async () => {
+    const file = setup.path('pairs.parquet')
+    const options = { input: 'd', label: 'y' }
+    const error = new Error('unheard')
+    const callbacks = [
+      () => {
+        throw error
+      },
+      () => Promise.reject(error),
+    ]
+    for (const onNote of callbacks) {
+      expect(await errorOf(planOf([file, file], { ...options, onNote }))).to.equal(error)
+    }
+    await withRedis([], async ({ url: redis }) => {
+      for (const callback of callbacks) {
+        const onNote = { ...options, redis, onNote: callback }
+        expect(await errorOf(scoreOnWorkers([file, file], onNote))).to.equal(error)
+        const onProgress = { ...options, redis, onProgress: callback }
+        expect(await errorOf(scoreOnWorkers([file], onProgress))).to.equal(error)
+      }
+    })
+  })
+
   it('scoreOnWorkers throws ERR_NO_WORKER without a worker, and ERR_REDIS without a Redis', async () => {
     let gone = ''
     await withRedis(['--requirepass', 'secret'], async ({ url }) => {
