@@ -38,6 +38,11 @@ export interface Plan {
   readonly retention: number
 }
 
+/** The file of a shard as the client found it. */
+export function nameOfFile({ files, shards }: Plan, index: number): string {
+  return files[index] ?? shards[index]?.file ?? ''
+}
+
 /** The options of `planOf`: those of `scoreFiles` that do not depend on the order of rows, and how files are cut. */
 export interface PlanOptions
   extends ColumnOptions,
@@ -80,9 +85,7 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
   const { signal } = run
   const note = (text: Message) => run.call(() => onNote?.(String(text), text))
   signal.throwIfAborted()
-  const session = await Session.open(threads)
-  const interrupt = () => session.interrupt()
-  signal.addEventListener('abort', interrupt)
+  const session = await Session.open(threads, signal)
   try {
     const scoring = { ...given, timeZone: await session.readTimeZone() }
     const files = await findSources(patterns, {
@@ -111,7 +114,6 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
     signal.throwIfAborted()
     throw error
   } finally {
-    signal.removeEventListener('abort', interrupt)
     run.close()
     session.close()
   }

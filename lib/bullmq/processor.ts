@@ -80,7 +80,7 @@ export async function shardProcessor({
     try {
       const result = await scoreShard(session, job)
       await assertUnchanged(job.shard, folders)
-      isReusable = timeZone === zone
+      isReusable = timeZone === zone && !isInterrupted
       return result
     } catch (error) {
       // If the file changed, this explains any other error.

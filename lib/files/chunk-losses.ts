@@ -1,4 +1,4 @@
-import { getNumThreads, HingeEmbeddingLoss, type InputData } from '../index.ts'
+import { HingeEmbeddingLoss, type InputData } from '../index.ts'
 import { writeAtomically } from './atomic-write.ts'
 import { type ChunkTotals, type Reading, scoreChunks } from './chunk-totals.ts'
 import type { LossBatch } from './loss-batches.ts'
@@ -7,9 +7,13 @@ import { findCompleteRows, selectRows } from './readers/chunks.ts'
 import { makeDuckDBWriter } from './writers/duckdb.ts'
 
 /** Scores array sources into `totals`, and writes the loss of each row. */
-export function writeChunkLosses({ path, format }: Output, reading: Reading, totals: ChunkTotals): Promise<void> {
-  const { signal } = reading
-  const write = typeof format === 'string' ? makeDuckDBWriter(format, getNumThreads(), signal) : format
+export function writeChunkLosses(
+  { path, format }: Output,
+  reading: Reading & { readonly threads: number },
+  totals: ChunkTotals,
+): Promise<void> {
+  const { signal, threads } = reading
+  const write = typeof format === 'string' ? makeDuckDBWriter(format, threads, signal) : format
   return writeAtomically(path, signal, (partPath) => write(partPath, computeLosses(reading, totals)))
 }
 

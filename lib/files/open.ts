@@ -41,8 +41,6 @@ interface Inputs {
 
 /** The time between two calls of `onProgress`, in milliseconds. */
 const progressInterval = 200
-/** The time between two interrupts of a DuckDB after an abort, in milliseconds: one that comes between two queries is lost. */
-const interruptInterval = 20
 
 /**
  * Opens the files that `paths` stand for, runs `work` over them, and closes them. It rejects with the signal's reason after an
@@ -78,15 +76,14 @@ class Run {
   readonly #options: RunOptions
   readonly #began = Date.now()
   readonly #runSignal: RunSignal
-  readonly #timers: NodeJS.Timeout[] = []
+  readonly #timer: NodeJS.Timeout | undefined
   #session: Session | undefined
 
   constructor(options: RunOptions) {
     this.#options = options
     const { signal, onProgress } = options
     this.#runSignal = new RunSignal(signal)
-    this.signal.addEventListener('abort', this.#interruptRepeatedly)
-    if (onProgress) this.#timers.push(setInterval(() => this.#report(onProgress), progressInterval))
+    this.#timer = onProgress && setInterval(() => this.#report(onProgress), progressInterval)
   }
 
   get signal(): AbortSignal {
@@ -94,7 +91,7 @@ class Run {
   }
 
   async openSession(): Promise<Session> {
-    this.#session ??= await Session.open(this.#options.threads ?? getNumThreads())
+    this.#session ??= await Session.open(this.#options.threads ?? getNumThreads(), this.signal)
     this.signal.throwIfAborted()
     return this.#session
   }
@@ -121,9 +118,8 @@ class Run {
   }
 
   async close(): Promise<void> {
-    for (const timer of this.#timers) clearInterval(timer)
+    clearInterval(this.#timer)
     this.#runSignal.close()
-    this.signal.removeEventListener('abort', this.#interruptRepeatedly)
     this.#session?.close()
     await this.copy?.remove()
   }
@@ -140,12 +136,6 @@ class Run {
   #report(onProgress: (progress: Progress) => void): void {
     const progress = this.#session?.progress ?? (this.progress.count === undefined ? undefined : this.progress)
     if (progress !== undefined) this.#runSignal.call(() => onProgress({ ...progress }))
-  }
-
-  readonly #interrupt = () => this.#session?.interrupt()
-  readonly #interruptRepeatedly = () => {
-    this.#interrupt()
-    this.#timers.push(setInterval(this.#interrupt, interruptInterval))
   }
 }
 

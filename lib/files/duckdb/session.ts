@@ -30,22 +30,30 @@ export interface Appender {
   close(): void
 }
 
+/** The time between two interrupts, in milliseconds. */
+const interruptInterval = 20
+
 /** A database of its own, in memory, with the functions of the extension. */
 export class Session {
   readonly #instance: DuckDBInstance
   readonly #connection: DuckDBConnection
-  #isInterrupted = false
+  readonly #signal: AbortSignal | undefined
+  #interruptTimer: NodeJS.Timeout | undefined
   /** absent while the schemas of the files are read */
   #pass: Pass | undefined
   /** the largest share of the pass so far: between two queries DuckDB reports none */
   #share = 0
 
-  private constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
+  private constructor(instance: DuckDBInstance, connection: DuckDBConnection, signal: AbortSignal | undefined) {
     this.#instance = instance
     this.#connection = connection
+    this.#signal = signal
+    if (signal?.aborted) this.interrupt()
+    else signal?.addEventListener('abort', this.interrupt)
   }
 
-  static async open(threads: number): Promise<Session> {
+  /** Opens a session, whose queries the abort of `signal` interrupts. */
+  static async open(threads: number, signal?: AbortSignal): Promise<Session> {
     const { DuckDBInstance } = await importPeer(import('@duckdb/node-api'), 'scoring files')
     const instance = await DuckDBInstance.create(':memory:', {
       threads: String(threads),
@@ -56,7 +64,7 @@ export class Session {
     const connection = await instance.connect()
     await load(connection)
     await connection.run('SET enable_progress_bar = true; SET enable_progress_bar_print = false')
-    return new Session(instance, connection)
+    return new Session(instance, connection, signal)
   }
 
   /** From now on DuckDB reads files of these folders alone, loads no extension, and changes no setting. */
@@ -75,13 +83,16 @@ export class Session {
     await this.#connection.run(`SET TimeZone = ${quoteText(zone)}`)
   }
 
-  interrupt(): void {
-    this.#isInterrupted = true
+  /** Interrupts the query that runs, and all later ones: DuckDB forgets an interrupt that comes between two queries. */
+  readonly interrupt = (): void => {
     this.#connection.interrupt()
+    this.#interruptTimer ??= setInterval(() => this.#connection.interrupt(), interruptInterval)
   }
 
   /** Ends its threads too, which would else run until the garbage collector finds them. */
   close(): void {
+    this.#signal?.removeEventListener('abort', this.interrupt)
+    clearInterval(this.#interruptTimer)
     this.#connection.closeSync()
     this.#instance.closeSync()
   }
@@ -124,7 +135,7 @@ export class Session {
   async *readChunks(sql: string): AsyncGenerator<DuckDBValue[][]> {
     for await (const chunk of await this.#connection.stream(sql)) {
       // While a caller uses a chunk, no query runs that DuckDB could interrupt.
-      if (this.#isInterrupted) throw fileError('interrupted')
+      if (this.#interruptTimer !== undefined) throw fileError('interrupted')
       yield chunk.getColumns()
     }
   }

@@ -10,9 +10,7 @@ import { arrowTypes, toDuckDBType } from './types.ts'
 /** A writer that collects losses in a table on the disk, which DuckDB then copies to the file. */
 export function makeDuckDBWriter(copyOptions: string, threads: number, signal: AbortSignal): LossWriter {
   return async (path, batches) => {
-    const session = await Session.open(threads)
-    const interrupt = () => session.interrupt()
-    signal.addEventListener('abort', interrupt)
+    const session = await Session.open(threads, signal)
     try {
       await withDatabase(session, path, async () => {
         let appender: Appender | undefined
@@ -25,7 +23,6 @@ export function makeDuckDBWriter(copyOptions: string, threads: number, signal: A
         await copyTo(session, `FROM ${lossTable}`, path, copyOptions)
       })
     } finally {
-      signal.removeEventListener('abort', interrupt)
       session.close()
     }
   }
