@@ -3,11 +3,21 @@ export function formatCount(count: number): string {
   return String(count).replace(/\B(?=(\d{3})+$)/g, ',')
 }
 
+/** The text on one line. */
+export function joinLines(text: string): string {
+  return text.trim().replace(/\s*\n\s*/g, ' ')
+}
+
 /**
  * The active share of the negatives, to put after their number: ` (12.5 %)`, or nothing where there are no negatives.
  */
 export function formatActiveShare({ count, active }: { readonly count: number; readonly active: number }): string {
   return count === 0 ? '' : ` (${((100 * active) / count).toFixed(1)} %)`
+}
+
+/** What totals do with the rows whose label is neither, if `otherLabels` lets them pass. */
+export function describeOthers({ otherLabels }: { readonly otherLabels: string }): string {
+  return otherLabels === 'zero' ? 'counted with a loss of 0' : 'not counted'
 }
 
 /** JSON in which NaN and infinities, at any depth, are the strings `"NaN"`, `"Infinity"` and `"-Infinity"`. */

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis, RedisOptions } from 'ioredis'
 import { fileError, type Message, message, option, optionError } from '../files/errors.ts'
 import { importPeer } from '../files/peers.ts'
+import { joinLines } from '../format.ts'
 import { isRefusal } from './refusals.ts'
 
 const passwordVariable = 'HINGE_EMBEDDING_LOSS_REDIS_PASSWORD'
@@ -168,10 +169,7 @@ function explain(text: string, { options }: Redis): string {
   const hasTls = Boolean(options.tls)
   const known = advice.find(({ pattern, tls = hasTls }) => pattern.test(text) && tls === hasTls)
   if (known) return known.text
-  return text
-    .replace(/\.? script: .*$/s, '')
-    .replace(/\s*\n\s*/g, ' ')
-    .trim()
+  return joinLines(text.replace(/\.? script: .*$/s, ''))
 }
 
 const expectedURL = 'a URL such as redis://localhost:6379, rediss://host:6379/0 or redis://host?db=2'

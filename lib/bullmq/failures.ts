@@ -8,6 +8,7 @@ import {
   replaceInMessage,
   restoreError,
 } from '../files/errors.ts'
+import { joinLines } from '../format.ts'
 
 /** The most characters of a message, and of a failure in Redis: a message with its options, as JSON. */
 const longestMessage = 20_000
@@ -28,7 +29,7 @@ export function encodeFailure(error: unknown): string {
   const text = String(given)
   const { parts } = text.length > longestMessage ? new Message(clipText(text)) : given
   const { host } = Object(error) as FailureDetails
-  return `${onOneLine(clipText(text))}\n${JSON.stringify({ ...detailsOf(error), host, parts })}`
+  return `${joinLines(clipText(text))}\n${JSON.stringify({ ...detailsOf(error), host, parts })}`
 }
 
 /**
@@ -52,10 +53,6 @@ function clipText(text: string): string {
   return text.length > longestMessage ? `${text.slice(0, longestMessage - 1)}…` : text
 }
 
-function onOneLine(text: string): string {
-  return text.replace(/\s*\n\s*/g, ' ')
-}
-
 function parseObject(json = ''): Readonly<Record<string, unknown>> {
   try {
     return Object(JSON.parse(json))
@@ -71,7 +68,7 @@ function readMessage(parts: unknown, first: string): Message | undefined {
   if (known.includes(undefined)) return undefined
   const message = new Message(...(known as (string | Mention)[]))
   const text = String(message)
-  return text === clipText(text) && onOneLine(text) === first ? message : undefined
+  return text === clipText(text) && joinLines(text) === first ? message : undefined
 }
 
 /** A mention without any other property. */

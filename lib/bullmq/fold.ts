@@ -8,7 +8,7 @@ import { emptyTotal } from '../files/options.ts'
 import type { FileTotals, Group } from '../files/totals.ts'
 import { LossAccumulator } from '../index.ts'
 import { parseShardResult, type ShardResult } from './payload.ts'
-import type { Plan } from './plan.ts'
+import { nameOfFile, type Plan } from './plan.ts'
 
 /** What the first shard of a schema says about its file. */
 interface Schema {
@@ -64,13 +64,8 @@ export async function foldResults(
 function assertComplete(plan: Plan, folded: ReadonlySet<number>): void {
   const missing = plan.shards.findIndex((_, index) => !folded.has(index))
   if (missing < 0) return
-  const file = nameOf(plan, missing)
+  const file = nameOfFile(plan, missing)
   throw fileError(`${file}: the results of a shard are missing`, { code: 'ERR_RESULT_MISSING', file })
-}
-
-/** The file of a shard as the client found it. */
-function nameOf({ files, shards }: Plan, index: number): string {
-  return files[index] ?? shards[index]?.file ?? ''
 }
 
 async function insertGroups(session: Session, type: string, groups: ShardResult['groups']): Promise<void> {
@@ -89,7 +84,7 @@ async function insertGroups(session: Session, type: string, groups: ShardResult[
 async function foldGroups(session: Session, plan: Plan, schemas: readonly Schema[]): Promise<readonly Group[]> {
   const partials = new PartialsByKey(session, plan.options)
   const files = new Map<string, string>()
-  for (const { index, types } of schemas) if (!files.has(types.by)) files.set(types.by, nameOf(plan, index))
+  for (const { index, types } of schemas) if (!files.has(types.by)) files.set(types.by, nameOfFile(plan, index))
   for (const [type, file] of files) {
     const key = `CAST(key AS ${type}) AS key`
     const sql = `SELECT ${key}, 0::BIGINT AS rows, 0::BIGINT AS nans, partial FROM parts WHERE type = ${quoteText(type)}`
@@ -103,7 +98,7 @@ function assertScoredAlike(plan: Plan, schemas: readonly Schema[]): void {
   const first = new Map<string, { file: string; types: Schema['types'] }>()
   for (const { index, types } of schemas.filter(({ types: { input } }) => input !== nullType)) {
     const kind = plan.shards[index]?.kind ?? ''
-    const file = nameOf(plan, index)
+    const file = nameOfFile(plan, index)
     const other = first.get(kind) ?? { file, types }
     first.set(kind, other)
     if (!isSamePrecision(types.input, other.types.input)) {

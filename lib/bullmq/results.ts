@@ -6,7 +6,7 @@ import { runtimeInfo } from '../index.ts'
 import { decodeFailure } from './failures.ts'
 import { addShards, countShards, extendPlan, type FlowProgress } from './flow.ts'
 import { parseShardResult, type ShardResult } from './payload.ts'
-import type { Plan } from './plan.ts'
+import { nameOfFile, type Plan } from './plan.ts'
 import { connectedVersions, hasLiveWorker, keyOf, openQueue, queues, requeueLostShards } from './queues.ts'
 
 /** A shard has failed for good if more workers than these died or froze while they scored it. */
@@ -123,7 +123,7 @@ function firstFailure(plan: Plan, failures: readonly [key: string, reason: strin
   const [index, reason] = byIndex.reduce((first, each) => (each[0] < first[0] ? each : first))
   const shard = plan.shards[index]
   if (shard === undefined) return planLost(plan)
-  const name = plan.files[index] ?? shard.file
+  const name = nameOfFile(plan, index)
   if (reason === stallFailure) {
     const text = `${name}: more than ${maxStalls} workers have died or frozen while they scored it`
     return fileError(text, { code: 'ERR_SHARD_STALLED', file: name })

@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream'
 import type { Progress } from '../files/options.ts'
-import { formatCount } from '../format.ts'
+import { formatCount, joinLines } from '../format.ts'
 import { escapeInvisible } from './escape.ts'
 
 /** A stream that may be a terminal. */
@@ -19,7 +19,7 @@ export function notify(terminal: Terminal, message: string): void {
 
 /** Joins lines, and escapes what could control the terminal: a file name may hold anything. */
 function onOneLine(text: string): string {
-  return escapeInvisible(text.trim().replace(/\s*\n\s*/g, ' '))
+  return escapeInvisible(joinLines(text))
 }
 
 /** The time between two calls of `show`, in milliseconds, with room for a busy event loop. */

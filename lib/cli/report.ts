@@ -1,5 +1,5 @@
 import type { FileTotals, Group } from '../files/totals.ts'
-import { formatActiveShare, formatCount, formatJSON } from '../format.ts'
+import { describeOthers, formatActiveShare, formatCount, formatJSON } from '../format.ts'
 import type { LossAccumulator } from '../index.ts'
 import { escapeInvisible } from './escape.ts'
 
@@ -22,8 +22,7 @@ function formatAsTable({ total, groups }: FileTotals, by = ''): string {
   const { positives, negatives, others } = total
   const active = `${formatCount(negatives.active)}${formatActiveShare(negatives)}`
   const notes = [`active negatives, inside the margin of ${total.margin}: ${active}`]
-  const fate = total.otherLabels === 'zero' ? 'counted with a loss of 0' : 'not counted'
-  if (others > 0) notes.push(`labels that are neither, ${fate}: ${formatCount(others)}`)
+  if (others > 0) notes.push(`labels that are neither, ${describeOthers(total)}: ${formatCount(others)}`)
   const lines =
     groups === undefined
       ? classLines({ all: total, positives, negatives })

@@ -74,8 +74,13 @@ interface Partial {
   readonly details: ErrorDetails
 }
 
+/** True of a text that is a partial, and not the path of a file of partials. */
+export function isPartialText(text: string): boolean {
+  return /^\s*\{/.test(text)
+}
+
 async function readPart(text: string, index: number): Promise<Part> {
-  const isText = /^\s*\{/.test(text)
+  const isText = isPartialText(text)
   const [name, details] = isText ? [`text ${index + 1}`, {}] : [text, { file: text }]
   const content = isText ? text : await readText(text)
   return { name, details, lines: content.replace(/^\ufeff/, '').split('\n') }

@@ -1,4 +1,4 @@
-import { formatActiveShare, formatCount } from '../format.ts'
+import { describeOthers, formatActiveShare, formatCount } from '../format.ts'
 import type { LossAccumulator } from '../index.ts'
 import type { Histogram, View } from './histogram.ts'
 import { type ClassName, classNames, classStrata, type Stratum } from './strata.ts'
@@ -38,18 +38,17 @@ export function formatTitle({ input }: ChartData): string {
 
 /** Phrases about all rows. */
 export function describeTotal({ total, by, panels }: ChartData): string[] {
-  const { count, mean, margin, negatives, others, otherLabels } = total
+  const { count, mean, margin, negatives, others } = total
   const [nulls, nans] = (['null', 'nan'] as const).map((stratum) =>
     panels.reduce((sum, { histogram }) => sum + histogram.count(stratum), 0),
   ) as [number, number]
-  const treatment = otherLabels === 'zero' ? 'counted with a loss of 0' : 'not counted'
   return [
     formatQuantity(count, 'row'),
     `mean loss ${formatNumber(mean)}`,
     `margin Δ = ${formatNumber(margin)}`,
     `${formatCount(negatives.active)} of ${formatCount(negatives.count)} negatives active${formatActiveShare(negatives)}`,
     ...(others > 0
-      ? [`${formatQuantity(others, 'label')} that ${others === 1 ? 'is' : 'are'} neither, ${treatment}`]
+      ? [`${formatQuantity(others, 'label')} that ${others === 1 ? 'is' : 'are'} neither, ${describeOthers(total)}`]
       : []),
     ...(nulls > 0 ? [`${formatQuantity(nulls, 'row')} with a null left out`] : []),
     ...(nans > 0 ? [`${formatQuantity(nans, 'row')} with NaN left out`] : []),

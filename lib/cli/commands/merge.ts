@@ -9,12 +9,8 @@ export function defineMerge(command: Command, { signal, printTotals }: Context):
     .option(...jsonOption)
     .addHelpText('after', formatExample(`partial ${exampleArguments} > monday.json`, 'merge monday.json monday.json'))
     .action(async (parts: string[], { json }: { json?: true }) => {
-      const { mergePartials } = await import('../../files/merge.ts')
-      await printTotals(await mergePartials(parts.map(asPath), { signal }), json ? { json } : {})
+      const { isPartialText, mergePartials } = await import('../../files/merge.ts')
+      const paths = parts.map((part) => (isPartialText(part) ? `./${part}` : part))
+      await printTotals(await mergePartials(paths, { signal }), json ? { json } : {})
     })
-}
-
-/** Marks a path that looks like the text of a partial as a path. */
-function asPath(path: string): string {
-  return /^\s*\{/.test(path) ? `./${path}` : path
 }

@@ -1,3 +1,4 @@
+import { joinLines } from '../../format.ts'
 import { isPlainIdentifier } from '../column-names.ts'
 import { detailsOf, errorAt, fileError, type Message, message, messageOf, option } from '../errors.ts'
 import type { Scoring } from '../options.ts'
@@ -105,7 +106,7 @@ export function shortenError(error: unknown): Message {
   // DuckDB mentions no option of ours.
   if (known.parts.some((part) => typeof part !== 'string')) return known
   const [first = ''] = String(known).split(/\n\n|\n\s*(?:Possible|Candidate|LINE) /)
-  const line = first.trim().replace(/\s*\n\s*/g, ' ')
+  const line = joinLines(first)
   return message`${line
     .replace(/^Binder Error: Referenced (column ".*" not found).*/, '$1.')
     .replace(/^Invalid Input Error: No magic bytes found at end of file.*/, notParquet)}`
