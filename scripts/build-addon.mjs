@@ -1,29 +1,30 @@
-// Builds the native addon with node-gyp. If a tool is missing, the error names it in one line.
-// --unless-prebuilt: builds nothing if the package has a binary for this platform.
+// Builds the addon and the DuckDB extension of this platform into build/Release with node-gyp, which compiles only what
+// changed. If a tool is missing, the error names it in one line.
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { appendFooter } from './duckdb-footer.mjs'
+import { nameDuckdbPlatform, product } from './targets.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const require = createRequire(import.meta.url)
-
-function isPrebuilt() {
-  process.env.PREBUILDS_ONLY = '1'
-  try {
-    return Boolean(require('node-gyp-build').resolve(root))
-  } catch {
-    return false
-  } finally {
-    delete process.env.PREBUILDS_ONLY
-  }
-}
 
 function runs(command, args, input) {
   return spawnSync(command, args, { input, stdio: ['pipe', 'ignore', 'ignore'] }).status === 0
 }
 
+function resolves(name) {
+  try {
+    return Boolean(require.resolve(name))
+  } catch {
+    return false
+  }
+}
+
+const nodeGyp = 'node-gyp/bin/node-gyp.js'
 const python = process.env.npm_config_python ?? process.env.PYTHON ?? 'python3'
 const make = process.env.MAKE ?? 'make'
 const compiler = process.env.CXX ?? 'g++'
@@ -38,6 +39,8 @@ Lanes reversed(Lanes lanes) { return __builtin_shufflevector(lanes, lanes, 3, 2,
 bool fits(long long value) { return std::in_range<int>(value); }
 `
 const requirements = [
+  ['the package node-gyp@12', () => resolves(nodeGyp)],
+  ['the package node-addon-api', () => resolves('node-addon-api')],
   ['python3', () => runs(python, ['--version'])],
   ['make', () => runs(make, ['--version'])],
   [
@@ -51,22 +54,44 @@ function fail(message) {
   process.exit(1)
 }
 
-if (process.argv.includes('--unless-prebuilt') && isPrebuilt()) process.exit(0)
-
-if (process.platform === 'win32') fail('cannot build the native addon: Windows is not supported yet')
+if (process.platform === 'win32') fail('cannot build the native addon on Windows: the package has it prebuilt')
 const missing = requirements.filter(([, isMet]) => !isMet()).map(([name]) => name)
 if (missing.length > 0) fail(`cannot build the native addon: missing ${missing.join(', ')}`)
+
+// node-gyp reads binding.gyp of the folder it runs in. In the root of a package this file makes package managers compile.
+const folder = join(root, 'build')
+mkdirSync(join(folder, 'Release'), { recursive: true })
+copyFileSync(join(root, 'native/binding.gyp'), join(folder, 'binding.gyp'))
 
 // If Node's headers lie beside the running binary, node-gyp need not download them.
 const nodePrefix = dirname(dirname(process.execPath))
 const hasHeaders = existsSync(join(nodePrefix, 'include/node/node_api.h'))
-const nodeGyp = process.env.npm_config_node_gyp ?? require.resolve('node-gyp/bin/node-gyp.js')
-const build = spawnSync(
-  process.execPath,
-  [nodeGyp, 'rebuild', '--loglevel=error', ...(hasHeaders ? [`--nodedir=${nodePrefix}`] : [])],
-  { cwd: root, stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8' },
-)
+const options = [
+  '--loglevel=error',
+  `--jobs=${process.env.JOBS ?? availableParallelism()}`,
+  ...(hasHeaders ? [`--nodedir=${nodePrefix}`] : []),
+]
+const build = spawnSync(process.execPath, [require.resolve(nodeGyp), 'configure', 'build', ...options], {
+  cwd: folder,
+  stdio: ['ignore', 'ignore', 'pipe'],
+  encoding: 'utf8',
+})
 if (build.status !== 0) {
   console.error(build.stderr)
   fail('the native addon did not build: see the errors above')
 }
+
+/** Replaces a file as a whole: a process that has the old one loaded keeps it. */
+function replace(name, bytes) {
+  const path = join(folder, 'Release', name)
+  writeFileSync(`${path}.new`, bytes, { mode: 0o755 })
+  renameSync(`${path}.new`, path)
+}
+
+const built = (name) => readFileSync(join(folder, 'build/Release', name))
+const code = built('duckdb_extension_code.so')
+const { platform, arch } = process
+// Of the C libraries of Linux only glibc has this name.
+const libc = platform === 'linux' && !code.includes('libc.so.6') ? 'musl' : undefined
+replace(`${product}.node`, built(`${product}.node`))
+replace(`${product}.duckdb_extension`, appendFooter(code, nameDuckdbPlatform({ platform, arch, libc })))

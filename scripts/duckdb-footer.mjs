@@ -1,14 +1,5 @@
-// Turns a shared object into a DuckDB extension: copies it and appends the footer that DuckDB checks before it loads a file.
-// duckdb-footer.mjs CODE EXTENSION [PLATFORM]; PLATFORM is a name of DuckDB, by default that of this machine.
-import { readFileSync, writeFileSync } from 'node:fs'
-
-const architectures = { x64: 'amd64', arm64: 'arm64' }
-
-function platform() {
-  const system = process.platform === 'darwin' ? 'osx' : 'linux'
-  const isMusl = system === 'linux' && process.report.getReport().header.glibcVersionRuntime === undefined
-  return `${system}_${architectures[process.arch]}${isMusl ? '_musl' : ''}`
-}
+// The footer that makes a DuckDB extension of a shared library: DuckDB reads it before it loads a file.
+import { readFileSync } from 'node:fs'
 
 /** The start of a custom section of WebAssembly, which the same footer also serves. */
 const opening = Buffer.concat([
@@ -23,8 +14,11 @@ function field(text) {
   return bytes
 }
 
-const [code, extension, target = platform()] = process.argv.slice(2)
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
-const fields = ['', '', '', 'C_STRUCT', version, 'v1.2.0', target, '4'].map(field)
 const signature = Buffer.alloc(256)
-writeFileSync(extension, Buffer.concat([readFileSync(code), opening, ...fields, signature]))
+
+/** Returns the bytes of the extension whose code is given, for a platform as DuckDB names it. */
+export function appendFooter(code, platform) {
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+  const fields = ['', '', '', 'C_STRUCT', version, 'v1.2.0', platform, '4'].map(field)
+  return Buffer.concat([code, opening, ...fields, signature])
+}

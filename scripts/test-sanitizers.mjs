@@ -26,7 +26,7 @@ function run(command, args, env = {}) {
 const library = (name) => execFileSync(compiler, [`-print-file-name=${name}`], { encoding: 'utf8' }).trim()
 
 async function testAddon() {
-  for (const path of ['package.json', 'binding.gyp', 'native', 'scripts']) {
+  for (const path of ['package.json', 'native', 'scripts']) {
     cpSync(join(root, path), join(build, path), { recursive: true })
   }
   symlinkSync(join(root, 'node_modules'), join(build, 'node_modules'))
@@ -50,9 +50,9 @@ async function testAddon() {
 }
 
 async function testThreads() {
-  const { targets } = JSON.parse(readFileSync(join(root, 'binding.gyp'), 'utf8'))
+  const { targets } = JSON.parse(readFileSync(join(root, 'native/binding.gyp'), 'utf8'))
   const core = targets.find(({ target_name }) => target_name === 'core')
-  const sources = ['test/native/threads.cpp', ...core.sources]
+  const sources = ['test/native/threads.cpp', ...core.sources.map((path) => join('native', path))]
   const program = join(build, 'threads')
   const flags = ['-std=c++20', '-O1', '-g', '-ffp-contract=off', '-Wno-psabi', '-pthread', '-fsanitize=thread']
   await run(compiler, [...flags, ...sources, '-o', program])

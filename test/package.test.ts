@@ -160,8 +160,7 @@ describe('the package', () => {
   it('the manifest has the promised name, license, engines and dependencies', () => {
     expect(manifest).to.include({ name: 'hinge-embedding-loss', license: 'MIT', type: 'module' })
     expect(manifest.engines.node).to.equal('>=20.19')
-    // node-addon-api is headers, for a build from source.
-    expect(Object.keys(manifest.dependencies)).to.have.members(['node-addon-api', 'node-gyp-build'])
+    expect(Object.keys(manifest.dependencies)).to.have.members(['node-gyp-build'])
     for (const name of Object.keys(manifest.peerDependencies ?? {})) {
       expect(manifest.peerDependenciesMeta?.[name]?.optional, name).to.equal(true)
     }

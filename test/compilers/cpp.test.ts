@@ -25,7 +25,7 @@ describe('the addon and the extension', function () {
 
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-compilers-'))
-    for (const path of ['package.json', 'binding.gyp', 'native', 'scripts']) {
+    for (const path of ['package.json', 'native', 'scripts']) {
       cpSync(join(root, path), join(folder, path), { recursive: true })
     }
     symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))

@@ -1,0 +1,27 @@
+// The platforms that the package has binaries for, and how each tool names them.
+
+/** What binaries are called, without the ending. */
+export const product = 'hinge_embedding_loss'
+
+/** The folder of a platform's binaries below prebuilds/. */
+export function nameTarget({ platform, arch, libc }) {
+  return `${platform}-${arch}${libc === 'musl' ? '-musl' : ''}`
+}
+
+/** The name of a platform in DuckDB, which loads no extension with another. */
+export function nameDuckdbPlatform({ platform, arch, libc }) {
+  const system = { darwin: 'osx', win32: 'windows' }[platform] ?? platform
+  const architecture = { x64: 'amd64' }[arch] ?? arch
+  return `${system}_${architecture}${libc === 'musl' ? '_musl' : ''}`
+}
+
+/** `zig` is the triple of Zig's compiler, with the oldest version of the C library or of macOS that must do. */
+export const targets = [
+  { platform: 'linux', arch: 'x64', libc: 'glibc', zig: 'x86_64-linux-gnu.2.17' },
+  { platform: 'linux', arch: 'arm64', libc: 'glibc', zig: 'aarch64-linux-gnu.2.17' },
+  { platform: 'linux', arch: 'x64', libc: 'musl', zig: 'x86_64-linux-musl' },
+  { platform: 'linux', arch: 'arm64', libc: 'musl', zig: 'aarch64-linux-musl' },
+  { platform: 'win32', arch: 'x64', zig: 'x86_64-windows-gnu' },
+  { platform: 'darwin', arch: 'arm64', zig: 'aarch64-macos.12.0' },
+  { platform: 'darwin', arch: 'x64', zig: 'x86_64-macos.12.0' },
+].map((target) => ({ name: nameTarget(target), duckdb: nameDuckdbPlatform(target), ...target }))
