@@ -1,13 +1,8 @@
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-
-const require = createRequire(import.meta.url)
-const root = fileURLToPath(new URL('..', import.meta.url))
-const { resolve } = require('node-gyp-build') as { resolve(root: string): string }
+import { join } from 'node:path'
+import { folder } from './binaries.ts'
 
 /** The path of the extension, for any DuckDB of this platform: `LOAD '…/hinge_embedding_loss.duckdb_extension'`. */
-export const extensionPath = join(dirname(resolve(root)), 'hinge_embedding_loss.duckdb_extension')
+export const extensionPath = join(folder, 'hinge_embedding_loss.duckdb_extension')
 
 /**
  * Adds the functions of docs/sql.md to a DuckDB instance.

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
-import { fileURLToPath } from 'node:url'
+import { addonPath, root } from './binaries.ts'
+import { explainAttempts } from './load-error.ts'
 
 /** The typed arrays that inputs may be. */
 export type InputData = Float32Array | Float64Array
@@ -99,61 +100,15 @@ interface Native {
   setNumThreads(count: number): void
 }
 
-function describeLibc(): string {
-  if (process.platform !== 'linux') return 'the platform’s own'
-  const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } }
-  const glibc = report.header?.glibcVersionRuntime
-  return glibc === undefined ? 'musl' : `glibc ${glibc}`
-}
-
-function notLoaded(reasons: readonly string[], cause: unknown): Error {
-  const message = [
-    'the native addon of hinge-embedding-loss cannot be loaded',
-    `platform ${process.platform}, arch ${process.arch}, Node ${process.version}, libc ${describeLibc()}`,
-    ...reasons,
-  ].join('\n')
-  return Object.assign(new Error(message, { cause }), { code: 'ERR_ADDON_NOT_LOADED' })
-}
-
-interface Package {
-  readonly require: NodeRequire
-  readonly root: string
-  readonly version: string
-}
-
-/** Finds the package of this file. A bundle has no addon beside it, and may have the manifest of another package. */
-function findPackage(): Package {
-  const url: string | undefined = import.meta.url
-  let cause: unknown
+function load(): Native {
   try {
-    const require = createRequire(url)
-    const { name, version } = require('../package.json') as { name: string; version: string }
-    if (name === 'hinge-embedding-loss') return { require, root: fileURLToPath(new URL('..', url)), version }
-  } catch (error) {
-    cause = error
-  }
-  const reason = `tried ${url ?? 'a file without a URL'}, which is not in the package: it seems to be a bundle`
-  const advice =
-    'in a bundle keep hinge-embedding-loss external, and install it beside the bundle: esbuild --external:hinge-embedding-loss, externals of webpack, external of Rollup and Vite, serverExternalPackages of Next.js'
-  throw notLoaded([reason, advice], cause)
-}
-
-function load({ require, root }: Package): Native {
-  const loadAddon = require('node-gyp-build') as (root: string) => Native
-  try {
-    return loadAddon(root)
+    return createRequire(import.meta.url)(addonPath) as Native
   } catch (cause) {
-    const tried = cause instanceof Error ? cause.message : String(cause)
-    const reasons = [
-      `tried ${root}build/Release and ${root}prebuilds: ${tried}`,
-      'to build it (python3, make and a C++20 compiler are needed): npm rebuild hinge-embedding-loss; in a clone: npm run build:addon',
-    ]
-    throw notLoaded(reasons, cause)
+    const failure = cause instanceof Error ? cause.message : String(cause)
+    throw explainAttempts(root, [{ path: addonPath, failure }], cause)
   }
 }
 
-const own = findPackage()
+export { version } from './binaries.ts'
 
-export const { version } = own
-
-export const native: Native = load(own)
+export const native: Native = load()

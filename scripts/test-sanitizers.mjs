@@ -44,7 +44,7 @@ async function testAddon() {
   await run(process.execPath, [mocha, '--timeout', '0', '--invert', '--grep', 'ERR_ADDON_NOT_LOADED', ...files], {
     LD_PRELOAD: ['libasan.so', 'libubsan.so'].map(library).join(':'),
     ASAN_OPTIONS: 'detect_leaks=0',
-    HINGE_EMBEDDING_LOSS_PREBUILD: build,
+    HINGE_EMBEDDING_LOSS_BINARIES: join(build, 'build/Release'),
     FUZZ_SECONDS: '20',
   })
 }

@@ -1,9 +1,10 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import vm from 'node:vm'
 import { expect } from 'chai'
+import { addonPath, prebuildName } from '../lib/binaries.ts'
 import {
   getNumThreads,
   HingeEmbeddingLoss,
@@ -15,7 +16,8 @@ import {
   type TensorLike,
   tensor,
 } from '../lib/index.ts'
-import { node, root, succeeds } from './support/processes.ts'
+import { installPackage } from './support/application.ts'
+import { node, succeeds } from './support/processes.ts'
 
 const x = Float32Array.of(1, -2, 3)
 const y = Int8Array.of(-1, 1, -1)
@@ -348,45 +350,111 @@ describe('errors', () => {
   })
 
   describe('the addon cannot be loaded: Error ERR_ADDON_NOT_LOADED', () => {
-    let folder: string
+    let application: string
+    let installed: string
+    const prebuild = prebuildName()
 
-    before(() => {
-      folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
-      cpSync(join(root, 'lib'), join(folder, 'lib'), { recursive: true })
-      cpSync(join(root, 'package.json'), join(folder, 'package.json'))
-      symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
+    beforeEach(async () => {
+      application = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
+      writeFileSync(join(application, 'package.json'), '{}')
+      installed = join(application, 'node_modules/hinge-embedding-loss')
+      await installPackage(installed)
+      rmSync(join(installed, 'build'), { recursive: true })
     })
-    after(() => rmSync(folder, { recursive: true }))
+    afterEach(() => rmSync(application, { recursive: true }))
 
-    async function load(): Promise<{ name: string; code: string; message: string }> {
-      const script = `import('./lib/index.ts').then(
-          () => console.log('{}'),
-          ({ name, code, message }) => console.log(JSON.stringify({ name, code, message })),
-        )`
-      const args = ['--import', 'tsx', '--input-type=module', '--eval', script]
-      return JSON.parse(await succeeds(node(args, { cwd: folder })))
+    /** Writes a file that is no addon to a folder of the package. */
+    function writeBroken(folder: string): string {
+      mkdirSync(join(installed, folder), { recursive: true })
+      const path = join(installed, folder, 'hinge_embedding_loss.node')
+      writeFileSync(path, 'no library')
+      return path
     }
 
-    async function expectExplained() {
-      const { name, code, message } = await load()
+    /** Imports the package, which must fail, and returns what the error says about the cause and the remedy. */
+    async function explain(env: NodeJS.ProcessEnv = {}): Promise<string[]> {
+      const script = `import('hinge-embedding-loss').catch(({ name, code, message }) => {
+        console.log(JSON.stringify({ name, code, lines: message.split('\\n') }))
+      })`
+      const surroundings = { cwd: application, env: { npm_config_user_agent: '', ...env } }
+      const output = await succeeds(node(['--eval', script], surroundings))
+      const { name, code, lines } = JSON.parse(output) as { name: string; code: string; lines: string[] }
       expect({ name, code }).to.deep.equal({ name: 'Error', code: 'ERR_ADDON_NOT_LOADED' })
-      expect(message).to.include('hinge-embedding-loss')
-      expect(message).to.include(process.platform).and.include(process.arch).and.include(process.version)
-      expect(message).to.match(/glibc \d|musl|libc/)
-      expect(message).to.include(folder)
-      expect(message).to.include('prebuilds').and.include('build')
-      expect(message).to.match(/npm (rebuild|run build)/)
+      expect(lines[0]).to.equal('the native addon of hinge-embedding-loss cannot be loaded')
+      expect(lines[1]).to.match(/^platform \w+, arch \w+, Node v[\d.]+, libc (glibc [\d.]+|musl|the platform’s own)$/)
+      expect(lines[1]).to.include(process.platform).and.include(process.arch).and.include(process.version)
+      return lines.slice(2)
     }
 
-    it(
-      'an addon that is missing is an error that names platform, arch, Node version, libc, what was tried and how to build',
-      expectExplained,
-    )
+    const missing = (folder: string) => `tried ${join(installed, folder, 'hinge_embedding_loss.node')}: missing`
+    const build = (add: string) =>
+      `to build it (python3, make and g++ 12 are needed), in ${application}: ${add} node-addon-api@8 node-gyp@12 && node node_modules/hinge-embedding-loss/scripts/build-addon.mjs`
 
-    it('an addon that is not a library is an error that names the same', async () => {
-      mkdirSync(join(folder, 'build/Release'), { recursive: true })
-      writeFileSync(join(folder, 'build/Release/hinge_embedding_loss.node'), 'no library')
-      await expectExplained()
+    it('a platform without a prebuild is an error that names both paths, and how to build', async () => {
+      const lines = [missing('build/Release'), missing(`prebuilds/${prebuild}`), build('npm install --save-dev')]
+      expect(await explain()).to.deep.equal(lines)
+    })
+
+    it('a prebuild without its addon is an error that says how to install it again', async () => {
+      mkdirSync(join(installed, 'prebuilds', prebuild), { recursive: true })
+      expect((await explain()).at(-1)).to.equal(`to install it again, in ${application}: npm install --force`)
+    })
+
+    it('a prebuild that does not load is an error with the words of the system, and how to install it again', async () => {
+      const path = writeBroken(`prebuilds/${prebuild}`)
+      const [tried, remedy, ...more] = await explain()
+      expect(tried)
+        .to.match(/^tried .*: .*(file too short|invalid ELF header|not a mach-o file)/i)
+        .and.include(path)
+      expect(remedy).to.equal(`to install it again, in ${application}: npm install --force`)
+      expect(more).to.deep.equal([])
+    })
+
+    it('a build from source that does not load is an error, even if there is a prebuild', async () => {
+      const path = writeBroken('build/Release')
+      mkdirSync(join(installed, 'prebuilds', prebuild), { recursive: true })
+      cpSync(addonPath, join(installed, 'prebuilds', prebuild, 'hinge_embedding_loss.node'))
+      const [tried, remedy] = await explain()
+      expect(tried).to.include(path)
+      expect(remedy).to.equal(build('npm install --save-dev'))
+    })
+
+    it('a wrong HINGE_EMBEDDING_LOSS_BINARIES is an error that names it, even if the package has binaries', async () => {
+      mkdirSync(join(installed, 'build/Release'), { recursive: true })
+      cpSync(addonPath, join(installed, 'build/Release/hinge_embedding_loss.node'))
+      const [tried, remedy] = await explain({ HINGE_EMBEDDING_LOSS_BINARIES: 'elsewhere' })
+      expect(tried).to.equal(`tried ${join(application, 'elsewhere/hinge_embedding_loss.node')}: missing`)
+      expect(remedy).to.match(/^set HINGE_EMBEDDING_LOSS_BINARIES to a folder .* or unset it/)
+    })
+
+    it('a clone that is not built is an error that says npm run build', async () => {
+      mkdirSync(join(installed, 'lib'))
+      expect((await explain()).at(-1)).to.equal(`to build it, in ${installed}: npm run build`)
+    })
+
+    const additions = {
+      npm: 'npm install --save-dev',
+      pnpm: 'pnpm add --save-dev',
+      yarn: 'yarn add --dev',
+      bun: 'bun add --dev',
+      deno: 'deno add --dev',
+    }
+    const lockFiles = {
+      npm: 'package-lock.json',
+      pnpm: 'pnpm-lock.yaml',
+      yarn: 'yarn.lock',
+      bun: 'bun.lock',
+      deno: 'deno.lock',
+    }
+
+    it('the error has a command of the package manager that runs the program, or whose lock file is there', async () => {
+      for (const [manager, add] of Object.entries(additions)) {
+        expect((await explain({ npm_config_user_agent: `${manager}/1.2.3 ?` })).at(-1)).to.equal(build(add))
+        const lockFile = join(application, lockFiles[manager as keyof typeof lockFiles])
+        writeFileSync(lockFile, '')
+        expect((await explain()).at(-1)).to.equal(build(add))
+        rmSync(lockFile)
+      }
     })
   })
 

@@ -53,7 +53,7 @@ const layers: readonly Layer[] = [
   [options, ['lib/files/errors.ts', 'lib/files/similar.ts', ...library]],
   [['lib/files/similar.ts'], []],
   [['lib/files/errors.ts'], library],
-  [['lib/duckdb.ts'], []],
+  [['lib/duckdb.ts'], ['lib/binaries.ts']],
   [['lib/index.ts'], ['lib/hinge-embedding-loss.ts', 'lib/accumulator.ts', 'lib/runtime.ts', ...core]],
   [['lib/hinge-embedding-loss.ts'], core],
   [['lib/accumulator.ts'], core],
@@ -62,14 +62,15 @@ const layers: readonly Layer[] = [
   [['lib/settings.ts'], ['lib/tensor/', 'lib/native.ts', ...base]],
   [['lib/tensor/'], ['lib/native.ts', ...base]],
   [['lib/runtime.ts'], ['lib/native.ts', ...base]],
-  [['lib/native.ts'], base],
+  [['lib/native.ts'], ['lib/binaries.ts', 'lib/load-error.ts', ...base]],
+  [['lib/binaries.ts'], ['lib/load-error.ts']],
+  [['lib/load-error.ts'], []],
   [['lib/validate.ts'], []],
   [['lib/format.ts'], []],
 ]
 
 /** The packages that TypeScript may load, and where. */
 const packages: Readonly<Record<string, readonly string[]>> = {
-  'node-gyp-build': ['lib/native.ts', 'lib/duckdb.ts'],
   '@duckdb/node-api': ['lib/files/duckdb/', 'lib/files/writers/duckdb.ts'],
   'apache-arrow': ['lib/files/arrow.ts', 'lib/files/readers/', 'lib/files/writers/', 'lib/files/loss-batches.ts'],
   'lz4-napi': ['lib/files/readers/arrow/codecs.ts'],

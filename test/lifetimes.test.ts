@@ -2,7 +2,7 @@ import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { makeApplication } from './support/application.ts'
-import { node, type Outcome, root, succeeds } from './support/processes.ts'
+import { node, type Outcome, succeeds } from './support/processes.ts'
 
 /** How many times more often everything runs than in `npm test`; `npm run test:soak` sets it. */
 const times = Number(process.env.SOAK_TIMES ?? 1)
@@ -237,7 +237,6 @@ describe('lifetimes', () => {
       cpSync(join(application, 'node_modules/hinge-embedding-loss'), join(copy, 'hinge-embedding-loss'), {
         recursive: true,
       })
-      cpSync(join(root, 'node_modules/node-gyp-build'), join(copy, 'node-gyp-build'), { recursive: true })
       const output = await succeeds(
         script(
           inAsync(`${compare}

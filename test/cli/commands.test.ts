@@ -19,7 +19,6 @@ import {
   writeScoredFiles,
 } from '../support/scored-files.ts'
 
-const libraryNeeds = ['node-gyp-build']
 const commandNeeds = ['commander', '@duckdb']
 
 describe('hinge-embedding-loss', function () {
@@ -28,7 +27,7 @@ describe('hinge-embedding-loss', function () {
 
   let complete: string
   before('install the package', async () => {
-    complete = await install('complete', [...libraryNeeds, ...commandNeeds])
+    complete = await install('complete', commandNeeds)
   })
 
   /** The program as it is once installed beside the given packages. */
@@ -270,8 +269,8 @@ describe('hinge-embedding-loss', function () {
     it('names the packages that it lacks', async () => {
       const advice = /npm install commander @duckdb\/node-api/
       const pairs = score('pairs.parquet', 'd', 'y')
-      const bare = runIn(await install('bare', libraryNeeds))
-      const noReader = runIn(await install('no-reader', [...libraryNeeds, 'commander']))
+      const bare = runIn(await install('bare', []))
+      const noReader = runIn(await install('no-reader', ['commander']))
       await Promise.all([
         fails(1, ['--version'], advice, bare),
         fails(1, pairs, advice, bare),
@@ -281,7 +280,7 @@ describe('hinge-embedding-loss', function () {
     })
 
     it('says why the library does not load', async () => {
-      const main = await install('unbuilt', [...libraryNeeds, ...commandNeeds])
+      const main = await install('unbuilt', commandNeeds)
       rmSync(resolve('unbuilt/build'), { recursive: true })
       await fails(1, ['--version'], /the native addon of hinge-embedding-loss cannot be loaded/, runIn(main))
       const env = { HINGE_EMBEDDING_LOSS_NUM_THREADS: 'many' }

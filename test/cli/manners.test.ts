@@ -27,7 +27,7 @@ describe('the command line, its pipes and its terminal', function () {
 
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-manners-'))
-    program = await installPackage(join(folder, 'program'), ['node-gyp-build', 'commander', '@duckdb'])
+    program = await installPackage(join(folder, 'program'), ['commander', '@duckdb'])
     csv = join(folder, 'pairs.csv')
     writeFileSync(csv, 'd,y\n0.5,1\n0.25,-1\n')
   })

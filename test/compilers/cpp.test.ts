@@ -41,7 +41,9 @@ describe('the addon and the extension', function () {
       const mocha = join(root, 'node_modules/mocha/bin/mocha.js')
       const files = tests.map((name) => `test/${name}.test.ts`)
       await succeeds(
-        node([mocha, '--timeout', '0', ...files], { env: { HINGE_EMBEDDING_LOSS_PREBUILD: folder, CXX: compiler } }),
+        node([mocha, '--timeout', '0', ...files], {
+          env: { HINGE_EMBEDDING_LOSS_BINARIES: join(folder, 'build/Release'), CXX: compiler },
+        }),
       )
     })
   }

@@ -630,7 +630,7 @@ describe('errors of scoreFiles', function () {
 
   it('names the packages to install', async function () {
     this.timeout(120_000)
-    const program = await installPackage(path('bare'), ['node-gyp-build'])
+    const program = await installPackage(path('bare'))
     const files = JSON.stringify(join(program, '../../files.js'))
     const script = `
       const { scoreFiles } = await import(${files})

@@ -69,7 +69,7 @@ describe('score --output', function () {
 
   before('write the inputs', async () => {
     folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
-    program = await installPackage(path('program'), ['node-gyp-build', 'commander', '@duckdb', 'apache-arrow'])
+    program = await installPackage(path('program'), ['commander', '@duckdb', 'apache-arrow'])
     const { gap, note, flag, ...plain } = columns
     const texts = vectorFromArray(note, new Utf8())
     const flags = vectorFromArray(flag, new Bool())

@@ -201,7 +201,7 @@ describe('hinge-embedding-loss plot', function () {
   })
 
   it('plot names the missing packages that a picture needs', async () => {
-    const needs = ['node-gyp-build', 'commander', '@duckdb']
+    const needs = ['commander', '@duckdb']
     const asks = async (name: string, more: string[], output: string) => {
       const program = await installPackage(at(name), [...needs, ...more])
       return node([program, 'plot', ...argumentsFor(at('pairs.parquet'), 'd', 'y', '--output', at(output))])

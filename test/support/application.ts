@@ -10,7 +10,9 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
+import { addonPath } from '../../lib/binaries.ts'
+import { extensionPath } from '../../lib/duckdb.ts'
 import { node, root, succeeds } from './processes.ts'
 
 export const readText = (path: string) => readFileSync(join(root, path), 'utf8')
@@ -60,10 +62,7 @@ function compileSources(): Promise<string> {
 export async function installPackage(folder: string, packages: readonly string[] = []): Promise<string> {
   mkdirSync(join(folder, 'build/Release'), { recursive: true })
   cpSync(join(root, 'package.json'), join(folder, 'package.json'))
-  for (const end of ['node', 'duckdb_extension']) {
-    const binary = `build/Release/hinge_embedding_loss.${end}`
-    cpSync(join(root, binary), join(folder, binary))
-  }
+  for (const path of [addonPath, extensionPath]) cpSync(path, join(folder, 'build/Release', basename(path)))
   linkPackages(join(folder, 'node_modules'), packages)
   cpSync(await compileSources(), join(folder, 'dist'), { recursive: true })
   return join(folder, manifest.bin['hinge-embedding-loss'] as string)
