@@ -23,7 +23,6 @@ interface Manifest {
   license: string
   type: string
   engines: { node: string }
-  dependencies: Record<string, string>
   peerDependencies?: Record<string, string>
   peerDependenciesMeta?: Record<string, { optional?: boolean }>
   bin: Record<string, string>
@@ -74,7 +73,7 @@ export async function makeApplication(): Promise<string> {
   const modules = join(application, 'node_modules')
   const program = await installPackage(join(modules, 'hinge-embedding-loss'))
   linkPackages(modules, [
-    ...Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies }),
+    ...Object.keys(manifest.peerDependencies ?? {}),
     ...['onnxruntime-common', '@tensorflow', 'ndarray', '@stdlib', '@types', 'tsx', 'typescript'],
   ])
   chmodSync(program, 0o755)
