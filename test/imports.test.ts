@@ -19,7 +19,10 @@ const rules = [
   ...['lib/files/row-errors.ts', 'lib/files/totals.ts', 'lib/files/sources.ts', 'lib/files/table-formats.ts'],
   ...['lib/files/column-names.ts', 'lib/files/loss-batches.ts', 'lib/files/arrow.ts'],
 ]
-const options = ['lib/files/atomic-write.ts', 'lib/files/options.ts', 'lib/files/paths.ts', 'lib/files/peers.ts']
+const options = [
+  ...['lib/files/atomic-write.ts', 'lib/files/options.ts', 'lib/files/paths.ts', 'lib/files/peers.ts'],
+  'lib/files/system.ts',
+]
 const engine = [
   ...rules,
   ...options,

@@ -1,6 +1,7 @@
+import { existsSync } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { resolve, sep } from 'node:path'
+import { resolve } from 'node:path'
 import { type Job, UnrecoverableError } from 'bullmq'
 import { assertOwnColumns, openScans } from '../files/duckdb/open-scans.ts'
 import type { Scan } from '../files/duckdb/scan.ts'
@@ -10,6 +11,7 @@ import { type ScanTotals, scoreScans } from '../files/duckdb/totals.ts'
 import { hasValues } from '../files/duckdb/typed-scans.ts'
 import { codeOf, fileError, given, message } from '../files/errors.ts'
 import { assertThreads } from '../files/options.ts'
+import { isInFolder, system } from '../files/system.ts'
 import { getNumThreads } from '../index.ts'
 import { encodeFailure, type FailureDetails } from './failures.ts'
 import { limits, parseShardData, plainType, type Shard, type ShardData, type ShardResult } from './payload.ts'
@@ -42,7 +44,7 @@ export interface ShardProcessor {
  */
 export async function shardProcessor({
   threads = getNumThreads(),
-  roots = ['/'],
+  roots = system.roots.filter((root) => existsSync(root)),
 }: ProcessorOptions = {}): Promise<ShardProcessor> {
   assertThreads(threads)
   const given = roots.map((root) => resolve(root))
@@ -56,7 +58,7 @@ export async function shardProcessor({
   async function openSession(timeZone: string): Promise<Session> {
     const session = await Session.open(threads)
     await session.setTimeZone(timeZone)
-    await session.lock(folders.map(withSeparator))
+    await session.lock(folders)
     return session
   }
 
@@ -156,7 +158,7 @@ async function assertUnchanged({ file, size, modified }: Shard, folders: readonl
   const host = hostname()
   const refuse = (text: string, code: string, cause?: unknown) =>
     failOnHost(fileError(`${file}: ${text}`, { code, file }, cause))
-  const isInside = (path: string) => folders.some((folder) => path.startsWith(withSeparator(folder)))
+  const isInside = (path: string) => folders.some((folder) => isInFolder(path, folder))
   if (!isInside(file)) refuse(`outside of the worker's roots on ${host}`, 'ERR_OUTSIDE_ROOTS')
   const there = await stat(file, { bigint: true }).catch((cause) => {
     const reason = codeOf(cause) === 'ENOENT' ? 'no such file' : `cannot be read, ${codeOf(cause)},`
@@ -179,10 +181,6 @@ function failOnHost(error: Error): never {
 function formatTime(nanoseconds: bigint | string): string {
   const [seconds, fraction] = [BigInt(nanoseconds) / 1_000_000_000n, String(nanoseconds).slice(-9)]
   return new Date(1000 * Number(seconds)).toISOString().replace('000Z', `${fraction}Z`)
-}
-
-function withSeparator(folder: string): string {
-  return folder.endsWith(sep) ? folder : folder + sep
 }
 
 /** True if another worker, or this one later, may score the shard: there was no memory or disk, or the file was not seen. */

@@ -1,4 +1,5 @@
 import { isOptionError, type Message, messageOf, type OptionValue, type Spell } from '../files/errors.ts'
+import { system } from '../files/system.ts'
 
 /** Options whose values in advice are free text, which a shell takes in quotes. */
 const textOptions: ReadonlySet<string> = new Set(['input', 'label', 'nullString', 'comment'])
@@ -18,12 +19,8 @@ const spellFlags: Spell = (mention) => {
 
 function spellSetting(name: string, value: OptionValue): string {
   if (typeof value === 'boolean') return value ? formatFlag(name) : formatFlag(name).replace('--', '--no-')
-  const values = [value].flat().map((each) => (textOptions.has(name) ? quoteForShell(String(each)) : each))
+  const values = [value].flat().map((each) => (textOptions.has(name) ? system.quoteForShell(String(each)) : each))
   return `${formatFlag(name)} ${values.join(' or ')}`
-}
-
-function quoteForShell(text: string): string {
-  return text.includes("'") ? `"${text.replace(/["$`\\]/g, '\\$&')}"` : `'${text}'`
 }
 
 /** Formats a message as the command line prints it: options as flags. */

@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream'
 import { codeOf } from '../files/errors.ts'
+import { system } from '../files/system.ts'
 import type { Terminal } from './progress.ts'
 
 /** What the program reads and writes: results go to `stdout`, everything else to `stderr`. */
@@ -18,7 +19,7 @@ export function write(stdout: Writable, text: string, signal: AbortSignal): Prom
     signal.addEventListener('abort', () => reject(signal.reason), { once: true })
     stdout.write(text, (error) => {
       if (!error) resolve()
-      else if (codeOf(error) === 'EPIPE') reject(new ReaderGone())
+      else if (system.readerGoneCodes.includes(codeOf(error))) reject(new ReaderGone())
       else reject(new Error(`standard output: ${error.message}`, { cause: error }))
     })
   })

@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import type { Stats } from 'node:fs'
-import { chmod, lstat, open, realpath, rename, rm, stat } from 'node:fs/promises'
+import type { BigIntStats, Stats } from 'node:fs'
+import { type FileHandle, lstat, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { getSystemErrorMap } from 'node:util'
 import { codeOf, detailsOf, fileError, given, isSystemError, message, messageOf, optionError } from './errors.ts'
 import { assertLocal, describeKind } from './paths.ts'
+import { system } from './system.ts'
 
 /**
  * Resolves the folder and links of a path to write to.
@@ -20,9 +22,11 @@ export async function resolveOutput(path: string, inputs: readonly string[]): Pr
     const folder = await ifExists(realpath(dirname(path)))
     if (folder === undefined || !(await stat(folder)).isDirectory())
       throw refuse(`: no such folder as ${dirname(path)}`)
+    if (system.forbiddenName.test(basename(path))) throw refuse(`: no file can have the name ${basename(path)}`)
     return join(folder, basename(path))
   }
   if (!existing.isFile()) throw refuse(`: there is ${describeKind(existing)}, must be a file`)
+  if (!system.replacesReadOnlyFiles && isReadOnly(existing)) throw refuse(': there is a file that is read-only')
   for (const input of inputs.filter((file) => file !== '-')) {
     const { dev, ino } = await stat(input, { bigint: true })
     if (dev === existing.dev && ino === existing.ino) throw refuse(` is an input, ${input}`)
@@ -48,19 +52,41 @@ export async function writeAtomically(
     const old = await ifExists(stat(path))
     await create(partPath, old)
     await write(partPath)
-    if (old !== undefined) await chmod(partPath, old.mode & allPermissions)
-    await sync(partPath)
+    await withHandle(await open(partPath, 'r+'), async (handle) => {
+      if (old !== undefined) await handle.chmod(old.mode & allPermissions)
+      await handle.sync()
+    })
     signal.throwIfAborted()
-    await rename(partPath, path)
-    await sync(dirname(path))
+    await replace(partPath, path)
+    if (system.syncsFolders) await withHandle(await open(dirname(path)), (handle) => handle.sync())
   } catch (error) {
-    await rm(partPath, { force: true })
+    await rm(partPath, { force: true, recursive: true, maxRetries: removals })
     throw isOutputError(error, partPath) ? outputError(path, error) : error
   }
 }
 
 const allPermissions = 0o7777
 const readAndWrite = 0o600
+/** How often a file that is in use is tried to be removed again, after 0.1 s, 0.2 s and so on. */
+const removals = 5
+
+function isReadOnly({ mode }: BigIntStats): boolean {
+  return (Number(mode) & 0o222) === 0
+}
+
+/** Renames a file to one that may exist. Another process, such as a virus scanner, may have one of them open for a moment. */
+export async function replace(from: string, to: string, { heldCodes } = system): Promise<void> {
+  for (let wait = 10; wait < 1000; wait *= 2) {
+    try {
+      await rename(from, to)
+      return
+    } catch (error) {
+      if (!heldCodes.includes(codeOf(error))) throw error
+    }
+    await sleep(wait)
+  }
+  await rename(from, to)
+}
 
 /** True if an output could not be written. The errors of inputs carry their file. */
 function isOutputError(error: unknown, partPath: string): boolean {
@@ -82,22 +108,19 @@ function findSystemCode(text: string): string | undefined {
 
 /** Creates an empty file with the owner and permissions of `old`, readable and writable by the owner. */
 async function create(path: string, old: Stats | undefined): Promise<void> {
-  const handle = await open(path, 'wx', old === undefined ? 0o666 : readAndWrite)
-  try {
+  const mode = old === undefined ? 0o666 : readAndWrite
+  await withHandle(await open(path, 'wx', mode), async (handle) => {
     if (old === undefined) return
     // Only root may give a file to another user, and only members to a group.
     await handle.chown(old.uid, -1).catch(() => {})
     await handle.chown(-1, old.gid).catch(() => {})
     await handle.chmod((old.mode & allPermissions) | readAndWrite)
-  } finally {
-    await handle.close()
-  }
+  })
 }
 
-async function sync(path: string): Promise<void> {
-  const handle = await open(path)
+async function withHandle(handle: FileHandle, use: (handle: FileHandle) => Promise<void>): Promise<void> {
   try {
-    await handle.sync()
+    await use(handle)
   } finally {
     await handle.close()
   }

@@ -13,7 +13,7 @@ import { takeTurns } from './turns.ts'
  * is given.
  *
  * @param parts files of lines of JSON, as `partial` prints them, or such lines themselves: a text that begins with `{`.
- * Blank lines, CR before LF and a byte-order mark are skipped
+ * Blank lines, CR before LF and a byte-order mark are skipped, and files may be UTF-16
  * @param options.signal aborts the call
  * @returns the totals; there are no `groups`
  * @throws {TypeError} ERR_INVALID_ARG_TYPE: `parts` is not an array of strings, or `signal` not an AbortSignal; `option`
@@ -89,9 +89,16 @@ async function readPart(text: string, index: number): Promise<Part> {
 async function readText(path: string): Promise<string> {
   assertLocal(path)
   await assertFile(path, ' of lines that partial has printed')
-  return readFile(path, { encoding: 'utf8', flag: readFlags }).catch((cause) => {
+  const bytes = await readFile(path, { flag: readFlags }).catch((cause) => {
     throw errorAt(path, cause)
   })
+  return new TextDecoder(encodingOf(bytes)).decode(bytes)
+}
+
+/** The encoding by the byte order mark: `>` of Windows PowerShell writes UTF-16. */
+function encodingOf(bytes: Buffer): 'utf-8' | 'utf-16le' | 'utf-16be' {
+  const mark = bytes.subarray(0, 2).toString('hex')
+  return mark === 'fffe' ? 'utf-16le' : mark === 'feff' ? 'utf-16be' : 'utf-8'
 }
 
 function isBlank(line: string): boolean {

@@ -24,7 +24,8 @@ export async function assertFile(path: string, advice = ''): Promise<void> {
 
 /** Refuses a URL where a local path is expected, as a file or as the value of an option. */
 export function assertLocal(path: string, option?: string): void {
-  const [, scheme] = /^([a-z][a-z0-9+.-]*):\/\//i.exec(path) ?? []
+  // A scheme of one letter is a drive.
+  const [, scheme] = /^([a-z][a-z0-9+.-]+):\/\//i.exec(path) ?? []
   if (scheme === undefined) return
   const isFileUrl = scheme.toLowerCase() === 'file'
   const advice = isFileUrl ? `give the path instead of the URL, ${pathOf(path)}` : adviceOnRemote(option)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { codeOf, fileError, type Message, message, option, set } from './errors.ts'
 import { type FileKind, type Format, formats } from './options.ts'
 import { assertLocal, describeKind, readFlags } from './paths.ts'
+import { splitPath, withSlashes } from './system.ts'
 import { TableFolders } from './table-formats.ts'
 
 const kindByExtension: Readonly<Record<string, FileKind>> = {
@@ -180,10 +181,15 @@ async function findInFolder(folder: string, tables: TableFolders, format?: Forma
     const but = hidden > 0 ? ` but ${describeHidden(hidden)}` : ''
     throw fileError(`${folder}: the folder has no file that ends in one of ${supported}${but}`, { file: folder })
   }
-  if (others.length === 0) return { sources: sources.sort((a, b) => (a.file < b.file ? -1 : 1)), hidden, deeper: 0 }
+  if (others.length === 0) return { sources: sortByPath(sources), hidden, deeper: 0 }
   throw fileError(`${folder}: the folder mixes ${[kind, ...others].join(' and ')}; name the files, or a pattern`, {
     file: folder,
   })
+}
+
+function sortByPath(sources: readonly Source[]): Source[] {
+  const keyed = sources.map((source) => ({ source, key: withSlashes(source.file) }))
+  return keyed.sort((a, b) => (a.key < b.key ? -1 : 1)).map(({ source }) => source)
 }
 
 interface FolderEntry {
@@ -222,7 +228,7 @@ function isHiddenName(name: string): boolean {
 
 /** True if a wildcard stands for the beginning of a hidden name; a pattern that spells it out asks for the file. */
 function isHiddenMatch(pattern: string, file: string): boolean {
-  const parts = splitPath(pattern.replace(/^~(?=\/)/, homedir()))
+  const parts = splitPath(pattern.replace(/^~(?=[\\/])/, homedir()))
   const names = splitPath(file)
   const deep = parts.indexOf('**')
   return names.some((name, index) => {
@@ -230,10 +236,6 @@ function isHiddenMatch(pattern: string, file: string): boolean {
     const part = deep === -1 || index < deep ? parts[index] : parts[Math.max(fromEnd, deep)]
     return isHiddenName(name) && part?.[0] !== name[0]
   })
-}
-
-function splitPath(path: string): string[] {
-  return path.split('/').filter((name) => name !== '' && name !== '.')
 }
 
 function describeHidden(count: number): string {

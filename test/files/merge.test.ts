@@ -19,7 +19,7 @@ describe('mergePartials', () => {
   })
   const [first = '', second = '', third = ''] = texts
 
-  function write(name: string, content: string): string {
+  function write(name: string, content: string | Buffer): string {
     writeFileSync(path(name), content)
     return path(name)
   }
@@ -58,6 +58,12 @@ describe('mergePartials', () => {
   it('skips a byte-order mark, in a file and in a text', async () => {
     await merges([write('mark.json', `\ufeff${texts.join('\n')}`)])
     await merges([`\ufeff${first}`, second, third])
+  })
+
+  it('reads UTF-16, which > of Windows PowerShell writes', async () => {
+    const text = Buffer.from(`\ufeff${texts.join('\r\n')}\r\n`, 'utf16le')
+    await merges([write('powershell.json', text)])
+    await merges([write('big-endian.json', Buffer.from(text).swap16())])
   })
 
   it('counts a partial each time it is given', async () => {

@@ -10,7 +10,7 @@ As a service, start node_modules/.bin/${programName} itself: npx passes no SIGTE
 
 Example, on every machine that sees the files, and then on one:
   ${programName} worker --redis redis://queue.internal:6379 --root /data
-  ${programName} score '/data/pairs/*.parquet' --input distance --label label --redis redis://queue.internal:6379`
+  ${programName} score "/data/pairs/*.parquet" --input distance --label label --redis redis://queue.internal:6379`
 
 interface WorkerFlags {
   readonly redis: string

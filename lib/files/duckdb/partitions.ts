@@ -1,3 +1,4 @@
+import { splitPath, system } from '../system.ts'
 import type { NamedColumn } from './columns.ts'
 import { fromClause, type ScanFiles, type ScanSource } from './scan.ts'
 import type { QueryColumn, Session } from './session.ts'
@@ -14,13 +15,18 @@ const nullValue = '__HIVE_DEFAULT_PARTITION__'
 /** Folder names that DuckDB prints as they are once it has read them as numbers or dates. */
 const canonicalValues = [/^-?(0|[1-9]\d*)$/, /^\d{4}-\d\d-\d\d$/]
 
-function parseFolders(file: string): PartitionFolder[] {
-  return [...file.matchAll(/([^/=]+)=([^/]*)\//g)].map(([, key = '', value = '']) => ({ key, value }))
+function parseFolders(file: string, of = system): PartitionFolder[] {
+  return splitPath(file, of)
+    .slice(0, -1)
+    .flatMap((name) => {
+      const [, key, value] = /([^=]+)=(.*)/s.exec(name) ?? []
+      return key === undefined || value === undefined ? [] : [{ key, value }]
+    })
 }
 
 /** The keys of the folders around a file, from the outermost on. */
-export function partitionKeysOf(file: string): string[] {
-  return parseFolders(file).map(({ key }) => key)
+export function partitionKeysOf(file: string, of = system): string[] {
+  return parseFolders(file, of).map(({ key }) => key)
 }
 
 /** The columns that folders are named for: none if a column of the files has such a name, as DuckDB would replace that column. */
@@ -42,7 +48,7 @@ export async function readPartitionTypes(
   files: ScanFiles,
   keys: readonly string[],
 ): Promise<Record<string, string>> {
-  const folders = files.files.flatMap(parseFolders)
+  const folders = files.files.flatMap((file) => parseFolders(file))
   const isText = (key: string) => {
     const values = folders.filter((folder) => folder.key === key && folder.value !== nullValue)
     return !canonicalValues.some((pattern) => values.every(({ value }) => pattern.test(value)))

@@ -1,9 +1,10 @@
+import { join, sep } from 'node:path'
 import type { DuckDBConnection, DuckDBInstance, DuckDBValue } from '@duckdb/node-api'
 import { load } from '../../duckdb.ts'
 import { fileError } from '../errors.ts'
 import type { Progress } from '../options.ts'
 import { importPeer } from '../peers.ts'
-import { quoteText } from './sql.ts'
+import { quoteName, quoteText } from './sql.ts'
 
 /** A reading of the files, for progress. */
 interface Pass {
@@ -69,7 +70,7 @@ export class Session {
 
   /** From now on DuckDB reads files of these folders alone, loads no extension, and changes no setting. */
   async lock(folders: readonly string[]): Promise<void> {
-    await this.#connection.run(`SET allowed_directories = [${folders.map(quoteText)}];
+    await this.#connection.run(`SET allowed_directories = [${folders.map((folder) => quoteText(join(folder, sep)))}];
       SET enable_external_access = false; SET lock_configuration = true`)
   }
 
@@ -119,6 +120,16 @@ export class Session {
       doing,
       share: this.#share,
       count: rows === undefined || steps > 1 ? undefined : Math.floor(this.#share * rows),
+    }
+  }
+
+  /** Closes a database that was attached. This has a connection of its own, which no interrupt reaches. */
+  async detach(database: string): Promise<void> {
+    const connection = await this.#instance.connect()
+    try {
+      await connection.run(`DETACH DATABASE IF EXISTS ${quoteName(database)}`)
+    } finally {
+      connection.closeSync()
     }
   }
 

@@ -1,3 +1,5 @@
+import { system } from '../system.ts'
+
 /** A text as an SQL literal. */
 export function quoteText(text: string): string {
   return `'${text.replaceAll("'", "''")}'`
@@ -14,6 +16,6 @@ export function quoteFiles(files: readonly string[]): string {
 }
 
 /** A pattern that matches this path alone; DuckDB reads a leading ~ as the home folder. */
-function escapePattern(path: string): string {
-  return path.replace(/[*?[]/g, '[$&]').replace(/^~/, './~')
+export function escapePattern(path: string, { wildcard } = system): string {
+  return path.replace(wildcard, '[$&]').replace(/^~/, './~')
 }

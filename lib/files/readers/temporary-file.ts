@@ -1,7 +1,9 @@
+import { rmSync } from 'node:fs'
 import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { codeOf, fileError } from '../errors.ts'
+import { system } from '../system.ts'
 import { FileBytes } from './bytes.ts'
 
 /** A file in a folder of its own. */
@@ -27,16 +29,38 @@ export async function copyToFile(chunks: AsyncIterable<Uint8Array>): Promise<Tem
   } catch (cause) {
     await remove()
     if (codeOf(cause) !== 'ENOSPC') throw cause
-    throw fileError(`no space in ${tmpdir()} to copy it to; TMPDIR can name another folder`, { code: 'ENOSPC' }, cause)
+    throw fileError(
+      `no space in ${tmpdir()} to copy it to; ${system.temporaryFolder} can name another folder`,
+      { code: 'ENOSPC' },
+      cause,
+    )
   }
 }
 
-/** Copies chunks to a file that can be read at any position. It has no name any more, so closing it frees its space. */
-export async function spool(chunks: AsyncIterable<Uint8Array>): Promise<FileBytes> {
+/** Copies chunks to a file that can be read at any position. Closing it frees its space. */
+export async function spool(chunks: AsyncIterable<Uint8Array>, { removesOpenFiles } = system): Promise<FileBytes> {
   const { path, remove } = await copyToFile(chunks)
   try {
-    return new FileBytes(path)
-  } finally {
+    const bytes = removesOpenFiles ? new FileBytes(path) : new RemovedBytes(path)
+    if (removesOpenFiles) await remove()
+    return bytes
+  } catch (error) {
     await remove()
+    throw error
+  }
+}
+
+/** A temporary file that is removed with its folder when it is closed. */
+class RemovedBytes extends FileBytes {
+  readonly #folder: string
+
+  constructor(path: string) {
+    super(path)
+    this.#folder = dirname(path)
+  }
+
+  override close(): void {
+    super.close()
+    rmSync(this.#folder, { recursive: true, force: true })
   }
 }

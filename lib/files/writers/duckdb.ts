@@ -57,6 +57,7 @@ async function withDatabase<T>(session: Session, path: string, work: () => Promi
     await session.run(`ATTACH ${quoteText(join(folder, 'losses'))} AS ${catalog}`)
     return await work()
   } finally {
+    await session.detach(catalog).catch(() => {})
     await rm(folder, { recursive: true, force: true })
   }
 }
