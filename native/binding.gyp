@@ -22,15 +22,18 @@
         "../native/kernels/avx2.cpp",
         "../native/kernels/avx512.cpp",
         "../native/kernels/baseline.cpp",
+        "../native/kernels/cpu.cpp",
         "../native/kernels/kernels.cpp",
         "../native/parallel.cpp",
-        "../native/reduce.cpp"
+        "../native/reduce.cpp",
+        "../native/system_posix.cpp",
+        "../native/system_windows.cpp"
       ]
     },
     {
       "target_name": "hinge_embedding_loss",
       "dependencies": ["core"],
-      "sources": ["../native/addon.cpp"],
+      "sources": ["../native/addon.cpp", "../native/node_api_windows.cpp"],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=9", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS", "NAPI_CPP_EXCEPTIONS"]
     },
@@ -51,6 +54,8 @@
         "../native/duckdb/registration.cpp",
         "../native/duckdb/scalars.cpp",
         "../native/duckdb/settings.cpp",
+        "../native/duckdb/stack_unwind.cpp",
+        "../native/duckdb/stack_windows.cpp",
         "../native/duckdb/text.cpp"
       ]
     }

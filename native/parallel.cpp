@@ -1,18 +1,11 @@
 #include "parallel.h"
 
-#include <dlfcn.h>
-#include <sched.h>
-#include <signal.h>
-
 #include <algorithm>
 #include <condition_variable>
-#include <fstream>
 #include <mutex>
-#include <string>
-#include <system_error>
-#include <thread>
 
 #include "float_environment.h"
+#include "system.h"
 
 #if defined(__x86_64__)
 #include <xmmintrin.h>
@@ -32,49 +25,8 @@ constexpr size_t kMinParallel = size_t{1} << 17;
 // Pause instructions, 20 to 40 ns each.
 constexpr int kSpins = 1000;
 
-// The processors that the process's control group (version 2 or 1) and its parents grant: from 1 to `limit`.
-size_t control_group_limit(size_t limit) {
-  const auto apply = [&limit](double quota, double period) {
-    if (quota > 0 && period > 0) limit = std::min(limit, static_cast<size_t>((quota + period - 1) / period));
-  };
-  std::ifstream groups("/proc/self/cgroup");
-  for (std::string line; std::getline(groups, line);) {
-    const size_t first = line.find(':');
-    const size_t second = line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    std::string controllers(1, ',');
-    controllers.append(line, first + 1, second - first - 1).push_back(',');
-    const bool is_version_2 = controllers == ",,";
-    if (!is_version_2 && controllers.find(",cpu,") == std::string::npos) continue;
-    for (std::string path = line.substr(second + 1);; path.resize(path.find_last_of('/'))) {
-      if (path == "/") path.clear();
-      double quota = 0, period = 0;
-      if (is_version_2) {
-        std::ifstream("/sys/fs/cgroup" + path + "/cpu.max") >> quota >> period;  // "max 100000" leaves both 0
-      } else {
-        std::ifstream("/sys/fs/cgroup/cpu" + path + "/cpu.cfs_quota_us") >> quota;
-        std::ifstream("/sys/fs/cgroup/cpu" + path + "/cpu.cfs_period_us") >> period;
-      }
-      apply(quota, period);
-      if (path.find('/') == std::string::npos) break;
-    }
-  }
-  return std::max(limit, size_t{1});
-}
-
-size_t available_processors() {
-#if defined(__linux__)
-  cpu_set_t set;
-  const bool has_affinity = sched_getaffinity(0, sizeof set, &set) == 0;
-  const size_t processors = has_affinity ? CPU_COUNT(&set) : std::thread::hardware_concurrency();
-#else
-  const size_t processors = std::thread::hardware_concurrency();
-#endif
-  return control_group_limit(std::max(processors, size_t{1}));
-}
-
 std::atomic<size_t>& thread_count() {
-  static std::atomic<size_t> count = available_processors();
+  static std::atomic<size_t> count = count_processors();
   return count;
 }
 
@@ -91,15 +43,6 @@ void spin_until(const Condition& condition) {
 }
 
 using Call = void (*)(const void* body, Ranges& ranges);
-
-// Node unloads an addon when the last worker thread that loaded it ends. The pool's threads still run its
-// code.
-void keep_library_loaded() {
-  Dl_info library;
-  if (dladdr(reinterpret_cast<void*>(&keep_library_loaded), &library) != 0) {
-    dlopen(library.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
-  }
-}
 
 class Pool {
  public:
@@ -132,15 +75,8 @@ class Pool {
 
  private:
   void grow(size_t helpers) {
-    sigset_t all, previous;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &previous);  // the host's threads take signals
-    try {
-      for (; size_ < helpers; size_++) std::thread(&Pool::work, this).detach();
-    } catch (const std::system_error&) {
-      // The system has no more threads: the existing ones do the work.
-    }
-    pthread_sigmask(SIG_SETMASK, &previous, nullptr);
+    // If the system has no more threads, the existing ones do the work.
+    while (size_ < helpers && start_thread([this] { work(); })) size_++;
   }
 
   void work() {

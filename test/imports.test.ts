@@ -94,6 +94,7 @@ const nativeCore = [
 /** C++ from top to bottom. */
 const nativeLayers: readonly Layer[] = [
   [['native/addon.cpp'], ['native/convert.', ...nativeCore]],
+  [['native/node_api_windows.cpp'], []],
   [['native/duckdb/'], nativeCore],
   [['native/convert.'], ['native/hinge_embedding_loss.', 'native/dtypes.h']],
   [
@@ -101,7 +102,8 @@ const nativeLayers: readonly Layer[] = [
     ['native/reduce.', 'native/parallel.', 'native/kernels/', 'native/exact_sum.', 'native/dtypes.h'],
   ],
   [['native/reduce.'], ['native/kernels/', 'native/exact_sum.']],
-  [['native/parallel.'], ['native/float_environment.h']],
+  [['native/parallel.'], ['native/float_environment.h', 'native/system']],
+  [['native/system'], []],
   [['native/kernels/'], []],
   [['native/exact_sum.'], []],
   [['native/float_environment.h'], []],

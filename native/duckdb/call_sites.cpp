@@ -1,7 +1,5 @@
 #include "call_sites.h"
 
-#include <unwind.h>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -45,36 +43,6 @@ class Table {
 // 32,768 rows.
 Table<StateLayout> layouts;
 
-struct StackWalk {
-  const Address caller;
-  bool is_past_caller = false;
-  Address site = 0;
-  Address stack_pointer = 0;  // at the site
-};
-
-_Unwind_Reason_Code visit(_Unwind_Context* frame, void* data) {
-  StackWalk& walk = *static_cast<StackWalk*>(data);
-  const Address address = _Unwind_GetIP(frame);
-  if (walk.is_past_caller) {
-    walk.site = address;
-    walk.stack_pointer = _Unwind_GetCFA(frame);
-    return _URC_END_OF_STACK;
-  }
-  walk.is_past_caller = address == walk.caller;
-  return _URC_NO_REASON;
-}
-
-StackWalk walk_to_site(Address caller) {
-  StackWalk walk{caller};
-  _Unwind_Backtrace(visit, &walk);
-  return walk;
-}
-
-// The start of the function around a call site.
-Address function_of(Address site) {
-  return reinterpret_cast<Address>(_Unwind_FindEnclosingFunction(reinterpret_cast<void*>(site - 1)));
-}
-
 #if defined(__x86_64__)
 
 // The caller's stack frame has a fixed size, so its return address lies at a fixed distance from `info`.
@@ -87,13 +55,13 @@ std::atomic<StateLayout>* find_without_walk(Address caller, const void* info) {
   return layouts.find(*reinterpret_cast<const Address*>(static_cast<const char*>(info) + *distance));
 }
 
-void learn_distance(const StackWalk& walk, const void* info) {
-  const Address slot = walk.stack_pointer - sizeof(Address);
-  if (walk.site == 0 || *reinterpret_cast<const Address*>(slot) != walk.site) return;
+void learn_distance(Address caller, const CallSite& site, const void* info) {
+  const Address slot = site.stack_pointer - sizeof(Address);
+  if (site.address == 0 || *reinterpret_cast<const Address*>(slot) != site.address) return;
   const auto distance = static_cast<ptrdiff_t>(slot - reinterpret_cast<Address>(info));
-  std::atomic<ptrdiff_t>* known = distances.find(walk.caller);
+  std::atomic<ptrdiff_t>* known = distances.find(caller);
   if (known == nullptr) {
-    distances.add(walk.caller, distance);
+    distances.add(caller, distance);
   } else if (*known != distance) {
     *known = 0;  // no return address lies there
   }
@@ -102,7 +70,7 @@ void learn_distance(const StackWalk& walk, const void* info) {
 #else
 
 std::atomic<StateLayout>* find_without_walk(Address, const void*) { return nullptr; }
-void learn_distance(const StackWalk&, const void*) {}
+void learn_distance(Address, const CallSite&, const void*) {}
 
 #endif
 
@@ -110,24 +78,25 @@ void learn_distance(const StackWalk&, const void*) {}
 
 StateLayout layout_at_call(Address caller, const void* info) {
   const std::atomic<StateLayout>* found = find_without_walk(caller, info);
-  return found == nullptr ? layout_at_site(walk_to_site(caller).site)
+  return found == nullptr ? layout_at_site(find_call_site(caller).address)
                           : found->load(std::memory_order_relaxed);
 }
 
 StateLayout layout_at_site(Address site) {
   const std::atomic<StateLayout>* found = layouts.find(site);
-  if (found == nullptr) found = layouts.find(function_of(site));
+  if (found == nullptr) found = layouts.find(find_function_start(site));
   return found == nullptr ? StateLayout::kUnknown : found->load(std::memory_order_relaxed);
 }
 
 Address learn_site(Address caller, const void* info) {
-  const StackWalk walk = walk_to_site(caller);
-  learn_distance(walk, info);
-  return walk.site;
+  const CallSite site = find_call_site(caller);
+  learn_distance(caller, site, info);
+  return site.address;
 }
 
 void teach(Address site, StateLayout layout) {
-  for (const Address each : {site, function_of(site)}) {
+  for (const Address each : {site, find_function_start(site)}) {
+    if (each == 0) continue;  // the start is not known
     std::atomic<StateLayout>* known = layouts.find(each);
     if (known == nullptr) {
       layouts.add(each, layout);

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "stack.h"
+
 // DuckDB calls an aggregate's update function with an array of one state per row. Before 2.0, some of its
 // code passes one state for all rows instead (duckdb/duckdb, issue 21537), and the arguments do not tell
 // which. But each function of DuckDB always passes the same layout. So queries whose layout is known teach
@@ -18,9 +20,6 @@ enum class StateLayout : uint8_t {
   // OVER (ROWS UNBOUNDED PRECEDING): one state, but each call passes the first row again.
   kFirstRowOnly,
 };
-
-// An address in DuckDB's code.
-using Address = uintptr_t;
 
 // The layout at the site that called an update function. `caller` is the update function's return address,
 // which lies in DuckDB's C API; `info` is its argument, a local variable of the same stack frame.

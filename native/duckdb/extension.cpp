@@ -35,8 +35,13 @@ const char* load(const Functions& functions, Database database) {
 
 }  // namespace
 
-extern "C" __attribute__((visibility("default"))) bool hinge_embedding_loss_init_c_api(ExtensionInfo info,
-                                                                                       const Access* access) {
+#if defined(_WIN32)
+#define EXPORTED __declspec(dllexport)
+#else
+#define EXPORTED __attribute__((visibility("default")))
+#endif
+
+extern "C" EXPORTED bool hinge_embedding_loss_init_c_api(ExtensionInfo info, const Access* access) {
   const auto* table = static_cast<void* const*>(access->get_api(info, "v1.2.0"));
   if (table == nullptr) return false;  // DuckDB has set the error
   Functions functions;

@@ -1,13 +1,10 @@
 #include "text.h"
 
-#include <locale.h>
-
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#if defined(__APPLE__)
-#include <xlocale.h>
-#endif
 
 namespace hinge_embedding_loss::duckdb {
 
@@ -66,8 +63,16 @@ Decimal shortest_decimal(double value) {
 }  // namespace
 
 double parse_number(const std::string& text) {
-  static const locale_t c_locale = newlocale(LC_ALL_MASK, "C", nullptr);
-  return strtod_l(text.c_str(), nullptr, c_locale);
+  const size_t point = text.find('.');
+  if (point == std::string::npos) return std::strtod(text.c_str(), nullptr);
+  // strtod expects the decimal point of the process's locale: an integer with an exponent needs none.
+  const size_t end = std::min(text.find_first_of("eE", point), text.size());
+  constexpr int64_t kMaxExponent = int64_t{1} << 62;  // no text has as many decimals
+  const int64_t exponent = end == text.size() ? 0 : std::strtoll(text.c_str() + end + 1, nullptr, 10);
+  const int64_t decimals = static_cast<int64_t>(end - point - 1);
+  const std::string digits = text.substr(0, point) + text.substr(point + 1, end - point - 1);
+  const int64_t last = std::clamp(exponent, -kMaxExponent, kMaxExponent) - decimals;
+  return std::strtod((digits + "e" + std::to_string(last)).c_str(), nullptr);
 }
 
 std::string format_number(double value) {

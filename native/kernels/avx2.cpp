@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "cpu.h"
 #include "includes.h"
 
 #ifdef __clang__
@@ -41,7 +42,7 @@ __m256i sign_extend(const int8_t* codes) {
 #define KERNELS_VECTOR_BYTES 32
 #define KERNELS_PREFETCH_BYTES 3072
 #define KERNELS_PREFETCH_LOCALITY 0
-#define KERNELS_SUPPORTED __builtin_cpu_supports("avx2")
+#define KERNELS_SUPPORTED has_avx2()
 #include "kernels.inl"
 
 #ifdef __clang__

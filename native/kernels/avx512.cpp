@@ -1,5 +1,6 @@
 #if defined(__x86_64__)
 
+#include "cpu.h"
 #include "includes.h"
 
 #ifdef __clang__
@@ -40,9 +41,7 @@ __m512i sign_extend(const int8_t* codes) {
 // itself.
 #define KERNELS_PREFETCH_BYTES 0
 #define KERNELS_PREFETCH_LOCALITY 0
-#define KERNELS_SUPPORTED                                                    \
-  __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && \
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
+#define KERNELS_SUPPORTED has_avx512()
 #include "kernels.inl"
 
 #ifdef __clang__
