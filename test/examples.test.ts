@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { LossAccumulator } from '../lib/index.ts'
 import { readText } from './support/application.ts'
-import { node, Program, root, succeeds } from './support/processes.ts'
+import { node, nodePath, Program, root, succeeds } from './support/processes.ts'
 
 const example = (name: string, ...args: string[]) => succeeds(node([join('examples', name), ...args]))
 
@@ -33,7 +33,7 @@ describe('examples', function () {
 
     /** Kills the program once it has printed where it begins and saved a batch. */
     async function interrupt(name: string, batchSize: string) {
-      const child = new Program(process.execPath, ['examples/stream.mjs', join(folder, name), batchSize])
+      const child = new Program(nodePath, ['examples/stream.mjs', join(folder, name), batchSize])
       await child.prints(/\n\./, 'stdout')
       await child.end('SIGKILL')
     }

@@ -5,7 +5,7 @@ import { expect } from 'chai'
 import { runtimeInfo } from '../../lib/index.ts'
 import { makeApplication } from '../support/application.ts'
 import { command, fails } from '../support/command.ts'
-import { node, Program } from '../support/processes.ts'
+import { node, nodePath, Program } from '../support/processes.ts'
 import { hasRedis, RedisServer } from '../support/redis.ts'
 import { queue, useWorker } from '../support/worker.ts'
 
@@ -70,7 +70,7 @@ describe(`score --redis and worker${hasRedis ? '' : ', which needs redis-server'
       ] as const) {
         const env = { HINGE_EMBEDDING_LOSS_REDIS_PASSWORD: password, NODE_EXTRA_CA_CERTS: cert }
         const helper = new Program(
-          process.execPath,
+          nodePath,
           [program, 'worker', '--redis', url, '--root', setup.folder, '--threads', '1'],
           { env },
         )

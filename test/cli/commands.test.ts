@@ -6,7 +6,7 @@ import { expect } from 'chai'
 import { LossAccumulator, runtimeInfo } from '../../lib/index.ts'
 import { installPackage } from '../support/application.ts'
 import { command } from '../support/command.ts'
-import { Program, run } from '../support/processes.ts'
+import { nodePath, Program, run } from '../support/processes.ts'
 import {
   columns,
   fails,
@@ -37,7 +37,7 @@ describe('hinge-embedding-loss', function () {
 
   /** Starts a program in a process of its own. */
   function start(args: readonly string[], main = complete, env: NodeJS.ProcessEnv = {}): Program {
-    return new Program(process.execPath, [main, ...args], { cwd: process.cwd(), env })
+    return new Program(nodePath, [main, ...args], { cwd: process.cwd(), env })
   }
 
   /** Waits until a program has a file open, where the system tells. */
@@ -305,11 +305,7 @@ describe('hinge-embedding-loss', function () {
     describe('progress', () => {
       const pty = 'import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))'
       const onTerminal = async (env: NodeJS.ProcessEnv, ...more: string[]) => {
-        const command = [
-          process.execPath,
-          complete,
-          ...score('slow.parquet', slowExpression(10), 'y', '--json', ...more),
-        ]
+        const command = [nodePath, complete, ...score('slow.parquet', slowExpression(10), 'y', '--json', ...more)]
         return run('python3', ['-c', pty, ...command], { cwd: process.cwd(), env: { CI: '', NO_COLOR: '', ...env } })
       }
 
@@ -350,7 +346,7 @@ describe('hinge-embedding-loss', function () {
 
     it('prints no error when nobody reads its output to the end', async function () {
       if (process.platform !== 'linux') return this.skip()
-      const command = [process.execPath, complete, ...score('pairs.parquet', 'd', 'y')]
+      const command = [nodePath, complete, ...score('pairs.parquet', 'd', 'y')]
       const outcome = await run('bash', ['-c', '"$@" | true; exit $PIPESTATUS', 'bash', ...command], {
         cwd: process.cwd(),
       })
@@ -359,7 +355,7 @@ describe('hinge-embedding-loss', function () {
 
     it('names the error when its output cannot be written', async function () {
       if (process.platform !== 'linux') return this.skip()
-      const command = [process.execPath, complete, ...score('pairs.parquet', 'd', 'y')]
+      const command = [nodePath, complete, ...score('pairs.parquet', 'd', 'y')]
       const outcome = await run('sh', ['-c', '"$@" > /dev/full', 'sh', ...command], { cwd: process.cwd() })
       expect(outcome).to.deep.include({ code: 1, stdout: '' })
       expect(outcome.stderr).to.match(/^hinge-embedding-loss: standard output: ENOSPC[^\n]*\n$/)

@@ -13,7 +13,7 @@ import type { Progress } from '../../lib/files/options.ts'
 import { runtimeInfo } from '../../lib/index.ts'
 import { installPackage } from '../support/application.ts'
 import { command } from '../support/command.ts'
-import { type Outcome, root, run } from '../support/processes.ts'
+import { nodePath, type Outcome, root, run } from '../support/processes.ts'
 
 const pairs = ['--input', 'd', '--label', 'y']
 
@@ -207,7 +207,7 @@ describe('the command line, its pipes and its terminal', function () {
     /** The exit code of the program, and what it wrote to standard error, where its streams are as the redirections say. */
     async function redirected(redirections: string, ...args: string[]): Promise<Omit<Outcome, 'stdout'>> {
       const script = `"$@" ${redirections}; exit \${PIPESTATUS[0]}`
-      const { code, stderr } = await run('bash', ['-c', script, 'bash', process.execPath, program, ...args])
+      const { code, stderr } = await run('bash', ['-c', script, 'bash', nodePath, program, ...args])
       return { code, stderr }
     }
 
@@ -240,7 +240,7 @@ describe('the command line, its pipes and its terminal', function () {
       const keys = Array.from({ length: 3000 }, (_, i) => i)
       writeFileSync(many, `d,y,k\n${keys.map((k) => `${k},1,${k}\n`).join('')}`)
       const args = [program, 'score', many, ...pairs, '--by', 'k', '--json']
-      const start = () => spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+      const start = () => spawn(nodePath, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
 
       const child = start()
       await once(child.stdout, 'readable')
@@ -333,7 +333,7 @@ describe('the command line, its pipes and its terminal', function () {
       /** The lines of progress, and what is on the terminal in the end. */
       async function terminal(widths: string, ...args: string[]) {
         const terminal = join(root, 'test/support/terminal.py')
-        const shown = [terminal, widths, process.execPath, program, ...args, '--label', 'y']
+        const shown = [terminal, widths, nodePath, program, ...args, '--label', 'y']
         const { code, stdout } = await run('python3', shown)
         const lines = stdout.split('\r\x1b[K')
         return { code, last: lines.pop(), lines: lines.filter((line) => line !== '') }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
-import { root } from '../support/processes.ts'
+import { nodePath, root } from '../support/processes.ts'
 
 function isAlive(pid: number): boolean {
   try {
@@ -26,7 +26,7 @@ describe('the demo of many machines', function () {
 
   for (const moment of [/pairs of digits/, /3 workers/, /killed/]) {
     it(`the demo leaves no process and no file when it is interrupted after ${moment}`, async () => {
-      const demo = spawn(process.execPath, ['examples/distributed/demo.mjs'], {
+      const demo = spawn(nodePath, ['examples/distributed/demo.mjs'], {
         cwd: root,
         env: { ...process.env, TMPDIR: place },
         stdio: ['ignore', 'pipe', 'inherit'],

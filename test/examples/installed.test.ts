@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { expect } from 'chai'
 import { readText } from '../support/application.ts'
-import { node, root, run, succeeds } from '../support/processes.ts'
+import { node, nodePath, root, run, succeeds } from '../support/processes.ts'
 
 const binary = 'application/octet-stream'
 
@@ -84,7 +84,7 @@ describe('examples with packages of their own', function () {
       let server: ChildProcess
       let address: string
       before(async () => {
-        server = spawn(process.execPath, ['server.mjs'], { cwd: folder, env: { ...process.env, PORT: '0' } })
+        server = spawn(nodePath, ['server.mjs'], { cwd: folder, env: { ...process.env, PORT: '0' } })
         const [line] = await once(server.stdout as EventEmitter, 'data')
         address = String(line).trim()
       })

@@ -8,7 +8,7 @@ import type { Redis } from 'ioredis'
 import { addFlow, foldResults, planOf, resultsOf, serve } from '../../lib/bullmq/index.ts'
 import { runtimeInfo } from '../../lib/index.ts'
 import { makeApplication } from '../support/application.ts'
-import { type Outcome, Program, type Surroundings } from '../support/processes.ts'
+import { nodePath, type Outcome, Program, type Surroundings } from '../support/processes.ts'
 import { hasRedis, RedisServer } from '../support/redis.ts'
 
 const queue = `hinge-embedding-loss-${runtimeInfo().version}`
@@ -70,7 +70,7 @@ describe('scoring on workers, with faults at random moments', function () {
   })
 
   function start(args: readonly string[], surroundings?: Surroundings): Program {
-    const started = new Program(process.execPath, [program, ...args], surroundings)
+    const started = new Program(nodePath, [program, ...args], surroundings)
     running.add(started)
     return started
   }

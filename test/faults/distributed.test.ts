@@ -5,7 +5,7 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
 import { makeApplication, withoutNpx } from '../support/application.ts'
 import { readSnippets, type Snippet } from '../support/pages.ts'
-import { isInstalled, node, Program, run, succeeds } from '../support/processes.ts'
+import { isInstalled, node, nodePath, Program, run, succeeds } from '../support/processes.ts'
 import { hasRedis, RedisServer } from '../support/redis.ts'
 
 const snippets = readSnippets('docs/distributed.md')
@@ -42,7 +42,7 @@ describe('docs/distributed.md', function () {
       const { code: worker } = snippet('sh', 'loss worker')
       const { code: client, printed } = snippet('sh', 'loss score')
       const [, args = ''] = /^npx hinge-embedding-loss (.*)\n$/.exec(here(worker)) ?? []
-      const started = new Program(process.execPath, [
+      const started = new Program(nodePath, [
         program(),
         ...args.replaceAll('"$PWD"', join(application, 'examples')).split(' '),
       ])
@@ -58,7 +58,7 @@ describe('docs/distributed.md', function () {
     it('the client says that its job is gone when Redis has lost everything', async () => {
       const redis = server.connect()
       const score = 'score examples/digit-pairs.parquet --input raw_distance --label label --redis'.split(' ')
-      const client = new Program(process.execPath, [program(), ...score, server.url])
+      const client = new Program(nodePath, [program(), ...score, server.url])
       while ((await redis.keys('bull:*-plans:*:dependencies')).length === 0) await sleep(10)
       await redis.flushall()
       redis.disconnect()

@@ -21,7 +21,7 @@ import { scoreFiles } from '../../lib/files.ts'
 import { hingeEmbeddingLoss, type MarginOptions } from '../../lib/index.ts'
 import { installPackage } from '../support/application.ts'
 import { chunksOf, command } from '../support/command.ts'
-import { node, Program, succeeds } from '../support/processes.ts'
+import { node, nodePath, Program, succeeds } from '../support/processes.ts'
 import { Random } from '../support/random.ts'
 
 const fixture = fileURLToPath(new URL('../fixtures/arrow/plain/pyarrow.arrow', import.meta.url))
@@ -430,7 +430,7 @@ describe('score --output', function () {
 
     function start(output: string, shell = 'true', input = 'large.parquet'): Program {
       const args = [program, 'score', path(input), ...score('x', 'y'), '--json', '--output', output]
-      return new Program(process.execPath, args, { shell })
+      return new Program(nodePath, args, { shell })
     }
 
     /** Waits until the program has a part file. */

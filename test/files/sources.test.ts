@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { planOf } from '../../lib/bullmq/index.ts'
 import { command } from '../support/command.ts'
-import { Program, root } from '../support/processes.ts'
+import { nodePath, Program, root } from '../support/processes.ts'
 
 const cases = join(root, 'test/fixtures/cases')
 
@@ -237,7 +237,7 @@ describe('FILE arguments', () => {
     it('refuses a pipe that the shell makes of a command', async () => {
       const score = '"$0" "$@" <(sleep 20 2> /dev/null) --input d --label y'
       const main = ['--import', 'tsx', join(root, 'lib/cli/main.ts')]
-      const program = new Program('bash', ['-c', score, process.execPath, ...main, 'score'])
+      const program = new Program('bash', ['-c', score, nodePath, ...main, 'score'])
       const late = sleep(15_000, undefined, { ref: false }).then(() => program.end())
       const { code, stderr } = await Promise.race([program.outcome, late])
       expect(code).to.equal(1)

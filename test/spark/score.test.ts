@@ -4,7 +4,7 @@ import { delimiter, join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
 import { readCode } from '../support/pages.ts'
-import { isInstalled, node, type Outcome, root, run, succeeds } from '../support/processes.ts'
+import { isInstalled, node, nodePath, type Outcome, root, run, succeeds } from '../support/processes.ts'
 
 const hasJava = isInstalled('java', '-version')
 const program = join(root, 'dist/cli/main.js')
@@ -45,7 +45,7 @@ describe(`Spark and Dask${hasJava ? '' : ', which needs Java'}`, function () {
 
   /** As if the venv were activated, and with several tasks. */
   function spark(...args: string[]): Promise<Outcome> {
-    const command = `'${process.execPath}' '${program}'`
+    const command = `'${nodePath}' '${program}'`
     const env = {
       PATH: [join(place, 'bin'), process.env.PATH].join(delimiter),
       SPARK_LOCAL_IP: '127.0.0.1',
@@ -77,7 +77,7 @@ describe(`Spark and Dask${hasJava ? '' : ', which needs Java'}`, function () {
     const application = join(place, 'application')
     mkdirSync(application)
     symlinkSync(files, join(application, 'pairs'))
-    const script = code.replace("['npx', 'hinge-embedding-loss',", `['${process.execPath}', '${program}',`)
+    const script = code.replace("['npx', 'hinge-embedding-loss',", `['${nodePath}', '${program}',`)
     const total = await succeeds(run(join(place, 'bin/python'), ['-c', script], { cwd: application }))
     const args = [files, '--input', 'learned_distance', '--label', 'label']
     expect(total).to.equal(await succeeds(node([program, 'partial', ...args])))

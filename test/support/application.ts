@@ -41,9 +41,13 @@ function linkPackages(modules: string, names: readonly string[]): void {
 
 let compiled: Promise<string> | undefined
 
-/** Compiles the sources once for all tests of this process, to a folder that lasts as long as the process. */
+/**
+ * Compiles the sources once for all tests of this process, to a folder that lasts as long as the process. The copy of
+ * the repository in which targets are tested has no sources; it has them compiled.
+ */
 function compileSources(): Promise<string> {
   compiled ??= (async () => {
+    if (!existsSync(join(root, 'lib/index.ts'))) return join(root, 'dist')
     const folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-dist-'))
     process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
     const compiler = join(root, 'node_modules/typescript/bin/tsc')

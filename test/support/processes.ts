@@ -7,6 +7,9 @@ import { expect } from 'chai'
 /** The folder of the repository, where programs run by default. */
 export const root = fileURLToPath(new URL('../..', import.meta.url))
 
+/** The program of this Node. Where that needs an emulator, the runner of targets names a script which starts it. */
+export const nodePath = process.env.HINGE_EMBEDDING_LOSS_TEST_NODE ?? process.execPath
+
 /** How a program ended, and all that it printed. */
 export interface Outcome {
   /** the exit code, or the name of the signal that ended it */
@@ -70,7 +73,7 @@ export function run(command: string, args: readonly string[], surroundings?: Sur
 }
 
 export function node(args: readonly string[], surroundings?: Surroundings): Promise<Outcome> {
-  return run(process.execPath, args, surroundings)
+  return run(nodePath, args, surroundings)
 }
 
 /** The standard output of a program that must exit with 0. */

@@ -6,7 +6,7 @@ import { expect } from 'chai'
 import { extensionPath } from '../../../lib/duckdb.ts'
 import { hingeEmbeddingLoss, LossAccumulator } from '../../../lib/index.ts'
 import { compileModeSetter, defaultMode, modes } from '../../support/float-modes.ts'
-import { exchangeJSON } from '../../support/processes.ts'
+import { exchangeJSON, nodePath } from '../../support/processes.ts'
 
 /** A thread inherits the mode of the thread that starts it, so the program sets the mode first. */
 const program = `
@@ -58,7 +58,7 @@ describe('the SQL functions in any floating-point mode', function () {
 
   const answers = (mode: number): unknown[][][] => {
     const request = JSON.stringify([mode, defaultMode, setter, extensionPath, database, queries])
-    return exchangeJSON(process.execPath, ['--eval', program, request])
+    return exchangeJSON(nodePath, ['--eval', program, request])
   }
 
   const double = Float64Array.from({ length: 3000 }, (_, i) => (i % 5 === 0 ? (i + 1) * 2 ** -1074 : Math.sin(i) * 1e3))

@@ -1,0 +1,85 @@
+// The runs of npm run test:targets: a target, a runtime that this machine can start for it, and the suites that hold there.
+import { readFileSync } from 'node:fs'
+import {
+  fetchArm64MuslNode,
+  fetchArm64Node,
+  fetchBun,
+  fetchDeno,
+  fetchMuslNode,
+  fetchNode,
+  fetchNodeOn,
+} from './runtimes.mjs'
+
+const core = [
+  'accumulator',
+  'errors',
+  'gradients',
+  'hinge-embedding-loss',
+  'paddle-cases',
+  'slices',
+  'tensor/tensor',
+  'native/exact-sums',
+]
+const duckdb = ['native/duckdb/functions']
+const processes = ['lifetimes']
+const commandLine = ['cli/commands', 'cli/manners']
+const files = ['files/*', 'files/duckdb/*', 'files/readers/*']
+const all = [...core, ...duckdb, ...processes, ...commandLine, ...files]
+
+/** The instruction sets that the addon must find on this machine. */
+function hostSets() {
+  const flags = new Set(/^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1]?.split(' '))
+  const needs = { avx512: ['avx512f', 'avx512dq', 'avx512bw', 'avx512vl'], avx2: ['avx2'] }
+  const found = Object.keys(needs).filter((set) => needs[set].every((flag) => flags.has(flag)))
+  return [...found, 'baseline']
+}
+
+/**
+ * `start` returns the program and its first arguments. `isEmulated`: the program is a script that starts an emulator, and
+ * tests start it instead of `process.execPath`.
+ */
+const linuxX64 = { target: 'linux-x64', sets: hostSets }
+const emulated = { isEmulated: true, skipped: [] }
+
+export const runs = [
+  { ...linuxX64, name: 'node-20.19', start: () => [fetchNode('linux-x64', '20.19.0')], suites: all },
+  { ...linuxX64, name: 'node-20', start: () => [fetchNode('linux-x64', '20.20.2')], suites: core },
+  { ...linuxX64, name: 'node-22', start: () => [fetchNode('linux-x64', '22.23.3')], suites: [...core, ...duckdb] },
+  { ...linuxX64, name: 'node-24', start: () => [fetchNode('linux-x64', '24.21.0')], suites: [...core, ...duckdb] },
+  { ...linuxX64, name: 'node-26', start: () => [fetchNode('linux-x64', '26.12.1')], suites: all },
+  { ...linuxX64, name: 'bun-1.4', start: () => [fetchBun('1.4.5')], suites: [] },
+  { ...linuxX64, name: 'deno-2.9', start: () => [fetchDeno('2.9.6'), 'run', '--allow-all'], suites: [] },
+  {
+    ...linuxX64,
+    ...emulated,
+    name: 'core2duo',
+    start: () => [fetchNodeOn('core2duo', '20.19.0')],
+    sets: () => ['baseline'],
+    suites: [...core, ...duckdb],
+  },
+  {
+    ...linuxX64,
+    ...emulated,
+    name: 'haswell',
+    start: () => [fetchNodeOn('Haswell', '20.19.0')],
+    sets: () => ['avx2', 'baseline'],
+    suites: core,
+  },
+  { target: 'linux-x64-musl', sets: hostSets, name: 'node-24', start: () => [fetchMuslNode('24.19.0')], suites: all },
+  {
+    ...emulated,
+    target: 'linux-arm64',
+    sets: () => ['baseline'],
+    name: 'node-24',
+    start: () => [fetchArm64Node('24.22.0')],
+    suites: [...core, ...duckdb, ...processes, ...commandLine],
+  },
+  {
+    ...emulated,
+    target: 'linux-arm64-musl',
+    sets: () => ['baseline'],
+    name: 'node-24',
+    start: () => [fetchArm64MuslNode('24.19.0')],
+    suites: [...core, ...duckdb],
+  },
+].map((run) => ({ skipped: [], isEmulated: false, ...run, id: `${run.target}/${run.name}` }))
