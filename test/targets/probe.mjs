@@ -13,7 +13,6 @@ const options = { margin: 0.75 }
 const input = Float32Array.from({ length: count }, (_, i) => (((i * 7919) % 10007) / 10007) * 2 ** ((i % 60) - 40))
 const label = Int8Array.from({ length: count }, (_, i) => (i % 3 === 0 ? 1 : -1))
 
-/** Accumulates alone, in a thread, and asynchronously. */
 const update = () => new LossAccumulator(options).update(input, label).toJSON()
 
 function updateInThread() {
@@ -29,7 +28,7 @@ async function updateInDuckdb() {
   await load(connection)
   const rows = `SELECT (i * 7919 % 10007 / 10007.0::DOUBLE * 2.0::DOUBLE ** (i % 60 - 40))::FLOAT AS d,
     CASE WHEN i % 3 = 0 THEN 1 ELSE -1 END AS y FROM range(${count}) AS rows(i)`
-  const partial = `hinge_embedding_loss_partial(d, y, {margin: ${options.margin}})`
+  const partial = `hinge_embedding_loss_partial(d, y, ${options.margin})`
   const reader = await connection.runAndReadAll(`SELECT ${partial} FROM (${rows})`)
   return JSON.parse(String(reader.getRows()[0][0]))
 }

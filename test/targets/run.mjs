@@ -2,7 +2,7 @@
 // run.mjs [TARGET[/RUNTIME]…]; targets that are named must be able to run. npm run prebuild makes the prebuilds.
 import { spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { basename, dirname, join, relative } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { Unavailable } from './downloads.mjs'
 import { fetchModules } from './runtimes.mjs'
 import { isPrebuilt, makeStage } from './stage.mjs'
