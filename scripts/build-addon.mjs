@@ -7,7 +7,7 @@ import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { appendFooter } from './duckdb-footer.mjs'
-import { nameDuckdbPlatform, product } from './targets.mjs'
+import { addonFile, extensionFile, nameDuckdbPlatform } from './targets.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const require = createRequire(import.meta.url)
@@ -93,5 +93,5 @@ const code = built('duckdb_extension_code.so')
 const { platform, arch } = process
 // Of the C libraries of Linux only glibc has this name.
 const libc = platform === 'linux' && !code.includes('libc.so.6') ? 'musl' : undefined
-replace(`${product}.node`, built(`${product}.node`))
-replace(`${product}.duckdb_extension`, appendFooter(code, nameDuckdbPlatform({ platform, arch, libc })))
+replace(addonFile, built(addonFile))
+replace(extensionFile, appendFooter(code, nameDuckdbPlatform({ platform, arch, libc })))

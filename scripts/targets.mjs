@@ -1,7 +1,8 @@
 // The platforms that the package has binaries for, and how each tool names them.
 
-/** What binaries are called, without the ending. */
-export const product = 'hinge_embedding_loss'
+/** The names of a platform's two binaries. */
+export const addonFile = 'hinge_embedding_loss.node'
+export const extensionFile = 'hinge_embedding_loss.duckdb_extension'
 
 /** The folder of a platform's binaries below prebuilds/. */
 export function nameTarget({ platform, arch, libc }) {
@@ -15,13 +16,13 @@ export function nameDuckdbPlatform({ platform, arch, libc }) {
   return `${system}_${architecture}${libc === 'musl' ? '_musl' : ''}`
 }
 
-/** `zig` is the triple of Zig's compiler, with the oldest version of the C library or of macOS that must do. */
+/** `zig` is the triple of Zig's compiler; `minimum` the oldest version of glibc or macOS that the binaries need. */
 export const targets = [
-  { platform: 'linux', arch: 'x64', libc: 'glibc', zig: 'x86_64-linux-gnu.2.17' },
-  { platform: 'linux', arch: 'arm64', libc: 'glibc', zig: 'aarch64-linux-gnu.2.17' },
+  { platform: 'linux', arch: 'x64', libc: 'glibc', zig: 'x86_64-linux-gnu.2.17', minimum: '2.17' },
+  { platform: 'linux', arch: 'arm64', libc: 'glibc', zig: 'aarch64-linux-gnu.2.17', minimum: '2.17' },
   { platform: 'linux', arch: 'x64', libc: 'musl', zig: 'x86_64-linux-musl' },
   { platform: 'linux', arch: 'arm64', libc: 'musl', zig: 'aarch64-linux-musl' },
   { platform: 'win32', arch: 'x64', zig: 'x86_64-windows-gnu' },
-  { platform: 'darwin', arch: 'arm64', zig: 'aarch64-macos.12.0' },
-  { platform: 'darwin', arch: 'x64', zig: 'x86_64-macos.12.0' },
+  { platform: 'darwin', arch: 'arm64', zig: 'aarch64-macos.12.0', minimum: '12.0' },
+  { platform: 'darwin', arch: 'x64', zig: 'x86_64-macos.12.0', minimum: '12.0' },
 ].map((target) => ({ name: nameTarget(target), duckdb: nameDuckdbPlatform(target), ...target }))

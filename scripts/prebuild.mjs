@@ -1,0 +1,52 @@
+// Builds the addon and the DuckDB extension for every platform, or for those that are named, into prebuilds/, and checks them.
+// prebuild.mjs [NAME…]; names are those of targets.mjs.
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { appendFooter } from './duckdb-footer.mjs'
+import { findFaults } from './prebuild/checks.mjs'
+import { prebuilds, recordTarget } from './prebuild/manifest.mjs'
+import { buildLibrary, installTools, root } from './prebuild/zig.mjs'
+import { addonFile, extensionFile, targets } from './targets.mjs'
+
+/** The libraries of native/binding.gyp, and the functions by which Node and DuckDB enter them. */
+const addon = {
+  name: 'hinge_embedding_loss',
+  entries: ['napi_register_module_v1', 'node_api_module_get_api_version_v1'],
+}
+const extension = { name: 'duckdb_extension_code', entries: ['hinge_embedding_loss_init_c_api'] }
+
+async function prebuild(target) {
+  const libraries = [addon, extension]
+  const paths = await Promise.all(libraries.map(({ name }) => buildLibrary(target, name)))
+  const faults = [...findFaults(target, new Map(paths.map((path, i) => [path, libraries[i].entries])))]
+  if (faults.length > 0) throw new Error(faults.join('\n'))
+
+  const [addonBytes, code] = paths.map((path) => readFileSync(join(root, path)))
+  const files = {
+    [addonFile]: addonBytes,
+    [extensionFile]: appendFooter(code, target.duckdb),
+  }
+  const folder = join(prebuilds, target.name)
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  for (const [name, bytes] of Object.entries(files)) writeFileSync(join(folder, name), bytes, { mode: 0o755 })
+  recordTarget(target.name, files)
+  const sizes = Object.values(files).map(({ length }) => `${(length / 1e6).toFixed(2)} MB`)
+  console.log(`${target.name}: addon ${sizes[0]}, extension ${sizes[1]}`)
+}
+
+const names = process.argv.slice(2)
+const known = targets.map(({ name }) => name)
+const unknown = names.filter((name) => !known.includes(name))
+if (unknown.length > 0) {
+  console.error(`no such target: ${unknown.join(', ')} (targets: ${known.join(', ')})`)
+  process.exit(1)
+}
+
+installTools()
+const chosen = names.length > 0 ? targets.filter(({ name }) => names.includes(name)) : targets
+const outcomes = await Promise.allSettled(chosen.map(prebuild))
+for (const [i, { reason }] of outcomes.entries()) {
+  if (reason) console.error(`${chosen[i].name} was not built: ${reason.message}`)
+}
+process.exitCode = outcomes.some(({ reason }) => reason) ? 1 : 0

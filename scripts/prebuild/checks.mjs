@@ -1,0 +1,43 @@
+// What every prebuild promises of its binaries, beyond that they compile.
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { python, root } from './zig.mjs'
+
+/** The libraries that every system of a platform has. */
+const systemLibraries = {
+  glibc: /^(lib(c\.so\.6|m\.so\.6|pthread\.so\.0|dl\.so\.2)|ld-linux-(x86-64\.so\.2|aarch64\.so\.1))$/,
+  musl: /^libc\.so$/,
+  win32: /^(kernel32|ntdll|ucrtbase|api-ms-win-(core|crt)-[-\w]+)\.dll$/i,
+  darwin: /^\/usr\/lib\/libSystem\.B\.dylib$/,
+}
+
+const compareVersions = (a, b) => a.localeCompare(b, 'en', { numeric: true })
+
+/** Folders of this machine that no binary may name. */
+const ownFolders = [root, homedir()].filter((path) => path.length > 1)
+
+function* findTargetFaults({ platform, libc, minimum }, { exports, libraries, versions = [], ...read }, entries) {
+  if (exports.join() !== entries.toSorted().join())
+    yield `exports ${exports.join(', ')} instead of ${entries.join(', ')}`
+  const others = libraries.filter((library) => !systemLibraries[libc ?? platform].test(library))
+  if (others.length > 0) yield `needs ${others.join(', ')}, which users may not have`
+  const tooNew = versions.filter((version) => libc !== 'glibc' || compareVersions(version, `GLIBC_${minimum}`) > 0)
+  if (tooNew.length > 0) yield `needs ${tooNew.join(', ')}, later than ${minimum}`
+  if (platform === 'darwin' && read.minimumOs !== minimum) yield `needs macOS ${read.minimumOs} instead of ${minimum}`
+  if (platform === 'darwin' && !read.isSigned) yield 'has no signature, without which macOS on arm64 kills the process'
+}
+
+/** Yields what is wrong with the built libraries of a target, which map each path to the entries that it must export. */
+export function* findFaults(target, libraries) {
+  const reader = fileURLToPath(new URL('read_binary.py', import.meta.url))
+  const paths = [...libraries.keys()]
+  const facts = JSON.parse(execFileSync(python, [reader, ...paths], { cwd: root, encoding: 'utf8' }))
+  for (const [i, [path, entries]] of [...libraries].entries()) {
+    for (const fault of findTargetFaults(target, facts[i], entries)) yield `${path} ${fault}`
+    const bytes = readFileSync(`${root}${path}`)
+    for (const folder of ownFolders)
+      if (bytes.includes(folder)) yield `${path} names the folder ${folder} of this machine`
+  }
+}

@@ -1,0 +1,106 @@
+// Zig's C++ compiler, which compiles for every target on one machine.
+import { execFileSync, spawn } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export const root = fileURLToPath(new URL('../..', import.meta.url))
+const requirements = fileURLToPath(new URL('requirements.txt', import.meta.url))
+const tools = join(root, 'build/tools')
+const isWindows = process.platform === 'win32'
+export const python = join(tools, isWindows ? 'Scripts/python.exe' : 'bin/python')
+
+/** Installs the compiler and the reader of binaries of requirements.txt, unless they are there. */
+export function installTools() {
+  const pinned = readFileSync(requirements, 'utf8')
+  const marker = join(tools, 'requirements.txt')
+  if (existsSync(marker) && readFileSync(marker, 'utf8') === pinned) return
+  rmSync(tools, { recursive: true, force: true })
+  const stdio = ['ignore', 'ignore', 'inherit']
+  execFileSync(process.env.PYTHON ?? (isWindows ? 'python' : 'python3'), ['-m', 'venv', tools], { stdio })
+  const install = ['-m', 'pip', 'install', '--quiet', '--require-hashes', '--only-binary=:all:', '-r', requirements]
+  execFileSync(python, install, { stdio })
+  writeFileSync(marker, pinned)
+}
+
+export const zigVersion = () => execFileSync(python, ['-m', 'ziglang', 'version'], { encoding: 'utf8' }).trim()
+
+const { targets: products, target_defaults: defaults } = JSON.parse(
+  readFileSync(join(root, 'native/binding.gyp'), 'utf8'),
+)
+const findProduct = (name) => products.find(({ target_name }) => target_name === name)
+
+// Paths are relative to the package's root, where the compiler runs, so that no output can depend on where that is.
+const compileFlags = [
+  ...defaults.cflags_cc,
+  ...['-g0', '-fPIC', '-fno-ident', '-fno-sanitize=all', '-fvisibility-inlines-hidden'],
+  ...['node_modules/node-api-headers/include', 'node_modules/node-addon-api'].flatMap((path) => ['-isystem', path]),
+]
+
+const linkFlags = {
+  linux: () => [
+    '-Wl,--version-script=native/exports.map',
+    '-Wl,--gc-sections',
+    '-Wl,--build-id=none',
+    '-pthread',
+    '-ldl',
+  ],
+  win32: () => [],
+  // Node-API functions are found in the running program; the name would otherwise be the path of the build.
+  darwin: (library) => [
+    '-Wl,-undefined,dynamic_lookup',
+    `-Wl,-install_name,@rpath/${basename(library)}`,
+    '-Wl,-dead_strip',
+  ],
+}
+
+const queue = []
+let free = availableParallelism()
+
+/** Runs the compiler in the package's root, in as many processes as there are processors. */
+async function runZig(args) {
+  if (free === 0) await new Promise((resolve) => queue.push(resolve))
+  else free--
+  try {
+    await new Promise((resolve, reject) => {
+      const child = spawn(python, ['-m', 'ziglang', 'c++', ...args], { cwd: root, stdio: 'inherit' })
+      child.on('error', reject)
+      child.on('close', (code) => (code === 0 ? resolve() : reject(new Error(`zig c++ did not make ${args.at(-1)}`))))
+    })
+  } finally {
+    const next = queue.shift()
+    if (next) next()
+    else free++
+  }
+}
+
+/** Compiles and links a product of native/binding.gyp for a target. Returns the path of the library. */
+export async function buildLibrary({ name, platform, zig }, product) {
+  const folder = join('build/prebuild', name)
+  const library = join(folder, product)
+  const compile = async ({ sources, defines = [] }) =>
+    Promise.all(
+      sources.map(async (path) => {
+        const source = join('native', path)
+        const object = join(folder, `${source}.o`)
+        mkdirSync(join(root, dirname(object)), { recursive: true })
+        await runZig([
+          '-target',
+          zig,
+          ...compileFlags,
+          ...defines.map((define) => `-D${define}`),
+          '-c',
+          source,
+          '-o',
+          object,
+        ])
+        return object
+      }),
+    )
+  const { dependencies = [] } = findProduct(product)
+  const objects = await Promise.all([...dependencies, product].map((each) => compile(findProduct(each))))
+  const link = ['-shared', '-s', ...linkFlags[platform](library)]
+  await runZig(['-target', zig, ...link, ...objects.flat(), '-o', library])
+  return library
+}
