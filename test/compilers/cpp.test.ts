@@ -1,8 +1,8 @@
-import { chmodSync, cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { isInstalled, node, root, succeeds } from '../support/processes.ts'
+import { isInstalled, node, root, run, succeeds } from '../support/processes.ts'
 
 /** The tests that run the addon, and the extension in DuckDB. */
 const tests = [
@@ -34,19 +34,37 @@ describe('the addon and the extension', function () {
 
   const build = (env: NodeJS.ProcessEnv) => node([join(folder, 'scripts/build-addon.mjs')], { cwd: folder, env })
 
+  const mocha = (args: readonly string[], env: NodeJS.ProcessEnv = {}) => {
+    const program = join(root, 'node_modules/mocha/bin/mocha.js')
+    const binaries = { HINGE_EMBEDDING_LOSS_BINARIES: join(folder, 'build/Release') }
+    return node([program, '--timeout', '0', ...args], { env: { ...binaries, ...env } })
+  }
+
   for (const { title, compiler, library } of builds) {
     it(`addon and extension pass their tests if ${title} built them`, async function () {
       if (!isInstalled(compiler)) this.skip()
       await succeeds(build({ CXX: compiler, CXXFLAGS: library, LDFLAGS: library, JOBS: 'max' }))
-      const mocha = join(root, 'node_modules/mocha/bin/mocha.js')
       const files = tests.map((name) => `test/${name}.test.ts`)
-      await succeeds(
-        node([mocha, '--timeout', '0', ...files], {
-          env: { HINGE_EMBEDDING_LOSS_BINARIES: join(folder, 'build/Release'), CXX: compiler },
-        }),
-      )
+      await succeeds(mocha(files, { CXX: compiler }))
     })
   }
+
+  it('the extension passes its tests if CMake built it, for the community repository of DuckDB', async function () {
+    if (!isInstalled('cmake')) this.skip()
+    const cmake = join(folder, 'build/cmake')
+    const addon = 'build/Release/hinge_embedding_loss.node'
+    for (const path of ['CMakeLists.txt', addon]) cpSync(join(root, path), join(folder, path))
+    const options = ['-DEXTENSION_NAME=hinge_embedding_loss', '-DCMAKE_BUILD_TYPE=Release']
+    await succeeds(run('cmake', [...options, '-S', folder, '-B', cmake]))
+    await succeeds(run('cmake', ['--build', cmake, '--parallel', '2']))
+    const { appendFooter } = await import(join(root, 'scripts/duckdb-footer.mjs'))
+    const code = readFileSync(join(cmake, 'libhinge_embedding_loss.so'))
+    const extension: Buffer = appendFooter(code, process.arch === 'x64' ? 'linux_amd64' : 'linux_arm64')
+    writeFileSync(join(folder, 'build/Release/hinge_embedding_loss.duckdb_extension'), extension)
+    // It has an unwinder of its own, which a preloaded library cannot replace.
+    const others = ['--invert', '--grep', 'a call site that no probe has reached']
+    await succeeds(mocha([...others, 'test/native/duckdb/functions.test.ts']))
+  })
 
   it('the build names a compiler that cannot build the addon, and what it lacks, in one line', async () => {
     const old = join(folder, 'old-compiler')
