@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { dirname, join, relative, sep } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 
 /** A file that should have been loaded. */
 export interface Attempt {
@@ -8,23 +8,26 @@ export interface Attempt {
 }
 
 interface Manager {
-  readonly lockFiles: readonly string[]
+  /** files that only this package manager writes beside package.json */
+  readonly files: readonly string[]
   /** installs packages beside those of an application */
   readonly add: string
-  /** installs again what is installed */
+  /** installs again a package whose files are gone; `$` is its folder */
   readonly reinstall: string
 }
 
 const managers: Readonly<Record<string, Manager>> = {
-  npm: {
-    lockFiles: ['package-lock.json', 'npm-shrinkwrap.json'],
-    add: 'npm install --save-dev',
-    reinstall: 'npm install --force',
-  },
-  pnpm: { lockFiles: ['pnpm-lock.yaml'], add: 'pnpm add --save-dev', reinstall: 'pnpm install --force' },
-  yarn: { lockFiles: ['yarn.lock'], add: 'yarn add --dev', reinstall: 'yarn install --force' },
-  bun: { lockFiles: ['bun.lock', 'bun.lockb'], add: 'bun add --dev', reinstall: 'bun install --force' },
-  deno: { lockFiles: ['deno.lock'], add: 'deno add --dev', reinstall: 'deno install --reload' },
+  npm: { files: ['package-lock.json', 'npm-shrinkwrap.json'], add: 'npm install --save-dev', reinstall: 'npm ci' },
+  pnpm: { files: ['pnpm-lock.yaml'], add: 'pnpm add --save-dev', reinstall: 'pnpm install --force' },
+  'yarn 2': { files: ['.yarnrc.yml', '.pnp.cjs'], add: 'yarn add --dev', reinstall: 'rm -r $ && yarn install' },
+  yarn: { files: ['yarn.lock'], add: 'yarn add --dev', reinstall: 'yarn install --force' },
+  bun: { files: ['bun.lock', 'bun.lockb'], add: 'bun add --dev', reinstall: 'bun install --force' },
+  deno: { files: ['deno.lock'], add: 'deno add --dev --npm', reinstall: 'deno install --reload' },
+}
+const globalNpm: Manager = {
+  files: [],
+  add: 'npm install --global',
+  reinstall: 'npm install --global hinge-embedding-loss',
 }
 
 function parentsOf(folder: string): string[] {
@@ -32,30 +35,32 @@ function parentsOf(folder: string): string[] {
   return parent === folder ? [folder] : [folder, ...parentsOf(parent)]
 }
 
-/** Finds the package manager that installed the package, or that runs now. */
-function findManager(root: string): string {
-  const [, agent] = /^(\w+)\//.exec(process.env.npm_config_user_agent ?? '') ?? []
-  if (agent !== undefined && agent in managers) return agent
-  const [, store] = /[\\/]node_modules[\\/]\.(pnpm|bun|deno)[\\/]/.exec(root) ?? []
-  if (store !== undefined) return store
-  for (const folder of parentsOf(root)) {
-    for (const [name, { lockFiles }] of Object.entries(managers)) {
-      if (lockFiles.some((file) => existsSync(join(folder, file)))) return name
-    }
+/** Finds the package manager that installed the package at `root`, which may not be the one that runs the program. */
+function findManager(root: string, application: string): Manager {
+  const [, store = ''] = /node_modules[\\/]\.(pnpm|bun|deno)[\\/]/.exec(root) ?? []
+  if (store !== '') return managers[store] as Manager
+  if (!existsSync(join(application, 'package.json'))) return globalNpm
+  for (const folder of parentsOf(application)) {
+    const isUsed = ({ files }: Manager) => files.some((file) => existsSync(join(folder, file)))
+    const found = Object.values(managers).find(isUsed)
+    if (found !== undefined) return found
   }
-  return 'npm'
+  const [, agent = 'npm'] = /^(npm|pnpm|yarn|bun|deno)\//.exec(process.env.npm_config_user_agent ?? '') ?? []
+  return managers[agent] as Manager
 }
 
-/** Returns a command that makes the package at `root` load. */
+/** Returns what makes the package at `root` load, with a command where one does. */
 function findRemedy(root: string, attempts: readonly Attempt[]): string {
   if (process.env.HINGE_EMBEDDING_LOSS_BINARIES) {
     return 'set HINGE_EMBEDDING_LOSS_BINARIES to a folder with the binaries for this platform, or unset it to use those of the package'
   }
   if (existsSync(join(root, 'lib'))) return `to build it, in ${root}: npm run build`
-  const [application = root] = root.split(`${sep}node_modules${sep}`)
-  const { add, reinstall } = managers[findManager(root)] as Manager
+  const [application = root] = root.split(/[\\/](?:node_modules|\.yarn)[\\/]/)
+  const { add, reinstall } = findManager(root, application)
   const hasPrebuild = attempts.some(({ path }) => path.startsWith(join(root, 'prebuilds')) && existsSync(dirname(path)))
-  if (hasPrebuild) return `to install it again, in ${application}: ${reinstall}`
+  if (hasPrebuild)
+    return `to install it again, in ${application}: ${reinstall.replace('$', () => relative(application, root))}`
+  if (process.platform === 'win32') return 'use Node for x64, which Windows runs on other processors too'
   const linked = join(application, 'node_modules', 'hinge-embedding-loss')
   const script = relative(application, join(existsSync(linked) ? linked : root, 'scripts', 'build-addon.mjs'))
   return `to build it (python3, make and g++ 12 are needed), in ${application}: ${add} node-addon-api@8 node-gyp@12 && node ${script}`

@@ -16,15 +16,17 @@ function runs(command, args, input) {
   return spawnSync(command, args, { input, stdio: ['pipe', 'ignore', 'ignore'] }).status === 0
 }
 
-function resolves(name) {
+/** Finds a file of a package that is installed beside this one, or in the application that this runs in. */
+function find(name) {
   try {
-    return Boolean(require.resolve(name))
+    return require.resolve(name, { paths: [root, process.cwd()] })
   } catch {
-    return false
+    return undefined
   }
 }
 
-const nodeGyp = 'node-gyp/bin/node-gyp.js'
+const nodeGyp = find('node-gyp/bin/node-gyp.js')
+const nodeAddonApi = find('node-addon-api')
 const python = process.env.npm_config_python ?? process.env.PYTHON ?? 'python3'
 const make = process.env.MAKE ?? 'make'
 const compiler = process.env.CXX ?? 'g++'
@@ -39,8 +41,8 @@ Lanes reversed(Lanes lanes) { return __builtin_shufflevector(lanes, lanes, 3, 2,
 bool fits(long long value) { return std::in_range<int>(value); }
 `
 const requirements = [
-  ['the package node-gyp@12', () => resolves(nodeGyp)],
-  ['the package node-addon-api', () => resolves('node-addon-api')],
+  ['the package node-gyp@12', () => nodeGyp !== undefined],
+  ['the package node-addon-api@8', () => nodeAddonApi !== undefined],
   ['python3', () => runs(python, ['--version'])],
   ['make', () => runs(make, ['--version'])],
   [
@@ -71,8 +73,10 @@ const options = [
   `--jobs=${process.env.JOBS ?? availableParallelism()}`,
   ...(hasHeaders ? [`--nodedir=${nodePrefix}`] : []),
 ]
-const build = spawnSync(process.execPath, [require.resolve(nodeGyp), 'configure', 'build', ...options], {
+const build = spawnSync(process.execPath, [nodeGyp, 'configure', 'build', ...options], {
   cwd: folder,
+  // binding.gyp asks node-addon-api where its headers are.
+  env: { ...process.env, NODE_PATH: dirname(dirname(nodeAddonApi)) },
   stdio: ['ignore', 'ignore', 'pipe'],
   encoding: 'utf8',
 })

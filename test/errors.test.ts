@@ -1,6 +1,6 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { inspect } from 'node:util'
 import vm from 'node:vm'
 import { expect } from 'chai'
@@ -376,7 +376,10 @@ describe('errors', () => {
       const script = `import('hinge-embedding-loss').catch(({ name, code, message }) => {
         console.log(JSON.stringify({ name, code, lines: message.split('\\n') }))
       })`
-      const surroundings = { cwd: application, env: { npm_config_user_agent: '', ...env } }
+      const surroundings = {
+        cwd: application,
+        env: { npm_config_user_agent: '', HINGE_EMBEDDING_LOSS_BINARIES: '', ...env },
+      }
       const output = await succeeds(node(['--eval', script], surroundings))
       const { name, code, lines } = JSON.parse(output) as { name: string; code: string; lines: string[] }
       expect({ name, code }).to.deep.equal({ name: 'Error', code: 'ERR_ADDON_NOT_LOADED' })
@@ -397,7 +400,7 @@ describe('errors', () => {
 
     it('a prebuild without its addon is an error that says how to install it again', async () => {
       mkdirSync(join(installed, 'prebuilds', prebuild), { recursive: true })
-      expect((await explain()).at(-1)).to.equal(`to install it again, in ${application}: npm install --force`)
+      expect((await explain()).at(-1)).to.equal(`to install it again, in ${application}: npm ci`)
     })
 
     it('a prebuild that does not load is an error with the words of the system, and how to install it again', async () => {
@@ -406,7 +409,7 @@ describe('errors', () => {
       expect(tried)
         .to.match(/^tried .*: .*(file too short|invalid ELF header|not a mach-o file)/i)
         .and.include(path)
-      expect(remedy).to.equal(`to install it again, in ${application}: npm install --force`)
+      expect(remedy).to.equal(`to install it again, in ${application}: npm ci`)
       expect(more).to.deep.equal([])
     })
 
@@ -432,29 +435,48 @@ describe('errors', () => {
       expect((await explain()).at(-1)).to.equal(`to build it, in ${installed}: npm run build`)
     })
 
-    const additions = {
-      npm: 'npm install --save-dev',
-      pnpm: 'pnpm add --save-dev',
-      yarn: 'yarn add --dev',
-      bun: 'bun add --dev',
-      deno: 'deno add --dev',
-    }
-    const lockFiles = {
-      npm: 'package-lock.json',
-      pnpm: 'pnpm-lock.yaml',
-      yarn: 'yarn.lock',
-      bun: 'bun.lock',
-      deno: 'deno.lock',
+    const managers: [lockFiles: string[], agent: string, add: string, reinstall: string][] = [
+      [['package-lock.json'], 'npm/11.6.0 node/v20.19.0', 'npm install --save-dev', 'npm ci'],
+      [['pnpm-lock.yaml'], 'pnpm/10.34.9 npm/?', 'pnpm add --save-dev', 'pnpm install --force'],
+      [['yarn.lock'], 'yarn/1.22.22 npm/?', 'yarn add --dev', 'yarn install --force'],
+      [['yarn.lock', '.yarnrc.yml'], '', 'yarn add --dev', 'rm -r node_modules/hinge-embedding-loss && yarn install'],
+      [['bun.lock'], 'bun/1.4.5 npm/?', 'bun add --dev', 'bun install --force'],
+      [['deno.lock'], 'deno/2.9.6 npm/?', 'deno add --dev --npm', 'deno install --reload'],
+    ]
+
+    for (const [lockFiles, agent, add, reinstall] of managers) {
+      it(`the error has the commands of ${add.split(' ')[0]} beside ${lockFiles.join(' and ')}`, async () => {
+        for (const name of lockFiles) writeFileSync(join(application, name), '')
+        const other = { npm_config_user_agent: 'npm/11.6.0' }
+        expect((await explain(other)).at(-1)).to.equal(build(add))
+        mkdirSync(join(installed, 'prebuilds', prebuild), { recursive: true })
+        expect((await explain(other)).at(-1)).to.equal(`to install it again, in ${application}: ${reinstall}`)
+      })
+
+      if (agent !== '') {
+        it(`the error has the commands of ${add.split(' ')[0]}, if that runs the program and no lock file is there`, async () => {
+          expect((await explain({ npm_config_user_agent: agent })).at(-1)).to.equal(build(add))
+        })
+      }
     }
 
-    it('the error has a command of the package manager that runs the program, or whose lock file is there', async () => {
-      for (const [manager, add] of Object.entries(additions)) {
-        expect((await explain({ npm_config_user_agent: `${manager}/1.2.3 ?` })).at(-1)).to.equal(build(add))
-        const lockFile = join(application, lockFiles[manager as keyof typeof lockFiles])
-        writeFileSync(lockFile, '')
-        expect((await explain()).at(-1)).to.equal(build(add))
-        rmSync(lockFile)
-      }
+    it('the error has the commands of pnpm for a package in the store of pnpm', async () => {
+      const stored = join(
+        application,
+        'node_modules/.pnpm/hinge-embedding-loss@0.1.0/node_modules/hinge-embedding-loss',
+      )
+      mkdirSync(dirname(stored), { recursive: true })
+      renameSync(installed, stored)
+      symlinkSync(stored, installed)
+      expect((await explain()).at(-1)).to.equal(build('pnpm add --save-dev'))
+    })
+
+    it('the error has a global command for a global package', async () => {
+      rmSync(join(application, 'package.json'))
+      expect((await explain()).at(-1)).to.equal(build('npm install --global'))
+      mkdirSync(join(installed, 'prebuilds', prebuild), { recursive: true })
+      const command = 'npm install --global hinge-embedding-loss'
+      expect((await explain()).at(-1)).to.equal(`to install it again, in ${application}: ${command}`)
     })
   })
 
