@@ -1,13 +1,13 @@
 // Builds the addon and the DuckDB extension of this platform into build/Release with node-gyp, which compiles only what
 // changed. If a tool is missing, the error names it in one line.
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { appendFooter } from './duckdb-footer.mjs'
-import { addonFile, extensionFile, nameDuckdbPlatform } from './targets.mjs'
+import { addonFile, extensionFile, nameDuckdbPlatform, nameTarget } from './targets.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const require = createRequire(import.meta.url)
@@ -73,6 +73,17 @@ const options = [
   `--jobs=${process.env.JOBS ?? availableParallelism()}`,
   ...(hasHeaders ? [`--nodedir=${nodePrefix}`] : []),
 ]
+const { platform, arch } = process
+const isMusl = platform === 'linux' && process.report.getReport().header.glibcVersionRuntime === undefined
+const target = { platform, arch, libc: isMusl ? 'musl' : undefined }
+
+// make takes objects of another platform for new ones, as in a clone that is mounted into a container of another system.
+const stamp = join(folder, 'target')
+if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== nameTarget(target)) {
+  rmSync(join(folder, 'build'), { recursive: true, force: true })
+  writeFileSync(stamp, nameTarget(target))
+}
+
 const build = spawnSync(process.execPath, [nodeGyp, 'configure', 'build', ...options], {
   cwd: folder,
   // binding.gyp asks node-addon-api where its headers are.
@@ -94,8 +105,5 @@ function replace(name, bytes) {
 
 const built = (name) => readFileSync(join(folder, 'build/Release', name))
 const code = built('duckdb_extension_code.so')
-const { platform, arch } = process
-// Of the C libraries of Linux only glibc has this name.
-const libc = platform === 'linux' && !code.includes('libc.so.6') ? 'musl' : undefined
 replace(addonFile, built(addonFile))
-replace(extensionFile, appendFooter(code, nameDuckdbPlatform({ platform, arch, libc })))
+replace(extensionFile, appendFooter(code, nameDuckdbPlatform(target)))

@@ -1,6 +1,16 @@
-import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { expect } from 'chai'
 import { isInstalled, node, root, run, succeeds } from '../support/processes.ts'
 
@@ -64,6 +74,20 @@ describe('the addon and the extension', function () {
     // It has an unwinder of its own, which a preloaded library cannot replace.
     const others = ['--invert', '--grep', 'a call site that no probe has reached']
     await succeeds(mocha([...others, 'test/native/duckdb/functions.test.ts']))
+  })
+
+  it('the build compiles again what was compiled for another platform, and nothing else', async () => {
+    const object = join(folder, 'build/build/object')
+    const compilesAgain = async (target: string) => {
+      mkdirSync(dirname(object), { recursive: true })
+      writeFileSync(object, '')
+      if (target !== '') writeFileSync(join(folder, 'build/target'), target)
+      // This compiler compiles nothing, so that the build ends soon.
+      expect(await build({ CXX: 'true' })).to.have.property('code', 1)
+      return !existsSync(object)
+    }
+    expect(await compilesAgain('linux-riscv64-musl')).to.equal(true)
+    expect(await compilesAgain('')).to.equal(false)
   })
 
   it('the build names a compiler that cannot build the addon, and what it lacks, in one line', async () => {
