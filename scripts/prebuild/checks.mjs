@@ -29,7 +29,19 @@ function* findTargetFaults({ platform, libc, minimum }, { exports, libraries, ve
   if (platform === 'darwin' && !read.isSigned) yield 'has no signature, without which macOS on arm64 kills the process'
 }
 
-/** Yields what is wrong with the built libraries of a target, which map each path to the entries that it must export. */
+const hasAvx2 = () => /^flags\b.*\bavx2\b/m.test(readFileSync('/proc/cpuinfo', 'utf8'))
+
+/** Yields a fault if an addon for this machine does not see that its processor has AVX2, and so would be slow. */
+function* findSlowness({ name }, path) {
+  const isOwn = `${process.platform}-${process.arch}` === name && process.report.getReport().header.glibcVersionRuntime
+  if (name !== 'linux-x64' || !isOwn || !hasAvx2()) return
+  const script =
+    'const addon = { exports: {} }; process.dlopen(addon, process.argv[1]); console.log(addon.exports.instructionSets().join())'
+  const sets = execFileSync(process.execPath, ['--eval', script, `${root}${path}`], { encoding: 'utf8' }).trim()
+  if (!sets.split(',').includes('avx2')) yield `${path} has ${sets} on a processor with avx2`
+}
+
+/** Yields what is wrong with the built libraries of a target, which map each path to the entries that it must export, the addon first. */
 export function* findFaults(target, libraries) {
   const reader = fileURLToPath(new URL('read_binary.py', import.meta.url))
   const paths = [...libraries.keys()]
@@ -40,4 +52,5 @@ export function* findFaults(target, libraries) {
     for (const folder of ownFolders)
       if (bytes.includes(folder)) yield `${path} names the folder ${folder} of this machine`
   }
+  yield* findSlowness(target, paths[0])
 }
