@@ -88,9 +88,7 @@ async function installTools(): Promise<void> {
   mkdirSync(kept ?? place, { recursive: true })
   if (kept) symlinkSync(resolve(kept), place)
   writeFileSync(join(place, 'package.json'), JSON.stringify({ private: true, dependencies: tools }))
-  await succeeds(
-    run('npm', ['install', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund'], { cwd: place }),
-  )
+  await succeeds(run('npm', ['install', '--ignore-scripts', '--prefer-offline', '--loglevel=error'], { cwd: place }))
   const installed = Object.keys(tools).map((name) => {
     const { version } = JSON.parse(readFileSync(join(place, 'node_modules', name, 'package.json'), 'utf8'))
     return `${name.replace(/-?\d[\d.]*$/, '')} ${version}`

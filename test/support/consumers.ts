@@ -81,7 +81,8 @@ export class Consumer {
   readonly kit = readKit()
   readonly folder: string
   readonly #env: NodeJS.ProcessEnv
-  #tried = ''
+  /** all commands and what they have printed */
+  tried = ''
 
   constructor({ parent = readKit().folder, files = {}, env = {} }: Place = {}) {
     mkdirSync(parent, { recursive: true })
@@ -105,21 +106,21 @@ export class Consumer {
 
   async run([command = '', ...args]: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
     const outcome = await run(command, args, { cwd: this.folder, env: { ...this.#env, ...env } })
-    this.#tried += `$ ${[command, ...args].join(' ')}\n${outcome.stdout}${outcome.stderr}`
+    this.tried += `$ ${[command, ...args].join(' ')}\n${outcome.stdout}${outcome.stderr}`
     return outcome
   }
 
   /** Runs a command that must succeed. An error shows all that the consumer's commands have printed. */
   async succeeds(command: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
     const outcome = await this.run(command, env)
-    expect(outcome.code, this.#tried).to.equal(0)
+    expect(outcome.code, this.tried).to.equal(0)
     return outcome
   }
 
   async prints(command: readonly string[], wanted: string | RegExp, env: NodeJS.ProcessEnv = {}): Promise<void> {
     const { stdout } = await this.succeeds(command, env)
-    if (typeof wanted === 'string') expect(removeSpaces(stdout), this.#tried).to.equal(removeSpaces(wanted))
-    else expect(stdout, this.#tried).to.match(wanted)
+    if (typeof wanted === 'string') expect(removeSpaces(stdout), this.tried).to.equal(removeSpaces(wanted))
+    else expect(stdout, this.tried).to.match(wanted)
   }
 
   /** Checks README's first example, by import and by require. */
@@ -138,7 +139,7 @@ export class Consumer {
     cpSync(this.kit.pairs, join(this.folder, 'pairs.parquet'))
     const command = [...commandLine, 'score', 'pairs.parquet', '--input', 'distance', '--label', 'label', '--json']
     const { stdout } = await this.succeeds(command, env)
-    expect(JSON.parse(stdout), this.#tried).to.deep.include({ count: 3, sum: 0.75, mean: 0.25 })
+    expect(JSON.parse(stdout), this.tried).to.deep.include({ count: 3, sum: 0.75, mean: 0.25 })
   }
 
   /** Checks the SQL example of docs/sql.md. */
