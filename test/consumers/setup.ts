@@ -47,6 +47,8 @@ const tools = {
   '@rollup/plugin-commonjs': '29',
   vite: '8',
   '@types/node': '20',
+  bullmq: '6',
+  ioredis: '6',
   commander: '14',
   '@duckdb/node-api': '1.5.6-r.1',
 }

@@ -123,6 +123,19 @@ export class Consumer {
     else expect(stdout, this.tried).to.match(wanted)
   }
 
+  /** Runs a command that must succeed and print text that matches, also on standard error. */
+  async printsAnywhere(command: readonly string[], wanted: RegExp): Promise<void> {
+    const { stdout, stderr } = await this.succeeds(command)
+    expect(`${stdout}${stderr}`, this.tried).to.match(wanted)
+  }
+
+  /** Runs a command that must fail and print text that matches. */
+  async fails(command: readonly string[], wanted: RegExp): Promise<void> {
+    const { code, stdout, stderr } = await this.run(command)
+    expect(code, this.tried).not.to.equal(0)
+    expect(`${stdout}${stderr}`, this.tried).to.match(wanted)
+  }
+
   /** Checks README's first example, by import and by require. */
   async computes(node: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<void> {
     const { first } = readExamples()
