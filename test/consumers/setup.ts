@@ -58,10 +58,10 @@ let registry: Registry
 
 /** Copies what `npm pack` packs, with binaries for this machine, so that the working tree stays as it is. */
 async function stagePackage(stage: string): Promise<void> {
-  for (const path of ['package.json', 'README.md', 'LICENSE', ...manifest.files]) {
-    if (existsSync(join(root, path))) cpSync(join(root, path), join(stage, path), { recursive: true })
+  const [{ files }] = JSON.parse(await succeeds(run('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'])))
+  for (const { path } of files as { path: string }[]) {
+    if (!path.startsWith('dist/')) cpSync(join(root, path), join(stage, path))
   }
-  rmSync(join(stage, 'dist'), { recursive: true, force: true })
   await succeeds(node([join(root, 'node_modules/typescript/bin/tsc'), '--outDir', join(stage, 'dist')]))
   const prebuild = join('prebuilds', prebuildName())
   if (existsSync(join(stage, prebuild))) return console.log(`  ${prebuild} is packed`)

@@ -23,8 +23,6 @@ interface Manifest {
   license: string
   type: string
   engines: { node: string }
-  /** what is in the package, beside package.json, README.md and LICENSE */
-  files: string[]
   peerDependencies?: Record<string, string>
   peerDependenciesMeta?: Record<string, { optional?: boolean }>
   bin: Record<string, string>
