@@ -1,6 +1,6 @@
 import { closeSync, existsSync, openSync, readSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { basename, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { explainAttempts, explainBundle } from './load-error.ts'
 
@@ -61,18 +61,22 @@ function isMusl(): boolean {
   }
 }
 
-/** Returns the name of the folder of this platform's prebuild. */
-export function prebuildName(): string {
+/** Returns the name of this platform, as in scripts/targets.mjs. */
+export function nameTarget(): string {
   return `${process.platform}-${process.arch}${isMusl() ? '-musl' : ''}`
 }
 
 const addonName = 'hinge_embedding_loss.node'
 const { root, version } = findPackage()
+// Next.js and others that trace the files of an application follow paths from here, not from root.
+const here = dirname(fileURLToPath(import.meta.url))
 
 /** Finds the folder of both binaries. A build from source comes before a prebuild, also if it does not load. */
 function findFolder(): string {
   const custom = process.env.HINGE_EMBEDDING_LOSS_BINARIES
-  const folders = custom ? [resolve(custom)] : [join(root, 'build', 'Release'), join(root, 'prebuilds', prebuildName())]
+  const folders = custom
+    ? [resolve(custom)]
+    : [join(here, '../build/Release'), join(here, '../prebuilds', nameTarget())]
   const folder = folders.find((each) => existsSync(join(each, addonName)))
   if (folder !== undefined) return folder
   throw explainAttempts(

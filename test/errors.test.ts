@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { inspect } from 'node:util'
 import vm from 'node:vm'
 import { expect } from 'chai'
-import { addonPath, prebuildName } from '../lib/binaries.ts'
+import { addonPath, nameTarget } from '../lib/binaries.ts'
 import {
   getNumThreads,
   HingeEmbeddingLoss,
@@ -352,7 +352,7 @@ describe('errors', () => {
   describe('the addon cannot be loaded: Error ERR_ADDON_NOT_LOADED', () => {
     let application: string
     let installed: string
-    const prebuild = prebuildName()
+    const prebuild = nameTarget()
 
     beforeEach(async () => {
       application = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
