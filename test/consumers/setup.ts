@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
-import { prebuildName } from '../../lib/binaries.ts'
+import { nameTarget } from '../../lib/binaries.ts'
 import { manifest } from '../support/application.ts'
 import { linkCommands, readKit } from '../support/consumers.ts'
 import { node, root, run, succeeds } from '../support/processes.ts'
@@ -63,7 +63,7 @@ async function stagePackage(stage: string): Promise<void> {
     if (!path.startsWith('dist/')) cpSync(join(root, path), join(stage, path))
   }
   await succeeds(node([join(root, 'node_modules/typescript/bin/tsc'), '--outDir', join(stage, 'dist')]))
-  const prebuild = join('prebuilds', prebuildName())
+  const prebuild = join('prebuilds', nameTarget())
   if (existsSync(join(stage, prebuild))) return console.log(`  ${prebuild} is packed`)
   console.log(`  build/Release is packed as ${prebuild}`)
   for (const ending of ['node', 'duckdb_extension']) {
