@@ -407,7 +407,7 @@ describe('errors', () => {
       const path = writeBroken(`prebuilds/${prebuild}`)
       const [tried, remedy, ...more] = await explain()
       expect(tried)
-        .to.match(/^tried .*: .*(file too short|invalid ELF header|not a mach-o file)/i)
+        .to.match(/^tried .*: .*(file too short|invalid ELF header|exec format error|not a mach-o file)/i)
         .and.include(path)
       expect(remedy).to.equal(`to install it again, in ${application}: npm ci`)
       expect(more).to.deep.equal([])

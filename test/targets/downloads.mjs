@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-export const cache = join(tmpdir(), 'hinge-embedding-loss-targets')
+export const cache = join(tmpdir(), 'targets-of-hinge-embedding-loss')
 
 /** What this machine lacks to run a target. */
 export class Unavailable extends Error {}
