@@ -1,8 +1,17 @@
 // How to start the runtimes of other platforms on this machine.
-import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { cached, fetchDebian, fetchNpm, fetchWheel, runTool, Unavailable } from './downloads.mjs'
+import { cache, cached, fetchDebian, fetchNpm, fetchWheel, runTool, Unavailable } from './downloads.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -76,6 +85,41 @@ export function fetchMuslNode(version) {
     runTool(patchelf, [...loader, '--force-rpath', '--set-rpath', lib, join(folder, 'node')])
   })
   return join(folder, 'node')
+}
+
+const inRoot = fileURLToPath(new URL('in-root.sh', import.meta.url))
+
+/** The program and arguments that start `node` in another root, with the folders in which tests and packages are. */
+function startInRoot(folder, node, folders = []) {
+  runTool('unshare', ['--map-root-user', '--mount', 'true'])
+  return [inRoot, folder, root, cache, '/proc', '/dev', ...folders, '--', node]
+}
+
+/** A Node for musl in a root as Alpine's, without glibc. Its loader is where every program for musl looks for it. */
+export function startInAlpine(version) {
+  const source = fetchMuslRoot(version, x64)
+  const folder = cached(`roots/alpine-node-${version}`, (folder) => {
+    cpSync(source, folder, { recursive: true, verbatimSymlinks: true })
+    mkdirSync(join(folder, 'etc'))
+    writeFileSync(join(folder, 'etc/alpine-release'), '3.22.0\n')
+  })
+  return startInRoot(folder, '/node')
+}
+
+/** A Node for glibc in a root that has the file by which others tell musl. */
+export function startBesideAlpineRelease(version) {
+  const folder = cached('roots/alpine-release', (folder) => {
+    mkdirSync(join(folder, 'etc'))
+    writeFileSync(join(folder, 'etc/alpine-release'), '3.22.0\n')
+  })
+  return startInRoot(folder, fetchNode('linux-x64', version), ['/lib', '/lib64', '/usr'])
+}
+
+/** A Node under a filter of system calls. */
+export function startInSandbox(version) {
+  const sandbox = fileURLToPath(new URL('sandbox.py', import.meta.url))
+  runTool('python3', [sandbox, 'true'])
+  return ['python3', sandbox, fetchNode('linux-x64', version)]
 }
 
 /** A script that starts `program` under an emulator. Its path can stand where that of the program can. */

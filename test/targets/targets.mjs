@@ -8,6 +8,9 @@ import {
   fetchMuslNode,
   fetchNode,
   fetchNodeOn,
+  startBesideAlpineRelease,
+  startInAlpine,
+  startInSandbox,
 } from './runtimes.mjs'
 
 const core = [
@@ -36,7 +39,7 @@ function hostSets() {
 
 /**
  * `start` returns the program and its first arguments. `isEmulated`: the program is a script that starts an emulator, and
- * tests start it instead of `process.execPath`.
+ * tests start it instead of `process.execPath`. A run without suites checks which binaries load, and their figures.
  */
 const linuxX64 = { target: 'linux-x64', sets: hostSets }
 const emulated = { isEmulated: true, skipped: [] }
@@ -49,6 +52,8 @@ export const runs = [
   { ...linuxX64, name: 'node-26', start: () => [fetchNode('linux-x64', '26.12.1')], suites: all },
   { ...linuxX64, name: 'bun-1.4', start: () => [fetchBun('1.4.5')], suites: [] },
   { ...linuxX64, name: 'deno-2.9', start: () => [fetchDeno('2.9.6'), 'run', '--allow-all'], suites: [] },
+  { ...linuxX64, name: 'alpine-release', start: () => startBesideAlpineRelease('20.19.0'), suites: [] },
+  { ...linuxX64, name: 'sandbox', start: () => startInSandbox('20.19.0'), suites: duckdb },
   {
     ...linuxX64,
     ...emulated,
@@ -66,6 +71,7 @@ export const runs = [
     suites: core,
   },
   { target: 'linux-x64-musl', sets: hostSets, name: 'node-24', start: () => [fetchMuslNode('24.19.0')], suites: all },
+  { target: 'linux-x64-musl', sets: hostSets, name: 'alpine', start: () => startInAlpine('24.19.0'), suites: [] },
   {
     ...emulated,
     target: 'linux-arm64',
