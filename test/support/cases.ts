@@ -7,6 +7,7 @@ import {
 } from '../../lib/native.ts'
 import { dtypeOf, dtypesCode, type TensorDType } from '../../lib/tensor/dtypes.ts'
 import type { Format, Settings } from '../oracle.ts'
+import { nodePath } from './processes.ts'
 
 export const threadCounts = [1, 2, 3, 7]
 export const encodings = [
@@ -40,7 +41,9 @@ export const traps = [
 
 /** Lengths around every vector width, the block length, and the share of one thread. */
 const blocks = [1, 2, 3].flatMap((k) => [-17, -1, 0, 1, 9].map((more) => 2048 * k + more))
-export const smallSizes = [...Array(71).keys(), ...blocks, ...blocks, 2 ** 15 - 1, 2 ** 15 + 5, 2 ** 16 + 3]
+const allSmallSizes = [...Array(71).keys(), ...blocks, ...blocks, 2 ** 15 - 1, 2 ** 15 + 5, 2 ** 16 + 3]
+/** An emulator of a processor takes twenty times as long: it gets each seventh of the sizes. */
+export const smallSizes = nodePath === process.execPath ? allSmallSizes : allSmallSizes.filter((_, i) => i % 7 === 0)
 export const largeSizes = [2 ** 17 - 1, 2 ** 17, 2 ** 17 + 1, 2 ** 17 + 2 ** 15 + 2047, 2 ** 18 + 5]
 
 /** Elements as plain numbers, and the form in which the addon gets them. */

@@ -42,7 +42,16 @@ function hostSets() {
  * tests start it instead of `process.execPath`. A run without suites checks which binaries load, and their figures.
  */
 const linuxX64 = { target: 'linux-x64', sets: hostSets }
-const emulated = { isEmulated: true, skipped: [] }
+/** Tests that an emulator makes too long, or whose limits are those of a processor. */
+const slow = [
+  'these tests compare .* figures',
+  'fromJSON refuses (each change|JSON with random edits)',
+  'take turns',
+  'outputs too large for the caches',
+  'memory in use stays flat',
+  '200,000 groups',
+]
+const emulated = { isEmulated: true, skipped: slow }
 
 export const runs = [
   { ...linuxX64, name: 'node-20.19', start: () => [fetchNode('linux-x64', '20.19.0')], suites: all },
