@@ -93,8 +93,17 @@ export function explainBundle(url: string | undefined, cause: unknown): Error {
   return explain([reason, advice], cause)
 }
 
+/** Returns true if the runtime was told to load no addon, so that what is installed is not at fault. */
+function isForbidden(cause: unknown): boolean {
+  const { code, name } = Object(cause) as { code?: string; name?: string }
+  return code === 'ERR_DLOPEN_DISABLED' || name === 'NotCapable'
+}
+
 /** Explains why none of the attempts to load the addon of the package at `root` succeeded. */
 export function explainAttempts(root: string, attempts: readonly Attempt[], cause?: unknown): Error {
   const reasons = attempts.map(({ path, failure }) => `tried ${path}: ${failure}`)
-  return explain([...reasons, findRemedy(root, attempts)], cause)
+  const remedy = isForbidden(cause)
+    ? 'to allow addons: Node with --permission needs --allow-addons, and no Node may have --no-addons; Deno needs --allow-ffi'
+    : findRemedy(root, attempts)
+  return explain([...reasons, remedy], cause)
 }
