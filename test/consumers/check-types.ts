@@ -1,15 +1,13 @@
 /**
- * Compiles the programs of a folder with one version of TypeScript in several kinds of module resolution, and prints the
- * errors as JSON. Declarations of the package are checked in full, as `skipLibCheck: false` does; those of other
+ * Checks programs with one version of TypeScript, and prints the errors of each as JSON. Declarations of the package are checked in full, as `skipLibCheck: false` does; those of other
  * packages are not, because each of them would take seconds.
  */
 import { createRequire } from 'node:module'
-import { dirname } from 'node:path'
 
 /** What of TypeScript's API is used here: it is the same from 5.2 to 6.0. */
 interface TypeScript {
   createProgram(files: readonly string[], options: object, host: object): Program
-  createCompilerHost(options: object): { getSourceFile(path: string, options: object): unknown }
+  createCompilerHost(options: object): object
   flattenDiagnosticMessageText(text: unknown, newline: string): string
   convertCompilerOptionsFromJson(options: object, base: string): { options: object; errors: readonly Diagnostic[] }
 }
@@ -26,12 +24,17 @@ interface Diagnostic {
   readonly messageText: unknown
 }
 
-const [compiler = '', settings = '', ...files] = process.argv.slice(2)
-const typescript = createRequire(compiler)(compiler) as TypeScript
-const folder = dirname(files[0] ?? '')
+/** Files to check together, with the options of a tsconfig.json. */
+export interface TypedProgram {
+  readonly options: object
+  readonly files: readonly string[]
+}
 
-function compile(settings: object): string[] {
-  const { options, errors } = typescript.convertCompilerOptionsFromJson(settings, folder)
+const [compiler = '', programs = '[]'] = process.argv.slice(2)
+const typescript = createRequire(compiler)(compiler) as TypeScript
+
+function findErrors({ options: json, files }: TypedProgram): string[] {
+  const { options, errors } = typescript.convertCompilerOptionsFromJson(json, '.')
   const program = typescript.createProgram(files, options, typescript.createCompilerHost(options))
   const checked = program
     .getSourceFiles()
@@ -47,4 +50,4 @@ function compile(settings: object): string[] {
   })
 }
 
-console.log(JSON.stringify((JSON.parse(settings) as object[]).map(compile)))
+console.log(JSON.stringify((JSON.parse(programs) as TypedProgram[]).map(findErrors)))

@@ -1,10 +1,11 @@
-import { chmodSync, cpSync, mkdirSync, renameSync, symlinkSync } from 'node:fs'
+import { chmodSync, cpSync, mkdirSync, realpathSync, renameSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { manifest } from '../support/application.ts'
 import { Consumer, readKit } from '../support/consumers.ts'
 import { isInstalled } from '../support/processes.ts'
 
 const commandLine = ['node', 'node_modules/hinge-embedding-loss/dist/cli/main.js']
+const program = `import { hingeEmbeddingLoss } from 'hinge-embedding-loss'; console.log(hingeEmbeddingLoss([0.25], 1))`
 
 /** Makes an application beside the tools, whose commander and DuckDB it finds. */
 function makeConsumer(files: Readonly<Record<string, string>> = {}, env: NodeJS.ProcessEnv = {}): Consumer {
@@ -101,6 +102,47 @@ describe('surroundings', function () {
     consumer.write({ 'node_modules/other/package.json': JSON.stringify({ ...manifest, version }) })
     await consumer.prints(['node', 'both.mjs'], 'false false\n0.25 0.25 0.25\n0.25\n0.25\n0.25\n')
     consumer.remove()
+  })
+
+  describe('with permissions', () => {
+    const deno = () => readKit().tool(`@deno/linux-${process.arch}-glibc`, 'deno')
+    const node24 = () => readKit().tool('node24', 'bin/node')
+    const reads = (folder: string) => `--allow-fs-read=${folder}/`
+    const permissions = [
+      {
+        title: 'Node 20 with --allow-addons and --allow-fs-read of the application',
+        allowed: (folder: string) => ['node', '--experimental-permission', '--allow-addons', reads(folder)],
+        forbidden: (folder: string) => ['node', '--experimental-permission', reads(folder)],
+        advice: /needs --allow-addons/,
+      },
+      {
+        title: 'Node 24 with --allow-addons and --allow-fs-read of the application',
+        allowed: (folder: string) => [node24(), '--permission', '--allow-addons', reads(folder)],
+        forbidden: (folder: string) => [node24(), '--permission', reads(folder)],
+        advice: /needs --allow-addons/,
+      },
+      {
+        title: 'Node 24 without --no-addons',
+        allowed: () => [node24()],
+        forbidden: () => [node24(), '--no-addons'],
+        advice: /no Node may have --no-addons/,
+      },
+      {
+        title: 'Deno with --allow-ffi, --allow-read and --allow-env',
+        allowed: () => [deno(), 'run', '--allow-ffi', '--allow-read', '--allow-env'],
+        forbidden: () => [deno(), 'run', '--no-prompt', '--allow-read', '--allow-env'],
+        advice: /Deno needs --allow-ffi/,
+      },
+    ]
+    for (const { title, allowed, forbidden, advice } of permissions) {
+      it(`${title} loads the package, and otherwise an error says what is needed`, async () => {
+        const consumer = makeConsumer({ 'program.mjs': program })
+        const folder = realpathSync(consumer.folder)
+        await consumer.prints([...allowed(folder), join(folder, 'program.mjs')], '0.25\n')
+        await consumer.fails([...forbidden(folder), join(folder, 'program.mjs')], advice)
+        consumer.remove()
+      })
+    }
   })
 
   describe('of another user', () => {
