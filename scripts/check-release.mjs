@@ -1,18 +1,22 @@
-// Refuses to publish what is not a release, and says what it lacks. Runs in the folder of the package.
+// Refuses to publish what is not a release, and says why.
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { findReasonsAgainstPublishing } from './prebuild/manifest.mjs'
+import { root } from './prebuild/zig.mjs'
 
 const { GITHUB_REPOSITORY: home, GITHUB_REF_TYPE: type, GITHUB_REF_NAME: tag } = process.env
-const { version, repository } = JSON.parse(readFileSync('package.json', 'utf8'))
-const changes = readFileSync('CHANGELOG.md', 'utf8').split('\n')
+const read = (name) => readFileSync(join(root, name), 'utf8')
+const { version, repository } = JSON.parse(read('package.json'))
 
-const problems = [...findReasonsAgainstPublishing()]
-if (type === 'tag' && tag !== `v${version}`) problems.push(`the tag is ${tag}, the version in package.json ${version}`)
-if (!changes.some((line) => line.startsWith(`## ${version} (2`))) {
-  problems.push(`CHANGELOG.md has no line "## ${version} (YYYY-MM-DD)"`)
+function* findReasons() {
+  if (type === 'tag' && tag !== `v${version}`) yield `the tag is ${tag}, and the version in package.json is ${version}`
+  const isDated = read('CHANGELOG.md').includes(`\n## ${version} (2`)
+  if (!isDated) yield `CHANGELOG.md has no line "## ${version} (YYYY-MM-DD)"`
+  const isNamed = repository?.url === `git+https://github.com/${home}.git`
+  if (!isNamed) yield 'package.json does not name the repository of this workflow, which the provenance names'
+  yield* findReasonsAgainstPublishing()
 }
-if (repository?.url !== `git+https://github.com/${home}.git`) {
-  problems.push('package.json does not name the repository of this workflow, which npm compares with the provenance')
-}
-for (const problem of problems) console.error(`not a release: ${problem}`)
-process.exitCode = problems.length > 0 ? 1 : 0
+
+const reasons = [...findReasons()]
+for (const reason of reasons) console.error(`not a release: ${reason}`)
+process.exitCode = reasons.length > 0 ? 1 : 0

@@ -26,6 +26,7 @@ interface Manifest {
   peerDependencies?: Record<string, string>
   peerDependenciesMeta?: Record<string, { optional?: boolean }>
   bin: Record<string, string>
+  scripts: Record<string, string>
 }
 export const manifest = JSON.parse(readText('package.json')) as Manifest
 
