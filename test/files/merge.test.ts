@@ -6,6 +6,7 @@ import { mergePartials, scoreFiles } from '../../lib/files.ts'
 import { LossAccumulator } from '../../lib/index.ts'
 import { rejects as assertRejects, type Failure } from '../support/failures.ts'
 import { assertTotals, pairs, selectRows, writePairs } from '../support/pairs.ts'
+import { device } from '../support/system.ts'
 import { accumulate } from '../support/totals.ts'
 
 const { w, y } = pairs
@@ -163,7 +164,7 @@ describe('mergePartials', () => {
       const cases: [part: string, code: string, message: RegExp][] = [
         [path('missing.json'), 'ENOENT', /missing\.json: no such file$/],
         [path('folder'), code, /folder: a folder, must be a file of lines that partial has printed$/],
-        ['/dev/null', code, /^\/dev\/null: a device, must be a file/],
+        [device, code, /: a device, must be a file/],
         ['s3://b/x.json', code, /^s3:\/\/b\/x\.json: remote files are not read yet/],
       ]
       for (const [file, code, message] of cases) await rejects(mergePartials([first, file]), { code, file, message })

@@ -14,6 +14,7 @@ import { basename, dirname, join } from 'node:path'
 import { addonPath } from '../../lib/binaries.ts'
 import { extensionPath } from '../../lib/duckdb.ts'
 import { node, root, succeeds } from './processes.ts'
+import { makesLinks } from './system.ts'
 
 export const readText = (path: string) => readFileSync(join(root, path), 'utf8')
 
@@ -36,8 +37,14 @@ function linkPackages(modules: string, names: readonly string[]): void {
     const [source, target] = [join(root, 'node_modules', name), join(modules, name)]
     if (!existsSync(source) || existsSync(target)) continue
     mkdirSync(dirname(target), { recursive: true })
-    symlinkSync(source, target)
+    link(source, target)
   }
+}
+
+/** Links a package, or copies it where links cannot be made. Then packages that it needs itself are missing. */
+function link(source: string, target: string): void {
+  if (makesLinks) symlinkSync(source, target)
+  else cpSync(source, target, { recursive: true, dereference: true })
 }
 
 let compiled: Promise<string> | undefined
@@ -77,14 +84,15 @@ export async function makeApplication(): Promise<string> {
   const application = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
   const modules = join(application, 'node_modules')
   const program = await installPackage(join(modules, 'hinge-embedding-loss'))
-  linkPackages(modules, [
+  const linked = [
     ...Object.keys(manifest.peerDependencies ?? {}),
     ...['onnxruntime-common', '@tensorflow', 'ndarray', '@stdlib', '@types', 'tsx', 'typescript'],
-  ])
+  ]
+  if (makesLinks) linkPackages(modules, linked)
   chmodSync(program, 0o755)
   mkdirSync(join(modules, '.bin'))
-  symlinkSync(program, join(modules, '.bin/hinge-embedding-loss'))
-  symlinkSync(join(root, 'examples'), join(application, 'examples'))
+  if (makesLinks) symlinkSync(program, join(modules, '.bin/hinge-embedding-loss'))
+  link(join(root, 'examples'), join(application, 'examples'))
   writeFileSync(join(application, 'package.json'), '{ "name": "application", "private": true }')
   return application
 }

@@ -7,6 +7,7 @@ import { formatJSON } from '../../lib/format.ts'
 import type { InputData, MarginOptions } from '../../lib/index.ts'
 import { command } from './command.ts'
 import type { Outcome } from './processes.ts'
+import { globName } from './system.ts'
 import { accumulate, totalsOf } from './totals.ts'
 
 const rows = 5000
@@ -101,7 +102,7 @@ export function writeScoredFiles(): void {
       columns[name] = values.getRows().map(([value]) => Number(value))
     }
 
-    for (const name of ['pairs.parquet', `it's.parquet`, 'sub[1]/p?[a]*.parquet']) await copy('FROM pairs', name)
+    for (const name of ['pairs.parquet', `it's.parquet`, `sub[1]/${globName}`]) await copy('FROM pairs', name)
     await copy('SELECT 7 AS d, 1 AS y', 'sub[1]/p1a2.parquet')
     await copy('FROM pairs WHERE id < 1000', 'parts/year=2024/a.parquet')
     await copy('FROM pairs WHERE id >= 1000', 'parts/b.parquet')
