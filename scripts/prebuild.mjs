@@ -5,19 +5,19 @@ import { join } from 'node:path'
 import { appendFooter } from './duckdb-footer.mjs'
 import { findFaults } from './prebuild/checks.mjs'
 import { prebuilds, recordTarget } from './prebuild/manifest.mjs'
-import { buildLibrary, installTools, root } from './prebuild/zig.mjs'
+import { buildLibraries, installTools, root } from './prebuild/zig.mjs'
 import { addonFile, extensionFile, targets } from './targets.mjs'
 
 /** The libraries of native/binding.gyp, and the functions by which Node and DuckDB enter them. */
 const addon = {
-  name: 'hinge_embedding_loss',
+  product: 'hinge_embedding_loss',
   entries: ['napi_register_module_v1', 'node_api_module_get_api_version_v1'],
 }
-const extension = { name: 'duckdb_extension_code', entries: ['hinge_embedding_loss_init_c_api'] }
+const extension = { product: 'duckdb_extension_code', entries: ['hinge_embedding_loss_init_c_api'] }
 
 async function prebuild(target) {
   const libraries = [addon, extension]
-  const paths = await Promise.all(libraries.map(({ name }) => buildLibrary(target, name)))
+  const paths = await buildLibraries(target, libraries)
   const faults = [...findFaults(target, new Map(paths.map((path, i) => [path, libraries[i].entries])))]
   if (faults.length > 0) throw new Error(faults.join('\n'))
 

@@ -13,14 +13,20 @@ const systemLibraries = {
   darwin: /^\/usr\/lib\/libSystem\.B\.dylib$/,
 }
 
+/**
+ * What Zig's linker for macOS exports of every library and cannot be told to keep: names of its own, and the operators new and
+ * delete, which are weak, so that macOS binds all to those of the system.
+ */
+const linkerExports = /^(__dso_handle|_mh_dylib_header|_Z(da|dl|na|nw)\w+)$/
+
 const compareVersions = (a, b) => a.localeCompare(b, 'en', { numeric: true })
 
 /** Folders of this machine that no binary may name. */
 const ownFolders = [root, homedir()].filter((path) => path.length > 1)
 
 function* findTargetFaults({ platform, libc, minimum }, { exports, libraries, versions = [], ...read }, entries) {
-  if (exports.join() !== entries.toSorted().join())
-    yield `exports ${exports.join(', ')} instead of ${entries.join(', ')}`
+  const own = platform === 'darwin' ? exports.filter((name) => !linkerExports.test(name)) : exports
+  if (own.join() !== entries.toSorted().join()) yield `exports ${own.join(', ')} instead of ${entries.join(', ')}`
   const others = libraries.filter((library) => !systemLibraries[libc ?? platform].test(library))
   if (others.length > 0) yield `needs ${others.join(', ')}, which users may not have`
   const tooNew = versions.filter((version) => libc !== 'glibc' || compareVersions(version, `GLIBC_${minimum}`) > 0)

@@ -37,4 +37,5 @@ def read(path):
     return readers[type(binary)](binary)
 
 
+lief.logging.disable()
 print(json.dumps([read(path) for path in sys.argv[1:]], default=sorted))

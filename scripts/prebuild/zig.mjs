@@ -38,16 +38,15 @@ const compileFlags = [
   ...['node_modules/node-api-headers/include', 'node_modules/node-addon-api'].flatMap((path) => ['-isystem', path]),
 ]
 
+/** How each platform links `library`. It exports `entries` alone, not the operators new and delete of C++ as well. */
 const linkFlags = {
-  linux: () => [
-    '-Wl,--version-script=native/exports.map',
-    '-Wl,--gc-sections',
-    '-Wl,--build-id=none',
-    '-pthread',
-    '-ldl',
-  ],
+  linux: (library, entries) => {
+    const script = `${library}.map`
+    writeFileSync(join(root, script), `{ global: ${entries.map((entry) => `${entry};`).join(' ')} local: *; };\n`)
+    return [`-Wl,--version-script=${script}`, '-Wl,--gc-sections', '-Wl,--build-id=none', '-pthread', '-ldl']
+  },
   win32: () => [],
-  // Node-API functions are found in the running program; the name would otherwise be the path of the build.
+  // The functions of Node are found in the running program. A library without a name here has the path of its build.
   darwin: (library) => [
     '-Wl,-undefined,dynamic_lookup',
     `-Wl,-install_name,@rpath/${basename(library)}`,
@@ -75,32 +74,32 @@ async function runZig(args) {
   }
 }
 
-/** Compiles and links a product of native/binding.gyp for a target. Returns the path of the library. */
-export async function buildLibrary({ name, platform, zig }, product) {
+/**
+ * Compiles libraries of native/binding.gyp for a target, each source once, and links them.
+ *
+ * @returns the paths of the libraries, relative to `root`
+ */
+export function buildLibraries({ name, platform, zig }, libraries) {
   const folder = join('build/prebuild', name)
-  const library = join(folder, product)
-  const compile = async ({ sources, defines = [] }) =>
-    Promise.all(
-      sources.map(async (path) => {
-        const source = join('native', path)
-        const object = join(folder, `${source}.o`)
-        mkdirSync(join(root, dirname(object)), { recursive: true })
-        await runZig([
-          '-target',
-          zig,
-          ...compileFlags,
-          ...defines.map((define) => `-D${define}`),
-          '-c',
-          source,
-          '-o',
-          object,
-        ])
-        return object
-      }),
-    )
-  const { dependencies = [] } = findProduct(product)
-  const objects = await Promise.all([...dependencies, product].map((each) => compile(findProduct(each))))
-  const link = ['-shared', '-s', ...linkFlags[platform](library)]
-  await runZig(['-target', zig, ...link, ...objects.flat(), '-o', library])
-  return library
+  const compileSource = async (path, defines) => {
+    const source = join('native', path)
+    const object = join(folder, `${source}.o`)
+    mkdirSync(join(root, dirname(object)), { recursive: true })
+    await runZig(['-target', zig, ...compileFlags, ...defines.map((each) => `-D${each}`), '-c', source, '-o', object])
+    return object
+  }
+  const compiled = new Map()
+  const compileProduct = (product) => {
+    const { sources, defines = [] } = findProduct(product)
+    if (!compiled.has(product)) compiled.set(product, Promise.all(sources.map((path) => compileSource(path, defines))))
+    return compiled.get(product)
+  }
+  const build = async ({ product, entries }) => {
+    const { dependencies = [] } = findProduct(product)
+    const objects = (await Promise.all([...dependencies, product].map(compileProduct))).flat()
+    const library = join(folder, product)
+    await runZig(['-target', zig, '-shared', '-s', ...linkFlags[platform](library, entries), ...objects, '-o', library])
+    return library
+  }
+  return Promise.all(libraries.map(build))
 }
