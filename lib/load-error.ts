@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
+import { joinLines } from './format.ts'
 
 /** A file that should have been loaded. */
 export interface Attempt {
@@ -101,7 +102,7 @@ function isForbidden(cause: unknown): boolean {
 
 /** Explains why none of the attempts to load the addon of the package at `root` succeeded. */
 export function explainAttempts(root: string, attempts: readonly Attempt[], cause?: unknown): Error {
-  const reasons = attempts.map(({ path, failure }) => `tried ${path}: ${failure}`)
+  const reasons = attempts.map(({ path, failure }) => `tried ${path}: ${joinLines(failure)}`)
   const remedy = isForbidden(cause)
     ? 'to allow addons: Node with --permission needs --allow-addons, and no Node may have --no-addons; Deno needs --allow-ffi'
     : findRemedy(root, attempts)

@@ -67,7 +67,7 @@ const layers: readonly Layer[] = [
   [['lib/runtime.ts'], ['lib/native.ts', ...base]],
   [['lib/native.ts'], ['lib/binaries.ts', 'lib/load-error.ts', ...base]],
   [['lib/binaries.ts'], ['lib/load-error.ts']],
-  [['lib/load-error.ts'], []],
+  [['lib/load-error.ts'], ['lib/format.ts']],
   [['lib/validate.ts'], []],
   [['lib/format.ts'], []],
 ]

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { makeApplication } from './support/application.ts'
 import { node, type Outcome, succeeds } from './support/processes.ts'
+import { isWindows } from './support/system.ts'
 
 /** How many times more often everything runs than in `npm test`; `npm run test:soak` sets it. */
 const times = Number(process.env.SOAK_TIMES ?? 1)
@@ -51,7 +52,11 @@ describe('lifetimes', () => {
   })
   after(() => rmSync(application, { recursive: true }))
 
-  const script = (code: string, ...flags: string[]) => node([...flags, '--eval', prelude + code], { cwd: application })
+  /** Node 22.12 warns of require() of an ES module. */
+  const env = { NODE_NO_WARNINGS: '1' }
+  const script = (code: string, ...flags: string[]) => {
+    return node([...flags, '--eval', prelude + code], { cwd: application, env })
+  }
   const inAsync = (code: string) => `;(async () => { ${code} })()`
 
   /** Runs so many processes, two at a time. */
@@ -167,7 +172,7 @@ describe('lifetimes', () => {
     const ends: [title: string, end: string, code: Outcome['code'], stderr: RegExp][] = [
       ['by process.exit', 'process.exit(7)', 7, /^$/],
       ['by process.exit in a call’s own turn', `setImmediate(() => process.exit(7))`, 7, /^$/],
-      ['by a signal', `process.kill(process.pid, 'SIGTERM')`, 'SIGTERM', /^$/],
+      ['by a signal', `process.kill(process.pid, 'SIGTERM')`, isWindows ? 1 : 'SIGTERM', /^$/],
       ['by an uncaught exception', `setTimeout(() => { throw new Error('uncaught') })`, 1, /Error: uncaught/],
       ['by a rejection', `Promise.reject(new Error('rejected'))`, 1, /Error: rejected/],
     ]

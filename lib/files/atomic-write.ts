@@ -74,18 +74,22 @@ function isReadOnly({ mode }: BigIntStats): boolean {
   return (Number(mode) & 0o222) === 0
 }
 
-/** Renames a file to one that may exist. Another process, such as a virus scanner, may have one of them open for a moment. */
+/** Renames a file to one that may exist. Another program, such as a virus scanner, may have one of them open for a moment. */
 export async function replace(from: string, to: string, { heldCodes } = system): Promise<void> {
-  for (let wait = 10; wait < 1000; wait *= 2) {
+  for (let wait = 10; ; wait *= 2) {
     try {
       await rename(from, to)
       return
     } catch (error) {
-      if (!heldCodes.includes(codeOf(error))) throw error
+      const code = codeOf(error)
+      if (!heldCodes.includes(code)) throw error
+      if (wait > 1000) {
+        const text = `${to}: not replaced, another program may have it open (${code})`
+        throw fileError(text, { code, option: 'output', file: to }, error)
+      }
     }
     await sleep(wait)
   }
-  await rename(from, to)
 }
 
 /** True if an output could not be written. The errors of inputs carry their file. */

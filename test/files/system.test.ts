@@ -86,6 +86,12 @@ describe('files of Windows', () => {
     expect(readdirSync(folder)).to.deep.equal(['old.csv'])
   })
 
+  it('are not replaced while another program has them open, and the error says so', async () => {
+    const error = await replace(path('new.csv'), path('old.csv'), { ...windows, heldCodes: ['ENOENT'] }).catch((e) => e)
+    expect(error).to.include({ code: 'ENOENT', option: 'output', file: path('old.csv') })
+    expect(error.message).to.equal(`${path('old.csv')}: not replaced, another program may have it open (ENOENT)`)
+  })
+
   it('report at once any other reason that keeps them from being replaced', async () => {
     const began = performance.now()
     const error = await replace(path('absent.csv'), path('old.csv'), windows).catch((error) => error)
