@@ -1,94 +1,155 @@
+import { cpSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect } from 'chai'
 import { Consumer, readKit } from '../support/consumers.ts'
 
-/** The packages that an application names to have the library, the command line and SQL. */
-const packages = ['hinge-embedding-loss', 'commander@14', '@duckdb/node-api']
+const { tool, folder, tarball } = readKit()
 
-/** How a package manager installs and runs packages. It reads which registry it asks from its own files or variables. */
+/** How a package manager is used, as commands. */
 interface Manager {
-  /** the command, as users write it */
   readonly title: string
-  readonly add: (tool: Tool) => readonly string[]
-  /** how users run a program of theirs: by default `node` */
-  readonly node?: (tool: Tool) => readonly string[]
-  readonly exec: (tool: Tool) => readonly string[]
+  readonly add: (packages: readonly string[]) => readonly string[]
+  /** starts a program, by default in Node */
+  readonly node?: readonly string[]
+  /** runs the command line of the package */
+  readonly exec: readonly string[]
+  /** runs the command line of packages that are not installed */
+  readonly once?: readonly string[]
+  readonly takesTarballs?: false
   readonly files?: Readonly<Record<string, string>>
-  readonly env?: (registry: string, folder: string) => NodeJS.ProcessEnv
+  readonly env?: NodeJS.ProcessEnv
 }
 
-type Tool = (name: string, path?: string) => string
+const name = 'hinge-embedding-loss'
+/** What the command line and SQL need. commander 15 is not for Node 20, which Yarn 1 takes for an error. */
+const peers = ['commander@14', '@duckdb/node-api']
+const npmPackages = [name, ...peers].flatMap((each) => ['--package', each])
 
-const npm = (name: string, ...flags: string[]) => ({
-  add: (tool: Tool) => ['node', tool(name, 'bin/npm-cli.js'), 'install', ...flags, ...packages],
-  exec: (tool: Tool) => ['node', tool(name, 'bin/npx-cli.js'), 'hinge-embedding-loss'],
+const npm = (version: string, ...flags: string[]) => ({
+  add: (packages: readonly string[]) => ['node', tool(version, 'bin/npm-cli.js'), 'install', ...flags, ...packages],
+  exec: ['node', tool(version, 'bin/npx-cli.js'), name],
+  once: ['node', tool(version, 'bin/npx-cli.js'), '--yes', ...npmPackages, name],
 })
 /** npm 12 needs a newer Node than the package. */
-const withNode24 = (_registry: string, folder: string) => ({ PATH: `${folder}/bin-24` })
-const pnpm = (name: string, program: string) => ({
-  add: (tool: Tool) => ['node', tool(name, program), 'add', ...packages],
-  exec: (tool: Tool) => ['node', tool(name, program), 'exec', 'hinge-embedding-loss'],
+const withNode24 = { PATH: join(folder, 'bin-24') }
+
+const pnpm = (...program: [version: string, path: string]) => ({
+  add: (packages: readonly string[]) => ['node', tool(...program), 'add', ...packages],
+  exec: ['node', tool(...program), 'exec', name],
+  once: ['node', tool(...program), '--silent', ...npmPackages, 'dlx', name],
 })
-const yarn4 = (linker: string) => ({
-  add: (tool: Tool) => ['node', tool('yarn4', 'bin/yarn.js'), 'add', ...packages],
-  node: (tool: Tool) => ['node', tool('yarn4', 'bin/yarn.js'), 'node'],
-  exec: (tool: Tool) => ['node', tool('yarn4', 'bin/yarn.js'), 'hinge-embedding-loss'],
-  files: { '.yarnrc.yml': `nodeLinker: ${linker}\nenableTelemetry: false\nunsafeHttpWhitelist: [127.0.0.1]\n` },
-  env: (registry: string) => ({ YARN_NPM_REGISTRY_SERVER: registry }),
+
+const yarn1 = ['node', tool('yarn1', 'bin/yarn.js')]
+const yarn4 = ['node', tool('yarn4', 'bin/yarn.js')]
+const yarn4Settings = (linker: string) => ({
+  '.yarnrc.yml': `nodeLinker: ${linker}\nenableTelemetry: false\nunsafeHttpWhitelist: [127.0.0.1]\n`,
+  'yarn.lock': '',
 })
-const bun = (tool: Tool) => tool(`@oven/bun-linux-${process.arch === 'arm64' ? 'aarch64' : process.arch}`, 'bin/bun')
-const deno = (tool: Tool) => tool(`@deno/linux-${process.arch}-glibc`, 'deno')
+
+const bun = tool(`@oven/bun-linux-${process.arch === 'arm64' ? 'aarch64' : process.arch}`, 'bin/bun')
+const deno = tool(`@deno/linux-${process.arch}-glibc`, 'deno')
 
 const managers: readonly Manager[] = [
-  { title: 'npm 11: npm install', ...npm('npm11') },
-  { title: 'npm 11: npm install --ignore-scripts', ...npm('npm11', '--ignore-scripts') },
-  { title: 'npm 12: npm install', ...npm('npm12'), env: withNode24 },
-  { title: 'npm 12: npm install --ignore-scripts', ...npm('npm12', '--ignore-scripts'), env: withNode24 },
-  { title: 'pnpm 9: pnpm add', ...pnpm('pnpm9', 'bin/pnpm.cjs') },
-  { title: 'pnpm 12: pnpm add', ...pnpm('pnpm12', 'bin/pnpm.mjs') },
+  { title: 'npm 11', ...npm('npm11') },
+  { title: 'npm 11 with --ignore-scripts', ...npm('npm11', '--ignore-scripts') },
+  { title: 'npm 12', ...npm('npm12'), env: withNode24 },
+  { title: 'npm 12 with --ignore-scripts', ...npm('npm12', '--ignore-scripts'), env: withNode24 },
+  { title: 'pnpm 9', ...pnpm('pnpm9', 'bin/pnpm.cjs') },
+  { title: 'pnpm 12', ...pnpm('pnpm12', 'bin/pnpm.mjs') },
+  { title: 'Yarn 1', add: (packages) => [...yarn1, 'add', ...packages], exec: [...yarn1, '--silent', name] },
   {
-    title: 'Yarn 1: yarn add',
-    add: (tool) => ['node', tool('yarn1', 'bin/yarn.js'), 'add', ...packages],
-    exec: (tool) => ['node', tool('yarn1', 'bin/yarn.js'), '--silent', 'hinge-embedding-loss'],
-    env: (registry) => ({ YARN_REGISTRY: registry }),
-  },
-  { title: 'Yarn 4 with node_modules: yarn add', ...yarn4('node-modules') },
-  { title: 'Yarn 4 with Plug’n’Play: yarn add', ...yarn4('pnp') },
-  {
-    title: 'Bun: bun add, programs in Node',
-    add: (tool) => [bun(tool), 'add', ...packages],
-    exec: (tool) => [bun(tool), 'run', 'hinge-embedding-loss'],
+    title: 'Yarn 4 with node_modules',
+    add: (packages) => [...yarn4, 'add', ...packages],
+    exec: [...yarn4, name],
+    files: yarn4Settings('node-modules'),
   },
   {
-    title: 'Bun: bun add, programs in Bun',
-    add: (tool) => [bun(tool), 'add', ...packages],
-    node: (tool) => [bun(tool), 'run'],
-    exec: (tool) => [bun(tool), '--bun', 'run', 'hinge-embedding-loss'],
+    title: 'Yarn 4 with Plug’n’Play',
+    add: (packages) => [...yarn4, 'add', ...packages],
+    node: [...yarn4, 'node'],
+    exec: [...yarn4, name],
+    files: yarn4Settings('pnp'),
+  },
+  { title: 'Bun, for programs in Node', add: (packages) => [bun, 'add', ...packages], exec: [bun, 'run', name] },
+  {
+    title: 'Bun, for programs in Bun',
+    add: (packages) => [bun, 'add', ...packages],
+    node: [bun, 'run'],
+    exec: [bun, '--bun', 'run', name],
   },
   {
-    title: 'Deno: deno add npm:…',
-    add: (tool) => [deno(tool), 'add', ...packages.map((name) => `npm:${name}`)],
-    node: (tool) => [deno(tool), 'run', '--allow-ffi', '--allow-read', '--allow-env'],
-    exec: (tool) => [deno(tool), 'run', '--allow-all', 'npm:hinge-embedding-loss'],
+    title: 'Deno',
+    add: (packages) => [deno, 'add', ...packages.map((each) => `npm:${each}`)],
+    node: [deno, 'run', '--allow-ffi', '--allow-read', '--allow-env'],
+    exec: [deno, 'run', '--allow-all', `npm:${name}`],
+    takesTarballs: false,
   },
 ]
 
 describe('package managers', function () {
   this.timeout(180_000)
 
-  for (const { title, add, node = () => ['node'], exec, files, env } of managers) {
-    it(`${title} installs the package without a script, and all of it works`, async () => {
-      const registry = process.env.CONSUMERS_REGISTRY as string
-      const { tool, folder } = readKit()
-      const consumer = new Consumer({
-        files: { '.npmrc': `registry=${registry}\n`, ...files },
-        env: env?.(registry, folder) ?? {},
-      })
-      const { stdout, stderr } = await consumer.succeeds(add(tool))
-      expect(`${stdout}${stderr}`, consumer.tried).not.to.match(/\bscripts?\b|gyp (ERR|info)|\bbuild/i)
-      await consumer.computes(node(tool))
-      await consumer.scores(exec(tool))
-      await consumer.queries(node(tool))
-      consumer.remove()
+  function makeConsumer({ files, env }: Pick<Manager, 'files' | 'env'> = {}): Consumer {
+    const registry = process.env.CONSUMERS_REGISTRY
+    return new Consumer({
+      files: { '.npmrc': `registry=${registry}\n`, ...files },
+      env: { YARN_REGISTRY: registry, YARN_NPM_REGISTRY_SERVER: registry, ...env },
     })
   }
+
+  /** Installs packages, which must run, block and mention no script. */
+  async function install(consumer: Consumer, { add }: Manager, packages: readonly string[]): Promise<void> {
+    const { stdout, stderr } = await consumer.succeeds(add(packages))
+    expect(`${stdout}${stderr}`, consumer.tried).not.to.match(/\bscripts?\b|gyp (ERR|info)|\bbuilds?\b/i)
+  }
+
+  for (const manager of managers) {
+    const { title, node = ['node'], exec, once, takesTarballs = true } = manager
+
+    it(`${title} installs the package without a script, and all of it works`, async () => {
+      const consumer = makeConsumer(manager)
+      await install(consumer, manager, [name, ...peers])
+      await consumer.computes(node)
+      await consumer.scores(exec)
+      await consumer.queries(node)
+      consumer.remove()
+    })
+
+    if (takesTarballs) {
+      it(`${title} installs the tarball by its path without a script`, async () => {
+        const consumer = makeConsumer(manager)
+        cpSync(tarball, join(consumer.folder, 'package.tgz'))
+        await install(consumer, manager, ['./package.tgz'])
+        await consumer.computes(node)
+        consumer.remove()
+      })
+    }
+
+    if (once !== undefined) {
+      it(`${title} runs the command line without an install`, async () => {
+        const consumer = makeConsumer(manager)
+        await consumer.scores(once)
+        consumer.remove()
+      })
+    }
+  }
+
+  it('Deno needs no install for the library and SQL, but for packages that only ours imports', async () => {
+    const consumer = makeConsumer({ files: { 'deno.json': '{ "nodeModulesDir": "none" }' } })
+    const run = [deno, 'run', '--quiet', '--no-lock', '--allow-all']
+    const files = `
+      import { scoreFiles } from 'npm:${name}/files'
+      const { total } = await scoreFiles(['pairs.parquet'], { input: 'distance', label: 'label' })
+      console.log(total.mean)`
+    consumer.write({
+      'library.mjs': `import { hingeEmbeddingLoss } from 'npm:${name}'; console.log(hingeEmbeddingLoss([0.25], 1))`,
+      'files.mjs': files,
+      'both.mjs': `import 'npm:@duckdb/node-api'\n${files}`,
+    })
+    cpSync(consumer.kit.pairs, join(consumer.folder, 'pairs.parquet'))
+    await consumer.prints([...run, 'library.mjs'], '0.25\n')
+    await consumer.fails([...run, 'files.mjs'], /scoring files needs more packages: npm install @duckdb\/node-api/)
+    await consumer.prints([...run, 'both.mjs'], '0.25\n')
+    consumer.remove()
+  })
 })

@@ -52,7 +52,9 @@ const tools = {
   '@duckdb/node-api': '1.5.6-r.1',
 }
 
-let folder: string
+/** The folder of this run. Mocha's processes load this file too, and inherit it. */
+const folder = process.env.CONSUMERS_FOLDER ?? mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-consumers-'))
+process.env.CONSUMERS_FOLDER = folder
 let registry: Registry
 
 /** Copies what `npm pack` packs, with binaries for this machine, so that the working tree stays as it is. */
@@ -108,14 +110,12 @@ async function writePairs(path: string): Promise<void> {
 /** Makes what all consumers of a run share, and serves the package from a registry of its own. */
 export async function mochaGlobalSetup(): Promise<void> {
   const begin = performance.now()
-  folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-consumers-'))
   const kit = readKit(folder)
   await Promise.all([pack(), installTools(), writePairs(kit.pairs)])
   linkCommands(join(folder, 'bin'), process.execPath)
   linkCommands(join(folder, 'bin-24'), kit.tool('node24', 'bin/node'))
   const upstream = execFileSync('npm', ['config', 'get', 'registry'], { encoding: 'utf8' }).trim()
   registry = await Registry.start(upstream, kit.tarball)
-  process.env.CONSUMERS_FOLDER = folder
   process.env.CONSUMERS_REGISTRY = registry.url
   console.log(`  all is ready after ${Math.round((performance.now() - begin) / 1000)} s`)
 }
