@@ -17,7 +17,10 @@ const extension = { product: 'duckdb_extension_code', entries: ['hinge_embedding
 
 async function prebuild(target) {
   const libraries = [addon, extension]
-  const paths = await buildLibraries(target, libraries)
+  const paths = await buildLibraries(
+    target,
+    libraries.map(({ product }) => product),
+  )
   const faults = [...findFaults(target, new Map(paths.map((path, i) => [path, libraries[i].entries])))]
   if (faults.length > 0) throw new Error(faults.join('\n'))
 

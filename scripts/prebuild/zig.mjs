@@ -38,13 +38,15 @@ const compileFlags = [
   ...['node_modules/node-api-headers/include', 'node_modules/node-addon-api'].flatMap((path) => ['-isystem', path]),
 ]
 
-/** How each platform links `library`. It exports `entries` alone, not the operators new and delete of C++ as well. */
+/** How each platform links a library. On Linux it would export the operators new and delete of C++ too, but for the list. */
 const linkFlags = {
-  linux: (library, entries) => {
-    const script = `${library}.map`
-    writeFileSync(join(root, script), `{ global: ${entries.map((entry) => `${entry};`).join(' ')} local: *; };\n`)
-    return [`-Wl,--version-script=${script}`, '-Wl,--gc-sections', '-Wl,--build-id=none', '-pthread', '-ldl']
-  },
+  linux: () => [
+    '-Wl,--version-script=native/exports.map',
+    '-Wl,--gc-sections',
+    '-Wl,--build-id=none',
+    '-pthread',
+    '-ldl',
+  ],
   win32: () => [],
   // The functions of Node are found in the running program. A library without a name here has the path of its build.
   darwin: (library) => [
@@ -79,7 +81,7 @@ async function runZig(args) {
  *
  * @returns the paths of the libraries, relative to `root`
  */
-export function buildLibraries({ name, platform, zig }, libraries) {
+export function buildLibraries({ name, platform, zig }, products) {
   const folder = join('build/prebuild', name)
   const compileSource = async (path, defines) => {
     const source = join('native', path)
@@ -94,12 +96,12 @@ export function buildLibraries({ name, platform, zig }, libraries) {
     if (!compiled.has(product)) compiled.set(product, Promise.all(sources.map((path) => compileSource(path, defines))))
     return compiled.get(product)
   }
-  const build = async ({ product, entries }) => {
+  const build = async (product) => {
     const { dependencies = [] } = findProduct(product)
     const objects = (await Promise.all([...dependencies, product].map(compileProduct))).flat()
     const library = join(folder, product)
-    await runZig(['-target', zig, '-shared', '-s', ...linkFlags[platform](library, entries), ...objects, '-o', library])
+    await runZig(['-target', zig, '-shared', '-s', ...linkFlags[platform](library), ...objects, '-o', library])
     return library
   }
-  return Promise.all(libraries.map(build))
+  return Promise.all(products.map(build))
 }
