@@ -1,6 +1,6 @@
 // Builds the addon and the DuckDB extension for every platform, or for those that are named, into prebuilds/, and checks them.
 // prebuild.mjs [NAME…]; names are those of targets.mjs.
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { appendFooter } from './duckdb-footer.mjs'
 import { findFaults } from './prebuild/checks.mjs'
@@ -38,6 +38,25 @@ async function prebuild(target) {
   console.log(`${target.name}: addon ${sizes[0]}, extension ${sizes[1]}`)
 }
 
+/**
+ * npm runs the script "prebuild" before "build" too, where it must do nothing. It runs "preprebuild" only if "prebuild" itself
+ * was asked for.
+ */
+function isRequested() {
+  const request = join(root, 'build/prebuild-requested')
+  const event = process.env.npm_lifecycle_event
+  if (event === 'preprebuild') {
+    mkdirSync(join(root, 'build'), { recursive: true })
+    writeFileSync(request, '')
+    return false
+  }
+  if (event !== 'prebuild') return true
+  const exists = existsSync(request)
+  rmSync(request, { force: true })
+  return exists
+}
+
+if (!isRequested()) process.exit()
 const names = process.argv.slice(2)
 const known = targets.map(({ name }) => name)
 const unknown = names.filter((name) => !known.includes(name))

@@ -19,7 +19,7 @@ const own = pages.filter((page) => !(page in elsewhere) && page !== reference)
 
 const isCommand = (code: string) => code.startsWith('npx hinge-embedding-loss')
 /** Commands that install or build, which the continuous integration runs. */
-const isInstallation = (code: string) => /^(npm (ci && npm start|cit|install .*|run build:prebuilds .*)\n)+$/.test(code)
+const isInstallation = (code: string) => /^(npm (ci && npm start|cit|install .*|run prebuild .*)\n)+$/.test(code)
 
 /** Checks that each console.log that begins a line printed what the comment beside it says. */
 function expectCommentsToHold(code: string, output: string): void {

@@ -38,4 +38,13 @@ describe('the build of prebuilds', function () {
     expect(code).to.equal(1)
     expect(stderr).to.match(/^no such target: plan9-x64 \(targets: linux-x64, .*darwin-x64\)\n$/)
   })
+
+  it('is no part of npm run build, before which npm runs the script of that name', async () => {
+    const run = (event: string) =>
+      node([join(root, 'scripts/prebuild.mjs'), 'plan9-x64'], { env: { npm_lifecycle_event: event } })
+    expect(await run('prebuild')).to.deep.equal({ code: 0, stdout: '', stderr: '' })
+    expect(await run('preprebuild')).to.deep.equal({ code: 0, stdout: '', stderr: '' })
+    expect((await run('prebuild')).code).to.equal(1)
+    expect((await run('prebuild')).code).to.equal(0)
+  })
 })

@@ -1,5 +1,5 @@
 // Runs the tests of each target that this machine can run, with the prebuilds of that target.
-// run.mjs [TARGET[/RUNTIME]…]; targets that are named must be able to run. npm run build:prebuilds makes the prebuilds.
+// run.mjs [TARGET[/RUNTIME]…]; targets that are named must be able to run. npm run prebuild makes the prebuilds.
 import { spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
@@ -77,7 +77,7 @@ function expand(name, stage) {
 
 function prepare(run) {
   if (!isPrebuilt(run.target))
-    throw new Unavailable(`prebuilds/${run.target} is missing: npm run build:prebuilds -- ${run.target}`)
+    throw new Unavailable(`prebuilds/${run.target} is missing: npm run prebuild -- ${run.target}`)
   const command = run.start()
   const env = {
     NODE_PATH: fetchModules(run.target),
