@@ -1,8 +1,8 @@
 import { codeOf, fileError, message, option } from './errors.ts'
 
-/** The optional peer dependencies of each feature. */
+/** The optional peer dependencies of each feature, as package managers take them: commander 15 is not for Node 20. */
 const packages = {
-  'the command line': ['commander', '@duckdb/node-api'],
+  'the command line': ['commander@14', '@duckdb/node-api'],
   'scoring files': ['@duckdb/node-api'],
   redis: ['bullmq', 'ioredis'],
   Arrow: ['apache-arrow'],

@@ -268,7 +268,7 @@ describe('hinge-embedding-loss', function () {
     })
 
     it('names the packages that it lacks', async () => {
-      const advice = /npm install commander @duckdb\/node-api/
+      const advice = /npm install commander@14 @duckdb\/node-api/
       const pairs = score('pairs.parquet', 'd', 'y')
       const bare = runIn(await install('bare', []))
       const noReader = runIn(await install('no-reader', ['commander']))
