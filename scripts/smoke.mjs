@@ -51,7 +51,7 @@ if (manager === undefined) throw new Error(`which package manager? ${Object.keys
 const added = existsSync(wanted) ? resolve(wanted) : wanted
 const folder = mkdtempSync(join(tmpdir(), `${own}-${name}-`))
 
-/** Runs a command in the folder, and returns what it printed. pnpm, yarn and deno otherwise refuse a release of today. */
+/** Runs a command in the folder, and returns what it printed. Package managers may otherwise refuse a release of today. */
 function run([command, ...args]) {
   const { status, error, stdout } = spawnSync(command, args, {
     cwd: folder,
