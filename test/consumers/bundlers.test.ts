@@ -100,4 +100,20 @@ describe('bundlers', function () {
       })
     }
   }
+
+  it('@vercel/nft, by which Next.js and Vercel trace files, finds all that a program needs', async () => {
+    const trace = `
+      import { cpSync } from 'node:fs'
+      import { nodeFileTrace } from '@vercel/nft'
+      const { fileList } = await nodeFileTrace(['main.mjs'])
+      for (const path of fileList) cpSync(path, 'traced/' + path)`
+    const consumer = new Consumer({
+      parent: readKit().tool('..', 'consumers'),
+      files: { 'main.mjs': entry, 'trace.mjs': trace },
+    }).install()
+    await consumer.succeeds(['node', 'trace.mjs'])
+    renameSync(join(consumer.folder, 'node_modules'), join(consumer.folder, 'no_modules'))
+    await consumer.prints(['node', 'traced/main.mjs'], '0.25 true\n')
+    consumer.remove()
+  })
 })

@@ -45,6 +45,7 @@ const tools = {
   '@rollup/plugin-node-resolve': '16',
   '@rollup/plugin-commonjs': '29',
   vite: '8',
+  '@vercel/nft': '1',
   '@types/node': '20',
   bullmq: '6',
   ioredis: '6',
