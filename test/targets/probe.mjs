@@ -1,7 +1,7 @@
 // Runs in the runtime of a target. Scores the same rows in every way the package has, checks the figures against the oracle, and
 // prints as JSON what answered: the runtime, the instruction sets and the binaries that the process has loaded.
 import { deepStrictEqual as assertEqual } from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { parentPort, Worker } from 'node:worker_threads'
 import { HingeEmbeddingLoss, LossAccumulator, runtimeInfo } from 'hinge-embedding-loss'
 import { extensionPath, load } from 'hinge-embedding-loss/duckdb'
@@ -35,9 +35,8 @@ async function updateInDuckdb() {
 
 /** The shared libraries of this process. Only Linux has a list of them for every runtime. */
 function listLibraries() {
-  const maps = '/proc/self/maps'
-  if (!existsSync(maps)) return process.report.getReport().sharedObjects
-  return readFileSync(maps, 'utf8')
+  if (process.platform !== 'linux') return process.report.getReport().sharedObjects
+  return readFileSync('/proc/self/maps', 'utf8')
     .split('\n')
     .map((line) => line.replace(/^(\S+\s+){5}/, ''))
 }
