@@ -24,7 +24,7 @@ const compareVersions = (a, b) => a.localeCompare(b, 'en', { numeric: true })
 /** Folders of this machine that no binary may name. */
 const ownFolders = [root, homedir()].filter((path) => path.length > 1)
 
-function* findTargetFaults({ platform, libc, minimum }, { exports, libraries, versions = [], ...read }, entries) {
+function* findTargetFaults({ platform, arch, libc, minimum }, { exports, libraries, versions = [], ...read }, entries) {
   const own = platform === 'darwin' ? exports.filter((name) => !linkerExports.test(name)) : exports
   if (own.join() !== entries.toSorted().join()) yield `exports ${own.join(', ')} instead of ${entries.join(', ')}`
   const others = libraries.filter((library) => !systemLibraries[libc ?? platform].test(library))
@@ -32,7 +32,8 @@ function* findTargetFaults({ platform, libc, minimum }, { exports, libraries, ve
   const tooNew = versions.filter((version) => libc !== 'glibc' || compareVersions(version, `GLIBC_${minimum}`) > 0)
   if (tooNew.length > 0) yield `needs ${tooNew.join(', ')}, later than ${minimum}`
   if (platform === 'darwin' && read.minimumOs !== minimum) yield `needs macOS ${read.minimumOs} instead of ${minimum}`
-  if (platform === 'darwin' && !read.isSigned) yield 'has no signature, without which macOS on arm64 kills the process'
+  if (platform === 'darwin' && arch === 'arm64' && !read.isSigned)
+    yield 'has no signature, without which macOS kills the process'
 }
 
 const hasAvx2 = () => /^flags\b.*\bavx2\b/m.test(readFileSync('/proc/cpuinfo', 'utf8'))
