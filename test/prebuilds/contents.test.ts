@@ -41,7 +41,7 @@ describe('the packed package', () => {
       /^prebuilds\/[-\w]+\/hinge_embedding_loss\.(node|duckdb_extension)$/,
       /^prebuilds\/manifest\.json$/,
       /^native\/([a-z]+\/)?\w+\.(cpp|h|inl)$/,
-      /^native\/(binding\.gyp|exports\.map)$/,
+      /^native\/binding\.gyp$/,
       /^scripts\/(build-addon|duckdb-footer|targets)\.mjs$/,
       /^docs\/\w+\.md$/,
       /^(package\.json|README\.md|CHANGELOG\.md|LICENSE|examples\/README\.md)$/,
