@@ -58,9 +58,13 @@ function findRemedy(root: string, attempts: readonly Attempt[]): string {
   if (existsSync(join(root, 'lib'))) return `to build it, in ${root}: npm run build`
   const [application = root] = root.split(/[\\/](?:node_modules|\.yarn)[\\/]/)
   const { add, reinstall } = findManager(root, application)
-  const hasPrebuild = attempts.some(({ path }) => path.startsWith(join(root, 'prebuilds')) && existsSync(dirname(path)))
-  if (hasPrebuild)
+  const isIncomplete = attempts.some(({ path, failure }) => {
+    // A system that is too old for a prebuild lacks versions or symbols.
+    return path.startsWith(join(root, 'prebuilds')) && existsSync(dirname(path)) && !/GLIBC|symbol/i.test(failure)
+  })
+  if (isIncomplete) {
     return `to install it again, in ${application}: ${reinstall.replace('$', () => relative(application, root))}`
+  }
   if (process.platform === 'win32') return 'use Node for x64, which Windows runs on other processors too'
   const linked = join(application, 'node_modules', 'hinge-embedding-loss')
   const script = relative(application, join(existsSync(linked) ? linked : root, 'scripts', 'build-addon.mjs'))

@@ -17,7 +17,7 @@ import {
   tensor,
 } from '../lib/index.ts'
 import { installPackage } from './support/application.ts'
-import { node, succeeds } from './support/processes.ts'
+import { isInstalled, node, run, succeeds } from './support/processes.ts'
 import { isWindows, makesLinks } from './support/system.ts'
 
 const x = Float32Array.of(1, -2, 3)
@@ -416,6 +416,17 @@ describe('errors', () => {
         .and.include(path)
       expect(remedy).to.equal(`to install it again, in ${application}: npm ci`)
       expect(more).to.deep.equal([])
+    })
+
+    it('a prebuild that needs what the system lacks is an error with the words of the system, and how to build', async function () {
+      if (!isInstalled('g++')) this.skip()
+      const path = writeBroken(`prebuilds/${prebuild}`)
+      const source = join(application, 'needy.cpp')
+      writeFileSync(source, 'extern int lacking; int *needed = &lacking;')
+      await succeeds(run('g++', ['-shared', '-fPIC', source, '-o', path]))
+      const [tried, remedy] = await explain()
+      expect(tried).to.match(/^tried .*symbol.*lacking/i)
+      expect(remedy).to.equal(build('npm install --save-dev'))
     })
 
     it('a build from source that does not load is an error, even if there is a prebuild', async () => {
