@@ -1,7 +1,7 @@
 import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { Consumer, readKit } from '../support/consumers.ts'
+import { Consumer, peers, readKit } from '../support/consumers.ts'
 
 const { tool, folder, tarball } = readKit()
 
@@ -21,8 +21,6 @@ interface Manager {
 }
 
 const name = 'hinge-embedding-loss'
-/** What the command line and SQL need. commander 15 is not for Node 20, which Yarn 1 takes for an error. */
-const peers = ['commander@14', '@duckdb/node-api']
 const npmPackages = [name, ...peers].flatMap((each) => ['--package', each])
 
 const npm = (version: string, ...flags: string[]) => ({
@@ -133,6 +131,14 @@ describe('package managers', function () {
       })
     }
   }
+
+  it('npm installs the command line for all users of a machine', async () => {
+    const consumer = makeConsumer()
+    const env = { npm_config_prefix: consumer.folder }
+    await consumer.succeeds([...npm('npm11', '--global').add([tarball, ...peers])], env)
+    await consumer.scores([join(consumer.folder, 'bin', name)])
+    consumer.remove()
+  })
 
   it('Deno needs no install for the library and SQL, but for packages that only ours imports', async () => {
     const consumer = makeConsumer({ files: { 'deno.json': '{ "nodeModulesDir": "none" }' } })

@@ -1,6 +1,6 @@
 import { copyFileSync, cpSync, existsSync, mkdirSync, realpathSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { Consumer, readKit } from '../support/consumers.ts'
+import { Consumer, peers, readKit } from '../support/consumers.ts'
 import { isInstalled, run, succeeds } from '../support/processes.ts'
 
 /** Copies a file to its own path below another root. */
@@ -50,7 +50,7 @@ describe('a root with only Node and npm', function () {
     await consumer.prints([...node, '--eval', list], 'false node\n')
     const npm = '/usr/local/lib/node_modules/npm/bin/npm-cli.js'
     cpSync(consumer.kit.tarball, join(consumer.folder, 'package.tgz'))
-    await consumer.succeeds([...node, npm, 'install', './package.tgz', 'commander@14', '@duckdb/node-api'])
+    await consumer.succeeds([...node, npm, 'install', './package.tgz', ...peers])
     await consumer.computes(node)
     await consumer.scores([...node, 'node_modules/.bin/hinge-embedding-loss'])
     await consumer.queries(node)

@@ -1,3 +1,4 @@
+import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
@@ -82,7 +83,21 @@ describe('types', function () {
     }
   })
 
-  it('are what the tools for packages ask for', async () => {
+  it('the types need no optional package, but those of hinge-embedding-loss/bullmq', async () => {
+    const bare = new Consumer().install()
+    for (const name of ['@types/node', 'undici-types']) {
+      cpSync(bare.kit.tool(name), join(bare.folder, 'node_modules', name), { recursive: true })
+    }
+    writeTypedPrograms(bare.folder)
+    bare.write({
+      'duckdb.mts': `export { extensionPath, load } from 'hinge-embedding-loss/duckdb'`,
+      'tsconfig.json': JSON.stringify({ compilerOptions: nodenext, files: ['imports.mts', 'duckdb.mts'] }),
+    })
+    await bare.succeeds(['node', bare.kit.tool('typescript-7.0', 'bin/tsc'), '--project', '.'])
+    bare.remove()
+  })
+
+  it('the types are what the tools for packages ask for', async () => {
     const { kit } = consumer
     const attw = kit.tool('@arethetypeswrong/cli', 'dist/index.js')
     // The package is ES modules only, which require() loads too since Node 20.19.
