@@ -38,6 +38,9 @@ export function cached(name, fill) {
     fill(partial)
     mkdirSync(join(folder, '..'), { recursive: true })
     renameSync(partial, folder)
+  } catch (error) {
+    // Another run may have filled it meanwhile.
+    if (!existsSync(folder)) throw error
   } finally {
     rmSync(partial, { recursive: true, force: true })
   }
