@@ -15,7 +15,7 @@ import {
 } from './runtimes.mjs'
 
 /** What depends on the processor. */
-const arithmetic = ['accumulator', 'gradients', 'hinge-embedding-loss', 'paddle-cases', 'native/exact-sums']
+const arithmetic = ['paddle-cases', 'hinge-embedding-loss', 'native/exact-sums', 'accumulator', 'gradients']
 const core = [...arithmetic, 'errors', 'slices', 'tensor/tensor']
 const duckdb = ['native/duckdb/functions']
 const processes = ['lifetimes']
@@ -31,11 +31,6 @@ function hostSets() {
   return [...found, 'baseline']
 }
 
-/**
- * `start` returns the program and its first arguments. `isEmulated`: the program is a script that starts an emulator, and
- * tests start it instead of `process.execPath`. `isSlow`: tests have no limits of time of their own. A run without suites
- * checks which binaries load, and their figures.
- */
 const linuxX64 = { target: 'linux-x64', sets: hostSets }
 /** Tests that an emulator makes too long, or whose limits are those of a processor. */
 const slow = [
@@ -44,6 +39,7 @@ const slow = [
   'take turns',
   'outputs too large for the caches',
   'memory in use stays flat',
+  'has a command of the package manager',
   '200,000 groups',
 ]
 /** Tests that start a Python, which is there on Linux alone. */
@@ -57,6 +53,11 @@ const withPython = [
 ]
 const emulated = { isEmulated: true, isSlow: true, skipped: slow }
 
+/**
+ * `start` returns the program and its first arguments. `isEmulated`: the program is a script that starts an emulator, and
+ * tests start it instead of `process.execPath`. `isSlow`: tests have no limits of time of their own. A run without suites
+ * checks which binaries load, and their figures.
+ */
 export const runs = [
   { ...linuxX64, name: 'node-20.19', start: () => [fetchNode('linux-x64', '20.19.0')], suites: all },
   { ...linuxX64, name: 'node-20', start: () => [fetchNode('linux-x64', '20.20.2')], suites: core },
@@ -91,7 +92,7 @@ export const runs = [
     sets: () => ['neon'],
     name: 'node-24',
     start: () => [fetchArm64Node('24.22.0')],
-    suites: [...core, ...duckdb, ...processes, 'cli/commands'],
+    suites: [...arithmetic, ...duckdb, 'tensor/tensor', 'slices', 'errors', ...processes],
   },
   {
     ...emulated,
@@ -99,7 +100,7 @@ export const runs = [
     sets: () => ['neon'],
     name: 'node-24',
     start: () => [fetchArm64MuslNode('24.19.0')],
-    suites: [...arithmetic, 'errors', ...duckdb],
+    suites: [...arithmetic, ...duckdb, 'errors'],
   },
   {
     target: 'win32-x64',
