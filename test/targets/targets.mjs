@@ -44,7 +44,7 @@ const slow = [
 ]
 /** Tests that start a Python, which is there on Linux alone. */
 const withPython = [
-  'those of Python',
+  '(those|totals) of Python',
   'that Python reads',
   'Python dictionary',
   'every float16',

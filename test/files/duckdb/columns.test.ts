@@ -1,12 +1,13 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
 import { command } from '../../support/command.ts'
 import { exchangeJSON } from '../../support/processes.ts'
 
-const cases = new URL('../../fixtures/cases/', import.meta.url).pathname
+const cases = fileURLToPath(new URL('../../fixtures/cases/', import.meta.url))
 
 describe('columns that options name', function () {
   this.timeout(60_000)

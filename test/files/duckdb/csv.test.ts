@@ -1,13 +1,14 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { expect } from 'chai'
 import { chunksOf, command } from '../../support/command.ts'
 import { assertAsPython, writeCsv } from '../../support/csv-files.ts'
 import { Random } from '../../support/random.ts'
 
-const cases = new URL('../../fixtures/cases/', import.meta.url).pathname
+const cases = fileURLToPath(new URL('../../fixtures/cases/', import.meta.url))
 
 describe('CSV', function () {
   this.timeout(120_000)
@@ -143,7 +144,7 @@ describe('CSV', function () {
     it('the error of a CSV text that is not a number has its row, and advice that works', async () => {
       await fails(
         file('r.csv'),
-        /r\.csv, row 2: --input distance is 'NA', expected a number \(--null-string 'NA' --nulls ignore/,
+        /r\.csv, row 2: --input distance is 'NA', expected a number \(--null-string ['"]NA['"] --nulls ignore/,
       )
       await scores(file('r.csv'), 2, 0.75, '--null-string', 'NA', '--nulls', 'ignore')
       await scores(file('r.csv'), 2, 0.75, '--input', 'TRY_CAST(distance AS DOUBLE)', '--nulls', 'ignore')
@@ -158,7 +159,7 @@ describe('CSV', function () {
       const late = write('late.csv', `distance,label\n${'0.5,1\n'.repeat(30_000)}N/A,1\n`)
       await fails(
         late,
-        /line 30002: column "distance" is "N\/A", expected a number \(--null-string 'N\/A' --nulls ignore/,
+        /line 30002: column "distance" is "N\/A", expected a number \(--null-string ['"]N\/A['"] --nulls ignore/,
       )
       await scores(late, 30_000, 15_000, '--null-string', 'NA', '--null-string', 'N/A', '--nulls', 'ignore')
     })
