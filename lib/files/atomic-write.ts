@@ -5,8 +5,8 @@ import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { getSystemErrorMap } from 'node:util'
 import { codeOf, detailsOf, fileError, given, isSystemError, message, messageOf, optionError } from './errors.ts'
-import { assertLocal, describeKind } from './paths.ts'
-import { system } from './system.ts'
+import { assertLocal, describeKind, identifyFile } from './paths.ts'
+import { removal, system } from './system.ts'
 
 /**
  * Resolves the folder and links of a path to write to.
@@ -28,8 +28,8 @@ export async function resolveOutput(path: string, inputs: readonly string[]): Pr
   if (!existing.isFile()) throw refuse(`: there is ${describeKind(existing)}, must be a file`)
   if (!system.replacesReadOnlyFiles && isReadOnly(existing)) throw refuse(': there is a file that is read-only')
   for (const input of inputs.filter((file) => file !== '-')) {
-    const { dev, ino } = await stat(input, { bigint: true })
-    if (dev === existing.dev && ino === existing.ino) throw refuse(` is an input, ${input}`)
+    const identity = await identifyFile(input, await stat(input, { bigint: true }))
+    if (identity === (await identifyFile(path, existing))) throw refuse(` is an input, ${input}`)
   }
   return realpath(path)
 }
@@ -60,15 +60,13 @@ export async function writeAtomically(
     await replace(partPath, path)
     if (system.syncsFolders) await withHandle(await open(dirname(path)), (handle) => handle.sync())
   } catch (error) {
-    await rm(partPath, { force: true, recursive: true, maxRetries: removals })
+    await rm(partPath, removal)
     throw isOutputError(error, partPath) ? outputError(path, error) : error
   }
 }
 
 const allPermissions = 0o7777
 const readAndWrite = 0o600
-/** How often a file that is in use is tried to be removed again, after 0.1 s, 0.2 s and so on. */
-const removals = 5
 
 function isReadOnly({ mode }: BigIntStats): boolean {
   return (Number(mode) & 0o222) === 0

@@ -1,5 +1,5 @@
-import { constants, type Stats } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import { type BigIntStats, constants, type Stats } from 'node:fs'
+import { realpath, stat } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { codeOf, fileError, given, message, optionError } from './errors.ts'
 
@@ -11,6 +11,11 @@ export function describeKind(stats: Pick<Stats, 'isDirectory' | 'isFIFO' | 'isSo
   if (stats.isDirectory()) return 'a folder'
   if (stats.isFIFO()) return 'a pipe'
   return stats.isSocket() ? 'a socket' : 'a device'
+}
+
+/** Text that is equal for all paths of one file. Some shares of Windows give all files the number 0. */
+export async function identifyFile(path: string, { dev, ino }: Pick<BigIntStats, 'dev' | 'ino'>): Promise<string> {
+  return ino === 0n ? realpath(path) : `${dev},${ino}`
 }
 
 /** Refuses what is not a file: opening a pipe may wait forever, and a device may never end. */

@@ -3,7 +3,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { codeOf, fileError, type Message, message, option, set } from './errors.ts'
 import { type FileKind, type Format, formats } from './options.ts'
-import { assertLocal, describeKind, readFlags } from './paths.ts'
+import { assertLocal, describeKind, identifyFile, readFlags } from './paths.ts'
 import { splitPath, withSlashes } from './system.ts'
 import { TableFolders } from './table-formats.ts'
 
@@ -250,7 +250,7 @@ function describeDeeper(count: number): string {
 async function findUnique(sources: readonly Source[]): Promise<Source[]> {
   const byIdentity = new Map<string, Source>()
   for (const source of sources) {
-    const identity = source.file === '-' ? '-' : await identifyFile(source.file)
+    const identity = source.file === '-' ? '-' : await identifyState(source.file)
     if (!byIdentity.has(identity)) byIdentity.set(identity, source)
   }
   return [...byIdentity.values()]
@@ -264,8 +264,8 @@ function noteDuplicates(sources: readonly Source[], unique: readonly Source[], n
   note(message`${files}: given more than once, counted once; ${set({ allowDuplicates: true })} counts each time`)
 }
 
-async function identifyFile(file: string): Promise<string> {
+async function identifyState(file: string): Promise<string> {
   const status = await stat(file, { bigint: true })
   if (!status.isFile()) throw fileError(`${file}: ${describeKind(status)}, must be a file`, { file })
-  return [status.dev, status.ino, status.size, status.mtimeNs].join()
+  return [await identifyFile(file, status), status.size, status.mtimeNs].join()
 }

@@ -63,6 +63,9 @@ export const systems = { posix, windows } as const
 
 export const system: System = process.platform === 'win32' ? windows : posix
 
+/** How to remove a file or folder that another program may have open for a moment: six tries within 1.5 seconds. */
+export const removal = { recursive: true, force: true, maxRetries: 5 } as const
+
 /** The names in a path. */
 export function splitPath(path: string, { separator } = system): string[] {
   return path.split(separator).filter((name) => name !== '' && name !== '.')

@@ -1,12 +1,12 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { replace } from '../../lib/files/atomic-write.ts'
 import { partitionKeysOf } from '../../lib/files/duckdb/partitions.ts'
 import { escapePattern } from '../../lib/files/duckdb/sql.ts'
-import { assertLocal } from '../../lib/files/paths.ts'
+import { assertLocal, identifyFile } from '../../lib/files/paths.ts'
 import { spool } from '../../lib/files/readers/temporary-file.ts'
 import { isInFolder, splitPath, systems, withSlashes } from '../../lib/files/system.ts'
 
@@ -56,6 +56,17 @@ describe('files of Windows', () => {
     expect(isInFolder('C:\\database\\x.csv', 'C:\\data', windows)).to.equal(false)
     expect(isInFolder('/Data/x.csv', '/data', posix)).to.equal(false)
     expect(isInFolder('/data/x.csv', '/', posix)).to.equal(true)
+  })
+
+  it('are told apart by their paths on a share that gives all of them the number 0', async () => {
+    for (const name of ['a.csv', 'b.csv']) writeFileSync(path(name), 'd,y\n')
+    const share = { dev: 1n, ino: 0n }
+    const [a, b, again] = await Promise.all([
+      identifyFile(path('a.csv'), share),
+      identifyFile(path('b.csv'), share),
+      identifyFile(join(folder, '..', basename(folder), 'a.csv'), share),
+    ])
+    expect(a).to.equal(again).and.not.equal(b)
   })
 
   it('never have the name of a device or of a stream in another file', () => {

@@ -3,7 +3,7 @@ import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { codeOf, fileError } from '../errors.ts'
-import { system } from '../system.ts'
+import { removal, system } from '../system.ts'
 import { FileBytes } from './bytes.ts'
 
 /** A file in a folder of its own. */
@@ -16,7 +16,7 @@ export interface TemporaryFile {
 /** Copies chunks to a temporary file. */
 export async function copyToFile(chunks: AsyncIterable<Uint8Array>): Promise<TemporaryFile> {
   const folder = await mkdtemp(join(tmpdir(), 'hinge-embedding-loss-'))
-  const remove = () => rm(folder, { recursive: true, force: true })
+  const remove = () => rm(folder, removal)
   try {
     const path = join(folder, 'spool')
     const file = await open(path, 'wx', 0o600)
@@ -61,6 +61,6 @@ class RemovedBytes extends FileBytes {
 
   override close(): void {
     super.close()
-    rmSync(this.#folder, { recursive: true, force: true })
+    rmSync(this.#folder, removal)
   }
 }

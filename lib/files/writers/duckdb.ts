@@ -5,6 +5,7 @@ import { type Appender, rowsPerChunk, Session } from '../duckdb/session.ts'
 import { quoteName, quoteText } from '../duckdb/sql.ts'
 import { fileError, given, message, option } from '../errors.ts'
 import { type LossBatch, type LossSchema, type LossWriter, lossColumn } from '../loss-batches.ts'
+import { removal } from '../system.ts'
 import { arrowTypes, toDuckDBType } from './types.ts'
 
 /** A writer that collects losses in a table on the disk, which DuckDB then copies to the file. */
@@ -58,7 +59,7 @@ async function withDatabase<T>(session: Session, path: string, work: () => Promi
     return await work()
   } finally {
     await session.detach(catalog).catch(() => {})
-    await rm(folder, { recursive: true, force: true })
+    await rm(folder, removal)
   }
 }
 
