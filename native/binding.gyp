@@ -7,7 +7,7 @@
       "GCC_ENABLE_CPP_EXCEPTIONS": "YES",
       "GCC_OPTIMIZATION_LEVEL": "3",
       "GCC_SYMBOLS_PRIVATE_EXTERN": "YES",
-      "MACOSX_DEPLOYMENT_TARGET": "12.0",
+      "MACOSX_DEPLOYMENT_TARGET": "11.0",
       "OTHER_CPLUSPLUSFLAGS": ["-ffp-contract=off"]
     }
   },

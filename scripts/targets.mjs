@@ -23,6 +23,6 @@ export const targets = [
   { platform: 'linux', arch: 'x64', libc: 'musl', zig: 'x86_64-linux-musl' },
   { platform: 'linux', arch: 'arm64', libc: 'musl', zig: 'aarch64-linux-musl' },
   { platform: 'win32', arch: 'x64', zig: 'x86_64-windows-gnu' },
-  { platform: 'darwin', arch: 'arm64', zig: 'aarch64-macos.12.0', minimum: '12.0' },
-  { platform: 'darwin', arch: 'x64', zig: 'x86_64-macos.12.0', minimum: '12.0' },
+  { platform: 'darwin', arch: 'arm64', zig: 'aarch64-macos.11.0', minimum: '11.0' },
+  { platform: 'darwin', arch: 'x64', zig: 'x86_64-macos.11.0', minimum: '11.0' },
 ].map((target) => ({ name: nameTarget(target), duckdb: nameDuckdbPlatform(target), ...target }))

@@ -34,7 +34,7 @@ const findProduct = (name) => products.find(({ target_name }) => target_name ===
 // Paths are relative to the package's root, where the compiler runs, so that no output can depend on where that is.
 const compileFlags = [
   ...defaults.cflags_cc,
-  ...['-g0', '-fPIC', '-fno-ident', '-fno-sanitize=all', '-fvisibility-inlines-hidden'],
+  ...['-Wall', '-Werror', '-g0', '-fPIC', '-fno-ident', '-fno-sanitize=all', '-fvisibility-inlines-hidden'],
   ...['node_modules/node-api-headers/include', 'node_modules/node-addon-api'].flatMap((path) => ['-isystem', path]),
 ]
 
