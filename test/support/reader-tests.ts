@@ -162,6 +162,11 @@ async function assertFails(args: readonly string[], expected: RegExp, stdin?: It
   expect(stderr, args.join(' ')).to.match(expected)
 }
 
+/** The source of an expression that matches this text alone. */
+function literally(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
+}
+
 /** Unifies group keys: DuckDB writes a DOUBLE with a decimal point, and 0 may be -0.0. */
 function normalizeKeys(json: string): string {
   return json.replace(/(?<="by":)-?\d+(?=[.e])[\d.e+-]+/g, (number) => String(Number(number) + 0))
@@ -204,7 +209,7 @@ export function describeReaders(folder: () => string, sample = 1): void {
     for (const [file, reason] of Object.entries(refusals)) {
       const path = join(place, file)
       const columns = argumentsOf(scoring('distance', 'label'))
-      await assertFails([path, ...columns], new RegExp(`^hinge-embedding-loss: ${path}: .*${reason.source}`))
+      await assertFails([path, ...columns], new RegExp(`^hinge-embedding-loss: ${literally(path)}: .*${reason.source}`))
       const piped = chunksOf(readFileSync(path), 64)
       await assertFails(
         ['-', ...columns],
@@ -255,7 +260,7 @@ export function describeReaders(folder: () => string, sample = 1): void {
     expect(readdirSync(place).sort()).to.deep.equal(Object.keys(refusedArrays))
     for (const [file, reason] of Object.entries(refusedArrays)) {
       const path = join(place, file)
-      await assertFails(argumentsOf(scoring(path, label)), new RegExp(`${path}:? .*${reason.source}`))
+      await assertFails(argumentsOf(scoring(path, label)), new RegExp(`${literally(path)}:? .*${reason.source}`))
     }
   })
 }
