@@ -51,6 +51,11 @@ const withPython = [
   '--by and --keep find columns',
   'a column without values may have any type',
 ]
+/** Tests of buffers compressed by LZ4, whose package needs a library of Windows that Wine 8 lacks. */
+const withLz4 = [
+  'totals and groups of the same Parquet: (plain|newer)',
+  'cut off anywhere, or that has bytes after its end',
+]
 const emulated = { isEmulated: true, isSlow: true, skipped: slow }
 
 /**
@@ -108,7 +113,7 @@ export const runs = [
     name: 'node-22-wine',
     start: () => [fetchWindowsNode('22.12.0')],
     isSlow: true,
-    skipped: withPython,
+    skipped: [...withPython, ...withLz4],
     suites: all,
   },
 ].map((run) => ({ skipped: [], isEmulated: false, isSlow: false, ...run, id: `${run.target}/${run.name}` }))
