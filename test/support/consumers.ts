@@ -34,8 +34,8 @@ export function readKit(folder = process.env.CONSUMERS_FOLDER as string): Kit {
  */
 export const peers = ['commander@14', '@duckdb/node-api@1.5.6-r.1']
 
-/** What programs of packages call beside Node: pnpm's are scripts of a shell. */
-const commands = ['sh', 'env', 'basename', 'cat', 'dirname', 'readlink', 'sed', 'uname']
+/** What programs of packages and package managers call beside Node: pnpm's are scripts of a shell. */
+const commands = ['sh', 'env', 'basename', 'cat', 'dirname', 'readlink', 'rm', 'sed', 'uname']
 
 /** Makes a folder for PATH that has Node and no compiler. */
 export function linkCommands(folder: string, node: string): void {
