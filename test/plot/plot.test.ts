@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { linkSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
@@ -172,7 +172,7 @@ describe('hinge-embedding-loss plot', function () {
   it('plot fails where score fails, and where it cannot draw, and leaves no file behind', async () => {
     writeFileSync(at('old.svg'), 'old')
     writeFileSync(at('truncated.parquet'), readFileSync(at('pairs.parquet')).subarray(0, 5000))
-    symlinkSync(at('pairs.parquet'), at('link.svg'))
+    linkSync(at('pairs.parquet'), at('link.svg'))
     const before = readdirSync(folder)
     const pairs = (...more: string[]) => argumentsFor(at('pairs.parquet'), 'd', 'y', ...more)
     const cases: [number, string[], RegExp][] = [
