@@ -21,7 +21,7 @@ async function prebuild(target) {
     target,
     libraries.map(({ product }) => product),
   )
-  const faults = [...findFaults(target, new Map(paths.map((path, i) => [path, libraries[i].entries])))]
+  const faults = findFaults(target, new Map(paths.map((path, i) => [path, libraries[i].entries])))
   if (faults.length > 0) throw new Error(faults.join('\n'))
 
   const [addonBytes, code] = paths.map((path) => readFileSync(join(root, path)))

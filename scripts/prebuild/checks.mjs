@@ -21,6 +21,15 @@ const linkerExports = /^(__dso_handle|_mh_dylib_header|_Z(da|dl|na|nw)\w+)$/
 
 const compareVersions = (a, b) => a.localeCompare(b, 'en', { numeric: true })
 
+/**
+ * The imports of which no library is named, which must be of Node. In glibc's they have no version; musl's have none anyway, and
+ * those of Windows always name a library.
+ */
+const findAnywhere = ({ libc }, { unversioned = [], anywhere = [] }) => [
+  ...anywhere,
+  ...(libc === 'glibc' ? unversioned : []),
+]
+
 /** Folders of this machine that no binary may name. */
 const ownFolders = [root, homedir()].filter((path) => path.length > 1)
 
@@ -29,6 +38,8 @@ function* findTargetFaults({ platform, arch, libc, minimum }, { exports, librari
   if (own.join() !== entries.toSorted().join()) yield `exports ${own.join(', ')} instead of ${entries.join(', ')}`
   const others = libraries.filter((library) => !systemLibraries[libc ?? platform].test(library))
   if (others.length > 0) yield `needs ${others.join(', ')}, which users may not have`
+  const unknown = findAnywhere({ libc }, read).filter((name) => !/^(napi|node_api)_/.test(name))
+  if (unknown.length > 0) yield `needs ${unknown.join(', ')} of no library`
   const tooNew = versions.filter((version) => libc !== 'glibc' || compareVersions(version, `GLIBC_${minimum}`) > 0)
   if (tooNew.length > 0) yield `needs ${tooNew.join(', ')}, later than ${minimum}`
   if (platform === 'darwin' && read.minimumOs !== minimum) yield `needs macOS ${read.minimumOs} instead of ${minimum}`
@@ -48,16 +59,25 @@ function* findSlowness({ name }, path) {
   if (!sets.split(',').includes('avx2')) yield `${path} has ${sets} on a processor with avx2`
 }
 
-/** Yields what is wrong with the built libraries of a target, which map each path to the entries that it must export, the addon first. */
-export function* findFaults(target, libraries) {
+function* findLibraryFaults(target, libraries) {
   const reader = fileURLToPath(new URL('read_binary.py', import.meta.url))
-  const paths = [...libraries.keys()]
-  const facts = JSON.parse(execFileSync(python, [reader, ...paths], { cwd: root, encoding: 'utf8' }))
+  const facts = JSON.parse(execFileSync(python, [reader, ...libraries.keys()], { cwd: root, encoding: 'utf8' }))
   for (const [i, [path, entries]] of [...libraries].entries()) {
     for (const fault of findTargetFaults(target, facts[i], entries)) yield `${path} ${fault}`
     const bytes = readFileSync(`${root}${path}`)
-    for (const folder of ownFolders)
-      if (bytes.includes(folder)) yield `${path} names the folder ${folder} of this machine`
+    for (const folder of ownFolders.filter((folder) => bytes.includes(folder))) {
+      yield `${path} names the folder ${folder} of this machine`
+    }
   }
-  yield* findSlowness(target, paths[0])
+}
+
+/**
+ * Returns what is wrong with the libraries that were built for a target.
+ *
+ * @param libraries maps the path of each to the functions that it must export; the addon is the first
+ */
+export function findFaults(target, libraries) {
+  const faults = [...findLibraryFaults(target, libraries)]
+  const [addon] = libraries.keys()
+  return faults.length > 0 ? faults : [...findSlowness(target, addon)]
 }

@@ -11,7 +11,12 @@ def read_elf(binary):
     versions = {
         version.symbol_version_auxiliary.name for _, version in imported if version and version.symbol_version_auxiliary
     }
-    return {"exports": {symbol.name for symbol in binary.exported_symbols}, "libraries": binary.libraries, "versions": versions}
+    return {
+        "exports": {symbol.name for symbol in binary.exported_symbols},
+        "libraries": binary.libraries,
+        "versions": versions,
+        "unversioned": {name for name, version in imported if not (version and version.symbol_version_auxiliary)},
+    }
 
 
 def read_pe(binary):
@@ -19,11 +24,20 @@ def read_pe(binary):
     return {"exports": exports, "libraries": {library.name for library in binary.imports}}
 
 
+# The ordinal of symbols that dyld looks for in all libraries of the process.
+dynamic_lookup = -2
+
+
 def read_macho(binary):
     own = lief.MachO.LoadCommand.TYPE.ID_DYLIB
     return {
         "exports": {symbol.name.removeprefix("_") for symbol in binary.exported_symbols},
         "libraries": [library.name for library in binary.libraries if library.command != own],
+        "anywhere": {
+            binding.symbol.name.removeprefix("_")
+            for binding in binary.bindings
+            if binding.has_symbol and binding.library_ordinal == dynamic_lookup
+        },
         "minimumOs": ".".join(str(number) for number in binary.build_version.minos[:2]),
         "isSigned": binary.has_code_signature,
     }
