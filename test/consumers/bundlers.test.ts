@@ -1,6 +1,7 @@
 import { renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { Consumer, readKit } from '../support/consumers.ts'
+import { bun } from './managers.ts'
 
 const entry = `
   import { hingeEmbeddingLoss } from 'hinge-embedding-loss'
@@ -59,6 +60,17 @@ const bundlers: readonly Bundler[] = [
       const plugins = [nodeResolve({ exportConditions: ['node'] }), commonjs()]
       const bundle = await rollup({ input: 'main.mjs', plugins, external })
       await bundle.write({ file: '${output}', format: '${format}', inlineDynamicImports: true })`,
+  },
+  {
+    title: 'Bun',
+    program: ({ format, output, isExternal }) => {
+      const args = ['build', 'main.mjs', '--target=node', `--format=${format}`, `--outfile=${output}`]
+      if (isExternal) args.push('--external=hinge-embedding-loss', '--external=hinge-embedding-loss/*')
+      const [bundler] = bun.programs.bun ?? []
+      return `
+        import { execFileSync } from 'node:child_process'
+        execFileSync(${JSON.stringify(bundler)}, ${JSON.stringify(args)})`
+    },
   },
   {
     title: 'Vite for servers',
