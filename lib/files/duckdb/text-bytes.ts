@@ -82,13 +82,15 @@ function notUtf8Error(start: Buffer): Error {
   if (compression !== 'uncompressed') {
     return fileError(`compressed by ${compression}, but its name does not end in .gz or .zst: rename it`)
   }
-  return fileError('not UTF-8: iconv -f ENCODING -t UTF-8 converts it, such as from WINDOWS-1252 or LATIN1')
+  return fileError(
+    'not UTF-8: save it as UTF-8, or iconv -f ENCODING -t UTF-8 converts it, such as from WINDOWS-1252 or LATIN1',
+  )
 }
 
 /** Refuses a text that begins with the byte order mark of UTF-16. */
 export function assertNoUtf16Mark(bytes: Buffer): void {
   const mark = bytes.subarray(0, 2).toString('hex')
   if (mark === 'fffe' || mark === 'feff') {
-    throw fileError('UTF-16, expected UTF-8: iconv -f UTF-16 -t UTF-8 converts it')
+    throw fileError('UTF-16, expected UTF-8: save it as UTF-8, or iconv -f UTF-16 -t UTF-8 converts it')
   }
 }

@@ -118,7 +118,7 @@ describe('CSV', function () {
   it('CSV in UTF-16 is refused with the command that converts it', async () => {
     const path = write('utf16.csv', '')
     writeFileSync(path, Buffer.from('\ufeffdistance,label\n0.5,1\n', 'utf16le'))
-    await fails(path, /utf16\.csv: UTF-16, expected UTF-8: iconv/)
+    await fails(path, /utf16\.csv: UTF-16, expected UTF-8: save it as UTF-8, or iconv/)
   })
 
   it('CSV lines may have many megabytes, and a file without a header is refused', async () => {
