@@ -654,6 +654,24 @@ describe('the DuckDB extension', function () {
       expect(merged).to.equal(JSON.stringify(LossAccumulator.merge(...partials)))
     })
 
+    it('reads the numbers of a partial in a process with a decimal comma', async function () {
+      if (process.platform !== 'linux') this.skip() // where no library is preloaded in this way
+      const decimalComma = compileLibrary('decimal_comma')
+      try {
+        const text = JSON.stringify(accumulate(Float64Array.of(1, -1), [1, -1], { margin: 1.25e-9 }))
+        const read = text.replace('"margin":1.25e-9', '"margin":0.0125E-7')
+        const lines = await linesOf(
+          `const sql = 'SELECT hinge_embedding_loss_merge($1)'
+          console.log((await connection.runAndReadAll(sql, [${JSON.stringify(read)}])).getRows().join())`,
+          { LD_PRELOAD: [process.env.LD_PRELOAD, decimalComma.path].filter(Boolean).join(':') },
+        )
+        expect(read).not.to.equal(text)
+        expect(lines).to.deep.equal([text])
+      } finally {
+        decimalComma.remove()
+      }
+    })
+
     it('refuses a text that is not a partial, and a partial with other settings', async () => {
       const text = JSON.stringify(accumulate(Float64Array.of(0.5, 0.25), [1, -1]))
       const merge = (...texts: string[]) =>
