@@ -1,53 +1,12 @@
 import { existsSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { joinLines } from './format.ts'
+import { findApplication, findManager } from './package-managers.ts'
 
 /** A file that should have been loaded. */
 export interface Attempt {
   readonly path: string
   readonly failure: string
-}
-
-interface Manager {
-  /** files that only this package manager writes beside package.json */
-  readonly files: readonly string[]
-  /** installs packages beside those of an application */
-  readonly add: string
-  /** installs again a package whose files are gone; `$` is its folder */
-  readonly reinstall: string
-}
-
-const managers: Readonly<Record<string, Manager>> = {
-  npm: { files: ['package-lock.json', 'npm-shrinkwrap.json'], add: 'npm install --save-dev', reinstall: 'npm ci' },
-  pnpm: { files: ['pnpm-lock.yaml'], add: 'pnpm add --save-dev', reinstall: 'pnpm install --force' },
-  'yarn 2': { files: ['.yarnrc.yml', '.pnp.cjs'], add: 'yarn add --dev', reinstall: 'rm -r $ && yarn install' },
-  yarn: { files: ['yarn.lock'], add: 'yarn add --dev', reinstall: 'yarn install --force' },
-  bun: { files: ['bun.lock', 'bun.lockb'], add: 'bun add --dev', reinstall: 'bun install --force' },
-  deno: { files: ['deno.lock'], add: 'deno add --dev --npm', reinstall: 'deno install --reload' },
-}
-const globalNpm: Manager = {
-  files: [],
-  add: 'npm install --global',
-  reinstall: 'npm install --global hinge-embedding-loss',
-}
-
-function parentsOf(folder: string): string[] {
-  const parent = dirname(folder)
-  return parent === folder ? [folder] : [folder, ...parentsOf(parent)]
-}
-
-/** Finds the package manager that installed the package at `root`, which may not be the one that runs the program. */
-function findManager(root: string, application: string): Manager {
-  const [, store = ''] = /node_modules[\\/]\.(pnpm|bun|deno)[\\/]/.exec(root) ?? []
-  if (store !== '') return managers[store] as Manager
-  if (!existsSync(join(application, 'package.json'))) return globalNpm
-  for (const folder of parentsOf(application)) {
-    const isUsed = ({ files }: Manager) => files.some((file) => existsSync(join(folder, file)))
-    const found = Object.values(managers).find(isUsed)
-    if (found !== undefined) return found
-  }
-  const [, agent = 'npm'] = /^(npm|pnpm|yarn|bun|deno)\//.exec(process.env.npm_config_user_agent ?? '') ?? []
-  return managers[agent] as Manager
 }
 
 /** Returns what makes the package at `root` load, with a command where one does. */
@@ -56,8 +15,8 @@ function findRemedy(root: string, attempts: readonly Attempt[]): string {
     return 'set HINGE_EMBEDDING_LOSS_BINARIES to a folder with the binaries for this platform, or unset it to use those of the package'
   }
   if (existsSync(join(root, 'lib'))) return `to build it, in ${root}: npm run build`
-  const [application = root] = root.split(/[\\/](?:node_modules|\.yarn)[\\/]/)
-  const { add, reinstall } = findManager(root, application)
+  const application = findApplication(root)
+  const { add, development, reinstall } = findManager(root)
   const isIncomplete = attempts.some(({ path, failure }) => {
     // A system that is too old for a prebuild lacks versions or symbols.
     return path.startsWith(join(root, 'prebuilds')) && existsSync(dirname(path)) && !/GLIBC|symbol/i.test(failure)
@@ -68,7 +27,8 @@ function findRemedy(root: string, attempts: readonly Attempt[]): string {
   if (process.platform === 'win32') return 'use Node for x64, which Windows runs on other processors too'
   const linked = join(application, 'node_modules', 'hinge-embedding-loss')
   const script = relative(application, join(existsSync(linked) ? linked : root, 'scripts', 'build-addon.mjs'))
-  return `to build it (python3, make and g++ 12 are needed), in ${application}: ${add} node-addon-api@8 node-gyp@12 && node ${script}`
+  const tools = [add, development, 'node-addon-api@8', 'node-gyp@12'].filter(Boolean).join(' ')
+  return `to build it (python3, make and g++ 12 are needed), in ${application}: ${tools} && node ${script}`
 }
 
 function describeLibc(): string {

@@ -462,7 +462,7 @@ describe('errors', () => {
         `rm -r ${join('node_modules/hinge-embedding-loss')} && yarn install`,
       ],
       [['bun.lock'], 'bun/1.4.5 npm/?', 'bun add --dev', 'bun install --force'],
-      [['deno.lock'], 'deno/2.9.6 npm/?', 'deno add --dev --npm', 'deno install --reload'],
+      [['deno.lock'], 'deno/2.9.6 npm/?', 'deno add --npm --dev', 'deno install --reload'],
     ]
 
     for (const [lockFiles, agent, add, reinstall] of managers) {

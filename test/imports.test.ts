@@ -53,7 +53,7 @@ const layers: readonly Layer[] = [
   [rules, [...options, 'lib/files/errors.ts', ...library]],
   [['lib/files/turns.ts'], ['lib/slices.ts']],
   [['lib/files/run-signal.ts'], []],
-  [options, ['lib/files/errors.ts', 'lib/files/similar.ts', ...library]],
+  [options, ['lib/files/errors.ts', 'lib/files/similar.ts', 'lib/binaries.ts', 'lib/package-managers.ts', ...library]],
   [['lib/files/similar.ts'], []],
   [['lib/files/errors.ts'], library],
   [['lib/duckdb.ts'], ['lib/binaries.ts']],
@@ -67,7 +67,8 @@ const layers: readonly Layer[] = [
   [['lib/runtime.ts'], ['lib/native.ts', ...base]],
   [['lib/native.ts'], ['lib/binaries.ts', 'lib/load-error.ts', ...base]],
   [['lib/binaries.ts'], ['lib/load-error.ts']],
-  [['lib/load-error.ts'], ['lib/format.ts']],
+  [['lib/load-error.ts'], ['lib/package-managers.ts', 'lib/format.ts']],
+  [['lib/package-managers.ts'], []],
   [['lib/validate.ts'], []],
   [['lib/format.ts'], []],
 ]

@@ -1,3 +1,5 @@
+import { root } from '../binaries.ts'
+import { findManager } from '../package-managers.ts'
 import { codeOf, fileError, message, option } from './errors.ts'
 
 /** The optional peer dependencies of each feature, as package managers take them: commander 15 is not for Node 20. */
@@ -26,7 +28,7 @@ export async function importPeer<T>(module: Promise<T>, feature: Feature): Promi
   } catch (cause) {
     if (!codeOf(cause).endsWith('MODULE_NOT_FOUND')) throw cause
     const user = feature === 'redis' ? option('redis') : feature
-    const advice = `needs more packages: npm install ${packages[feature].join(' ')}`
+    const advice = `needs more packages: ${findManager(root).add} ${packages[feature].join(' ')}`
     throw fileError(message`${user} ${advice}`, { code: 'ERR_PACKAGE_MISSING' }, cause)
   }
 }

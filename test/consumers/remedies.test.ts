@@ -24,6 +24,8 @@ import('hinge-embedding-loss/duckdb')
   .catch(({ code, message }) => console.log(code, message.split('\\n').at(-1)))
 `
 
+const tried = [npm11, pnpm12, yarn1, yarn4WithModules, yarn4WithPnp, bun, deno]
+
 /** Makes an application that has installed the package. */
 async function install(manager: Manager, more?: string): Promise<Consumer> {
   const application = makeConsumer(manager, more)
@@ -45,10 +47,10 @@ async function runRemedy(application: Consumer, manager: Manager, kind: string):
   await application.succeeds(['sh', '-c', command])
 }
 
-describe('the command of the error about a missing addon', function () {
+describe('the commands that errors name', function () {
   this.timeout(600_000)
 
-  for (const manager of [npm11, pnpm12, yarn1, yarn4WithModules, yarn4WithPnp, bun, deno]) {
+  for (const manager of tried) {
     it(`${manager.title} installs the package again if a file is gone`, async () => {
       const application = await install(manager)
       const [extension = ''] = (await start(application, manager)).split('\n')
@@ -56,6 +58,19 @@ describe('the command of the error about a missing addon', function () {
       rmSync(join(dirname(extension), 'hinge_embedding_loss.node'))
       await runRemedy(application, manager, 'install it again')
       expect(await start(application, manager)).to.match(/\n0\.25\n$/)
+      application.remove()
+    })
+  }
+
+  for (const manager of tried) {
+    it(`${manager.title} adds the optional packages that an error names`, async () => {
+      const application = await install(manager)
+      const { code, stderr } = await application.run([...manager.exec, 'score', 'pairs.parquet', '--json'])
+      expect(code, application.tried).not.to.equal(0)
+      const [, command = ''] = /needs? more packages: (.*)/.exec(stderr) ?? []
+      expect(command, application.tried).to.include('@duckdb/node-api')
+      await application.succeeds(['sh', '-c', command])
+      await application.scores(manager.exec)
       application.remove()
     })
   }
