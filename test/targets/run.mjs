@@ -49,7 +49,7 @@ async function probe(run, context) {
 /** Runs the tests of one file. Returns how many passed, failed and were skipped, and the texts of failures. */
 async function test(path, context) {
   const report = `${context.log}.json`
-  const mocha = ['node_modules/mocha/bin/mocha.js', '--no-config', '--timeout', '120000', '--exit']
+  const mocha = ['node_modules/mocha/bin/mocha.js', '--no-config', '--exit']
   const reporter = ['--reporter', 'json', '--reporter-option', `output=${report}`]
   const hooks = ['--require', './test/targets/mocha-hooks.mjs']
   const failure = await execute([...context.command, ...mocha, ...hooks, ...reporter, path], context)

@@ -56,12 +56,11 @@ const withLz4 = [
   'totals and groups of the same Parquet: (plain|newer)',
   'cut off anywhere, or that has bytes after its end',
 ]
-const emulated = { isEmulated: true, isSlow: true, skipped: slow }
+const emulated = { isEmulated: true, skipped: slow }
 
 /**
  * `start` returns the program and its first arguments. `isEmulated`: the program is a script that starts an emulator, and
- * tests start it instead of `process.execPath`. `isSlow`: tests have no limits of time of their own. A run without suites
- * checks which binaries load, and their figures.
+ * tests start it instead of `process.execPath`. A run without suites checks which binaries load, and their figures.
  */
 export const runs = [
   { ...linuxX64, name: 'node-20.19', start: () => [fetchNode('linux-x64', '20.19.0')], suites: all },
@@ -112,8 +111,7 @@ export const runs = [
     sets: hostSets,
     name: 'node-22-wine',
     start: () => [fetchWindowsNode('22.12.0')],
-    isSlow: true,
     skipped: [...withPython, ...withLz4],
     suites: all,
   },
-].map((run) => ({ skipped: [], isEmulated: false, isSlow: false, ...run, id: `${run.target}/${run.name}` }))
+].map((run) => ({ skipped: [], isEmulated: false, ...run, id: `${run.target}/${run.name}` }))
