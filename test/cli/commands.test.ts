@@ -346,7 +346,7 @@ describe('hinge-embedding-loss', function () {
         change(resolve('going.parquet'))
         const { code, stdout, stderr } = await outcome
         if (code === 0) expect(JSON.parse(stdout)).to.deep.equal(whole)
-        else expect({ code, stderr }).to.satisfy(() => code === 1 && stderr.includes('going.parquet'))
+        else expect({ code, stderr }, stderr).to.satisfy(() => code === 1 && stderr.includes('going.parquet'))
       }
     })
 
