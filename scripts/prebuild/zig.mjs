@@ -47,7 +47,8 @@ const linkFlags = {
     '-pthread',
     '-ldl',
   ],
-  win32: () => [],
+  // Otherwise the file has the time of its build.
+  win32: () => ['-Wl,-Brepro'],
   // The functions of Node are found in the running program. A library without a name here has the path of its build.
   darwin: (library) => [
     '-Wl,-undefined,dynamic_lookup',
