@@ -14,7 +14,8 @@ describe('the build of prebuilds', function () {
   })
   afterEach(() => rmSync(folder, { recursive: true }))
 
-  it('gives the same bytes in another folder with nothing in the cache of the compiler', async () => {
+  /** Builds a target in a copy of the repository, and expects the bytes of the build here. */
+  async function expectSameBytes(target: string, env?: NodeJS.ProcessEnv) {
     const copy = join(folder, 'a folder of another name')
     for (const path of ['package.json', 'native', 'scripts']) {
       cpSync(join(root, path), join(copy, path), { recursive: true })
@@ -22,16 +23,23 @@ describe('the build of prebuilds', function () {
     mkdirSync(join(copy, 'build'))
     symlinkSync(join(root, 'build/tools'), join(copy, 'build/tools'))
     symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
-    const env = { ZIG_GLOBAL_CACHE_DIR: join(folder, 'cache') }
-    await succeeds(node([join(copy, 'scripts/prebuild.mjs'), 'linux-x64'], { env }))
+    await succeeds(node([join(copy, 'scripts/prebuild.mjs'), target], { env: { ...env } }))
 
     const hashes = (place: string) =>
       ['node', 'duckdb_extension'].map((end) => {
-        const bytes = readFileSync(join(place, `prebuilds/linux-x64/hinge_embedding_loss.${end}`))
+        const bytes = readFileSync(join(place, `prebuilds/${target}/hinge_embedding_loss.${end}`))
         return createHash('sha256').update(bytes).digest('hex')
       })
     expect(hashes(copy)).to.deep.equal(hashes(root))
+  }
+
+  it('gives the same bytes in another folder with nothing in the cache of the compiler', async () => {
+    await expectSameBytes('linux-x64', { ZIG_GLOBAL_CACHE_DIR: join(folder, 'cache') })
   })
+
+  for (const target of ['win32-x64', 'darwin-arm64']) {
+    it(`gives the same bytes for ${target} in another folder at another time`, () => expectSameBytes(target))
+  }
 
   it('names the targets that there are if it does not know one', async () => {
     const { code, stderr } = await node([join(root, 'scripts/prebuild.mjs'), 'linux-x64', 'plan9-x64'])
