@@ -1,4 +1,3 @@
-import { root } from '../binaries.ts'
 import { findManager } from '../package-managers.ts'
 import { codeOf, fileError, message, option } from './errors.ts'
 
@@ -28,6 +27,8 @@ export async function importPeer<T>(module: Promise<T>, feature: Feature): Promi
   } catch (cause) {
     if (!codeOf(cause).endsWith('MODULE_NOT_FOUND')) throw cause
     const user = feature === 'redis' ? option('redis') : feature
+    // Loaded here, where it can fail: a program that lacks its binaries still says so itself.
+    const { root } = await import('../binaries.ts')
     const advice = `needs more packages: ${findManager(root).add} ${packages[feature].join(' ')}`
     throw fileError(message`${user} ${advice}`, { code: 'ERR_PACKAGE_MISSING' }, cause)
   }
