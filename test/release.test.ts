@@ -28,6 +28,22 @@ describe('a release', () => {
     expect(texts).to.deep.equal(['v9.9.9', undefined])
   })
 
+  it('the check asks for a date in CHANGELOG.md only if there is a tag', async () => {
+    const [tagged, untagged] = await Promise.all([
+      check({ GITHUB_REF_TYPE: 'tag', GITHUB_REF_NAME: `v${manifest.version}` }),
+      check({ GITHUB_REF_TYPE: 'branch', GITHUB_REF_NAME: 'main' }),
+    ])
+    const isDated = readText('CHANGELOG.md').includes(`\n## ${manifest.version} (2`)
+    expect(/^not a release: CHANGELOG.md has no line/m.test(tagged.stderr)).to.equal(!isDated)
+    expect(untagged.stderr).not.to.include('CHANGELOG.md')
+  })
+
+  it('the workflow publishes only after a push of a tag, and checks every run', () => {
+    const conditions = [...workflow.matchAll(/^ +if: .*$/gm)].map(([text]) => text)
+    expect(conditions).to.deep.equal(["    if: github.event_name == 'push' && github.ref_type == 'tag'"])
+    expect(workflow.slice(workflow.indexOf('\n  publish:'), workflow.indexOf('\n  smoke:'))).to.include(conditions[0])
+  })
+
   it('the workflow tests every target, each on one runner', () => {
     expect(/^ +target: \[(.*)\]$/m.exec(workflow)?.[1]?.split(', ')).to.have.members(targets)
     expect([...workflow.matchAll(/\{ target: ([\w-]+), runner: /g)].map(([, name]) => name)).to.have.members(targets)
