@@ -1,7 +1,7 @@
 import { copyFileSync, cpSync, existsSync, mkdirSync, realpathSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { Consumer, peers, readKit } from '../support/consumers.ts'
-import { isInstalled, run, succeeds } from '../support/processes.ts'
+import { isInstalled, run, skipUnless, succeeds } from '../support/processes.ts'
 
 /** Copies a file to its own path below another root. */
 function copyInto(root: string, path: string): void {
@@ -31,7 +31,7 @@ describe('a root with only Node and npm', function () {
 
   it('one npm install of the tarball brings the library, the command line and SQL', async function () {
     const isRoot = process.platform === 'linux' && process.getuid?.() === 0
-    if (!isRoot || !isInstalled('unshare', '--mount', 'true')) this.skip()
+    skipUnless(isRoot && isInstalled('unshare', '--mount', 'true'), this, 'the user root, and unshare')
     const root = join(readKit().folder, 'root')
     await makeRoot(root)
     const consumer = new Consumer({

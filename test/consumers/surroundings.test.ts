@@ -2,7 +2,7 @@ import { chmodSync, cpSync, mkdirSync, realpathSync, renameSync, symlinkSync } f
 import { join } from 'node:path'
 import { manifest } from '../support/application.ts'
 import { Consumer, readKit } from '../support/consumers.ts'
-import { isInstalled } from '../support/processes.ts'
+import { isInstalled, skipUnless } from '../support/processes.ts'
 
 const commandLine = ['node', 'node_modules/hinge-embedding-loss/dist/cli/main.js']
 const program = `import { hingeEmbeddingLoss } from 'hinge-embedding-loss'; console.log(hingeEmbeddingLoss([0.25], 1))`
@@ -149,7 +149,7 @@ describe('surroundings', function () {
     /** Runs as a user that owns nothing and has no home. */
     const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']
     before(function () {
-      if (process.getuid?.() !== 0 || !isInstalled('setpriv')) this.skip()
+      skipUnless(process.getuid?.() === 0 && isInstalled('setpriv'), this, 'the user root, and setpriv')
       for (const folder of [readKit().folder, readKit().tool('..')]) chmodSync(folder, 0o755)
     })
 
@@ -163,7 +163,7 @@ describe('surroundings', function () {
     }
 
     it('all works where no file can be written', async function () {
-      if (!isInstalled('unshare', '--mount', 'true')) this.skip()
+      skipUnless(isInstalled('unshare', '--mount', 'true'), this, 'unshare')
       const consumer = makeConsumer({}, { HOME: '/nonexistent', PATH: `${readKit().folder}/bin:${process.env.PATH}` })
       chmodSync(consumer.folder, 0o755)
       const lock =

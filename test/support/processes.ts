@@ -89,6 +89,17 @@ export function exchangeJSON<T>(command: string, args: readonly string[], input:
   return JSON.parse(execFileSync(command, args, options))
 }
 
+/**
+ * Skips a test where the machine lacks what the test needs. In CI that is an error: there nobody reads the list of skipped tests.
+ *
+ * @param need what the machine must have
+ */
+export function skipUnless(isMet: boolean, test: Mocha.Context, need: string): void {
+  if (isMet) return
+  if (process.env.CI) throw new Error(`CI must not skip this test, which needs ${need}`)
+  test.skip()
+}
+
 export function isInstalled(command: string, ...args: string[]): boolean {
   return spawnSync(command, args.length > 0 ? args : ['--version']).status === 0
 }
