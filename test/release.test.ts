@@ -44,6 +44,21 @@ describe('a release', () => {
     expect(workflow.slice(workflow.indexOf('\n  publish:'), workflow.indexOf('\n  smoke:'))).to.include(conditions[0])
   })
 
+  it('the sources of the binaries are listed with / in their names, and with the scripts that build them', async () => {
+    const module = (await import(join(root, 'scripts/prebuild/manifest.mjs'))) as { listSources(): string[] }
+    const names = module.listSources()
+    expect(names).to.include.members(['native/binding.gyp', 'native/kernels/baseline.cpp'])
+    const scripts = [
+      'duckdb-footer.mjs',
+      'prebuild.mjs',
+      'prebuild/requirements.txt',
+      'prebuild/zig.mjs',
+      'targets.mjs',
+    ]
+    expect(names).to.include.members(scripts.map((name) => `scripts/${name}`))
+    expect(names.filter((name) => /\\|^\//.test(name))).to.deep.equal([])
+  })
+
   it('the workflow tests every target, each on one runner', () => {
     expect(/^ +target: \[(.*)\]$/m.exec(workflow)?.[1]?.split(', ')).to.have.members(targets)
     expect([...workflow.matchAll(/\{ target: ([\w-]+), runner: /g)].map(([, name]) => name)).to.have.members(targets)

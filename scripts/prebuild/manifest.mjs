@@ -1,7 +1,7 @@
 // prebuilds/manifest.json: for every target its files with sizes and hashes, and what they were built from.
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative, sep } from 'node:path'
 import { addonFile, extensionFile, targets } from '../targets.mjs'
 import { root, zigVersion } from './zig.mjs'
 
@@ -11,19 +11,29 @@ const path = join(prebuilds, 'manifest.json')
 const hash = (bytes) => createHash('sha256').update(bytes).digest('hex')
 const describe = (bytes) => ({ bytes: bytes.length, sha256: hash(bytes) })
 
-/** The hash of everything that a prebuild is made from. */
-function hashSources() {
+/** The packages whose headers a prebuild includes. */
+const headerPackages = ['node-api-headers', 'node-addon-api']
+
+/** Returns the names of the files that a prebuild is made from, in the same order and with / on every system. */
+export function listSources() {
   const files = ['native', 'scripts/prebuild'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
-      .map((entry) => join(entry.parentPath, entry.name)),
+      .map((entry) => relative(root, join(entry.parentPath, entry.name)).replaceAll(sep, '/')),
   )
+  return [...files, 'scripts/prebuild.mjs', 'scripts/targets.mjs', 'scripts/duckdb-footer.mjs'].toSorted()
+}
+
+const readVersion = (folder = '') => JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8')).version
+
+/** Returns the hash of everything that a prebuild is made from but the compiler, which requirements.txt names. */
+function hashSources() {
   const sum = createHash('sha256')
-  for (const file of files.toSorted()) sum.update(`${file.slice(root.length)}\n`).update(readFileSync(file))
+  for (const name of listSources()) sum.update(`${name}\n`).update(readFileSync(join(root, name)))
+  for (const name of headerPackages) sum.update(`${name}@${readVersion(`node_modules/${name}`)}\n`)
   return sum.digest('hex')
 }
 
-const readVersion = () => JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version
 const readManifest = () => (existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : {})
 
 /** Writes to the manifest what was built for a target: the bytes of each file by its name. */

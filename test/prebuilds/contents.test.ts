@@ -83,7 +83,7 @@ describe('check-release.mjs', () => {
     for (const path of ['package.json', 'CHANGELOG.md', 'native', 'scripts', 'prebuilds']) {
       cpSync(join(root, path), join(folder, path), { recursive: true })
     }
-    symlinkSync(join(root, 'build'), join(folder, 'build'))
+    for (const path of ['build', 'node_modules']) symlinkSync(join(root, path), join(folder, path))
   })
   afterEach(() => rmSync(folder, { recursive: true }))
 
@@ -125,8 +125,13 @@ describe('check-release.mjs', () => {
   })
 
   it('refuses binaries of other sources', async () => {
-    change('native/addon.cpp', (text) => `${text}\n// changed`)
     const reasons = names.map((name) => `not a release: ${name} was built from other sources than those here`)
-    expect(await check()).to.have.members(reasons)
+    for (const path of ['native/addon.cpp', 'scripts/prebuild.mjs', 'scripts/targets.mjs']) {
+      const text = readFileSync(join(folder, path), 'latin1')
+      change(path, () => `${text}\n// changed`)
+      expect(await check(), path).to.have.members(reasons)
+      change(path, () => text)
+    }
+    expect(await check()).to.deep.equal([])
   })
 })
