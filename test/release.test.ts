@@ -1,4 +1,5 @@
-import { readdirSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { manifest, readText } from './support/application.ts'
@@ -57,6 +58,21 @@ describe('a release', () => {
     ]
     expect(names).to.include.members(scripts.map((name) => `scripts/${name}`))
     expect(names.filter((name) => /\\|^\//.test(name))).to.deep.equal([])
+  })
+
+  it('a warning names npm run prebuild if the package is packed without binaries, and packing goes on', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-pack-'))
+    const name = 'scripts/warn-without-prebuilds.mjs'
+    cpSync(join(root, name), join(folder, name))
+    const { code, stderr } = await node([join(folder, name)])
+    mkdirSync(join(folder, 'prebuilds'))
+    writeFileSync(join(folder, 'prebuilds/manifest.json'), '{}')
+    const packed = await node([join(folder, name)])
+    rmSync(folder, { recursive: true })
+    expect(code).to.equal(0)
+    expect(stderr).to.match(/^warning: .* npm run prebuild .*\n$/)
+    expect(packed).to.deep.equal({ code: 0, stdout: '', stderr: '' })
+    expect(manifest.scripts.prepack).to.include(name)
   })
 
   it('the workflow tests every target, each on one runner', () => {
