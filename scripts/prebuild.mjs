@@ -40,7 +40,7 @@ async function prebuild(target) {
 
 /**
  * npm runs the script "prebuild" before "build" too, where it must do nothing. It runs "preprebuild" only if "prebuild" itself
- * was asked for.
+ * was asked for. With ignore-scripts npm runs neither before another script, so "prebuild" was always asked for.
  */
 function isRequested() {
   const request = join(root, 'build/prebuild-requested')
@@ -50,7 +50,8 @@ function isRequested() {
     writeFileSync(request, '')
     return false
   }
-  if (event !== 'prebuild') return true
+  const { npm_config_ignore_scripts: ignored = process.env.NPM_CONFIG_IGNORE_SCRIPTS } = process.env
+  if (event !== 'prebuild' || ignored === 'true') return true
   const exists = existsSync(request)
   rmSync(request, { force: true })
   return exists

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { node, root, succeeds } from '../support/processes.ts'
+import { node, root, run, succeeds } from '../support/processes.ts'
 
 describe('the build of prebuilds', function () {
   this.timeout(1_800_000)
@@ -48,11 +48,25 @@ describe('the build of prebuilds', function () {
   })
 
   it('is no part of npm run build, before which npm runs the script of that name', async () => {
-    const run = (event: string) =>
-      node([join(root, 'scripts/prebuild.mjs'), 'plan9-x64'], { env: { npm_lifecycle_event: event } })
-    expect(await run('prebuild')).to.deep.equal({ code: 0, stdout: '', stderr: '' })
-    expect(await run('preprebuild')).to.deep.equal({ code: 0, stdout: '', stderr: '' })
-    expect((await run('prebuild')).code).to.equal(1)
-    expect((await run('prebuild')).code).to.equal(0)
+    const runEvent = (event: string) =>
+      node([join(root, 'scripts/prebuild.mjs'), 'plan9-x64'], {
+        env: { npm_lifecycle_event: event, npm_config_ignore_scripts: '' },
+      })
+    expect(await runEvent('prebuild')).to.deep.equal({ code: 0, stdout: '', stderr: '' })
+    expect(await runEvent('preprebuild')).to.deep.equal({ code: 0, stdout: '', stderr: '' })
+    expect((await runEvent('prebuild')).code).to.equal(1)
+    expect((await runEvent('prebuild')).code).to.equal(0)
   })
+
+  for (const variable of ['npm_config_ignore_scripts', 'NPM_CONFIG_IGNORE_SCRIPTS']) {
+    it(`npm run prebuild builds where ${variable} is true, and npm run build does not`, async () => {
+      const env = { npm_config_ignore_scripts: undefined, NPM_CONFIG_IGNORE_SCRIPTS: undefined, [variable]: 'true' }
+      const { code, stderr } = await run('npm', ['run', 'prebuild', '--', 'plan9-x64'], { env })
+      expect(code).to.equal(1)
+      expect(stderr).to.match(/^no such target: plan9-x64/m)
+      const scripts = { prebuild: 'exit 1', build: 'exit 0' }
+      writeFileSync(join(folder, 'package.json'), JSON.stringify({ scripts }))
+      await succeeds(run('npm', ['run', 'build'], { cwd: folder, env }))
+    })
+  }
 })
