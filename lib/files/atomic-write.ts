@@ -13,20 +13,21 @@ import { removal, system } from './system.ts'
  *
  * @throws {RangeError} ERR_INVALID_ARG_VALUE: it cannot be a file, or it is one of `inputs`
  */
-export async function resolveOutput(path: string, inputs: readonly string[]): Promise<string> {
+export async function resolveOutput(path: string, inputs: readonly string[], of = system): Promise<string> {
   assertLocal(path, 'output')
   const refuse = (reason: string) => optionError('output', message`${given('output', path)}${reason}`)
   const existing = await ifExists(stat(path, { bigint: true }))
+  if (existing !== undefined && !existing.isFile()) throw refuse(`: there is ${describeKind(existing)}, must be a file`)
+  // On Windows a stream of a file, such as pairs.npy:x, counts as a file.
+  if (of.forbiddenName.test(basename(path))) throw refuse(`: no file can have the name ${basename(path)}`)
   if (existing === undefined) {
     if (await ifExists(lstat(path))) throw refuse(': there is a link to nothing')
     const folder = await ifExists(realpath(dirname(path)))
     if (folder === undefined || !(await stat(folder)).isDirectory())
       throw refuse(`: no such folder as ${dirname(path)}`)
-    if (system.forbiddenName.test(basename(path))) throw refuse(`: no file can have the name ${basename(path)}`)
     return join(folder, basename(path))
   }
-  if (!existing.isFile()) throw refuse(`: there is ${describeKind(existing)}, must be a file`)
-  if (!system.replacesReadOnlyFiles && isReadOnly(existing)) throw refuse(': there is a file that is read-only')
+  if (!of.replacesReadOnlyFiles && isReadOnly(existing)) throw refuse(': there is a file that is read-only')
   for (const input of inputs.filter((file) => file !== '-')) {
     const identity = await identifyFile(input, await stat(input, { bigint: true }))
     if (identity === (await identifyFile(path, existing))) throw refuse(` is an input, ${input}`)

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
-import { replace } from '../../lib/files/atomic-write.ts'
+import { replace, resolveOutput } from '../../lib/files/atomic-write.ts'
 import { partitionKeysOf } from '../../lib/files/duckdb/partitions.ts'
 import { escapePattern } from '../../lib/files/duckdb/sql.ts'
 import { assertLocal, identifyFile } from '../../lib/files/paths.ts'
@@ -67,6 +67,13 @@ describe('files of Windows', () => {
       identifyFile(join(folder, '..', basename(folder), 'a.csv'), share),
     ])
     expect(a).to.equal(again).and.not.equal(b)
+  })
+
+  it('are no outputs if they are a stream in another file, also one that exists', async () => {
+    const name = process.platform === 'win32' ? 'new.npy:x' : 'pairs.npy:x'
+    if (process.platform !== 'win32') writeFileSync(path(name), 'a file of Linux with the name of a stream')
+    const outcome = await resolveOutput(path(name), [], windows).catch(String)
+    expect(outcome).to.include(`no file can have the name ${name}`)
   })
 
   it('never have the name of a device or of a stream in another file', () => {
