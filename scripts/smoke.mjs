@@ -47,7 +47,7 @@ const needed = { x64: 'avx2', arm64: 'neon' }[process.arch]
 if (needed && !info.instructionSets.includes(needed)) throw new Error(\`no \${needed} among the kernels: \${info.instructionSets}\`)
 if (loss !== 0.25 || mean !== 0.1046014820701629) throw new Error(\`wrong results: \${loss}, \${mean}\`)
 `
-const arguments_ = ['score', 'digit-pairs.parquet', '--input', 'learned_distance', '--label', 'label', '--json']
+const scoreArguments = ['score', 'digit-pairs.parquet', '--input', 'learned_distance', '--label', 'label', '--json']
 
 const [name, wanted = own] = process.argv.slice(2)
 const manager = managers[name]
@@ -75,7 +75,7 @@ try {
   writeFileSync(join(folder, 'program.mjs'), program)
   run([...manager.add, added, '@duckdb/node-api', 'commander@14'])
   run([...manager.run, 'program.mjs'])
-  const totals = run([...manager.start, ...arguments_])
+  const totals = run([...manager.start, ...scoreArguments])
   if (!totals.includes('0.1046014820701629')) throw new Error(`wrong totals: ${totals}`)
   console.log(`${name} installed ${wanted}; the library, the command line and SQL work`)
 } finally {

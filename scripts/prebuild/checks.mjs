@@ -14,16 +14,16 @@ const systemLibraries = {
 }
 
 /**
- * What Zig's linker for macOS exports of every library and cannot be told to keep: names of its own, and the operators new and
- * delete, which are weak, so that macOS binds all to those of the system.
+ * What Zig's linker for macOS always exports of every library: names of its own, and the operators new and delete, which are
+ * weak, so that macOS binds all to those of the system.
  */
 const linkerExports = /^(__dso_handle|_mh_dylib_header|_Z(da|dl|na|nw)\w+)$/
 
 const compareVersions = (a, b) => a.localeCompare(b, 'en', { numeric: true })
 
 /**
- * The imports of which no library is named, which must be of Node. In glibc's they have no version; musl's have none anyway, and
- * those of Windows always name a library.
+ * Imports without a library; Node must export them. In binaries for glibc they have no version; in those for musl no import has
+ * one, and those for Windows always name a library.
  */
 const findAnywhere = ({ libc }, { unversioned = [], anywhere = [] }) => [
   ...anywhere,
