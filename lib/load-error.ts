@@ -1,12 +1,22 @@
-import { existsSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
+import { basename, dirname, join, relative } from 'node:path'
 import { joinLines } from './format.ts'
+import { describeLibc } from './libc.ts'
 import { findApplication, findManager } from './package-managers.ts'
 
 /** A file that should have been loaded. */
 export interface Attempt {
   readonly path: string
   readonly failure: string
+}
+
+/** Returns true if the package was published with a prebuild at `folder`, which may be gone. */
+function isPublished(folder: string): boolean {
+  try {
+    return basename(folder) in JSON.parse(readFileSync(join(dirname(folder), 'manifest.json'), 'utf8'))
+  } catch {
+    return existsSync(folder)
+  }
 }
 
 /** Returns what makes the package at `root` load, with a command where one does. */
@@ -18,8 +28,9 @@ function findRemedy(root: string, attempts: readonly Attempt[]): string {
   const application = findApplication(root)
   const { add, development, reinstall } = findManager(root)
   const isIncomplete = attempts.some(({ path, failure }) => {
-    // A system that is too old for a prebuild lacks versions or symbols.
-    return path.startsWith(join(root, 'prebuilds')) && existsSync(dirname(path)) && !/GLIBC|symbol/i.test(failure)
+    const isPrebuild = path.startsWith(join(root, 'prebuilds')) && isPublished(dirname(path))
+    // A system that is too old for a prebuild lacks versions, symbols or libraries.
+    return isPrebuild && !/GLIBC|symbol|shared (library|object)/i.test(failure)
   })
   if (isIncomplete) {
     return `to install it again, in ${application}: ${reinstall.replace('$', () => relative(application, root))}`
@@ -29,17 +40,6 @@ function findRemedy(root: string, attempts: readonly Attempt[]): string {
   const script = relative(application, join(existsSync(linked) ? linked : root, 'scripts', 'build-addon.mjs'))
   const tools = [add, development, 'node-addon-api@8', 'node-gyp@12'].filter(Boolean).join(' ')
   return `to build it (python3, make and g++ 12 are needed), in ${application}: ${tools} && node ${script}`
-}
-
-function describeLibc(): string {
-  if (process.platform !== 'linux') return 'the platform’s own'
-  try {
-    const report = process.report.getReport() as { header: { glibcVersionRuntime?: string } }
-    const glibc = report.header.glibcVersionRuntime
-    return glibc === undefined ? 'musl' : `glibc ${glibc}`
-  } catch {
-    return 'unknown'
-  }
 }
 
 function explain(reasons: readonly string[], cause: unknown): Error {
@@ -58,7 +58,7 @@ export function explainBundle(url: string | undefined, cause: unknown): Error {
   return explain([reason, advice], cause)
 }
 
-/** Returns true if the runtime was told to load no addon, so that what is installed is not at fault. */
+/** Returns true if the runtime forbids addons, so that what is installed is not at fault. */
 function isForbidden(cause: unknown): boolean {
   const { code, name } = Object(cause) as { code?: string; name?: string }
   return code === 'ERR_DLOPEN_DISABLED' || name === 'NotCapable'

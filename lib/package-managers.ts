@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 
 export interface Manager {
   /** files that only this package manager writes beside package.json */
@@ -57,12 +57,21 @@ export function findApplication(root: string): string {
   return application
 }
 
+/**
+ * Returns true if npm has installed the package for all users: in a folder `lib`, on Windows in `npm` or beside Node.
+ * Elsewhere a folder without a package.json is a copy of an application.
+ */
+function isGlobal(application: string): boolean {
+  const isPlace = /^(lib|npm)$/.test(basename(application)) || application === dirname(process.execPath)
+  return isPlace && !isPresent(join(application, 'package.json'))
+}
+
 /** Finds the package manager that installed the package at `root`, which may not be the one that runs the program. */
 export function findManager(root: string): Manager {
   const application = findApplication(root)
   const [, store = ''] = /node_modules[\\/]\.(pnpm|bun|deno)[\\/]/.exec(root) ?? []
   if (store !== '') return managers[store] as Manager
-  if (!isPresent(join(application, 'package.json'))) return globalNpm
+  if (isGlobal(application)) return globalNpm
   for (const folder of parentsOf(application)) {
     const isUsed = ({ files }: Manager) => files.some((file) => isPresent(join(folder, file)))
     const found = Object.values(managers).find(isUsed)

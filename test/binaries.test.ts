@@ -118,14 +118,26 @@ describe('the binaries', () => {
       }
     })
 
-    it('the binaries are those of glibc if the executable is not to be read, or is no ELF file', async () => {
+    it('the binaries are those of glibc if the executable is no ELF file', async () => {
       const path = join(folder, 'script')
       writeFileSync(path, '#!/bin/sh')
-      for (const each of [path, join(folder, 'none'), folder]) {
-        const setup = `process.execPath = ${JSON.stringify(each)}`
-        expect(await findLoaded(setup), each).to.deep.equal([prebuilt(''), prebuilt('')])
-      }
+      const setup = `process.execPath = ${JSON.stringify(path)}`
+      expect(await findLoaded(setup)).to.deep.equal([prebuilt(''), prebuilt('')])
     })
+
+    const reports = [
+      ['glibc', { glibcVersionRuntime: '2.36' }, ''],
+      ['musl', {}, '-musl'],
+    ] as const
+    for (const [libc, header, name] of reports) {
+      it(`the binaries are those of ${libc} if the report says so of an executable that is not to be read`, async () => {
+        for (const path of [join(folder, 'none'), folder]) {
+          const setup = `process.execPath = ${JSON.stringify(path)}
+            process.report.getReport = () => (${JSON.stringify({ header })})`
+          expect(await findLoaded(setup), path).to.deep.equal([prebuilt(name), prebuilt(name)])
+        }
+      })
+    }
   })
 
   it('the binaries load from a folder with quotes, backslashes and spaces in its name', async function () {

@@ -493,12 +493,36 @@ describe('errors', () => {
       expect((await explain()).at(-1)).to.equal(build('pnpm add --save-dev'))
     })
 
-    it('the error has a global command for a global package', async () => {
+    it('a prebuild that is gone is an error that says how to install it again', async () => {
+      mkdirSync(join(installed, 'prebuilds'))
+      writeFileSync(join(installed, 'prebuilds/manifest.json'), JSON.stringify({ [prebuild]: {} }))
+      expect((await explain()).at(-1)).to.equal(`to install it again, in ${application}: npm ci`)
+    })
+
+    it('a platform that is not in the manifest of the prebuilds is an error that says how to build', async () => {
+      mkdirSync(join(installed, 'prebuilds'))
+      writeFileSync(join(installed, 'prebuilds/manifest.json'), JSON.stringify({ 'plan9-x64': {} }))
+      expect((await explain()).at(-1)).to.equal(build('npm install --save-dev'))
+    })
+
+    it('the error has the commands of an application for a copy of its modules alone', async () => {
       rmSync(join(application, 'package.json'))
-      expect((await explain()).at(-1)).to.equal(build('npm install --global'))
+      expect((await explain()).at(-1)).to.equal(build('npm install --save-dev'))
+    })
+
+    it('the error has a global command for a global package', async () => {
+      const prefix = application
+      application = join(prefix, 'lib')
+      mkdirSync(application)
+      renameSync(join(prefix, 'node_modules'), join(application, 'node_modules'))
+      installed = join(application, 'node_modules/hinge-embedding-loss')
+      const toBuild = await explain()
       mkdirSync(join(installed, 'prebuilds', prebuild), { recursive: true })
-      const command = 'npm install --global hinge-embedding-loss'
-      expect((await explain()).at(-1)).to.equal(`to install it again, in ${application}: ${command}`)
+      const toInstall = await explain()
+      const [buildIt, installIt] = [build('npm install --global'), `to install it again, in ${application}`]
+      application = prefix
+      expect(toBuild.at(-1)).to.equal(buildIt)
+      expect(toInstall.at(-1)).to.equal(`${installIt}: npm install --global hinge-embedding-loss`)
     })
   })
 

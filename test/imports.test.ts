@@ -66,9 +66,10 @@ const layers: readonly Layer[] = [
   [['lib/tensor/'], ['lib/native.ts', ...base]],
   [['lib/runtime.ts'], ['lib/native.ts', ...base]],
   [['lib/native.ts'], ['lib/binaries.ts', 'lib/load-error.ts', ...base]],
-  [['lib/binaries.ts'], ['lib/load-error.ts']],
-  [['lib/load-error.ts'], ['lib/package-managers.ts', 'lib/format.ts']],
+  [['lib/binaries.ts'], ['lib/load-error.ts', 'lib/libc.ts']],
+  [['lib/load-error.ts'], ['lib/package-managers.ts', 'lib/libc.ts', 'lib/format.ts']],
   [['lib/package-managers.ts'], []],
+  [['lib/libc.ts'], []],
   [['lib/validate.ts'], []],
   [['lib/format.ts'], []],
 ]

@@ -29,7 +29,7 @@ import { type FileTotals, sumGroups } from './totals.ts'
  * applies `option` and `row`
  * @throws {Error} ENOENT, EACCES, ENOSPC and other codes of the file system; `file`, and `option` for the output
  * @throws {Error} ERR_FILE_CHANGED: a file changed while it was read
- * @throws {Error} ERR_PACKAGE_MISSING: an optional package is not installed; the message says which
+ * @throws {Error} ERR_PACKAGE_MISSING: an optional package is not installed or too old; the message says which
  * @throws the signal's reason after an abort, and what `onProgress` or `onNote` throws
  *
  * @example

@@ -19,7 +19,7 @@ const pixelRatio = 2
  * Loads the renderer for a file of this name.
  *
  * @throws {RangeError} ERR_INVALID_ARG_VALUE, with `option`: no picture ends like this
- * @throws {Error} ERR_PACKAGE_MISSING: an optional package is not installed
+ * @throws {Error} ERR_PACKAGE_MISSING: an optional package is not installed or too old
  */
 export async function loadRenderer(file: string): Promise<Renderer> {
   const load = loaders[extname(file).toLowerCase()]

@@ -44,6 +44,16 @@ describe('package managers', function () {
     }
   }
 
+  it('npm installs the package in an application with older and newer packages of its own', async () => {
+    const consumer = makeConsumer(npm11)
+    const own = ['commander@12', 'apache-arrow@17', 'bullmq@5', 'node-addon-api@7', 'node-gyp@13']
+    await consumer.succeeds(['npm', 'install', '--ignore-scripts', ...own])
+    await install(consumer, npm11, ['hinge-embedding-loss', '@duckdb/node-api'])
+    await consumer.computes(['node'])
+    await consumer.scores(npm11.exec)
+    consumer.remove()
+  })
+
   it('npm installs the command line for all users of a machine', async () => {
     const consumer = makeConsumer(npm11)
     const prefix = ['--global', '--prefix', consumer.folder]

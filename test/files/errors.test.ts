@@ -648,4 +648,26 @@ describe('errors of scoreFiles', function () {
         'ERR_PACKAGE_MISSING pairs.arrow: Arrow needs more packages: npm install apache-arrow\n',
     )
   })
+
+  it('an optional package that is too old is an error with its version and the oldest that works', async () => {
+    await installPackage(path('old'))
+    writeFileSync(path('pairs.arrow'), 'no Arrow file')
+    const arrow = path('old/node_modules/apache-arrow')
+    mkdirSync(arrow, { recursive: true })
+    writeFileSync(join(arrow, 'main.js'), '')
+    const score = async (version: string) => {
+      writeFileSync(
+        join(arrow, 'package.json'),
+        JSON.stringify({ name: 'apache-arrow', version, type: 'module', main: 'main.js' }),
+      )
+      const script = `
+        const { scoreFiles } = await import('./old/dist/files.js')
+        await scoreFiles(['pairs.arrow'], { input: 'w', label: 'y' }).catch(({ code, message }) => console.log(code, message))`
+      return succeeds(node(['--input-type=module', '--eval', script], { cwd: folder }))
+    }
+    const needs = 'Arrow needs apache-arrow ≥ 21, got'
+    expect(await score('9.0.0')).to.equal(`ERR_PACKAGE_MISSING pairs.arrow: ${needs} 9.0.0\n`)
+    expect(await score('20.0.1')).to.include(`${needs} 20.0.1`)
+    expect(await score('21.0.0')).not.to.include(needs)
+  })
 })
