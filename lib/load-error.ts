@@ -30,7 +30,7 @@ function findRemedy(root: string, attempts: readonly Attempt[]): string {
   const isIncomplete = attempts.some(({ path, failure }) => {
     const isPrebuild = path.startsWith(join(root, 'prebuilds')) && isPublished(dirname(path))
     // A system that is too old for a prebuild lacks versions, symbols or libraries.
-    return isPrebuild && !/GLIBC|symbol|shared (library|object)/i.test(failure)
+    return isPrebuild && !/GLIBC|symbol|needed by|open shared object/i.test(failure)
   })
   if (isIncomplete) {
     return `to install it again, in ${application}: ${reinstall.replace('$', () => relative(application, root))}`
