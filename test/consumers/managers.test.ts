@@ -44,10 +44,10 @@ describe('package managers', function () {
     }
   }
 
-  it('npm installs the package in an application with older and newer packages of its own', async () => {
+  it('npm installs the package in an application that has older packages for itself', async () => {
     const consumer = makeConsumer(npm11)
-    const own = ['commander@12', 'apache-arrow@17', 'bullmq@5', 'node-addon-api@7', 'node-gyp@13']
-    await consumer.succeeds(['npm', 'install', '--ignore-scripts', ...own])
+    const own = ['commander@12', 'apache-arrow@17', 'ioredis@5', 'yauzl@2', 'node-addon-api@7']
+    await install(consumer, npm11, own)
     await install(consumer, npm11, ['hinge-embedding-loss', '@duckdb/node-api'])
     await consumer.computes(['node'])
     await consumer.scores(npm11.exec)
