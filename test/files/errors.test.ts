@@ -651,7 +651,7 @@ describe('errors of scoreFiles', function () {
 
   it('an optional package that is too old is an error with its version and the oldest that works', async () => {
     await installPackage(path('old'))
-    writeFileSync(path('pairs.arrow'), 'no Arrow file')
+    writeFileSync(path('any.arrow'), 'no Arrow file')
     const arrow = path('old/node_modules/apache-arrow')
     mkdirSync(arrow, { recursive: true })
     writeFileSync(join(arrow, 'main.js'), '')
@@ -662,11 +662,11 @@ describe('errors of scoreFiles', function () {
       )
       const script = `
         const { scoreFiles } = await import('./old/dist/files.js')
-        await scoreFiles(['pairs.arrow'], { input: 'w', label: 'y' }).catch(({ code, message }) => console.log(code, message))`
+        await scoreFiles(['any.arrow'], { input: 'w', label: 'y' }).catch(({ code, message }) => console.log(code, message))`
       return succeeds(node(['--input-type=module', '--eval', script], { cwd: folder }))
     }
     const needs = 'Arrow needs apache-arrow ≥ 21, got'
-    expect(await score('9.0.0')).to.equal(`ERR_PACKAGE_MISSING pairs.arrow: ${needs} 9.0.0\n`)
+    expect(await score('9.0.0')).to.equal(`ERR_PACKAGE_MISSING any.arrow: ${needs} 9.0.0\n`)
     expect(await score('20.0.1')).to.include(`${needs} 20.0.1`)
     expect(await score('21.0.0')).not.to.include(needs)
   })
