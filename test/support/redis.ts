@@ -8,10 +8,15 @@ import { isInstalled, Program } from './processes.ts'
 
 export const hasRedis = isInstalled('redis-server')
 
+/** Finds a port below those that the system gives to the outgoing connections of other tests. */
 async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
+  const port = 10_000 + Math.floor(20_000 * Math.random())
+  const server = createServer().listen(port, '127.0.0.1')
+  try {
+    await once(server, 'listening')
+  } catch {
+    return freePort()
+  }
   server.close()
   await once(server, 'close')
   return port
