@@ -59,6 +59,8 @@ const withLz4 = [
   'totals and groups of the same Parquet: (plain|newer)',
   'cut off anywhere, or that has bytes after its end',
 ]
+/** Once in some runs this Node did not end: process.exit waits for a thread of V8, and that for a wake-up that it missed. */
+const byExit = ['by process.exit']
 const emulated = { isEmulated: true, skipped: slow }
 /** Tests that compile a library for this machine: for its glibc, or only for its processor. */
 const forGlibc = ['decimal comma', 'needs what the system lacks']
@@ -100,7 +102,7 @@ export const runs = [
     sets: hostSets,
     name: 'node-24',
     start: () => [fetchMuslNode('24.19.0')],
-    skipped: [...withLz4, ...forGlibc],
+    skipped: [...withLz4, ...forGlibc, ...byExit],
     suites: all,
   },
   { target: 'linux-x64-musl', sets: hostSets, name: 'alpine', start: () => startInAlpine('24.19.0'), suites: [] },
