@@ -16,24 +16,24 @@
       "target_name": "core",
       "type": "static_library",
       "sources": [
-        "../native/convert.cpp",
-        "../native/exact_sum.cpp",
-        "../native/hinge_embedding_loss.cpp",
-        "../native/kernels/avx2.cpp",
-        "../native/kernels/avx512.cpp",
-        "../native/kernels/baseline.cpp",
-        "../native/kernels/cpu.cpp",
-        "../native/kernels/kernels.cpp",
-        "../native/parallel.cpp",
-        "../native/reduce.cpp",
-        "../native/system_posix.cpp",
-        "../native/system_windows.cpp"
+        "convert.cpp",
+        "exact_sum.cpp",
+        "hinge_embedding_loss.cpp",
+        "kernels/avx2.cpp",
+        "kernels/avx512.cpp",
+        "kernels/baseline.cpp",
+        "kernels/cpu.cpp",
+        "kernels/kernels.cpp",
+        "parallel.cpp",
+        "reduce.cpp",
+        "system_posix.cpp",
+        "system_windows.cpp"
       ]
     },
     {
       "target_name": "hinge_embedding_loss",
       "dependencies": ["core"],
-      "sources": ["../native/addon.cpp", "../native/node_api_windows.cpp"],
+      "sources": ["addon.cpp", "node_api_windows.cpp"],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=9", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS", "NAPI_CPP_EXCEPTIONS"]
     },
@@ -44,19 +44,19 @@
       "product_extension": "so",
       "dependencies": ["core"],
       "sources": [
-        "../native/duckdb/aggregates.cpp",
-        "../native/duckdb/calibration.cpp",
-        "../native/duckdb/call_sites.cpp",
-        "../native/duckdb/extension.cpp",
-        "../native/duckdb/figures.cpp",
-        "../native/duckdb/group_states.cpp",
-        "../native/duckdb/partial.cpp",
-        "../native/duckdb/registration.cpp",
-        "../native/duckdb/scalars.cpp",
-        "../native/duckdb/settings.cpp",
-        "../native/duckdb/stack_unwind.cpp",
-        "../native/duckdb/stack_windows.cpp",
-        "../native/duckdb/text.cpp"
+        "duckdb/aggregates.cpp",
+        "duckdb/calibration.cpp",
+        "duckdb/call_sites.cpp",
+        "duckdb/extension.cpp",
+        "duckdb/figures.cpp",
+        "duckdb/group_states.cpp",
+        "duckdb/partial.cpp",
+        "duckdb/registration.cpp",
+        "duckdb/scalars.cpp",
+        "duckdb/settings.cpp",
+        "duckdb/stack_unwind.cpp",
+        "duckdb/stack_windows.cpp",
+        "duckdb/text.cpp"
       ]
     }
   ]

@@ -1,13 +1,13 @@
 // Builds the addon and the DuckDB extension of this platform into build/Release with node-gyp, which compiles only what
 // changed. If a tool is missing, the error names it in one line.
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { appendFooter } from './duckdb-footer.mjs'
-import { addonFile, extensionFile, nameDuckdbPlatform, nameTarget } from './targets.mjs'
+import { addonFile, extensionFile, findOwnTarget, nameDuckdbPlatform, nameTarget } from './targets.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const require = createRequire(import.meta.url)
@@ -60,10 +60,10 @@ if (process.platform === 'win32') fail('cannot build the native addon on Windows
 const missing = requirements.filter(([, isMet]) => !isMet()).map(([name]) => name)
 if (missing.length > 0) fail(`cannot build the native addon: missing ${missing.join(', ')}`)
 
-// node-gyp reads binding.gyp of the folder it runs in. In the root of a package this file makes package managers compile.
+// node-gyp reads binding.gyp of the folder it runs in. The root of a package must have none: package managers would compile it.
 const folder = join(root, 'build')
 mkdirSync(join(folder, 'Release'), { recursive: true })
-copyFileSync(join(root, 'native/binding.gyp'), join(folder, 'binding.gyp'))
+writeFileSync(join(folder, 'binding.gyp'), '{ "includes": ["../native/binding.gyp"] }')
 
 // If Node's headers lie beside the running binary, node-gyp need not download them.
 const nodePrefix = dirname(dirname(process.execPath))
@@ -73,9 +73,7 @@ const options = [
   `--jobs=${process.env.JOBS ?? availableParallelism()}`,
   ...(hasHeaders ? [`--nodedir=${nodePrefix}`] : []),
 ]
-const { platform, arch } = process
-const isMusl = platform === 'linux' && process.report.getReport().header.glibcVersionRuntime === undefined
-const target = { platform, arch, libc: isMusl ? 'musl' : undefined }
+const target = findOwnTarget()
 
 // make takes objects of another platform for new ones, as in a clone that is mounted into a container of another system.
 const stamp = join(folder, 'target')

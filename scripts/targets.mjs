@@ -9,6 +9,14 @@ export function nameTarget({ platform, arch, libc }) {
   return `${platform}-${arch}${libc === 'musl' ? '-musl' : ''}`
 }
 
+/** Returns the platform of this process, which need not be one of `targets`. */
+export function findOwnTarget() {
+  const { platform, arch } = process
+  if (platform !== 'linux') return { platform, arch }
+  const { glibcVersionRuntime } = process.report.getReport().header
+  return { platform, arch, libc: glibcVersionRuntime === undefined ? 'musl' : 'glibc' }
+}
+
 /** The name of a platform in DuckDB, which loads no extension with another. */
 export function nameDuckdbPlatform({ platform, arch, libc }) {
   const system = { darwin: 'osx', win32: 'windows' }[platform] ?? platform

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import { findOwnTarget, nameTarget } from '../targets.mjs'
 import { python, root } from './zig.mjs'
 
 /** The libraries that every system of a platform has. */
@@ -51,8 +52,7 @@ const hasAvx2 = () => /^flags\b.*\bavx2\b/m.test(readFileSync('/proc/cpuinfo', '
 
 /** Yields a fault if an addon for this machine does not see that its processor has AVX2, and so would be slow. */
 function* findSlowness({ name }, path) {
-  const isOwn = `${process.platform}-${process.arch}` === name && process.report.getReport().header.glibcVersionRuntime
-  if (name !== 'linux-x64' || !isOwn || !hasAvx2()) return
+  if (name !== 'linux-x64' || name !== nameTarget(findOwnTarget()) || !hasAvx2()) return
   const script =
     'const addon = { exports: {} }; process.dlopen(addon, process.argv[1]); console.log(addon.exports.instructionSets().join())'
   const sets = execFileSync(process.execPath, ['--eval', script, `${root}${path}`], { encoding: 'utf8' }).trim()
