@@ -40,15 +40,19 @@ function readVersion(name: string): string {
   return (JSON.parse(readFileSync(new URL('package.json', manifest), 'utf8')) as { version: string }).version
 }
 
+/** The packages whose versions are not asked for again: a run imports Arrow once for each file. */
+const checked = new Set<string>()
+
 /** Returns what is wrong with a package that is older than it must be. */
 function findOutdated(names: readonly string[]): string | undefined {
   for (const name of names) {
     const least = oldest[name]
-    if (least === undefined) continue
+    if (least === undefined || checked.has(name)) continue
     try {
       const version = readVersion(name)
       if (version.localeCompare(least, 'en', { numeric: true }) < 0) return `${name} ≥ ${least}, got ${version}`
     } catch {} // its version is unknown
+    checked.add(name)
   }
   return undefined
 }
