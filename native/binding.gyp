@@ -50,6 +50,7 @@
         "duckdb/extension.cpp",
         "duckdb/figures.cpp",
         "duckdb/group_states.cpp",
+        "duckdb/packed_partial.cpp",
         "duckdb/partial.cpp",
         "duckdb/registration.cpp",
         "duckdb/scalars.cpp",

@@ -1,5 +1,6 @@
 #include "exact_sum.h"
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cmath>
@@ -10,96 +11,168 @@ namespace hinge_embedding_loss {
 namespace {
 
 constexpr int kLowestExponent = -1074;  // every finite double is an integer times 2^−1074
-constexpr int kMaxHexDigits = 538;      // of a sum below 2^1077
+constexpr int kMaxBits = 2152;          // of a sum below 2^1077
 
 // Each deposit changes a limb by less than 2^32, so 2^29 of them stay below 2^61, and two such sums can
 // merge.
 constexpr uint32_t kMaxDeposits = 1u << 29;
 
+// Floor-carries limbs [low, high - 1) into [0, 2^32): then each sum has one representation.
+void propagate(int64_t* limbs, int low, int high) {
+  int64_t carry = 0;
+  for (int i = low; i < high - 1; i++) {
+    const int64_t limb = limbs[i] + carry;
+    carry = limb >> 32;
+    limbs[i] = limb & 0xffffffff;
+  }
+  limbs[high - 1] += carry;
+}
+
 }  // namespace
 
-// |S| as an integer times 2^−1074, in base 2^32.
-struct ExactSum::Magnitude {
-  uint32_t digits[kLimbs];
-  int length;  // without leading zeros
+// ±significand · 2^(position − 1074), where the significand is below 2^53.
+struct ExactSum::Term {
+  uint64_t significand;
+  int position;
   bool is_negative;
 
-  explicit Magnitude(const ExactSum& sum) {
-    ExactSum copy = sum;
-    copy.start_limbs();
-    copy.deposit(copy.head_);
-    copy.propagate();
-    is_negative = copy.limbs_[kLimbs - 1] < 0;
-    if (is_negative) {
-      for (int64_t& limb : copy.limbs_) limb = -limb;
-      copy.propagate();
-    }
-    length = 0;
-    for (int i = 0; i < kLimbs; i++) {
-      digits[i] = static_cast<uint32_t>(copy.limbs_[i]);
-      if (digits[i] != 0) length = i + 1;
-    }
+  static Term of(double value) {
+    const uint64_t bits = std::bit_cast<uint64_t>(value);
+    const int exponent = static_cast<int>(bits >> 52 & 0x7ff);
+    const uint64_t fraction = bits & ((uint64_t{1} << 52) - 1);
+    const bool is_negative = bits >> 63;
+    if (exponent == 0) return {fraction, 0, is_negative};
+    return {fraction | uint64_t{1} << 52, exponent - 1, is_negative};
   }
 
-  // Replaces the digits by the quotient and returns the remainder.
-  uint64_t divide(uint64_t divisor) {
-    unsigned __int128 remainder = 0;
-    for (int i = length - 1; i >= 0; i--) {
-      const unsigned __int128 dividend = remainder << 32 | digits[i];
-      digits[i] = static_cast<uint32_t>(dividend / divisor);
-      remainder = dividend % divisor;
-    }
-    while (length > 0 && digits[length - 1] == 0) length--;
-    return static_cast<uint64_t>(remainder);
+  // Infinite if the term is beyond the doubles, and exact otherwise.
+  double value() const {
+    const double magnitude = std::ldexp(static_cast<double>(significand), position + kLowestExponent);
+    return is_negative ? -magnitude : magnitude;
   }
 
-  int bit_length() const { return length == 0 ? 0 : 32 * length - std::countl_zero(digits[length - 1]); }
+  int first_limb() const { return position / 32; }
+  static constexpr int kLimbs = 3;
 
-  bool bit_at(int position) const { return digits[position / 32] >> (position % 32) & 1; }
-
-  bool has_bit_below(int position) const {
-    for (int i = 0; i < position / 32; i++) {
-      if (digits[i] != 0) return true;
-    }
-    return position % 32 != 0 && digits[position / 32] << (32 - position % 32) != 0;
-  }
-
-  // The 53 bits from `position` on.
-  uint64_t bits53(int position) const {
-    uint64_t bits = 0;
-    for (int i = 0; i < 53 && position + i < 32 * kLimbs; i++) bits |= uint64_t{bit_at(position + i)} << i;
-    return bits;
+  void add_to(int64_t* limbs) const {
+    const int shift = position % 32;
+    const uint64_t low = significand << shift;
+    const uint64_t high = shift == 0 ? 0 : significand >> (64 - shift);
+    const int64_t sign = is_negative ? -1 : 1;
+    int64_t* limb = limbs + first_limb();
+    limb[0] += sign * static_cast<int64_t>(low & 0xffffffff);
+    limb[1] += sign * static_cast<int64_t>(low >> 32);
+    limb[2] += sign * static_cast<int64_t>(high);
   }
 };
 
-void ExactSum::add_inexact(double value, double sum, double error) {
-  if (std::isfinite(error)) {
-    head_ = sum;
-    deposit(error);
-  } else if (std::isfinite(value)) {  // TwoSum overflowed
-    deposit(value);
+// |S| as an integer times 2^−1074, in base 2^32. Digits outside of [low, high) are 0 and not set; the last
+// one of [low, high) is not 0.
+struct ExactSum::Magnitude {
+  uint32_t digits[kLimbs];
+  int low = 0, high = 0;
+  bool is_negative = false;
+
+  explicit Magnitude(const ExactSum& sum) {
+    int64_t limbs[kLimbs];
+    const Term terms[] = {Term::of(sum.small_.head), Term::of(sum.small_.tail)};
+    if (sum.uses_limbs_) {
+      high = kLimbs;
+      std::memcpy(limbs, sum.limbs_, sizeof limbs);
+    } else {
+      low = kLimbs;
+      for (const Term& term : terms) {
+        if (term.significand == 0) continue;
+        low = std::min(low, term.first_limb());
+        high = std::max(high, term.first_limb() + Term::kLimbs + 1);  // one more for the sign
+      }
+      low = std::min(low, high);
+      std::fill(limbs + low, limbs + high, 0);
+    }
+    if (high == 0) return;
+    for (const Term& term : terms) {
+      if (term.significand != 0) term.add_to(limbs);
+    }
+    propagate(limbs, low, high);
+    is_negative = limbs[high - 1] < 0;
+    if (is_negative) {
+      for (int i = low; i < high; i++) limbs[i] = -limbs[i];
+      propagate(limbs, low, high);
+    }
+    for (int i = low; i < high; i++) digits[i] = static_cast<uint32_t>(limbs[i]);
+    trim();
+  }
+
+  bool is_zero() const { return high == 0; }
+
+  int bit_length() const { return is_zero() ? 0 : 32 * high - std::countl_zero(digits[high - 1]); }
+
+  // The position of the first bit that is set, if any.
+  int lowest_bit() const {
+    int i = low;
+    while (digits[i] == 0) i++;
+    return 32 * i + std::countr_zero(digits[i]);
+  }
+
+  // Replaces the digits by those of the quotient down to the first of at least 75 bits, or to 2^−1074, and
+  // returns the remainder. The divisor is below 2^53.
+  uint64_t divide(uint64_t divisor) {
+    const int begin = std::clamp(high - 5, 0, low);  // 5 digits are 2^128 or more
+    std::fill(digits + begin, digits + low, 0);
+    low = begin;
+    uint64_t remainder = 0;
+    for (int i = high - 1; i >= low; i--) {
+      if (divisor >> 32 == 0) {
+        const uint64_t dividend = remainder << 32 | digits[i];
+        digits[i] = static_cast<uint32_t>(dividend / divisor);
+        remainder = dividend % divisor;
+      } else {
+        const unsigned __int128 dividend = static_cast<unsigned __int128>(remainder) << 32 | digits[i];
+        digits[i] = static_cast<uint32_t>(dividend / divisor);
+        remainder = static_cast<uint64_t>(dividend % divisor);
+      }
+    }
+    trim();
+    return remainder;
+  }
+
+  // The 64 bits from `position` on.
+  uint64_t bits(int position) const {
+    const auto digit = [&](int i) { return i >= low && i < high ? uint64_t{digits[i]} : 0; };
+    const int i = position / 32, shift = position % 32;
+    const uint64_t first = (digit(i) | digit(i + 1) << 32) >> shift;
+    return shift == 0 ? first : first | digit(i + 2) << (64 - shift);
+  }
+
+ private:
+  void trim() {
+    while (high > low && digits[high - 1] == 0) high--;
+    if (high == low) low = high = 0;
+  }
+};
+
+void ExactSum::add_to_limbs(double value) {
+  if (std::isfinite(value)) {
+    deposit(Term::of(value));
   } else {
     special_ += value;
   }
 }
 
-void ExactSum::deposit(double value) {
+void ExactSum::add(const Term& term) {
+  const double value = term.value();
+  if (std::isfinite(value)) {
+    add(value);
+  } else {
+    deposit(term);
+  }
+}
+
+void ExactSum::deposit(const Term& term) {
   start_limbs();
-  if (pending_ == kMaxDeposits) propagate();
+  if (pending_ == kMaxDeposits) propagate_limbs();
   pending_++;
-  const uint64_t bits = std::bit_cast<uint64_t>(value);
-  const int exponent = static_cast<int>(bits >> 52 & 0x7ff);
-  const uint64_t fraction = bits & ((uint64_t{1} << 52) - 1);
-  const uint64_t significand = exponent == 0 ? fraction : fraction | uint64_t{1} << 52;
-  const int position = exponent == 0 ? 0 : exponent - 1;
-  const int shift = position % 32;
-  const uint64_t low = significand << shift;
-  const uint64_t high = shift == 0 ? 0 : significand >> (64 - shift);
-  const int64_t sign = static_cast<int64_t>(bits) < 0 ? -1 : 1;
-  int64_t* limb = limbs_ + position / 32;
-  limb[0] += sign * static_cast<int64_t>(low & 0xffffffff);
-  limb[1] += sign * static_cast<int64_t>(low >> 32);
-  limb[2] += sign * static_cast<int64_t>(high);
+  term.add_to(limbs_);
 }
 
 void ExactSum::start_limbs() {
@@ -109,43 +182,39 @@ void ExactSum::start_limbs() {
   uses_limbs_ = 1;
 }
 
-// Floor-carries every limb except the top one into [0, 2^32): then each sum has one representation.
-void ExactSum::propagate() {
-  int64_t carry = 0;
-  for (int i = 0; i < kLimbs - 1; i++) {
-    const int64_t limb = limbs_[i] + carry;
-    carry = limb >> 32;
-    limbs_[i] = limb & 0xffffffff;
-  }
-  limbs_[kLimbs - 1] += carry;
+void ExactSum::propagate_limbs() {
+  propagate(limbs_, 0, kLimbs);
   pending_ = 0;
 }
 
 void ExactSum::merge(const ExactSum& other) {
+  const SmallSum small = other.small_;  // `other` may be this sum
   if (other.uses_limbs_) {
     start_limbs();
     for (int i = 0; i < kLimbs; i++) limbs_[i] += other.limbs_[i];
     pending_ += other.pending_ + 1;  // digits that the other's last propagate left count as one deposit
-    if (pending_ > kMaxDeposits) propagate();
+    if (pending_ > kMaxDeposits) propagate_limbs();
   }
   special_ += other.special_;
-  add(other.head_);
+  add(small.head);
+  add(small.tail);
 }
 
 double ExactSum::round(uint64_t divisor) const {
   if (divisor == 0) return std::nan("");
   if (special_ != 0) return special_;
-  if (!uses_limbs_) return head_ / static_cast<double>(divisor);
+  if (!uses_limbs_ && divisor == 1) return small_.head + small_.tail;
+  if (!uses_limbs_ && small_.tail == 0) return small_.head / static_cast<double>(divisor);
   Magnitude magnitude(*this);
   const uint64_t remainder = magnitude.divide(divisor);
   const int length = magnitude.bit_length();
   const int shift = length > 53 ? length - 53 : 0;
-  uint64_t significand = magnitude.bits53(shift);
+  uint64_t significand = magnitude.bits(shift) & ((uint64_t{1} << 53) - 1);
   // The discarded bits: `half` is the first of them, `below` is true if any lower bit is set.
   bool half, below;
   if (shift > 0) {
-    half = magnitude.bit_at(shift - 1);
-    below = magnitude.has_bit_below(shift - 1) || remainder != 0;
+    half = magnitude.bits(shift - 1) & 1;
+    below = magnitude.lowest_bit() < shift - 1 || remainder != 0;
   } else {
     half = 2 * remainder >= divisor;
     below = 2 * remainder != divisor;
@@ -155,63 +224,101 @@ double ExactSum::round(uint64_t divisor) const {
   return magnitude.is_negative ? -rounded : rounded;
 }
 
-bool ExactSum::is_zero() const { return special_ == 0 && Magnitude(*this).length == 0; }
+bool ExactSum::is_zero() const { return special_ == 0 && Magnitude(*this).is_zero(); }
 
 std::string ExactSum::to_text() const {
   if (special_ != 0) return std::isnan(special_) ? "NaN" : special_ > 0 ? "Infinity" : "-Infinity";
   const Magnitude magnitude(*this);
-  if (magnitude.length == 0) return "0x0p+0";
-  std::string digits;
-  for (int i = 8 * magnitude.length - 1; i >= 0; i--) {
-    const unsigned digit = magnitude.digits[i / 8] >> (4 * (i % 8)) & 0xf;
-    if (digit != 0 || !digits.empty()) digits += "0123456789abcdef"[digit];
+  if (magnitude.is_zero()) return "0x0p+0";
+  char text[kMaxBits / 4 + 16];  // the digits, and "-0x", "p" and an exponent
+  char* at = text;
+  if (magnitude.is_negative) *at++ = '-';
+  *at++ = '0';
+  *at++ = 'x';
+  const int last = magnitude.lowest_bit() / 4;
+  for (int i = (magnitude.bit_length() - 1) / 4; i >= last; i--) {
+    *at++ = "0123456789abcdef"[magnitude.digits[i / 8] >> (4 * (i % 8)) & 0xf];
   }
-  const size_t last = digits.find_last_not_of('0');
-  const int exponent = kLowestExponent + 4 * static_cast<int>(digits.size() - 1 - last);
-  digits.resize(last + 1);
-  std::string text = magnitude.is_negative ? "-0x" : "0x";
-  text += digits;
-  text += exponent < 0 ? "p" : "p+";
-  text += std::to_string(exponent);
-  return text;
+  const int exponent = kLowestExponent + 4 * last;
+  *at++ = 'p';
+  if (exponent >= 0) *at++ = '+';
+  at = std::to_chars(at, std::end(text), exponent).ptr;
+  return std::string(text, at);
 }
 
 bool ExactSum::from_text(std::string_view text, ExactSum& sum) {
   sum = ExactSum();
-  const std::string_view original = text;
   for (const double special : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
     sum.special_ = special;
-    if (sum.to_text() == original) return true;
+    if (sum.to_text() == text) return true;
   }
   sum.special_ = 0;
 
-  const bool is_negative = text.starts_with('-');
-  if (is_negative) text.remove_prefix(1);
-  if (!text.starts_with("0x")) return false;
-  text.remove_prefix(2);
-  const size_t p = text.find('p');
-  if (p == std::string_view::npos || p > kMaxHexDigits) return false;
-  const std::string_view digits = text.substr(0, p);
-  std::string_view power = text.substr(p + 1);
+  std::string_view rest = text;
+  const bool is_negative = rest.starts_with('-');
+  if (is_negative) rest.remove_prefix(1);
+  if (!rest.starts_with("0x")) return false;
+  rest.remove_prefix(2);
+  const size_t p = rest.find('p');
+  if (p == std::string_view::npos || p > kMaxBits / 4) return false;
+  std::string_view digits = rest.substr(0, p);
+  std::string_view power = rest.substr(p + 1);
   if (power.starts_with('+')) power.remove_prefix(1);
   int exponent = 0;
   const auto [end, error] = std::from_chars(power.data(), power.data() + power.size(), exponent);
   if (error != std::errc() || exponent < kLowestExponent || exponent > 1077) return false;
 
-  sum.start_limbs();
-  int place = (exponent - kLowestExponent) / 4;
-  if (place + static_cast<int>(digits.size()) > kMaxHexDigits) return false;
-  for (size_t i = digits.size(); i-- > 0; place++) {
-    int64_t digit = 0;
-    std::from_chars(&digits[i], &digits[i] + 1, digit, 16);
-    sum.limbs_[place / 8] |= digit << (4 * (place % 8));
-  }
-  if (is_negative) {
-    for (int64_t& limb : sum.limbs_) limb = -limb;
-    sum.propagate();
+  int position = exponent - kLowestExponent;
+  if (position + 4 * static_cast<int>(digits.size()) > kMaxBits) return false;
+  constexpr size_t kTermDigits = 13;
+  while (!digits.empty()) {
+    const std::string_view last = digits.substr(digits.size() - std::min(digits.size(), kTermDigits));
+    Term term{0, position, is_negative};
+    std::from_chars(last.data(), last.data() + last.size(), term.significand, 16);
+    sum.add(term);
+    digits.remove_suffix(last.size());
+    position += 4 * static_cast<int>(last.size());
   }
   // Text is canonical, so any other error in it shows here.
-  return sum.to_text() == original;
+  return sum.to_text() == text;
+}
+
+std::string ExactSum::to_bytes() const {
+  if (special_ != 0) return std::isnan(special_) ? "n" : special_ > 0 ? "+" : "-";
+  const Magnitude magnitude(*this);
+  if (magnitude.is_zero()) return "";
+  const int first = magnitude.lowest_bit() / 8;
+  const int header = 2 * first + magnitude.is_negative;
+  std::string bytes = {static_cast<char>(header), static_cast<char>(header >> 8)};
+  for (int i = first; i < (magnitude.bit_length() + 7) / 8; i++) {
+    bytes += static_cast<char>(magnitude.digits[i / 4] >> (8 * (i % 4)));
+  }
+  return bytes;
+}
+
+bool ExactSum::from_bytes(std::string_view bytes, ExactSum& sum) {
+  sum = ExactSum();
+  if (bytes.empty()) return true;
+  if (bytes.size() == 1) {
+    sum.special_ = bytes == "n" ? std::nan("") : bytes == "+" ? HUGE_VAL : bytes == "-" ? -HUGE_VAL : 0;
+    return sum.special_ != 0;
+  }
+  const auto byte = [&](size_t i) { return static_cast<uint8_t>(bytes[i]); };
+  const int header = byte(0) | byte(1) << 8;
+  const bool is_negative = header & 1;
+  int position = 8 * (header / 2);
+  bytes.remove_prefix(2);
+  if (position + 8 * bytes.size() > kMaxBits) return false;
+  if (bytes.empty() || bytes.front() == 0 || bytes.back() == 0) return false;  // not canonical
+  constexpr size_t kTermBytes = 6;
+  for (size_t begin = 0, end; begin < bytes.size(); begin = end) {
+    end = std::min(bytes.size(), begin + kTermBytes);
+    Term term{0, position, is_negative};
+    for (size_t i = end; i-- > begin;) term.significand = term.significand << 8 | byte(i);
+    sum.add(term);
+    position += 8 * kTermBytes;
+  }
+  return true;
 }
 
 }  // namespace hinge_embedding_loss

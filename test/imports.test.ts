@@ -90,7 +90,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
 
 const nativeCore = [
   ...['native/hinge_embedding_loss.', 'native/reduce.', 'native/parallel.', 'native/kernels/', 'native/exact_sum.'],
-  ...['native/float_environment.h', 'native/dtypes.h'],
+  ...['native/small_sum.h', 'native/float_environment.h', 'native/dtypes.h'],
 ]
 
 /** C++ from top to bottom. */
@@ -107,7 +107,8 @@ const nativeLayers: readonly Layer[] = [
   [['native/parallel.'], ['native/float_environment.h', 'native/system']],
   [['native/system'], []],
   [['native/kernels/'], []],
-  [['native/exact_sum.'], []],
+  [['native/exact_sum.'], ['native/small_sum.h']],
+  [['native/small_sum.h'], []],
   [['native/float_environment.h'], []],
   [['native/dtypes.h'], []],
 ]

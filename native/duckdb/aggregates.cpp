@@ -7,7 +7,7 @@
 #include "arguments.h"
 #include "figures.h"
 #include "group_states.h"
-#include "partial.h"
+#include "partial_column.h"
 #include "registration.h"
 
 namespace hinge_embedding_loss::duckdb {
@@ -94,17 +94,14 @@ void update(FunctionInfo info, DataChunk chunk, State* states) {
 void update_from_partials(FunctionInfo info, DataChunk chunk, State* states) {
   void* const caller = __builtin_return_address(0);
   run_callback(api.aggregate_function_set_error, info, [&] {
-    const Column partials(api.data_chunk_get_vector(chunk, 0));
+    const PartialColumn partials(api.data_chunk_get_vector(chunk, 0));
     const size_t rows = api.data_chunk_get_size(chunk);
     const RowStates row_states(states, rows, caller, info);
     row_states.update([&] {
       for (size_t row = 0; row < rows; row++) {
         if (!partials.is_valid(row)) continue;
         Partial partial;
-        if (!from_json(partials.text(row), partial)) {
-          throw QueryError("partial must be a text that hinge_embedding_loss_partial returns, got '" +
-                           excerpt(partials.text(row)) + "'");
-        }
+        partials.read(row, partial);
         group(row_states[row]).merge(partial);
       }
     });
@@ -145,26 +142,42 @@ void finalize_figures(FunctionInfo info, State* states, Vector result, Index cou
   });
 }
 
+// `Write` returns the text or the bytes of a partial.
+template <std::string (*Write)(const Partial&)>
 void finalize_partials(FunctionInfo info, State* states, Vector result, Index count, Index offset) {
   finalize(info, states, count, [&](const GroupState& state, Index i) {
     if (!state.has_rows) return set_null(result, offset + i);
-    const std::string text = to_json({state.totals, state.settings});
-    api.vector_assign_string_element_len(result, offset + i, text.data(), text.size());
+    set_text(result, offset + i, Write({state.totals, state.settings}));
   });
+}
+
+std::vector<AggregateOverload> overloads_of_pairs(LogicalType result, Finalize finalize) {
+  std::vector<AggregateOverload> overloads;
+  for (const Parameters& parameters : overloads_for(Type::kAny)) {
+    overloads.push_back({parameters, result, {state_size, init, update, combine, finalize}});
+  }
+  return overloads;
+}
+
+AggregateOverload overload_of_partials(Type type, LogicalType result, Finalize finalize) {
+  return {{type}, result, {state_size, init, update_from_partials, combine, finalize}};
 }
 
 }  // namespace
 
 bool register_aggregates(Connection connection) {
-  const std::vector<Parameters> overloads = overloads_for(Type::kAny);
-  const Parameters partial[] = {{Type::kVarchar}};
-  const OwnedType text(Type::kVarchar);
-  return register_aggregate(connection, "hinge_embedding_loss", overloads, FiguresType(),
-                            {state_size, init, update, combine, finalize_figures}) &&
-         register_aggregate(connection, "hinge_embedding_loss_partial", overloads, text,
-                            {state_size, init, update, combine, finalize_partials}) &&
-         register_aggregate(connection, "hinge_embedding_loss_merge", partial, text,
-                            {state_size, init, update_from_partials, combine, finalize_partials});
+  const OwnedType text(Type::kVarchar), blob(Type::kBlob);
+  const FiguresType figures;
+  const Finalize write_json = finalize_partials<to_json>, write_bytes = finalize_partials<pack>;
+  const AggregateOverload merges[] = {overload_of_partials(Type::kVarchar, text, write_json),
+                                      overload_of_partials(Type::kBlob, blob, write_bytes)};
+  return register_aggregate(connection, "hinge_embedding_loss",
+                            overloads_of_pairs(figures, finalize_figures)) &&
+         register_aggregate(connection, "hinge_embedding_loss_partial",
+                            overloads_of_pairs(text, write_json)) &&
+         register_aggregate(connection, "hinge_embedding_loss_state",
+                            overloads_of_pairs(blob, write_bytes)) &&
+         register_aggregate(connection, "hinge_embedding_loss_merge", merges);
 }
 
 }  // namespace hinge_embedding_loss::duckdb

@@ -4,8 +4,7 @@
 
 namespace hinge_embedding_loss::duckdb {
 
-// hinge_embedding_loss, hinge_embedding_loss_partial and hinge_embedding_loss_merge. Returns false if DuckDB
-// refuses one of them.
+// hinge_embedding_loss, and its functions _partial, _state and _merge. Returns false if DuckDB refuses one.
 bool register_aggregates(Connection connection);
 
 }  // namespace hinge_embedding_loss::duckdb

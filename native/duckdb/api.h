@@ -40,6 +40,7 @@ enum class Type : uint32_t {
   kDouble,
   kHugeint = 16,
   kVarchar,
+  kBlob,
   kDecimal = 19,
   kList = 24,
   kUhugeint = 32,

@@ -89,9 +89,10 @@ void finalize(FunctionInfo, State* sources, Vector result, Index count, Index of
 }
 
 bool register_probe(Connection connection) {
-  const Parameters parameters[] = {{Type::kBigint}};
-  return register_aggregate(connection, kProbe, parameters, OwnedType(Type::kBigint),
-                            {state_size, init, update, combine, finalize});
+  const OwnedType sum(Type::kBigint);
+  const AggregateOverload overloads[] = {
+      {{Type::kBigint}, sum, {state_size, init, update, combine, finalize}}};
+  return register_aggregate(connection, kProbe, overloads);
 }
 
 // The number of wrong sums, or nothing if the query fails.

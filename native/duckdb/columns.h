@@ -39,6 +39,11 @@ struct Column {
   }
 };
 
+// VARCHAR or BLOB.
+inline void set_text(Vector vector, Index row, std::string_view text) {
+  api.vector_assign_string_element_len(vector, row, text.data(), text.size());
+}
+
 inline void set_null(Vector vector, Index row) {
   api.vector_ensure_validity_writable(vector);
   api.validity_set_row_invalid(api.vector_get_validity(vector), row);

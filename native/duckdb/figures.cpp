@@ -1,6 +1,9 @@
 #include "figures.h"
 
+#include <cmath>
+
 #include "columns.h"
+#include "text.h"
 
 namespace hinge_embedding_loss::duckdb {
 
@@ -25,7 +28,43 @@ void set_fields_null(Vector parent, Index fields, Index row) {
   for (Index field = 0; field < fields; field++) set_null(api.struct_vector_get_child(parent, field), row);
 }
 
+// Non-finite numbers are strings.
+void append_number(std::string& json, double value) {
+  const char* const quote = std::isfinite(value) ? "" : "\"";
+  json += quote;
+  json += format_number(value);
+  json += quote;
+}
+
+// Without the closing brace.
+void append_class(std::string& json, const ClassFigures& figures) {
+  json += "{\"count\":";
+  json += std::to_string(figures.count);
+  json += ",\"sum\":";
+  append_number(json, figures.sum);
+  json += ",\"mean\":";
+  append_number(json, figures.mean);
+}
+
 }  // namespace
+
+std::string format_figures(const Partial& partial) {
+  const Figures figures = partial.totals.figures(partial.settings.policy);
+  std::string json;
+  append_class(json, figures.all);
+  json += ",\"margin\":";
+  append_number(json, partial.settings.margin);
+  json += ",\"positives\":";
+  append_class(json, figures.positives);
+  json += "},\"negatives\":";
+  append_class(json, figures.negatives);
+  json += ",\"active\":";
+  json += std::to_string(figures.active);
+  json += "},\"others\":";
+  json += std::to_string(figures.others);
+  json += '}';
+  return json;
+}
 
 void store_figures(Vector result, Index row, const Totals& totals, OtherLabelPolicy policy) {
   const Vector negatives = api.struct_vector_get_child(result, kNegatives);

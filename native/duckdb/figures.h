@@ -1,12 +1,16 @@
 #pragma once
 
+#include <string>
+
 #include "../hinge_embedding_loss.h"
 #include "api.h"
+#include "partial.h"
 #include "registration.h"
 
-// The STRUCT of count, sum, mean, positives, negatives and others.
+// The figures of totals: count, sum, mean, positives, negatives and others.
 namespace hinge_embedding_loss::duckdb {
 
+// The figures as a STRUCT.
 class FiguresType {
  public:
   operator LogicalType() const { return figures_; }
@@ -18,6 +22,9 @@ class FiguresType {
   const OwnedType figures_{{"count", "sum", "mean", "positives", "negatives", "others"},
                            {count_, figure_, figure_, positives_, negatives_, count_}};
 };
+
+// The JSON of figures and margin that the command line prints.
+std::string format_figures(const Partial& partial);
 
 void store_figures(Vector result, Index row, const Totals& totals, OtherLabelPolicy policy);
 

@@ -175,6 +175,15 @@ Reader::Member member(std::string_view name, Value& value) {
 
 }  // namespace
 
+bool is_valid(const Partial& partial) {
+  const auto& [totals, settings] = partial;
+  for (const uint64_t count : {totals.positives, totals.negatives, totals.others}) {
+    if (count > kMaxElements) return false;
+  }
+  return totals.size() <= kMaxElements && totals.is_possible() &&
+         (totals.others == 0 || settings.policy != OtherLabelPolicy::kError);
+}
+
 std::string to_json(const Partial& partial) {
   const Totals& totals = partial.totals;
   const Settings& settings = partial.settings;
@@ -215,10 +224,9 @@ bool from_json(std::string_view text, Partial& partial) {
       member("others", totals.others),
   });
   if (!is_read || !reader.is_at_end() || version != 1) return false;
-  if (!totals.is_possible() || totals.size() > kMaxElements) return false;
   const std::string error =
       read_settings(margin, positive_label, negative_label, policy_name, partial.settings);
-  return error.empty() && (totals.others == 0 || partial.settings.policy != OtherLabelPolicy::kError);
+  return error.empty() && is_valid(partial);
 }
 
 }  // namespace hinge_embedding_loss::duckdb

@@ -13,6 +13,9 @@ struct Partial {
   Settings settings;
 };
 
+// True if some elements have these totals under these settings.
+bool is_valid(const Partial& partial);
+
 // The bytes of JSON.stringify(accumulator).
 std::string to_json(const Partial& partial);
 

@@ -2,11 +2,11 @@
 
 namespace hinge_embedding_loss::duckdb {
 
-bool register_aggregate(Connection connection, const char* name, std::span<const Parameters> overloads,
-                        LogicalType result, const AggregateCallbacks& callbacks) {
+bool register_aggregate(Connection connection, const char* name,
+                        std::span<const AggregateOverload> overloads) {
   AggregateFunctionSet set = api.create_aggregate_function_set(name);
   bool is_taken = true;
-  for (const Parameters& parameters : overloads) {
+  for (const auto& [parameters, result, callbacks] : overloads) {
     AggregateFunction function = api.create_aggregate_function();
     api.aggregate_function_set_name(function, name);
     for (const Type type : parameters) api.aggregate_function_add_parameter(function, OwnedType(type));

@@ -36,14 +36,20 @@ struct AggregateCallbacks {
   Finalize finalize;
 };
 
+struct AggregateOverload {
+  Parameters parameters;
+  LogicalType result;
+  AggregateCallbacks callbacks;
+};
+
 struct ScalarOverload {
   Parameters parameters;
   LogicalType result;
 };
 
 // Both return false if DuckDB refuses the function.
-bool register_aggregate(Connection connection, const char* name, std::span<const Parameters> overloads,
-                        LogicalType result, const AggregateCallbacks& callbacks);
+bool register_aggregate(Connection connection, const char* name,
+                        std::span<const AggregateOverload> overloads);
 bool register_scalar(Connection connection, const char* name, std::span<const ScalarOverload> overloads,
                      Call call);
 

@@ -7,6 +7,7 @@
 
 #include "arguments.h"
 #include "figures.h"
+#include "partial_column.h"
 #include "registration.h"
 
 namespace hinge_embedding_loss::duckdb {
@@ -87,10 +88,28 @@ void score_lists(FunctionInfo info, DataChunk chunk, Vector output) {
   });
 }
 
+// Stores what `Write` returns of each partial.
+template <std::string (*Write)(const Partial&)>
+void write_partials(FunctionInfo info, DataChunk chunk, Vector output) {
+  run_callback(api.scalar_function_set_error, info, [&] {
+    const PartialColumn partials(api.data_chunk_get_vector(chunk, 0));
+    const size_t rows = api.data_chunk_get_size(chunk);
+    for (size_t row = 0; row < rows; row++) {
+      if (!partials.is_valid(row)) {
+        set_null(output, row);
+        continue;
+      }
+      Partial partial;
+      partials.read(row, partial);
+      set_text(output, row, Write(partial));
+    }
+  });
+}
+
 }  // namespace
 
 bool register_scalars(Connection connection) {
-  const OwnedType float_loss(Type::kFloat), double_loss(Type::kDouble);
+  const OwnedType float_loss(Type::kFloat), double_loss(Type::kDouble), text(Type::kVarchar);
   const FiguresType figures;
   std::vector<ScalarOverload> each, of;
   for (const Parameters& parameters : overloads_for(Type::kFloat)) each.push_back({parameters, float_loss});
@@ -98,9 +117,14 @@ bool register_scalars(Connection connection) {
     each.push_back({parameters, double_loss});
     of.push_back({parameters, figures});
   }
+  const ScalarOverload of_packed{{Type::kBlob}, text};
+  const ScalarOverload of_any[] = {{{Type::kVarchar}, text}, of_packed};
   // DuckDB 1.2 passes lists whose elements may lie anywhere, and does not tell where.
   const bool has_lists = !std::string_view(api.library_version()).starts_with("v1.2.");
   return register_scalar(connection, "hinge_embedding_loss_each", each, compute_losses) &&
+         register_scalar(connection, "hinge_embedding_loss_as_partial", {&of_packed, 1},
+                         write_partials<to_json>) &&
+         register_scalar(connection, "hinge_embedding_loss_json", of_any, write_partials<format_figures>) &&
          (!has_lists || register_scalar(connection, "hinge_embedding_loss_of", of, score_lists));
 }
 

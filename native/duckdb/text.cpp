@@ -1,63 +1,120 @@
 #include "text.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 
 namespace hinge_embedding_loss::duckdb {
 
 namespace {
 
-// The decimal number d.ddd · 10^exponent.
+// The powers of ten that scale a double to an integer of 16 or 17 digits: 2^127 ≤ ⌈10^n · 2^s⌉ < 2^128.
+class PowersOfTen {
+ public:
+  static constexpr int kLowest = -292, kHighest = 324;
+
+  PowersOfTen() {
+    Digits power{};
+    power[0] = 1;
+    for (int n = 0; n <= kHighest; n++) {
+      set(n, power, false);
+      uint64_t carry = 0;
+      for (uint32_t& digit : power) {
+        carry += uint64_t{digit} * 10;
+        digit = static_cast<uint32_t>(carry);
+        carry >>= 32;
+      }
+    }
+    power = {};
+    power[kDigits - 1] = 1u << 31;
+    for (int n = -1; n >= kLowest; n--) {
+      uint64_t remainder = 0;
+      for (size_t i = kDigits; i-- > 0;) {
+        const uint64_t dividend = remainder << 32 | power[i];
+        power[i] = static_cast<uint32_t>(dividend / 10);
+        remainder = dividend % 10;
+      }
+      set(n, power, true);
+    }
+  }
+
+  // The upper 64 bits of the 192-bit product power · factor, whose lowest bit is set if lower bits are.
+  uint64_t multiply(int n, uint64_t factor) const {
+    const auto& [high, low] = powers_[n - kLowest];
+    const unsigned __int128 product =
+        static_cast<unsigned __int128>(high) * factor + (static_cast<unsigned __int128>(low) * factor >> 64);
+    return static_cast<uint64_t>(product >> 64) | (static_cast<uint64_t>(product) > 1);
+  }
+
+ private:
+  // 10^324 has 1,077 bits; 2^1151 / 10^292 has 181.
+  static constexpr size_t kDigits = 36;
+  using Digits = std::array<uint32_t, kDigits>;
+
+  struct Power {
+    uint64_t high, low;
+  };
+
+  // The first 128 bits, plus 1 if a rest is left out.
+  void set(int n, const Digits& digits, bool has_rest) {
+    size_t top = kDigits - 1;
+    while (digits[top] == 0) top--;
+    const int shift = std::countl_zero(digits[top]);
+    // Five digits hold 128 bits at any shift.
+    unsigned __int128 bits = 0;
+    for (size_t k = 0; k < 4; k++) bits = bits << 32 | (top >= k ? digits[top - k] : 0);
+    const uint32_t fifth = top >= 4 ? digits[top - 4] : 0;
+    if (shift > 0) bits = bits << shift | fifth >> (32 - shift);
+    has_rest |= static_cast<uint32_t>(fifth << shift) != 0;
+    for (size_t i = 0; i + 4 < top; i++) has_rest |= digits[i] != 0;
+    bits += has_rest;
+    powers_[n - kLowest] = {static_cast<uint64_t>(bits >> 64), static_cast<uint64_t>(bits)};
+  }
+
+  Power powers_[kHighest - kLowest + 1];
+};
+
+// The decimal number digits · 10^exponent.
 struct Decimal {
-  std::string digits;
+  uint64_t digits;
   int exponent;
 };
 
-// The decimal number of `count` digits that is nearest to the value.
-Decimal round_to_digits(double value, int count) {
-  char buffer[40];
-  std::snprintf(buffer, sizeof buffer, "%.*e", count - 1, value);
-  Decimal nearest{"", 0};
-  const char* at = buffer;
-  for (; *at != 'e'; at++) {
-    if (*at >= '0' && *at <= '9') nearest.digits += *at;  // skips the decimal point of any locale
-  }
-  nearest.exponent = std::atoi(at + 1);
-  return nearest;
-}
-
-// The next larger decimal number of as many digits.
-Decimal increment(Decimal number) {
-  size_t i = number.digits.size();
-  while (i > 0 && number.digits[i - 1] == '9') number.digits[--i] = '0';
-  if (i > 0) {
-    number.digits[i - 1]++;
-  } else {
-    number.digits.insert(number.digits.begin(), '1');
-    number.digits.pop_back();
-    number.exponent++;
-  }
-  return number;
-}
-
-double value_of(const Decimal& number) {
-  const int last = number.exponent - static_cast<int>(number.digits.size()) + 1;
-  return parse_number(number.digits + "e" + std::to_string(last));
-}
-
-// The decimal number of fewest digits that parses to the value. Doubles are closer together below a power of
-// two: the nearest decimal number may parse to the double below it, and the next one to the value.
+// The decimal number of fewest digits that rounds to the value, and the nearest of these: the algorithm
+// Schubfach of R. Giulietti. The value is positive and finite.
 Decimal shortest_decimal(double value) {
-  for (int count = 1; count < 17; count++) {
-    const Decimal nearest = round_to_digits(value, count);
-    if (value_of(nearest) == value) return nearest;
-    const Decimal next = increment(nearest);
-    if (value_of(next) == value) return next;
-  }
-  return round_to_digits(value, 17);
+  static const PowersOfTen& powers = *new PowersOfTen;  // never destroyed, as DuckDB's threads may be running
+  const uint64_t bits = std::bit_cast<uint64_t>(value);
+  const uint64_t fraction = bits & ((uint64_t{1} << 52) - 1);
+  const int biased = static_cast<int>(bits >> 52);
+  // value = significand · 2^power
+  const uint64_t significand = biased == 0 ? fraction : fraction | uint64_t{1} << 52;
+  const int power = std::max(biased, 1) - 1075;
+  if (-53 < power && power <= 0 && std::countr_zero(significand) >= -power) return {significand >> -power, 0};
+
+  // Below a power of two the doubles are closer together.
+  const bool is_lower_closer = fraction == 0 && biased > 1;
+  // ⌊log10⌋ of the width of the interval that rounds to the value, as 10^exponent
+  const int exponent = (power * 1262611 - (is_lower_closer ? 524031 : 0)) >> 22;
+  const int shift = power + (-exponent * 1741647 >> 19) + 1;
+  const auto scale = [&](uint64_t quarters) { return powers.multiply(-exponent, quarters << shift); };
+  // In quarters of 10^exponent: the value, and the first and last ones that round to it. A tie rounds to
+  // even.
+  const bool is_odd = significand % 2 != 0;
+  const uint64_t scaled = scale(4 * significand);
+  const uint64_t first = scale(4 * significand - 2 + is_lower_closer) + is_odd;
+  const uint64_t last = scale(4 * significand + 2) - is_odd;
+  const uint64_t below = scaled / 4;
+  const uint64_t tens = below / 10;
+  const bool is_ten_inside = first <= 40 * tens, is_next_ten_inside = 40 * tens + 40 <= last;
+  if (below >= 10 && is_ten_inside != is_next_ten_inside) return {tens + is_next_ten_inside, exponent + 1};
+  const bool is_below_inside = first <= 4 * below, is_above_inside = 4 * below + 4 <= last;
+  if (is_below_inside != is_above_inside) return {below + is_above_inside, exponent};
+  const uint64_t middle = 4 * below + 2;
+  return {below + (scaled > middle || (scaled == middle && below % 2 != 0)), exponent};
 }
 
 }  // namespace
@@ -79,17 +136,19 @@ std::string format_number(double value) {
   if (std::isnan(value)) return "NaN";
   if (std::isinf(value)) return value > 0 ? "Infinity" : "-Infinity";
   if (value == 0) return "0";
-  const auto [digits, exponent] = shortest_decimal(std::abs(value));
+  const Decimal shortest = shortest_decimal(std::abs(value));
+  std::string digits = std::to_string(shortest.digits);
 
+  const int point = static_cast<int>(digits.size()) + shortest.exponent;  // digits before the decimal point
+  digits.resize(digits.find_last_not_of('0') + 1);
   const int length = static_cast<int>(digits.size());
-  const int point = exponent + 1;  // digits before the decimal point
   std::string text = value < 0 ? "-" : "";
   if (length <= point && point <= 21) return text + digits + std::string(point - length, '0');
   if (0 < point && point <= 21) return text + digits.substr(0, point) + "." + digits.substr(point);
   if (-6 < point && point <= 0) return text + "0." + std::string(-point, '0') + digits;
   text += digits[0];
   if (length > 1) text += "." + digits.substr(1);
-  return text + (exponent < 0 ? "e" : "e+") + std::to_string(exponent);
+  return text + (point < 1 ? "e" : "e+") + std::to_string(point - 1);
 }
 
 std::string excerpt(std::string_view text) {

@@ -400,7 +400,7 @@ describe('the DuckDB extension', function () {
         {},
         `await connection.run('CREATE MACRO sum(x) AS 0')`,
       )
-      const endings = ['', '_each', '_merge', '_of', '_partial']
+      const endings = ['', '_as_partial', '_each', '_json', '_merge', '_of', '_partial', '_state']
       expect(lines).to.deep.equal([
         [10, 10, 10, 10, 10, 35, 35, 35, 35, 35].join(),
         endings.map((ending) => `hinge_embedding_loss${ending}`).join(),

@@ -1,0 +1,114 @@
+#include "packed_partial.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "settings.h"
+
+namespace hinge_embedding_loss::duckdb {
+
+namespace {
+
+// "HEL" and the version; the policy; the margin as a double; the labels; positives, negatives, active,
+// others; for each class the length and the bytes of its sum. The first byte of the double is the lowest.
+// Other numbers are in groups of 7 bits, the lowest first, with the upper bit set in all bytes but the last.
+constexpr std::string_view kBegin = "HEL\1";
+
+// Labels may be negative.
+uint64_t zigzag(int32_t label) {
+  return static_cast<uint32_t>(label) << 1 ^ static_cast<uint32_t>(label >> 31);
+}
+double label_of(uint64_t zigzagged) {
+  const double half = static_cast<double>(zigzagged >> 1);
+  return zigzagged & 1 ? -half - 1 : half;
+}
+
+void append_number(std::string& bytes, uint64_t number) {
+  for (; number >= 0x80; number >>= 7) bytes += static_cast<char>(number | 0x80);
+  bytes += static_cast<char>(number);
+}
+
+class Reader {
+ public:
+  explicit Reader(std::string_view bytes) : rest_(bytes) {}
+
+  bool read(size_t size, std::string_view& bytes) {
+    if (rest_.size() < size) return false;
+    bytes = rest_.substr(0, size);
+    rest_.remove_prefix(size);
+    return true;
+  }
+
+  bool read(uint64_t& number) {
+    number = 0;
+    for (int shift = 0; shift < 63; shift += 7) {
+      std::string_view byte;
+      if (!read(1, byte)) return false;
+      number |= uint64_t{byte[0] & 0x7fu} << shift;
+      if ((byte[0] & 0x80) == 0) return true;
+    }
+    return false;
+  }
+
+  bool read(double& value) {
+    std::string_view bytes;
+    if (!read(sizeof value, bytes)) return false;
+    uint64_t bits = 0;
+    for (size_t i = bytes.size(); i-- > 0;) bits = bits << 8 | static_cast<uint8_t>(bytes[i]);
+    value = std::bit_cast<double>(bits);
+    return true;
+  }
+
+  bool read(ExactSum& sum) {
+    uint64_t size;
+    std::string_view bytes;
+    return read(size) && read(size, bytes) && ExactSum::from_bytes(bytes, sum);
+  }
+
+  bool is_at_end() const { return rest_.empty(); }
+
+ private:
+  std::string_view rest_;
+};
+
+}  // namespace
+
+std::string pack(const Partial& partial) {
+  const auto& [totals, settings] = partial;
+  std::string bytes(kBegin);
+  bytes += static_cast<char>(settings.policy);
+  for (int i = 0; i < 8; i++) bytes += static_cast<char>(std::bit_cast<uint64_t>(settings.margin) >> (8 * i));
+  for (const int32_t label : {settings.positive_label, settings.negative_label}) {
+    append_number(bytes, zigzag(label));
+  }
+  for (const uint64_t count : {totals.positives, totals.negatives, totals.active, totals.others}) {
+    append_number(bytes, count);
+  }
+  for (const ExactSum& sum : totals.sums) {
+    const std::string sum_bytes = sum.to_bytes();
+    append_number(bytes, sum_bytes.size());
+    bytes += sum_bytes;
+  }
+  return bytes;
+}
+
+bool unpack(std::string_view bytes, Partial& partial) {
+  Reader reader(bytes);
+  Totals& totals = partial.totals;
+  std::string_view begin, policy;
+  double margin;
+  uint64_t labels[2];
+  const bool is_read = reader.read(kBegin.size(), begin) && begin == kBegin && reader.read(1, policy) &&
+                       reader.read(margin) && reader.read(labels[0]) && reader.read(labels[1]) &&
+                       reader.read(totals.positives) && reader.read(totals.negatives) &&
+                       reader.read(totals.active) && reader.read(totals.others) &&
+                       reader.read(totals.sums[0]) && reader.read(totals.sums[1]) && reader.is_at_end();
+  if (!is_read || static_cast<uint8_t>(policy[0]) > static_cast<uint8_t>(OtherLabelPolicy::kIgnore))
+    return false;
+  const auto other_labels = static_cast<OtherLabelPolicy>(policy[0]);
+  const std::string error = read_settings(margin, label_of(labels[0]), label_of(labels[1]),
+                                          name_of(other_labels), partial.settings);
+  return error.empty() && is_valid(partial) && pack(partial) == bytes;
+}
+
+}  // namespace hinge_embedding_loss::duckdb
