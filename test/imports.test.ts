@@ -155,7 +155,7 @@ function graphOf(files: readonly string[], find: (file: string) => Import[], res
   return new Map(files.map((file) => [file, find(file).map(resolve)]))
 }
 
-const typescript = sourcesIn('lib', /\.ts$/)
+const typescript = sourcesIn('lib', /\.c?ts$/)
 const isSource = ({ name }: Import) => name.startsWith('.') && !name.endsWith('.json')
 const native = sourcesIn('native', /\.(cpp|h|inl)$/)
 const graphs = {

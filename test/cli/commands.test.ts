@@ -273,17 +273,26 @@ describe('hinge-embedding-loss', function () {
       const bare = runIn(await install('bare', []))
       const noReader = runIn(await install('no-reader', ['commander']))
       await Promise.all([
-        fails(1, ['--version'], advice, bare),
+        fails(1, ['--help'], advice, bare),
         fails(1, pairs, advice, bare),
-        succeeds(['--version'], noReader),
+        succeeds(['--help'], noReader),
         fails(1, pairs, /scoring files needs more packages: npm install @duckdb\/node-api/, noReader),
       ])
+    })
+
+    it('prints its version without any other package and without its binaries', async () => {
+      const main = await install('alone', [])
+      rmSync(resolve('alone/build'), { recursive: true })
+      for (const option of ['-V', '--version']) {
+        const outcome = { code: 0, stdout: `${runtimeInfo().version}\n`, stderr: '' }
+        expect(await runIn(main)([option])).to.deep.equal(outcome)
+      }
     })
 
     it('says why the library does not load', async () => {
       const main = await install('unbuilt', commandNeeds)
       rmSync(resolve('unbuilt/build'), { recursive: true })
-      await fails(1, ['--version'], /the native addon of hinge-embedding-loss cannot be loaded/, runIn(main))
+      await fails(1, ['--help'], /the native addon of hinge-embedding-loss cannot be loaded/, runIn(main))
       const env = { HINGE_EMBEDDING_LOSS_NUM_THREADS: 'many' }
       await fails(
         2,

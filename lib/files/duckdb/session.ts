@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module'
 import { join, sep } from 'node:path'
 import type { DuckDBConnection, DuckDBInstance, DuckDBValue } from '@duckdb/node-api'
 import { load } from '../../duckdb.ts'
@@ -34,6 +35,21 @@ export interface Appender {
 /** The time between two interrupts, in milliseconds. */
 const interruptInterval = 20
 
+type DuckDB = typeof import('@duckdb/node-api')
+
+function importDuckDB(): Promise<DuckDB> {
+  return importPeer(requireDuckDB(), 'scoring files')
+}
+
+/**
+ * Its package is CommonJS, of which `import` first searches each of 300 files for the names of exports. It is async, so
+ * that a missing package rejects as a failed import does.
+ */
+async function requireDuckDB(): Promise<DuckDB> {
+  const require = createRequire(import.meta.url)
+  return require('@duckdb/node-api')
+}
+
 /** A database of its own, in memory, with the functions of the extension. */
 export class Session {
   readonly #instance: DuckDBInstance
@@ -55,7 +71,7 @@ export class Session {
 
   /** Opens a session, whose queries the abort of `signal` interrupts. */
   static async open(threads: number, signal?: AbortSignal): Promise<Session> {
-    const { DuckDBInstance } = await importPeer(import('@duckdb/node-api'), 'scoring files')
+    const { DuckDBInstance } = await importDuckDB()
     const instance = await DuckDBInstance.create(':memory:', {
       threads: String(threads),
       allow_unsigned_extensions: 'true',
@@ -153,7 +169,7 @@ export class Session {
 
   /** Opens a table for columns of at most `rowsPerChunk` rows. */
   async openAppender(table: string, schema: string, catalog: string): Promise<Appender> {
-    const { DuckDBDataChunk } = await importPeer(import('@duckdb/node-api'), 'scoring files')
+    const { DuckDBDataChunk } = await importDuckDB()
     const appender = await this.#connection.createAppender(table, schema, catalog)
     const types = Array.from({ length: appender.columnCount }, (_, column) => appender.columnType(column))
     return {
