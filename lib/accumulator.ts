@@ -72,12 +72,12 @@ export class LossAccumulator {
    */
   update(input: TensorLike, label: TensorLike): this {
     const settings = this.#settings
-    const { margin, positiveLabel, negativeLabel, policy } = settings
+    const { margin, positiveLabel, negativeLabel } = settings
     const x = readInput('input', input)
     const y = readLabels(label, x, settings)
     const size = this.#sizeAfter('input', x.size)
     const state = this.#state
-    const others = native.accumulate(x.data, y.values, y.dtypes, margin, positiveLabel, negativeLabel, policy, state)
+    const others = native.accumulate(x.data, y.values, y.code, margin, positiveLabel, negativeLabel, state)
     if (others !== undefined) throw invalidLabel(others, y, settings)
     this.#size = size
     this.#cachedTotals = undefined

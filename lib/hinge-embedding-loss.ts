@@ -1,10 +1,11 @@
 import { types } from 'node:util'
 import { invalidLabel, readLabels } from './labels.ts'
-import { type InputData, native, type OtherLabelPolicy } from './native.ts'
+import { type InputData, meanPlace, native, type OtherLabelPolicy } from './native.ts'
 import { type MarginOptions, readSettings, type Settings } from './settings.ts'
 import { type AsyncOptions, accumulateInSlices, computeSlices } from './slices.ts'
+import { makeResult, makeTensorLike, type ResultKind, takeMemory } from './tensor/results.ts'
 import { assertUnchanged, contentsOf, type InputContents, type InputTensor, type Tensor } from './tensor/tensor.ts'
-import { makeTensorLike, readInput, readLikeInput, readOut, type TensorLike } from './tensor/tensor-like.ts'
+import { readInput, readLikeInput, readOut, type TensorLike } from './tensor/tensor-like.ts'
 import { assertOneOf, assertOptions, assertSignal, clip, describe, inspect, invalidArgument } from './validate.ts'
 
 const reductions = ['none', 'mean', 'sum'] as const
@@ -49,6 +50,8 @@ interface Loss<R extends Reduction> {
   readonly settings: Settings
   readonly reduction: R
   readonly name: string
+  /** what a call adds to the code of its labels */
+  readonly code: number
 }
 
 function readOptions<R extends Reduction>(options: HingeEmbeddingLossOptions<R> | undefined): Loss<R> {
@@ -56,7 +59,7 @@ function readOptions<R extends Reduction>(options: HingeEmbeddingLossOptions<R> 
   const { reduction = 'mean' as R, name = '' } = options ?? {}
   assertOneOf<R>('reduction', reduction, reductions as readonly Reduction[] as readonly R[])
   if (typeof name !== 'string') throw invalidArgument('ERR_INVALID_ARG_TYPE', 'name', 'a string', describe(name))
-  return { settings: readSettings(options), reduction, name }
+  return { settings: readSettings(options), reduction, name, code: reduction === 'mean' ? meanPlace : 0 }
 }
 
 const defaults = optionsOf(readOptions(undefined))
@@ -71,34 +74,41 @@ function optionsOf<R extends Reduction>({
 }
 
 function compute(
-  { settings, reduction }: Loss<Reduction>,
+  { settings, reduction, code }: Loss<Reduction>,
   input: TensorLike,
   label: TensorLike,
   options?: ForwardOptions,
 ): InputTensor | number {
-  const { margin, positiveLabel, negativeLabel, policy } = settings
+  const { margin, positiveLabel, negativeLabel } = settings
   const x = readInput('input', input)
   const out = options === undefined ? undefined : readLossesOut(options, reduction, ['out'])
   const y = readLabels(label, x, settings)
   if (reduction === 'none') {
-    const losses = readOut('out', out, x)
-    const others = native.forward(
-      x.data,
-      y.values,
-      y.dtypes,
-      margin,
-      positiveLabel,
-      negativeLabel,
-      policy,
-      dataOf(losses),
-    )
-    if (others !== undefined) throw invalidLabel(others, y, settings)
-    return losses
+    return writeResult('losses', out, x, (losses) => {
+      const others = native.forward(x.data, y.values, y.code, margin, positiveLabel, negativeLabel, losses)
+      if (others !== undefined) throw invalidLabel(others, y, settings)
+    })
   }
-  const isMean = reduction === 'mean'
-  const result = native.reduce(x.data, y.values, y.dtypes, margin, positiveLabel, negativeLabel, policy, isMean)
+  const result = native.reduce(x.data, y.values, y.code + code, margin, positiveLabel, negativeLabel)
   if (typeof result !== 'number') throw invalidLabel(result, y, settings)
   return result
+}
+
+/** Returns what `write` writes: in the tensor `out`, or in a new one if `out` is undefined. */
+function writeResult(
+  kind: ResultKind,
+  out: unknown,
+  input: InputContents,
+  write: (memory: InputData) => void,
+): InputTensor {
+  if (out !== undefined) {
+    const given = readOut('out', out, input)
+    write(dataOf(given))
+    return given
+  }
+  const memory = takeMemory(kind, input)
+  write(memory)
+  return makeResult(kind, input, memory)
 }
 
 async function computeInSlices(
@@ -113,14 +123,14 @@ async function computeInSlices(
   assertSignal('signal', signal)
   const y = readLabels(label, x, settings)
   if (reduction === 'none') {
-    const { margin, positiveLabel, negativeLabel, policy } = settings
-    const { values, dtypes } = y
-    const losses = readOut('out', out, x)
+    const { margin, positiveLabel, negativeLabel } = settings
+    const { values, code } = y
+    const losses = out === undefined ? makeTensorLike(x) : readOut('out', out, x)
     const written = contentsOf(losses) as InputContents
     const { data } = written
     await computeSlices(x, y, settings, signal, (begin, end) => {
       assertUnchanged('out', written)
-      return native.forward(x.data, values, dtypes, margin, positiveLabel, negativeLabel, policy, data, begin, end)
+      return native.forward(x.data, values, code, margin, positiveLabel, negativeLabel, data, begin, end)
     })
     return losses
   }
@@ -130,59 +140,52 @@ async function computeInSlices(
 }
 
 function differentiate(
-  { settings, reduction }: Loss<Reduction>,
+  { settings, reduction, code }: Loss<Reduction>,
   input: TensorLike,
   label: TensorLike,
   gradOutput: TensorLike = 1,
   options?: GradOptions,
 ): InputTensor {
-  const { margin, positiveLabel, negativeLabel, policy } = settings
+  const { margin, positiveLabel, negativeLabel } = settings
   const x = readInput('input', input)
   const out = options === undefined ? undefined : readOutOption(options, ['out'])
   const y = readLabels(label, x, settings)
   const g = readGradOutput(gradOutput, x, reduction)
-  const gradInput = readOut('out', out, x)
-  const others = native.backward(
-    x.data,
-    y.values,
-    y.dtypes,
-    margin,
-    positiveLabel,
-    negativeLabel,
-    policy,
-    dataOf(gradInput),
-    g,
-    reduction === 'mean',
-  )
-  if (others !== undefined) throw invalidLabel(others, y, settings)
-  return gradInput
+  return writeResult('gradients', out, x, (gradInput) => {
+    const others = native.backward(x.data, y.values, y.code + code, margin, positiveLabel, negativeLabel, gradInput, g)
+    if (others !== undefined) throw invalidLabel(others, y, settings)
+  })
 }
 
 function computeBoth(
-  { settings, reduction }: Loss<Reduction>,
+  { settings, reduction, code }: Loss<Reduction>,
   input: TensorLike,
   label: TensorLike,
   options?: GradOptions,
 ): { loss: InputTensor | number; gradInput: InputTensor } {
-  const { margin, positiveLabel, negativeLabel, policy } = settings
+  const { margin, positiveLabel, negativeLabel } = settings
   const x = readInput('input', input)
   const out = options === undefined ? undefined : readOutOption(options, ['out'])
   const y = readLabels(label, x, settings)
-  const gradInput = readOut('out', out, x)
-  const losses = reduction === 'none' ? makeTensorLike(x) : undefined
-  const value = native.valueAndGrad(
-    x.data,
-    y.values,
-    y.dtypes,
-    margin,
-    positiveLabel,
-    negativeLabel,
-    policy,
-    dataOf(gradInput),
-    losses === undefined ? reduction === 'mean' : dataOf(losses),
-  )
-  if (typeof value === 'object') throw invalidLabel(value, y, settings)
-  return { loss: losses ?? (value as number), gradInput }
+  const losses = reduction === 'none' ? takeMemory('losses', x) : undefined
+  let value: number | undefined
+  const gradInput = writeResult('gradients', out, x, (gradients) => {
+    const { data } = x
+    const result = native.valueAndGrad(
+      data,
+      y.values,
+      y.code + code,
+      margin,
+      positiveLabel,
+      negativeLabel,
+      gradients,
+      losses,
+    )
+    if (typeof result === 'object') throw invalidLabel(result, y, settings)
+    value = result
+  })
+  const loss = losses === undefined ? (value as number) : makeResult('losses', x, losses)
+  return { loss, gradInput }
 }
 
 function readOutOption(options: GradOptions, known: readonly string[]): unknown {

@@ -1,6 +1,6 @@
-import type { LabelData, OtherLabels } from './native.ts'
+import { type LabelData, type OtherLabels, policyPlace } from './native.ts'
 import { isMarginFinite, isZeroOneEncoding, type Settings } from './settings.ts'
-import { dtypesCode } from './tensor/dtypes.ts'
+import { type DType, dtypes, dtypesCode } from './tensor/dtypes.ts'
 import { assertUnchanged, type Contents, type InputContents } from './tensor/tensor.ts'
 import { readTensor, type TensorLike } from './tensor/tensor-like.ts'
 import { invalidArgument } from './validate.ts'
@@ -11,8 +11,8 @@ export interface Labels {
   readonly values: LabelData | number
   /** the contents that `values` belong to, if they are one per element */
   readonly contents: Contents | undefined
-  /** the code of the dtypes of input and label */
-  readonly dtypes: number
+  /** the code of a call with this input and these settings */
+  readonly code: number
 }
 
 /**
@@ -23,7 +23,7 @@ export function readLabels(label: TensorLike, input: InputContents, settings: Se
   const contents = typeof label === 'number' ? undefined : readTensor('label', label, input)
   if (contents !== undefined) assertUnchanged('label', contents)
   assertUnchanged('input', input)
-  if (!isMarginFinite(settings.margin, input.dtype)) {
+  if (!isMarginFinite(settings.margin, dtypes[input.code] as DType)) {
     throw invalidArgument(
       'ERR_INVALID_ARG_VALUE',
       'margin',
@@ -32,9 +32,9 @@ export function readLabels(label: TensorLike, input: InputContents, settings: Se
     )
   }
   return {
-    values: contents?.data ?? (label as number),
+    values: contents === undefined ? (label as number) : contents.data,
     contents,
-    dtypes: dtypesCode(input.dtype, contents?.dtype ?? input.dtype),
+    code: dtypesCode(input.code, contents === undefined ? input.code : contents.code) + policyPlace * settings.policy,
   }
 }
 

@@ -42,38 +42,38 @@ export type StateRecord = [
   others: number,
 ]
 
-/** The first arguments of every call over elements. */
+/**
+ * The first arguments of every call over elements. `code` holds four values, because the addon takes long to read an
+ * argument: what `dtypesCode` returns for input and label, `policyPlace` × the policy, and `meanPlace` for a mean.
+ */
 type Elements = [
   input: InputData,
   label: LabelData | number,
-  dtypes: number,
+  code: number,
   margin: number,
   positiveLabel: number,
   negativeLabel: number,
-  policy: number,
 ]
+
+export const policyPlace = 100
+export const meanPlace = 300
 
 /** The range of elements that a call reads and writes, of input, label and out alike; by default all. */
 type Slice = [begin?: number, end?: number]
 
 /**
- * The addon's functions. `policy` is an index into `otherLabelPolicies`. `dtypes` is what `dtypesCode` returns for
- * input and label: the addon trusts it, because to ask for the type of a typed array costs more than a small call. An
- * empty `state` is `stateBytes` zeros.
+ * The addon's functions. A policy is an index into `otherLabelPolicies`. The addon trusts the dtypes in a code, because
+ * to ask for the type of a typed array costs more than a small call. An empty `state` is `stateBytes` zeros.
  */
 interface Native {
   readonly stateBytes: number
 
-  reduce(...call: [...elements: Elements, mean: boolean]): number | OtherLabels
+  reduce(...call: Elements): number | OtherLabels
   forward(...call: [...elements: Elements, out: InputData, ...slice: Slice]): undefined | OtherLabels
   /** `out` has the input's dtype and length; so has a `gradOutput` that is not one number for all elements. */
-  backward(
-    ...call: [...elements: Elements, out: InputData, gradOutput: InputData | number, mean: boolean]
-  ): undefined | OtherLabels
-  /** Writes gradients to `out`; writes losses to `lossesOrMean`, or returns their mean (true) or sum (false). */
-  valueAndGrad(
-    ...call: [...elements: Elements, out: InputData, lossesOrMean: InputData | boolean]
-  ): undefined | number | OtherLabels
+  backward(...call: [...elements: Elements, out: InputData, gradOutput: InputData | number]): undefined | OtherLabels
+  /** Writes gradients to `out`; writes losses to `losses`, or without it returns their mean or sum. */
+  valueAndGrad(...call: [...elements: Elements, out: InputData, losses?: InputData]): undefined | number | OtherLabels
   accumulate(...call: [...elements: Elements, state: Uint8Array, ...slice: Slice]): undefined | OtherLabels
   /** Is faster than `accumulate`, but only the totals of all elements are then right in `state`. */
   accumulateUnclassed(...call: [...elements: Elements, state: Uint8Array, ...slice: Slice]): undefined | OtherLabels

@@ -79,12 +79,12 @@ export async function accumulateInSlices(
   signal: AbortSignal | undefined,
   byClass: boolean,
 ): Promise<Uint8Array> {
-  const { margin, positiveLabel, negativeLabel, policy } = settings
-  const { values, dtypes } = labels
+  const { margin, positiveLabel, negativeLabel } = settings
+  const { values, code } = labels
   const accumulate = byClass ? native.accumulate : native.accumulateUnclassed
   const state = new Uint8Array(native.stateBytes)
   await computeSlices(input, labels, settings, signal, (begin, end) =>
-    accumulate(input.data, values, dtypes, margin, positiveLabel, negativeLabel, policy, state, begin, end),
+    accumulate(input.data, values, code, margin, positiveLabel, negativeLabel, state, begin, end),
   )
   return state
 }

@@ -31,9 +31,13 @@ struct View {
   }
 };
 
-// dtypesCode in lib/tensor/dtypes.ts puts two dtypes into one number.
+// dtypesCode in lib/tensor/dtypes.ts puts two dtypes into one number, and lib/labels.ts adds a policy. The
+// code of a call is below 600, and divided as 32 bits.
 hel::DType first_dtype(uint32_t code) { return static_cast<hel::DType>(code % hel::kDTypes); }
 hel::DType second_dtype(uint32_t code) { return static_cast<hel::DType>(code / hel::kDTypes % hel::kDTypes); }
+constexpr uint32_t kPolicyPlace = hel::kDTypes * hel::kDTypes;
+constexpr uint32_t kPolicies = 3;
+constexpr uint32_t kMeanPlace = kPolicyPlace * kPolicies;
 
 napi_value throw_memory_changed(napi_env env) {
   napi_throw_range_error(env, "ERR_SHAPE_MISMATCH",
@@ -42,14 +46,15 @@ napi_value throw_memory_changed(napi_env env) {
 }
 
 // The arguments that every call over elements begins with:
-// (input, label, dtypes, margin, positiveLabel, negativeLabel, policy, …)
+// (input, label, code, margin, positiveLabel, negativeLabel, …)
 struct Call {
-  static constexpr size_t kArguments = 10;  // missing arguments are undefined
+  static constexpr size_t kArguments = 9;  // missing arguments are undefined
 
   napi_env env;
   napi_value arguments[kArguments];
   View input;
   hel::DType input_dtype;
+  bool is_mean;
   View label{};  // empty if one label is for all elements
   size_t label_bytes = 0;
   hel::Labels labels;   // of the slice
@@ -63,21 +68,15 @@ struct Call {
            input.unpack(env, arguments[0]) && unpack_labels(arguments[1], arguments[2]) &&
            napi_get_value_double(env, arguments[3], &settings.margin) == napi_ok &&
            napi_get_value_int32(env, arguments[4], &settings.positive_label) == napi_ok &&
-           napi_get_value_int32(env, arguments[5], &settings.negative_label) == napi_ok &&
-           unpack_policy(arguments[6]);
+           napi_get_value_int32(env, arguments[5], &settings.negative_label) == napi_ok;
   }
 
-  bool unpack_policy(napi_value value) {
+  bool unpack_labels(napi_value value, napi_value code_value) {
     uint32_t code;
-    if (napi_get_value_uint32(env, value, &code) != napi_ok) return false;
-    settings.policy = static_cast<hel::OtherLabelPolicy>(code);
-    return true;
-  }
-
-  bool unpack_labels(napi_value value, napi_value dtypes) {
-    uint32_t code;
-    if (napi_get_value_uint32(env, dtypes, &code) != napi_ok) return false;
+    if (napi_get_value_uint32(env, code_value, &code) != napi_ok) return false;
     input_dtype = first_dtype(code);
+    settings.policy = static_cast<hel::OtherLabelPolicy>(code / kPolicyPlace % kPolicies);
+    is_mean = code >= kMeanPlace;
     const hel::DType label_dtype = second_dtype(code);
     n = input.length;
     if (label.unpack(env, value)) {
@@ -92,8 +91,8 @@ struct Call {
   // (…, begin, end), or neither for all elements.
   bool unpack_slice() {
     int64_t from, to;
-    if (napi_get_value_int64(env, arguments[8], &from) != napi_ok) return true;
-    if (napi_get_value_int64(env, arguments[9], &to) != napi_ok || from < 0 || to < from ||
+    if (napi_get_value_int64(env, arguments[7], &from) != napi_ok) return true;
+    if (napi_get_value_int64(env, arguments[8], &to) != napi_ok || from < 0 || to < from ||
         static_cast<size_t>(to) > n) {
       return false;
     }
@@ -106,10 +105,6 @@ struct Call {
   // A typed array of the input's length; lib/ checks that it has the input's dtype.
   bool unpack_like_input(size_t index, View& view) const {
     return view.unpack(env, arguments[index]) && view.length == input.length;
-  }
-
-  bool unpack_bool(size_t index, bool& value) const {
-    return napi_get_value_bool(env, arguments[index], &value) == napi_ok;
   }
 
   // Throws, and returns true, if writing `out` would change memory that is read later.
@@ -133,7 +128,7 @@ struct Call {
   uint64_t count(uint64_t others) const { return n - (ignores_others() ? others : 0); }
 
   // The upstream gradient of each element.
-  double upstream(double grad_output, bool is_mean) const {
+  double upstream(double grad_output) const {
     if (!is_mean) return grad_output;
     const uint64_t others = ignores_others() ? hel::count_others(labels, n, settings) : 0;
     return grad_output / static_cast<double>(count(others));
@@ -145,7 +140,7 @@ struct Call {
                                                : use(static_cast<double*>(input.data) + begin);
   }
 
-  napi_value round(const hel::ExactSum& sum, bool is_mean, const hel::OtherLabels& others) const {
+  napi_value round(const hel::ExactSum& sum, const hel::OtherLabels& others) const {
     napi_value rounded;
     napi_create_double(env, sum.round(is_mean ? count(others.count) : 1), &rounded);
     return rounded;
@@ -166,18 +161,17 @@ struct Call {
 
 napi_value reduce(napi_env env, napi_callback_info info) {
   Call call;
-  bool is_mean;
-  if (!call.unpack(env, info) || !call.unpack_bool(7, is_mean)) return throw_memory_changed(env);
+  if (!call.unpack(env, info)) return throw_memory_changed(env);
   hel::ExactSum sum;
   const hel::OtherLabels others = call.with_input(
       [&](auto* input) { return hel::reduce(sum, input, call.labels, call.n, call.settings); });
-  return others.are_errors(call.settings) ? call.create_report(others) : call.round(sum, is_mean, others);
+  return others.are_errors(call.settings) ? call.create_report(others) : call.round(sum, others);
 }
 
 napi_value forward(napi_env env, napi_callback_info info) {
   Call call;
   View out;
-  if (!call.unpack(env, info) || !call.unpack_like_input(7, out) || !call.unpack_slice())
+  if (!call.unpack(env, info) || !call.unpack_like_input(6, out) || !call.unpack_slice())
     return throw_memory_changed(env);
   if (call.throw_if_overlapping(out)) return nullptr;
   const hel::OtherLabels others = call.with_input([&](auto* input) {
@@ -187,19 +181,18 @@ napi_value forward(napi_env env, napi_callback_info info) {
   return others.are_errors(call.settings) ? call.create_report(others) : nullptr;
 }
 
-// (…, out, gradOutput, isMean)
+// (…, out, gradOutput)
 napi_value backward(napi_env env, napi_callback_info info) {
   Call call;
   View out, grad_output;
   double constant = 0;
-  bool is_mean;
-  if (!call.unpack(env, info) || !call.unpack_like_input(7, out) || !call.unpack_bool(9, is_mean) ||
-      !(napi_get_value_double(env, call.arguments[8], &constant) == napi_ok ||
-        call.unpack_like_input(8, grad_output))) {
+  if (!call.unpack(env, info) || !call.unpack_like_input(6, out) ||
+      !(napi_get_value_double(env, call.arguments[7], &constant) == napi_ok ||
+        call.unpack_like_input(7, grad_output))) {
     return throw_memory_changed(env);
   }
   if (call.throw_if_overlapping(out, grad_output)) return nullptr;
-  const double upstream = call.upstream(constant, is_mean);
+  const double upstream = call.upstream(constant);
   const hel::OtherLabels others = call.with_input([&]<class T>(T* input) {
     const hel::Gradients<T> gradients{static_cast<T*>(out.data), static_cast<T*>(grad_output.data),
                                       static_cast<T>(upstream)};
@@ -208,16 +201,16 @@ napi_value backward(napi_env env, napi_callback_info info) {
   return others.are_errors(call.settings) ? call.create_report(others) : nullptr;
 }
 
-// (…, out, losses or isMean)
+// (…, out, losses)
 napi_value value_and_grad(napi_env env, napi_callback_info info) {
   Call call;
   View out, losses;
-  bool is_mean = false;
-  if (!call.unpack(env, info) || !call.unpack_like_input(7, out)) return throw_memory_changed(env);
-  const bool is_reduced = call.unpack_bool(8, is_mean);
-  if (!is_reduced && !call.unpack_like_input(8, losses)) return throw_memory_changed(env);
+  if (!call.unpack(env, info) || !call.unpack_like_input(6, out)) return throw_memory_changed(env);
+  napi_valuetype type;
+  const bool is_reduced = napi_typeof(env, call.arguments[7], &type) == napi_ok && type == napi_undefined;
+  if (!is_reduced && !call.unpack_like_input(7, losses)) return throw_memory_changed(env);
   if (call.throw_if_overlapping(out)) return nullptr;
-  const double upstream = call.upstream(1, is_mean);
+  const double upstream = call.upstream(1);
   hel::ExactSum sum;
   const hel::OtherLabels others = call.with_input([&]<class T>(T* input) {
     const hel::Gradients<T> gradients{static_cast<T*>(out.data), nullptr, static_cast<T>(upstream)};
@@ -226,7 +219,7 @@ napi_value value_and_grad(napi_env env, napi_callback_info info) {
                                      gradients);
   });
   if (others.are_errors(call.settings)) return call.create_report(others);
-  return is_reduced ? call.round(sum, is_mean, others) : nullptr;
+  return is_reduced ? call.round(sum, others) : nullptr;
 }
 
 // (out, source, dtypes)
@@ -258,7 +251,7 @@ napi_value add_to_state(napi_env env, napi_callback_info info, const Add& add) {
   Call call;
   hel::Totals* totals;
   if (!call.unpack(env, info) || !call.unpack_slice() ||
-      (totals = totals_of(env, call.arguments[7])) == nullptr) {
+      (totals = totals_of(env, call.arguments[6])) == nullptr) {
     return throw_memory_changed(env);
   }
   hel::Totals part;

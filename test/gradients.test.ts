@@ -5,8 +5,9 @@ import { type InputData, native, type OtherLabels, otherLabelPolicies } from '..
 import { expected, expectedGradients, type Format, formats } from './oracle.ts'
 import {
   type Arguments,
+  asMean,
   type Case,
-  dtypesOf,
+  callCode,
   encodings,
   labelTypes,
   largeSizes,
@@ -62,18 +63,19 @@ function agree(actual: ArrayLike<number>, wanted: ArrayLike<number>, what: strin
 /** All calls that give gradients, each with the memory that must have them, and with its other result. */
 function checkWhole(call: Arguments, each: Case, gradOutput: InputData, what: string) {
   const [input, label, ...rest] = call
+  const [, , ...meanRest] = asMean(call)
   const answer = expected(input, label, each, each.policy)
   const gradients = (incoming: InputData | number) => expectedGradients(input, label, each, incoming)
   const [given, ones, threes] = [gradients(gradOutput), gradients(1), gradients(-3)]
   const [means, thirds] = [gradients(1 / answer.count), gradients(-0.3 / answer.count)]
   const losses = input.slice()
   const ways: [string, (input: InputData, out: InputData) => unknown, InputData, unknown][] = [
-    ['none', (x, out) => native.backward(x, label, ...rest, out, gradOutput, false), given, undefined],
-    ['one for all', (x, out) => native.backward(x, label, ...rest, out, -3, false), threes, undefined],
-    ['mean', (x, out) => native.backward(x, label, ...rest, out, -0.3, true), thirds, undefined],
+    ['none', (x, out) => native.backward(x, label, ...rest, out, gradOutput), given, undefined],
+    ['one for all', (x, out) => native.backward(x, label, ...rest, out, -3), threes, undefined],
+    ['mean', (x, out) => native.backward(x, label, ...meanRest, out, -0.3), thirds, undefined],
     ['losses too', (x, out) => native.valueAndGrad(x, label, ...rest, out, losses), ones, undefined],
-    ['sum too', (x, out) => native.valueAndGrad(x, label, ...rest, out, false), ones, answer.sum],
-    ['mean too', (x, out) => native.valueAndGrad(x, label, ...rest, out, true), means, answer.mean],
+    ['sum too', (x, out) => native.valueAndGrad(x, label, ...rest, out), ones, answer.sum],
+    ['mean too', (x, out) => native.valueAndGrad(x, label, ...meanRest, out), means, answer.mean],
   ]
   for (const set of instructionSets) {
     native.setInstructionSet(set)
@@ -132,7 +134,7 @@ describe(`gradients (${instructionSets.join(', ')})`, () => {
         input[i] = ((i * 7) % 1000) / 500
         label[i] = i % 3 === 0 ? -1 : 1
       }
-      const call = [input, label, dtypesOf(input, label), 1, 1, -1, 0] as const
+      const call = [input, label, callCode(input, label), 1, 1, -1] as const
       const part = 2 ** 18
       const parts = (of: (x: InputData, y: Int8Array, out: InputData) => void) => {
         const wanted = new Type(n)
@@ -141,9 +143,9 @@ describe(`gradients (${instructionSets.join(', ')})`, () => {
         }
         return Buffer.from(wanted.buffer)
       }
-      const losses = parts((x, y, out) => native.forward(x, y, call[2], 1, 1, -1, 0, out))
-      const given = parts((x, y, out) => native.backward(x, y, call[2], 1, 1, -1, 0, out, x, false))
-      const ones = parts((x, y, out) => native.backward(x, y, call[2], 1, 1, -1, 0, out, 1, false))
+      const losses = parts((x, y, out) => native.forward(x, y, call[2], 1, 1, -1, out))
+      const given = parts((x, y, out) => native.backward(x, y, call[2], 1, 1, -1, out, x))
+      const ones = parts((x, y, out) => native.backward(x, y, call[2], 1, 1, -1, out, 1))
       const [out, values] = [new Type(n + 3).subarray(3), new Type(n)]
       const check = (array: InputData, wanted: Buffer) =>
         expect(wanted.equals(Buffer.from(array.buffer, array.byteOffset, array.byteLength))).to.equal(true)
@@ -152,13 +154,13 @@ describe(`gradients (${instructionSets.join(', ')})`, () => {
         native.setNumThreads(1 + ((i + f) % 2))
         native.forward(...call, out)
         check(out, losses)
-        native.backward(...call, out, input, false)
+        native.backward(...call, out, input)
         check(out, given)
         native.valueAndGrad(...call, out, values)
         check(out, ones)
         check(values, losses)
         out.fill(0)
-        native.valueAndGrad(...call, out, false)
+        native.valueAndGrad(...call, out)
         check(out, ones)
       }
     })

@@ -416,6 +416,45 @@ describe('HingeEmbeddingLoss', () => {
       }
     })
 
+    it('each result owns its memory, which another call or a transfer does not change', () => {
+      const criterion = new HingeEmbeddingLoss({ reduction: 'none' })
+      for (const TypedArray of floatArrays) {
+        for (let size = 0; size <= 20; size++) {
+          const input = TypedArray.from({ length: size }, (_, i) => 1 + i)
+          const results = () => {
+            const { loss, gradInput } = criterion.valueAndGrad(input, 1)
+            return [loss, criterion(input, 1), gradInput, criterion.backward(input, 1)].map(({ data }) => data)
+          }
+          const all = [...results(), ...results()]
+          const wanted = all.map((_, i) => (i % 4 < 2 ? input : new TypedArray(size).fill(1)))
+          criterion.valueAndGrad(
+            input.map((each) => -each),
+            -1,
+          )
+          expect(all).to.deep.equal(wanted)
+          expect(new Set(all.map(({ buffer }) => buffer)).size).to.equal(8)
+          expect(all.map(({ buffer }) => buffer.byteLength)).to.deep.equal(all.map(() => input.byteLength))
+          for (const { buffer } of all.slice(1)) structuredClone(buffer, { transfer: [buffer as ArrayBuffer] })
+          expect(all[0]).to.deep.equal(input)
+          expect(results()).to.deep.equal(wanted.slice(0, 4))
+        }
+      }
+    })
+
+    it('a result has the bits of its input, of any NaN and subnormal, in batches of every size', () => {
+      for (const [bits, TypedArray] of [
+        [Uint32Array.of(0x7f800001, 0x7fc00123, 0xffc00000, 1, 0x807fffff), Float32Array],
+        [BigUint64Array.of(0x7ff0000000000001n, 0x7ff8000000000123n, 1n, 0x800fffffffffffffn), Float64Array],
+      ] as const) {
+        const few = new TypedArray(bits.buffer)
+        const many = new TypedArray(few.length * 100)
+        for (let at = 0; at < many.length; at += few.length) many.set(few, at)
+        const bytes = ({ data }: Tensor) => Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+        const small = bytes(none(few, 1))
+        expect(bytes(none(many, 1)).subarray(0, small.length).equals(small)).to.equal(true)
+      }
+    })
+
     it('an input of no dimensions gives losses of shape []', () => {
       for (const input of [0.25, tensor(0.25), new Tensor(Float64Array.of(0.25), [])]) {
         const result = none(input, -1)

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { expect } from 'chai'
-import { type InputData, type LabelData, native, otherLabelPolicies } from '../lib/native.ts'
-import { dtypesCode, type TensorDType } from '../lib/tensor/dtypes.ts'
+import { type InputData, type LabelData, native } from '../lib/native.ts'
+import { type Arguments, asMean, callCode } from './support/cases.ts'
 
 /** Numbers, some as text: "NaN", "Infinity", "-Infinity", "-0". A 0-D case has them without an array. */
 type Figures = number | string | readonly (number | string)[]
@@ -45,22 +45,28 @@ function near(actual: number, wanted: number, tolerance: number, what: string) {
 
 const positiveZeros = (values: Iterable<number>) => Array.from(values, (value) => value + 0)
 
-type Call = Parameters<typeof native.reduce> extends [...infer Shared, boolean] ? Readonly<Shared> : never
-
 /** Checks the gradients of both calls, which Paddle rounds as we do. */
-function checkGradients(call: Call, { dtype, gradOutput, gradNone, gradSum, gradMean }: PaddleCase, what: string) {
+function checkGradients(
+  call: Readonly<Arguments>,
+  { dtype, gradOutput, gradNone, gradSum, gradMean }: PaddleCase,
+  what: string,
+) {
   if (gradOutput === undefined || gradNone === undefined || gradSum === undefined || gradMean === undefined) return
   const out = call[0].slice()
   const agree = (wanted: Figures, name: string) =>
     expect(positiveZeros(out), `${what}, ${name}`).to.deep.equal(positiveZeros(numbers(wanted)))
-  native.backward(...call, out, inputOf[dtype]?.(numbers(gradOutput)) as InputData, false)
+  native.backward(...call, out, inputOf[dtype]?.(numbers(gradOutput)) as InputData)
   agree(gradNone, 'none')
-  for (const [isMean, wanted] of [[false, gradSum] as const, [true, gradMean] as const]) {
-    native.backward(...call, out, 1, isMean)
-    agree(wanted, isMean ? 'mean' : 'sum')
+  const reductions: [string, Readonly<Arguments>, Figures][] = [
+    ['sum', call, gradSum],
+    ['mean', asMean(call), gradMean],
+  ]
+  for (const [name, reduced, wanted] of reductions) {
+    native.backward(...reduced, out, 1)
+    agree(wanted, name)
     out.fill(7)
-    native.valueAndGrad(...call, out, isMean)
-    agree(wanted, isMean ? 'mean with its value' : 'sum with its value')
+    native.valueAndGrad(...reduced, out)
+    agree(wanted, `${name} with its value`)
   }
 }
 
@@ -84,8 +90,7 @@ describe(`Paddle's answers (${native.instructionSets().join(', ')})`, () => {
       const sumTolerance = (none.length + 4) * unit * none.reduce((sum, loss) => sum + Math.abs(loss), 0)
       for (const name of new Set([labelDtype, dtype, 'int8'])) {
         const label = labelOf[name]?.(numbers(each.label)) as LabelData
-        const dtypes = dtypesCode(dtype, name as TensorDType)
-        const call = [input, label, dtypes, margin, 1, -1, otherLabelPolicies.indexOf('zero')] as const
+        const call: Arguments = [input, label, callCode(input, label, 'zero'), margin, 1, -1]
         for (const instructionSet of native.instructionSets()) {
           native.setInstructionSet(instructionSet)
           const out = input.slice()
@@ -93,8 +98,8 @@ describe(`Paddle's answers (${native.instructionSets().join(', ')})`, () => {
           const what = `${name} labels, ${instructionSet}`
           expect(positiveZeros(out), what).to.deep.equal(positiveZeros(none))
           checkGradients(call, each, what)
-          near(native.reduce(...call, false) as number, Number(each.sum), sumTolerance, 'sum')
-          near(native.reduce(...call, true) as number, Number(each.mean), sumTolerance / none.length, 'mean')
+          near(native.reduce(...call) as number, Number(each.sum), sumTolerance, 'sum')
+          near(native.reduce(...asMean(call)) as number, Number(each.mean), sumTolerance / none.length, 'mean')
         }
       }
     })

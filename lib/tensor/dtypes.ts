@@ -22,17 +22,19 @@ export type TensorDType = keyof typeof typedArrays
 
 export const dtypes = Object.keys(typedArrays) as TensorDType[]
 
-/** The index of each dtype in `dtypes`, which is its code in the addon. */
-const codes = Object.fromEntries(dtypes.map((dtype, code) => [dtype, code])) as Readonly<Record<TensorDType, number>>
+/** The code of a dtype, here and in the addon: its index in `dtypes`. */
+export type DTypeCode = number
 
-/** Returns the code of a pair of dtypes, for the addon, which ignores the dtype of a label that is one number. */
-export function dtypesCode(input: TensorDType, label: TensorDType): number {
-  return codes[input] + dtypes.length * codes[label]
+const float32Code: DTypeCode = dtypes.indexOf('float32')
+const float64Code: DTypeCode = dtypes.indexOf('float64')
+
+export function isFloat(code: DTypeCode): boolean {
+  return code === float32Code || code === float64Code
 }
 
-// Two comparisons: to search a list costs more.
-export function isFloat(dtype: TensorDType): dtype is DType {
-  return dtype === 'float32' || dtype === 'float64'
+/** Returns the code of a pair of dtypes, for the addon, which ignores the dtype of a label that is one number. */
+export function dtypesCode(input: DTypeCode, label: DTypeCode): number {
+  return input + dtypes.length * label
 }
 
 const typedArrayPrototype = Object.getPrototypeOf(Int8Array.prototype) as object
@@ -54,22 +56,28 @@ const bufferOf = typedArrayGetter<ArrayBuffer>('buffer')
 const byteOffsetOf = typedArrayGetter<number>('byteOffset')
 
 /** Not a Map: V8 finds the property of a plain object sooner. */
-const dtypeByTag: Readonly<Record<string, TensorDType>> = Object.assign(Object.create(null), {
-  Uint8ClampedArray: 'uint8',
-  ...Object.fromEntries(dtypes.map((dtype) => [typedArrays[dtype].name, dtype])),
+const codeByTag: Readonly<Record<string, DTypeCode>> = Object.assign(Object.create(null), {
+  Uint8ClampedArray: dtypes.indexOf('uint8'),
+  ...Object.fromEntries(dtypes.map((dtype, code) => [typedArrays[dtype].name, code])),
 })
 
 /**
- * Returns the dtype of a numeric typed array, or undefined for any other value. A call asks four times, and a property
- * whose name varies takes some 10 ns to find, so the most common class is compared first.
+ * Returns the code of a numeric typed array's dtype, or undefined for any other value. A property whose name varies
+ * takes some 10 ns to find, so the most common class, and what is no typed array, are compared first.
  */
-export function dtypeOf(value: unknown): TensorDType | undefined {
+export function codeOf(value: unknown): DTypeCode | undefined {
   const tag = tagOf(value)
-  return tag === 'Float32Array' ? 'float32' : dtypeByTag[tag as string]
+  if (tag === 'Float32Array') return float32Code
+  return tag === undefined ? undefined : codeByTag[tag]
+}
+
+/** Returns the dtype of a numeric typed array, or undefined for any other value. */
+export function dtypeOf(value: unknown): TensorDType | undefined {
+  return dtypes[codeOf(value) as DTypeCode]
 }
 
 export function isTypedArray(value: unknown): value is LabelData {
-  return dtypeOf(value) !== undefined
+  return codeOf(value) !== undefined
 }
 
 /** Returns a view of `length` elements from `begin` on, over the same memory. */

@@ -2,6 +2,7 @@ import { getHeapStatistics } from 'node:v8'
 import { type InputData, type LabelData, native } from '../native.ts'
 import { assertOneOf, assertOptions, attempt, describe, invalidArgument, isArray } from '../validate.ts'
 import {
+  codeOf,
   dtypeOf,
   dtypes,
   dtypesCode,
@@ -82,7 +83,7 @@ export function tensor(data: TensorLike, options?: { dtype?: TensorDType; shape?
   const source = isNested(data) ? readNested('data', data, undefined, dtype) : readTensor('data', data)
   assertUnchanged('data', source)
   if (dtype === undefined && shape === undefined && source === contentsOf(data)) return data as Tensor
-  const isOfDType = dtype === undefined || dtype === source.dtype
+  const isOfDType = dtype === undefined || dtype === dtypes[source.code]
   const converted = isOfDType ? source.data : convert(source, dtype, (flat) => `data[${flat}]`)
   return new Tensor(converted, shape ?? source.shape)
 }
@@ -94,7 +95,8 @@ export function tensor(data: TensorLike, options?: { dtype?: TensorDType; shape?
  * claim a huge one.
  */
 export function readTensor(name: string, value: unknown, like?: Contents): Contents {
-  const contents = contentsOf(value) ?? (isTypedArray(value) ? readContents(name, value) : undefined)
+  const code = codeOf(value)
+  const contents = code === undefined ? contentsOf(value) : readContents(name, value as LabelData, undefined, code)
   if (contents !== undefined) {
     assertLike(name, contents.shape, like)
     return contents
@@ -109,22 +111,18 @@ export function readTensor(name: string, value: unknown, like?: Contents): Conte
   throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, describe(value))
 }
 
+const nameOf = ({ code }: Contents) => dtypes[code] as TensorDType
+
 /** Reads a value as contents of float32 or float64. */
 export function readInput(name: string, value: unknown): InputContents {
   const contents = readTensor(name, value)
-  if (isFloat(contents.dtype)) return contents as InputContents
+  if (isFloat(contents.code)) return contents as InputContents
   const expected = `a tensor of float32 or float64, as tensor(data, { dtype: 'float32' }) makes it`
-  throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, contents.dtype)
+  throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, nameOf(contents))
 }
 
-/** Makes a tensor of the input's dtype and shape, over new memory. */
-export function makeTensorLike(input: InputContents): Tensor<InputData> {
-  return new Tensor(new typedArrays[input.dtype](input.size), input.shape)
-}
-
-/** Returns the tensor to write to: over the memory of `out`, or over new memory if `out` is undefined. */
+/** Reads `out` as the tensor to write to, over its memory. */
 export function readOut(name: string, out: unknown, input: InputContents): Tensor<InputData> {
-  if (out === undefined) return makeTensorLike(input)
   const contents = contentsOf(out)
   if (contents !== undefined) {
     assertLikeInput(name, contents, input)
@@ -140,14 +138,15 @@ export function readOut(name: string, out: unknown, input: InputContents): Tenso
 
 /** Reads a value as contents of the input's dtype and shape. Nested arrays are read in that dtype. */
 export function readLikeInput(name: string, value: unknown, input: InputContents): InputContents {
-  const contents = isArray(value) ? readNested(name, value, input, input.dtype) : readTensor(name, value, input)
+  const contents = isArray(value) ? readNested(name, value, input, nameOf(input)) : readTensor(name, value, input)
   assertLikeInput(name, contents, input)
   return contents as InputContents
 }
 
 function assertLikeInput(name: string, contents: Contents, input: InputContents): void {
-  if (contents.dtype !== input.dtype) {
-    throw invalidArgument('ERR_INVALID_ARG_TYPE', name, `of the dtype of input, ${input.dtype}`, contents.dtype)
+  if (contents.code !== input.code) {
+    const expected = `of the dtype of input, ${nameOf(input)}`
+    throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, nameOf(contents))
   }
   assertLike(name, contents.shape, input)
   assertUnchanged(name, contents)
@@ -175,8 +174,8 @@ type Reader = (name: string, source: Source, like: Contents | undefined) => Cont
 
 /** Readers of other libraries' tensors, which their properties identify. */
 const readers: readonly (readonly [looksAlike: (source: Source) => boolean, read: Reader])[] = [
-  [({ dataSync }) => typeof dataSync === 'function', readTensorFlow],
   [({ type, dims }) => typeof type === 'string' && isArray(dims), readOnnx],
+  [({ dataSync }) => typeof dataSync === 'function', readTensorFlow],
   [({ type, data }) => typeof type === 'object' && type !== null && isArray(data), readArrow],
   [({ shape }) => isArray(shape), readStrided],
 ]
@@ -267,7 +266,7 @@ function readData(name: string, value: unknown): LabelData {
  */
 function readStrided(name: string, source: Source, like: Contents | undefined): Contents {
   const { dtype: dtypeName, strides = source.stride, offset = 0 } = source
-  const shape = Object.freeze(readIntegers(`${name}.shape`, source.shape, 0))
+  const shape = readIntegers(`${name}.shape`, source.shape, 0)
   assertLike(name, shape, like)
   const data = readData(name, source.data)
   if (typeof dtypeName === 'string' && dtypeName !== 'generic' && dtypeName !== 'array') {
@@ -340,7 +339,7 @@ function gather(
 /** Converts the values of `source` to `dtype`: floats are rounded once, integers must not change. */
 function convert(source: Contents, dtype: TensorDType, placeOf: (flat: number) => string): LabelData {
   const data = new typedArrays[dtype](source.size)
-  const converted = native.convert(data, source.data, dtypesCode(dtype, source.dtype))
+  const converted = native.convert(data, source.data, dtypesCode(dtypes.indexOf(dtype), source.code))
   if (converted === source.size) return data
   const value = describe(source.data[converted])
   throw invalidArgument('ERR_INVALID_ARG_VALUE', placeOf(converted), `a value of ${dtype}`, value)
@@ -379,72 +378,122 @@ function readElements(name: string, root: unknown, like?: Contents, dtype?: Tens
       throw invalidArgument('ERR_INVALID_ARG_VALUE', name, `arrays nested at most ${maxRank} deep`, 'deeper ones')
     }
   }
-  assertLike(name, Object.freeze(shape), like)
-  const placeOf = (indices: readonly number[]) => `${name}${indices.map((index) => `[${index}]`).join('')}`
+  assertLike(name, shape, like)
   const size = sizeOf(shape)
   const type = size === 0 ? 'number' : typeof first
   const types = elementTypes[type]
   if (types === undefined) {
-    throw invalidArgument('ERR_INVALID_ARG_TYPE', placeOf(shape.map(() => 0)), 'a number', describe(first))
+    const place = placeOf(name, new Array(shape.length).fill(0))
+    throw invalidArgument('ERR_INVALID_ARG_TYPE', place, 'a number', describe(first))
   }
   const isOfBigInts = dtype !== undefined && isBig(dtype)
   const read = isOfBigInts ? dtype : types.read
   if (like === undefined && size > maxShared && leastBytesOfElement * size > getHeapStatistics().used_heap_size) {
     throw shapeMismatch(name, 'nested arrays that hold their elements', `${size} elements, more than all memory holds`)
   }
+  const data = new NestedReader(name, shape, type, isOfBigInts, read, size).readAll(root)
+  const elements = { data, code: dtypes.indexOf(read), shape, size }
+  const wanted = dtype ?? types.default
+  if (wanted === read) return elements
+  const converted = convert(elements, wanted, (flat) => placeOf(name, indicesOf(flat, shape)))
+  return { data: converted, code: dtypes.indexOf(wanted), shape, size }
+}
 
-  const indices: number[] = []
-  let data = new typedArrays[read](Math.min(size, firstElements))
-  let flat = 0
-  const fillElement = (value: unknown): void => {
-    if (isArray(value)) {
-      throw shapeMismatch(placeOf(indices), `a ${type}, as the first of its depth`, describe(value))
-    }
-    if (typeof value !== type && !(isOfBigInts && (typeof value) in elementTypes)) {
-      throw invalidArgument('ERR_INVALID_ARG_TYPE', placeOf(indices), `a ${type}`, describe(value))
-    }
-    if (flat === data.length) {
-      const longer = new typedArrays[read](Math.min(size, 2 * flat))
-      longer.set(data as never)
-      data = longer
-    }
-    if (!store(data, read, flat++, value as number | boolean | bigint)) {
-      throw invalidArgument('ERR_INVALID_ARG_VALUE', placeOf(indices), `a value of ${read}`, describe(value))
-    }
+function placeOf(name: string, indices: readonly number[]): string {
+  return `${name}${indices.map((index) => `[${index}]`).join('')}`
+}
+
+/**
+ * Reads nested arrays of `shape` into memory of the dtype `read`. Elements are of `type`, or of any type in
+ * `elementTypes`.
+ */
+class NestedReader {
+  readonly #name: string
+  readonly #shape: readonly number[]
+  readonly #type: string
+  readonly #isOfAnyType: boolean
+  readonly #read: TensorDType
+  readonly #size: number
+  /** The indices of what is being read, outermost first. */
+  readonly #indices: number[] = []
+  #data: LabelData
+  #capacity: number
+  #count = 0
+
+  constructor(
+    name: string,
+    shape: readonly number[],
+    type: string,
+    isOfAnyType: boolean,
+    read: TensorDType,
+    size: number,
+  ) {
+    this.#name = name
+    this.#shape = shape
+    this.#type = type
+    this.#isOfAnyType = isOfAnyType
+    this.#read = read
+    this.#size = size
+    this.#capacity = Math.min(size, firstElements)
+    this.#data = new typedArrays[read](this.#capacity)
   }
-  const fill = (value: unknown): void => {
-    const extent = shape[indices.length]
-    if (extent === undefined) {
-      fillElement(value)
+
+  readAll(root: unknown): LabelData {
+    if (this.#shape.length === 0) this.#add(root)
+    else this.#fill(root, 0)
+    return this.#data
+  }
+
+  #fill(value: unknown, depth: number): void {
+    const extent = this.#shape[depth] as number
+    if (!isArray(value) || value.length !== extent) {
+      const place = placeOf(this.#name, this.#indices.slice(0, depth))
+      throw shapeMismatch(place, `an array of ${extent}, as the first of its depth`, describe(value))
+    }
+    if (depth + 1 === this.#shape.length) {
+      this.#fillRow(value, depth, extent)
       return
     }
-    if (!isArray(value) || value.length !== extent) {
-      throw shapeMismatch(placeOf(indices), `an array of ${extent}, as the first of its depth`, describe(value))
-    }
-    const d = indices.push(0) - 1
     for (let i = 0; i < extent; i++) {
-      indices[d] = i
-      fill(value[i])
+      this.#indices[depth] = i
+      this.#fill(value[i], depth + 1)
     }
-    indices.pop()
   }
-  fill(root)
 
-  const elements = { data, dtype: read, shape, size }
-  const wanted = dtype ?? types.default
-  return wanted === read
-    ? elements
-    : readContents(
-        name,
-        convert(elements, wanted, (at) => placeOf(indicesOf(at, shape))),
-        shape,
-      )
+  #fillRow(row: readonly unknown[], depth: number, extent: number): void {
+    for (let i = 0; i < extent; i++) {
+      this.#indices[depth] = i
+      this.#add(row[i])
+    }
+  }
+
+  #add(value: unknown): void {
+    if (typeof value !== this.#type && !(this.#isOfAnyType && (typeof value) in elementTypes)) throw this.#refuse(value)
+    if (this.#count === this.#capacity) this.#grow()
+    if (store(this.#data, this.#read, this.#count++, value as number | boolean | bigint)) return
+    const place = placeOf(this.#name, this.#indices)
+    throw invalidArgument('ERR_INVALID_ARG_VALUE', place, `a value of ${this.#read}`, describe(value))
+  }
+
+  #refuse(value: unknown): Error {
+    const place = placeOf(this.#name, this.#indices)
+    return isArray(value)
+      ? shapeMismatch(place, `a ${this.#type}, as the first of its depth`, describe(value))
+      : invalidArgument('ERR_INVALID_ARG_TYPE', place, `a ${this.#type}`, describe(value))
+  }
+
+  #grow(): void {
+    this.#capacity = Math.min(this.#size, 2 * this.#capacity)
+    const longer = new typedArrays[this.#read](this.#capacity)
+    longer.set(this.#data as never)
+    this.#data = longer
+  }
 }
 
 /** Writes `value` at `index`; returns false if an integer dtype does not have it. */
 function store(data: LabelData, dtype: TensorDType, index: number, value: number | boolean | bigint): boolean {
   if (!isBig(dtype)) {
-    data[index] = Number(value)
+    data[index] = typeof value === 'number' ? value : Number(value)
     return true
   }
   if (typeof value === 'number' && !Number.isInteger(value)) return false

@@ -1,6 +1,6 @@
 import type { InputData, LabelData } from '../native.ts'
-import { assertNumber, attempt, describe, inspect, invalidArgument, isArray } from '../validate.ts'
-import { type DType, dtypeOf, lengthOf, type TensorDType } from './dtypes.ts'
+import { attempt, describe, inspect, invalidArgument, isArray } from '../validate.ts'
+import { codeOf, type DTypeCode, dtypes, lengthOf, type TensorDType } from './dtypes.ts'
 
 /** The result of `toArray`: nested arrays, or the element itself for a 0-D tensor. */
 export type Nested<T> = T | Nested<T>[]
@@ -13,38 +13,39 @@ export function shapeMismatch(name: string, expected: string, actual: string): E
 }
 
 const formatShape = (shape: readonly number[]) => `[${shape.join(', ')}]`
-export const sizeOf = (shape: readonly number[]) =>
-  shape.includes(0) ? 0 : shape.reduce((size, extent) => size * extent, 1)
 export const formatQuantity = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`
 
-let lastVectorShape: readonly number[] = Object.freeze([0])
-
-/**
- * Returns the shape of a vector. To freeze a shape costs more than to read the array, and the arrays of a call mostly
- * share one.
- */
-function shapeOfVector(length: number): readonly number[] {
-  if (lastVectorShape[0] !== length) lastVectorShape = Object.freeze([length])
-  return lastVectorShape
+export function sizeOf(shape: readonly number[]): number {
+  let size = 1
+  for (let d = 0; d < shape.length; d++) {
+    const extent = shape[d] as number
+    if (extent === 0) return 0
+    size *= extent
+  }
+  return size
 }
 
 export function readIntegers(name: string, values: unknown, least: number): number[] {
   if (!isArray(values)) throw invalidArgument('ERR_INVALID_ARG_TYPE', name, 'an array', describe(values))
-  const rank = attempt(name, () => values.length)
-  if (!(rank <= maxRank)) {
-    throw invalidArgument('ERR_INVALID_ARG_VALUE', name, `at most ${maxRank} long`, `a length of ${rank}`)
-  }
-  const integers: number[] = []
-  for (let d = 0; d < rank; d++) {
-    const value = attempt(name, () => values[d])
-    assertNumber(`${name}[${d}]`, value)
-    if (!Number.isSafeInteger(value) || value < least) {
-      const expected = least === 0 ? 'a non-negative integer' : 'an integer'
-      throw invalidArgument('ERR_INVALID_ARG_VALUE', `${name}[${d}]`, expected, String(value))
+  return attempt(name, () => {
+    const rank = values.length
+    if (!(rank <= maxRank)) {
+      throw invalidArgument('ERR_INVALID_ARG_VALUE', name, `at most ${maxRank} long`, `a length of ${rank}`)
     }
-    integers.push(value)
-  }
-  return integers
+    const integers: number[] = []
+    for (let d = 0; d < rank; d++) {
+      const value = values[d]
+      if (!Number.isSafeInteger(value) || (value as number) < least) throw notAnInteger(`${name}[${d}]`, value, least)
+      integers.push(value as number)
+    }
+    return integers
+  })
+}
+
+function notAnInteger(name: string, value: unknown, least: number): Error {
+  if (typeof value !== 'number') return invalidArgument('ERR_INVALID_ARG_TYPE', name, 'a number', describe(value))
+  const expected = least === 0 ? 'a non-negative integer' : 'an integer'
+  return invalidArgument('ERR_INVALID_ARG_VALUE', name, expected, String(value))
 }
 
 /**
@@ -53,21 +54,25 @@ export function readIntegers(name: string, values: unknown, least: number): numb
  */
 export interface Contents<D extends LabelData = LabelData> {
   readonly data: D
-  readonly dtype: TensorDType
+  /** The code of the dtype. */
+  readonly code: DTypeCode
+  /** Extents, outermost first: an array that programs do not get. Not frozen, since V8 reads frozen arrays slowly. */
   readonly shape: readonly number[]
   /** The number of elements when the tensor was made: memory can be transferred or resized later. */
   readonly size: number
 }
 
-/** Contents that the kernels take as input. */
-export interface InputContents extends Contents<InputData> {
-  readonly dtype: DType
-}
+/** Contents that the kernels take as input, of float32 or float64. */
+export type InputContents = Contents<InputData>
 
 /** Reads a typed array as the contents of a tensor, by default of one dimension. */
-export function readContents<D extends LabelData>(name: string, data: D, shape?: readonly number[]): Contents<D> {
-  const dtype = dtypeOf(data)
-  if (dtype === undefined) {
+export function readContents<D extends LabelData>(
+  name: string,
+  data: D,
+  shape?: readonly number[],
+  code = codeOf(data),
+): Contents<D> {
+  if (code === undefined) {
     throw invalidArgument('ERR_INVALID_ARG_TYPE', name, 'a numeric typed array', describe(data))
   }
   const size = lengthOf(data)
@@ -76,7 +81,7 @@ export function readContents<D extends LabelData>(name: string, data: D, shape?:
     const expected = `${formatQuantity(sizeOf(shape), 'element')} long for the shape ${formatShape(shape)}`
     throw shapeMismatch(name, expected, formatQuantity(size, 'element'))
   }
-  return { data, dtype, shape: shape ?? shapeOfVector(size), size }
+  return { data, code, shape: shape ?? [size], size }
 }
 
 /**
@@ -107,6 +112,15 @@ type DTypeOf<D extends LabelData> = D extends unknown
 /** Returns the contents of a tensor, or undefined for any other value. */
 export let contentsOf: (value: unknown) => Contents | undefined
 
+/** False also for a proxy that does not let its prototype be read. */
+function inheritsTensor(value: object): value is Tensor {
+  try {
+    return value instanceof Tensor
+  } catch {
+    return false
+  }
+}
+
 /**
  * Numbers with a shape, in C order. A tensor shares `data` and copies nothing. Inputs are float32 or float64, labels of
  * any dtype.
@@ -120,10 +134,16 @@ export let contentsOf: (value: unknown) => Contents | undefined
  */
 export class Tensor<D extends LabelData = LabelData> {
   readonly #contents: Contents<D>
+  /** What `shape` returns, once it has been read. */
+  #shape: readonly number[] | undefined
 
   static {
-    contentsOf = (value) =>
-      typeof value === 'object' && value !== null && #contents in value ? value.#contents : undefined
+    // V8 compiles each read for the few classes of objects that it has met. The first one meets tensors only.
+    const contentsOfAny = (value: object) => (#contents in value ? value.#contents : undefined)
+    contentsOf = (value) => {
+      if (typeof value !== 'object' || value === null) return undefined
+      return inheritsTensor(value) && #contents in value ? value.#contents : contentsOfAny(value)
+    }
   }
 
   /**
@@ -135,8 +155,7 @@ export class Tensor<D extends LabelData = LabelData> {
    * @throws {RangeError} ERR_SHAPE_MISMATCH: the length of `data` does not match `shape`
    */
   constructor(data: D, shape?: readonly number[]) {
-    const extents = shape === undefined ? undefined : Object.freeze(readIntegers('shape', shape, 0))
-    this.#contents = readContents('data', data, extents)
+    this.#contents = readContents('data', data, shape === undefined ? undefined : readIntegers('shape', shape, 0))
   }
 
   /** True for a tensor of this class, also of a subclass. */
@@ -151,11 +170,11 @@ export class Tensor<D extends LabelData = LabelData> {
 
   /** The extents, outermost first; frozen. */
   get shape(): readonly number[] {
-    return this.#contents.shape
+    return this.#frozenShape()
   }
 
   get dtype(): DTypeOf<D> {
-    return this.#contents.dtype as DTypeOf<D>
+    return dtypes[this.#contents.code] as DTypeOf<D>
   }
 
   /** The number of elements. */
@@ -170,7 +189,12 @@ export class Tensor<D extends LabelData = LabelData> {
 
   /** The shape, by the name that ONNX Runtime gives it. */
   get dims(): readonly number[] {
-    return this.#contents.shape
+    return this.#frozenShape()
+  }
+
+  #frozenShape(): readonly number[] {
+    this.#shape ??= Object.freeze(this.#contents.shape.slice())
+    return this.#shape
   }
 
   /** Where the elements are, for ONNX Runtime. */
@@ -224,14 +248,14 @@ export class Tensor<D extends LabelData = LabelData> {
 
   /** Formats dtype, shape and values; of more than 100 elements the first ten in C order. */
   toString(): string {
-    const { data, dtype, shape, size } = this.#contents
+    const { data, code, shape, size } = this.#contents
     assertUnchanged('tensor', this.#contents)
     const format = (value: Nested<D[number]>): string =>
       isArray(value) ? `[${value.map(format).join(', ')}]` : Object.is(value, -0) ? '-0' : String(value)
     const isSmall = size > 0 && size <= 100
     const first = Array.from({ length: Math.min(size, 10) }, (_, i) => data[i])
     const values = isSmall ? format(this.toArray()) : `[${first.join(', ')}${size > 0 ? ', …' : ''}]`
-    return `Tensor(${dtype}, ${formatShape(shape)}, ${values})`
+    return `Tensor(${dtypes[code]}, ${formatShape(shape)}, ${values})`
   }
 
   [inspect](): string {

@@ -4,8 +4,9 @@ import { type InputData, native, type OtherLabels, otherLabelPolicies, type Stat
 import { type Expected, expected, type Format, formats, kinds } from '../oracle.ts'
 import {
   type Arguments,
+  asMean,
   type Case,
-  dtypesOf,
+  callCode,
   encodings,
   labelTypes,
   largeSizes,
@@ -79,13 +80,13 @@ function restored(state: Uint8Array): Uint8Array {
   return copy
 }
 
-function checkCalls(call: Arguments, answer: Expected, what: string) {
+function checkCalls(call: Arguments, answer: Expected, policy: number, what: string) {
   const [input, ...rest] = call
   const [out, inPlace, state] = [input.slice(), input.slice(), newState()]
-  const [sum, mean] = [native.reduce(...call, false), native.reduce(...call, true)]
+  const [sum, mean] = [native.reduce(...call), native.reduce(...asMean(call))]
   const refusals = [native.forward(...call, out), native.forward(inPlace, ...rest, inPlace)]
   refusals.push(native.accumulate(...call, state))
-  if (answer.firstOther !== undefined && call[6] === otherLabelPolicies.indexOf('error')) {
+  if (answer.firstOther !== undefined && policy === otherLabelPolicies.indexOf('error')) {
     const given = [sum, mean, ...refusals].map((each) => each as OtherLabels)
     const wanted = given.flatMap(() => [answer.firstOther as number, answer.others])
     const figures = given.flatMap(({ index, count }) => [index, count])
@@ -96,7 +97,7 @@ function checkCalls(call: Arguments, answer: Expected, what: string) {
     agree([sum as number, mean as number], [answer.sum, answer.mean], `${what}: sum and mean`)
     agree(out, answer.losses, `${what}: none`, 'losses')
     agree(inPlace, answer.losses, `${what}: none in place`, 'losses')
-    agreeState(state, answer, call[6], what)
+    agreeState(state, answer, policy, what)
   }
 }
 
@@ -125,7 +126,7 @@ function checkCase(each: Case, threads: readonly number[], shardings: readonly n
     native.setInstructionSet(set)
     for (const count of threads) {
       native.setNumThreads(count)
-      checkCalls(call, answer, `${each.name}, ${set}, ${count} threads`)
+      checkCalls(call, answer, policyCode(each), `${each.name}, ${set}, ${count} threads`)
     }
   }
   if (answer.others > 0 && each.policy === 'error') return
@@ -167,7 +168,7 @@ describe(`exact sums (${instructionSets.join(', ')})`, () => {
     const label = (input: InputData) => Int8Array.from(input, (value, i) => (value > 0 === i % 3 > 0 ? 1 : -1))
     const scored = (input: InputData, labels = label(input)) => {
       const state = newState()
-      native.accumulate(input, labels, dtypesOf(input, labels), 0.5, 1, -1, 0, state)
+      native.accumulate(input, labels, callCode(input, labels), 0.5, 1, -1, state)
       return state
     }
     const merged = (...states: Uint8Array[]) => {
@@ -191,7 +192,7 @@ describe(`exact sums (${instructionSets.join(', ')})`, () => {
           const state = scored(x.subarray(0, cut), y.subarray(0, cut))
           native.merge(state, scored(x.subarray(cut), y.subarray(cut)))
           agreeState(state, answer, 0, `two parts, ${name}`)
-          agree([native.reduce(x, y, dtypesOf(x, y), 0.5, 1, -1, 0, false) as number], [answer.sum], `sum, ${name}`)
+          agree([native.reduce(x, y, callCode(x, y), 0.5, 1, -1) as number], [answer.sum], `sum, ${name}`)
         }),
         { numRuns: 500 },
       )
@@ -205,7 +206,7 @@ describe(`exact sums (${instructionSets.join(', ')})`, () => {
           const records = threadCounts.map((count) => {
             native.setNumThreads(count)
             const labels = label(input)
-            const mean = native.reduce(input, labels, dtypesOf(input, labels), 0.5, 1, -1, 0, true)
+            const mean = native.reduce(...asMean([input, labels, callCode(input, labels), 0.5, 1, -1]))
             return [...native.exportState(scored(input, labels)), mean]
           })
           for (const record of records) agree(record as Figure[], records[0] as Figure[], `threads, n = ${n}`)

@@ -1,11 +1,13 @@
 import {
   type InputData,
   type LabelData,
+  meanPlace,
   type native,
   type OtherLabelPolicy,
   otherLabelPolicies,
+  policyPlace,
 } from '../../lib/native.ts'
-import { dtypeOf, dtypesCode, type TensorDType } from '../../lib/tensor/dtypes.ts'
+import { codeOf, dtypesCode } from '../../lib/tensor/dtypes.ts'
 import type { Format, Settings } from '../oracle.ts'
 import { nodePath } from './processes.ts'
 
@@ -56,12 +58,18 @@ export interface Case extends Settings {
   readonly name: string
 }
 
-export type Arguments = Parameters<typeof native.reduce> extends [...infer Shared, boolean] ? Shared : never
+export type Arguments = Parameters<typeof native.reduce>
 
 export const policyCode = ({ policy }: Pick<Case, 'policy'>) => otherLabelPolicies.indexOf(policy)
 
-export function dtypesOf(input: InputData, label: LabelData | number): number {
-  return dtypesCode(dtypeOf(input) as TensorDType, dtypeOf(label) ?? 'float32')
+/** The code of a call with these arguments. */
+export function callCode(input: InputData, label: LabelData | number, policy: OtherLabelPolicy = 'error'): number {
+  return dtypesCode(codeOf(input) as number, codeOf(label) ?? 0) + policyPlace * otherLabelPolicies.indexOf(policy)
+}
+
+/** The arguments of the same call for a mean. */
+export function asMean([input, label, code, ...rest]: Readonly<Arguments>): Arguments {
+  return [input, label, code + meanPlace, ...rest]
 }
 
 /** Packs elements of a case as arguments of the addon, in an order and at an offset in memory. */
@@ -76,5 +84,5 @@ export function pack(each: Case, order: readonly number[], offset: number): Argu
     } else label.set(labels)
   }
   const { margin, positiveLabel, negativeLabel } = each
-  return [input, label, dtypesOf(input, label), margin, positiveLabel, negativeLabel, policyCode(each)]
+  return [input, label, callCode(input, label, each.policy), margin, positiveLabel, negativeLabel]
 }

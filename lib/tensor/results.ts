@@ -1,0 +1,47 @@
+import type { InputData } from '../native.ts'
+import { typedArrays } from './dtypes.ts'
+import { type InputContents, Tensor } from './tensor.ts'
+
+/** What a call returns beside a number: a call may have one result of each kind. */
+export type ResultKind = 'losses' | 'gradients'
+
+/** The classes of results, by the code of their dtype. */
+const classes = [typedArrays.float32, typedArrays.float64]
+
+/**
+ * V8 has typed arrays of at most so many bytes in its own heap. It moves one out for the addon, which costs several
+ * times as much as the losses in it. So a small result is written to memory that is used again, and then copied: it
+ * shares its memory with no other result.
+ */
+const smallBytes = 64
+
+/** Returns views of one memory: of 0 elements, 1 element and so on. */
+function makeViews(Class: (typeof classes)[number]): InputData[] {
+  const memory = new ArrayBuffer(smallBytes)
+  return Array.from({ length: smallBytes / Class.BYTES_PER_ELEMENT + 1 }, (_, size) => new Class(memory, 0, size))
+}
+
+const smallMemory: Readonly<Record<ResultKind, InputData[][]>> = {
+  losses: classes.map(makeViews),
+  gradients: classes.map(makeViews),
+}
+
+const smallMemoryFor = (kind: ResultKind, { code, size }: InputContents) => smallMemory[kind][code]?.[size]
+
+const classOf = ({ code }: InputContents) => classes[code] as (typeof classes)[number]
+
+/** Makes a tensor of the input's dtype and shape, over new memory. */
+export function makeTensorLike(input: InputContents): Tensor<InputData> {
+  return new Tensor(new (classOf(input))(input.size), input.shape)
+}
+
+/** Returns memory for the result of a call, of the input's dtype and size. No program gets hold of it. */
+export function takeMemory(kind: ResultKind, input: InputContents): InputData {
+  return smallMemoryFor(kind, input) ?? new (classOf(input))(input.size)
+}
+
+/** Makes the tensor of what a call has written to the memory that `takeMemory` returned. */
+export function makeResult(kind: ResultKind, input: InputContents, memory: InputData): Tensor<InputData> {
+  const data = memory === smallMemoryFor(kind, input) ? new (classOf(input))(memory) : memory
+  return new Tensor(data, input.shape)
+}
