@@ -420,7 +420,7 @@ describe('HingeEmbeddingLoss', () => {
       const criterion = new HingeEmbeddingLoss({ reduction: 'none' })
       for (const TypedArray of floatArrays) {
         for (let size = 0; size <= 20; size++) {
-          const input = TypedArray.from({ length: size }, (_, i) => 1 + i)
+          const input = new TypedArray(size).map((_, i) => 1 + i)
           const results = () => {
             const { loss, gradInput } = criterion.valueAndGrad(input, 1)
             return [loss, criterion(input, 1), gradInput, criterion.backward(input, 1)].map(({ data }) => data)
