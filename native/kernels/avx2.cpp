@@ -40,7 +40,9 @@ __m256i sign_extend(const int8_t* codes) {
 #define KERNELS_NAMESPACE avx2
 #define KERNELS_NAME "avx2"
 #define KERNELS_VECTOR_BYTES 32
-#define KERNELS_PREFETCH_BYTES 3072
+// On Zen 3, sums are as fast from 512 to 3,072 bytes ahead; streamed outputs are fastest at 512, by up to
+// 13 %.
+#define KERNELS_PREFETCH_BYTES 512
 #define KERNELS_PREFETCH_LOCALITY 0
 #define KERNELS_SUPPORTED has_avx2()
 #include "kernels.inl"
