@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { addFlow, flowOf, planOf, resultsOf, shardProcessor } from '../dist/bullmq/index.js'
 import { connect, processOf, program, withFiles, writePairs } from './files.mjs'
-import { row } from './measure.mjs'
+import { amountOf, row } from './measure.mjs'
 
 const hasRedis = spawnSync('redis-server', ['--version']).status === 0
 
@@ -78,20 +78,22 @@ async function bytesIn(redis) {
 
 async function overhead(folder, url, redis) {
   const connection = await connect(1)
-  const folders = [250, 2000].map((count) => join(folder, String(count)))
-  for (const each of folders) {
+  const counts = [amountOf.shards / 8, amountOf.shards]
+  const folders = counts.map((count) => join(folder, String(count)))
+  for (const [k, each] of folders.entries()) {
     mkdirSync(each)
-    for (let i = 0; i < Number(each.split('/').at(-1)); i++) await writePairs(connection, 1, join(each, `${i}.parquet`))
+    for (let i = 0; i < counts[k]; i++) await writePairs(connection, 1, join(each, `${i}.parquet`))
   }
   const [few, most] = folders
+  const more = counts[1] - counts[0]
   const score = (each) => processOf(['score', each, '--input', 'x', '--label', 'y', '--json', '--redis', url])
   const client = await withWorkers(1, url, redis, () => score(few))
   const before = await bytesIn(redis)
   const clients = await withWorkers(1, url, redis, () => score(most))
-  const bytes = ((await bytesIn(redis)) - before) / 1750
-  const seconds = (clients.seconds - client.seconds) / 1750
+  const bytes = ((await bytesIn(redis)) - before) / more
+  const seconds = (clients.seconds - client.seconds) / more
   const alone = await secondsAlone(most)
-  const memory = (1024 * (clients.mebibytes - client.mebibytes)) / 1750
+  const memory = (1024 * (clients.mebibytes - client.mebibytes)) / more
   return [
     row('a shard of one row, through Redis − in the worker alone', 1000 * (seconds - alone), { target: 5, unit: 'ms' }),
     row('a shard of one row, through Redis, by one worker', 1000 * seconds, { unit: 'ms' }),
@@ -104,7 +106,7 @@ async function overhead(folder, url, redis) {
 async function speedup(folder, url, redis) {
   const large = join(folder, 'large')
   mkdirSync(large)
-  await writePairs(await connect(2), 12e6, join(large, '0.parquet'))
+  await writePairs(await connect(2), amountOf.workerRows, join(large, '0.parquet'))
   for (let i = 1; i < 64; i++) linkSync(join(large, '0.parquet'), join(large, `${i}.parquet`))
   const plan = await planOf([large], { input: 'x', label: 'y', shardRows: 1e9 })
   const seconds = async () => {
@@ -114,12 +116,16 @@ async function speedup(folder, url, redis) {
     return (performance.now() - begin) / 1000
   }
   const best = { 1: Number.POSITIVE_INFINITY, 2: Number.POSITIVE_INFINITY }
-  for (let round = 0; round < 3; round++) {
+  for (let round = 0; round < amountOf.workerRounds; round++) {
     for (const count of [1, 2]) best[count] = Math.min(best[count], await withWorkers(count, url, redis, seconds))
   }
   const note = `${best[1].toFixed(1)} s, ${best[2].toFixed(1)} s`
   return [
-    row('64 files of 12 M rows: 1 worker of 1 thread / 2', best[1] / best[2], { target: 1.6, atLeast: true, note }),
+    row(`64 files of ${amountOf.workerRows / 1e6} M rows: 1 worker of 1 thread / 2`, best[1] / best[2], {
+      target: 1.6,
+      atLeast: true,
+      note,
+    }),
   ]
 }
 

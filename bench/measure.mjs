@@ -1,3 +1,24 @@
+/**
+ * How much is measured: in full, and with `--quick`, which gives every ratio within three minutes. Only what no ratio
+ * depends on is less.
+ */
+const amounts = {
+  rounds: [15, 9],
+  queryRounds: [5, 3],
+  processes: [5, 2],
+  asyncCalls: [15, 7],
+  asyncElements: [256 * 2 ** 20, 64 * 2 ** 20],
+  largestElements: [512 * 2 ** 20, 128 * 2 ** 20],
+  rows: [20e6, 5e6],
+  workerRounds: [3, 1],
+  workerRows: [12e6, 3e6],
+  shards: [2000, 200],
+}
+const isQuick = process.argv.includes('--quick')
+export const amountOf = Object.fromEntries(
+  Object.entries(amounts).map(([what, [full, quick]]) => [what, isQuick ? quick : full]),
+)
+
 const now = () => Number(process.hrtime.bigint())
 
 /** ns a call of `run`, over enough calls to outlast the clock. */
@@ -11,7 +32,7 @@ function sample(run, calls) {
  * The least ns a call of each function, all measured in turn, round after round: what disturbs the machine meets each of
  * them alike, and the least is what the machine can do.
  */
-export function least(runs, { rounds = 15, sampleMs = 5 } = {}) {
+export function least(runs, { rounds = amountOf.rounds, sampleMs = 5 } = {}) {
   const calls = runs.map((run) => {
     sample(run, 1)
     return Math.max(1, Math.round((sampleMs * 1e6) / sample(run, 1)))
@@ -26,7 +47,7 @@ export function least(runs, { rounds = 15, sampleMs = 5 } = {}) {
 }
 
 /** The same of queries, each long enough to be measured by itself. */
-export async function leastLater(runs, rounds = 5) {
+export async function leastLater(runs, rounds = amountOf.queryRounds) {
   const best = runs.map(() => Number.POSITIVE_INFINITY)
   for (let round = 0; round < rounds; round++) {
     for (const [i, run] of runs.entries()) {

@@ -1,6 +1,8 @@
-"""Seconds that the named ones take over a file, where they are installed.
+"""What the named ones take over a file, where they are installed.
 
-polars, pandas: the totals of a Parquet file of columns x and y; mapped: reading the memory-mapped bytes, with numpy.
+polars, pandas: seconds of the totals of a Parquet file of columns x and y; mapped: seconds of reading the memory-mapped
+bytes, with numpy; duckdb: decoding x and y / our query, with 1 and 2 threads, and DuckDB's version. Its last argument
+is the extension.
 """
 
 import json
@@ -51,21 +53,49 @@ def mapped_sum(file):
     return np.memmap(file, np.uint64, "r", shape=os.path.getsize(file) // 8).max()
 
 
-def least(run, file, rounds=5):
-    times = []
+def least(*runs, rounds=9):
+    """The least seconds of each, all measured in turn."""
+    best = [float("inf")] * len(runs)
     for _ in range(rounds):
-        begin = time.perf_counter()
-        run(file)
-        times.append(time.perf_counter() - begin)
-    return min(times)
+        for i, run in enumerate(runs):
+            begin = time.perf_counter()
+            run()
+            best[i] = min(best[i], time.perf_counter() - begin)
+    return best
 
 
-known = {"polars": polars_totals, "pandas": pandas_totals, "mapped": mapped_sum}
+def duckdb_ratios(file, extension):
+    import duckdb
+
+    ratios = {}
+    for threads in (1, 2):
+        config = {"allow_unsigned_extensions": "true", "threads": threads}
+        connection = duckdb.connect(config=config)
+        connection.load_extension(extension)
+
+        def query(select):
+            return lambda: connection.sql(f"SELECT {select} FROM '{file}'").fetchall()
+
+        ours, sums = least(query("hinge_embedding_loss(x, y)"), query("sum(x), sum(y)"))
+        ratios[threads] = sums / ours
+    return {"version": duckdb.__version__, "ratios": ratios}
+
+
+def seconds(run):
+    return lambda file, *_: least(lambda: run(file), rounds=5)[0]
+
+
+known = {
+    "polars": seconds(polars_totals),
+    "pandas": seconds(pandas_totals),
+    "mapped": seconds(mapped_sum),
+    "duckdb": duckdb_ratios,
+}
+names = [argument for argument in sys.argv[1:] if argument in known]
 found = {}
-*names, file = sys.argv[1:]
 for name in names:
     try:
-        found[name] = least(known[name], file)
+        found[name] = known[name](*sys.argv[1 + len(names) :])
     except ImportError:
         pass
 print(json.dumps(found))

@@ -8,7 +8,7 @@ import { writeArrow } from '../dist/files/writers/arrow.js'
 import { writeNpy } from '../dist/files/writers/npy.js'
 import { setNumThreads } from '../dist/index.js'
 import { connect, peersOf, processOf, program, withFiles, writePairs } from './files.mjs'
-import { leastLater, pairs, row } from './measure.mjs'
+import { amountOf, leastLater, pairs, row } from './measure.mjs'
 
 const options = { nulls: 'error', nan: 'error', margin: 1, positiveLabel: 1, negativeLabel: -1, otherLabels: 'error' }
 
@@ -75,11 +75,11 @@ export const readerBenchmarks = {
           score({ kind: 'npy', files: [x, y] }, { input: x, label: y }),
           cat(x, y),
         ],
-        15,
+        3 * amountOf.queryRounds,
       )
       const [ofLarge, ofSmall, catOfArrow, ofArrays, catOfArrays] = times
       const { mapped } = peersOf('mapped', large)
-      const against = (what, time, read) => row(`20 M rows of ${what}`, time / read, { target: 1.5 })
+      const against = (what, time, read, target = 1.5) => row(`20 M rows of ${what}`, time / read, { target })
       const mappedRows = [
         against('Arrow IPC, batches of 1 M rows / a pass over the mapped file', ofLarge / 1e9, mapped),
         against('Arrow IPC, batches of 65,536 / a pass over the mapped file', ofSmall / 1e9, mapped),
@@ -87,7 +87,7 @@ export const readerBenchmarks = {
       ]
       return [
         against('Arrow IPC, batches of 1 M rows / cat of the file', ofLarge, catOfArrow),
-        against('Arrow IPC, batches of 65,536 / cat of the file', ofSmall, catOfArrow),
+        against('Arrow IPC, batches of 65,536 / cat of the file', ofSmall, catOfArrow, 1.3),
         against('.npy / cat of the files', ofArrays, catOfArrays),
         ...(mapped ? mappedRows : []),
       ]
@@ -100,10 +100,10 @@ export const readerBenchmarks = {
       await write(writeArrow, file, batches(input, 2 ** 16, label))
       const args = [program, 'score', '-', '--input', 'loss', '--label', 'label', '--json']
       const drain = ['--eval', 'process.stdin.resume()']
-      const [ours, node] = await leastLater(
-        [piped(file, process.execPath, ...args), piped(file, process.execPath, ...drain)],
-        7,
-      )
+      const [ours, node] = await leastLater([
+        piped(file, process.execPath, ...args),
+        piped(file, process.execPath, ...drain),
+      ])
       const [start] = await leastLater([() => spawnSync(process.execPath, args, { input: '' })])
       const [nodeStart] = await leastLater([() => spawnSync(process.execPath, drain, { input: '' })])
       return [
@@ -118,31 +118,27 @@ export const readerBenchmarks = {
     withFiles(async (folder) => {
       const [file, copy, losses] = ['pairs', 'copy', 'losses'].map((name) => join(folder, `${name}.parquet`))
       const connection = await connect(2)
-      await writePairs(connection, 20e6, file)
+      await writePairs(connection, amountOf.rows, file)
       const score = (...more) => processOf(['score', file, '--input', 'x', '--label', 'y', '--json', ...more])
       score('--output', losses, '--keep', 'y')
-      const [copied, written, plain] = await leastLater(
-        [
-          async () => {
-            await connection.run(`COPY (FROM '${losses}') TO '${copy}'`)
-            sync(copy)
-          },
-          () => score('--output', losses, '--keep', 'y'),
-          () => score(),
-        ],
-        5,
-      )
-      const [least, most] = [1, 5].map((count) => {
-        const files = Array(count).fill(file)
-        return processOf(['score', ...files, '--input', 'x', '--label', 'y', '--output', losses]).mebibytes
+      const [copied, written, plain] = await leastLater([
+        async () => {
+          await connection.run(`COPY (FROM '${losses}') TO '${copy}'`)
+          sync(copy)
+        },
+        () => score('--output', losses, '--keep', 'y'),
+        () => score(),
+      ])
+      const [least, most] = [20e6, 100e6].map((count) => {
+        const files = Array(count / amountOf.rows).fill(file)
+        const args = [...files, '--allow-duplicates', '--input', 'x', '--label', 'y', '--output', losses]
+        return processOf(['score', ...args]).mebibytes
       })
       return [
         row(
-          '20 M rows: (score --output − score) / COPY of the same rows, brought to the disk',
+          `${amountOf.rows / 1e6} M rows: (score --output − score) / COPY of the same rows, brought to the disk`,
           (written - plain) / copied,
-          {
-            target: 1.3,
-          },
+          { target: 1.3 },
         ),
         row('memory of score --output, 100 M rows − 20 M rows', most - least, { unit: 'MiB', digits: 0 }),
       ]

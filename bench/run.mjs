@@ -1,10 +1,12 @@
 // Every figure is a ratio of two times of one run, or the time of a call too short to have one: see measure.mjs.
 import { cpus, freemem } from 'node:os'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { setTimeout } from 'node:timers/promises'
 import { HingeEmbeddingLoss, LossAccumulator, runtimeInfo, setNumThreads, Tensor } from '../dist/index.js'
 import { distributedBenchmarks } from './distributed.mjs'
 import { fileBenchmarks } from './files.mjs'
-import { least, markdown, pairs, row } from './measure.mjs'
+import { amountOf, least, markdown, pairs, row } from './measure.mjs'
+import { measureCalls } from './mixed.mjs'
 import { readerBenchmarks } from './readers.mjs'
 
 const million = 2 ** 20
@@ -17,16 +19,49 @@ function loopMean(input, label) {
   return sum / input.length
 }
 
+/** What a call of each kind of bench/mixed.mjs may take, in ns. */
+const callTargets = {
+  tensors: { what: 'tensors', target: 350 },
+  arrays: { what: 'typed arrays', target: 350 },
+  none: { what: '`none` of tensors', target: 900 },
+  nested: { what: 'nested arrays', target: 1500 },
+  onnx: { what: 'ONNX tensors', target: 800 },
+  duck: { what: 'objects with dims', target: 800 },
+}
+
+/** The same on two threads. */
+function onTwo(run) {
+  return () => {
+    setNumThreads(2)
+    run()
+    setNumThreads(1)
+  }
+}
+
+/** The 99th percentile of the event loop's delay, in ms. */
+async function delayDuring(run) {
+  const delay = monitorEventLoopDelay({ resolution: 1 })
+  delay.enable()
+  await run()
+  delay.disable()
+  return delay.percentile(99) / 1e6
+}
+
 const benchmarks = {
   calls() {
     const { input, label } = pairs(9)
     const [x, y] = [new Tensor(input, [3, 3]), new Tensor(label, [3, 3])]
-    const [tensors, arrays, loop] = least([() => mean(x, y), () => mean(input, label), () => loopMean(input, label)], {
-      rounds: 100,
-    })
+    const [tensors, loop] = least([() => mean(x, y), () => loopMean(input, label)], { rounds: 100 })
+    const times = measureCalls({ processes: amountOf.processes })
     return [
-      row('9 elements, a call with tensors', tensors, { target: 350, unit: 'ns', digits: 0 }),
-      row('9 elements, a call with typed arrays', arrays, { target: 350, unit: 'ns', digits: 0 }),
+      ...Object.entries(callTargets).flatMap(([kind, { what, target }]) => {
+        const { fresh, mixed } = times[kind]
+        const note = `${fresh.toFixed(0)} ns in a fresh process`
+        return [
+          row(`9 elements, ${what}, in a mixed process`, mixed, { target, unit: 'ns', digits: 0, note }),
+          row(`9 elements, ${what}: mixed / fresh process`, mixed / fresh, { target: 1.2 }),
+        ]
+      }),
       row('9 elements, tensors / JavaScript loop', tensors / loop, { digits: 1 }),
     ]
   },
@@ -35,10 +70,8 @@ const benchmarks = {
     return [64 * 1024, million].flatMap((size) => {
       const { input, label, read } = pairs(size)
       const name = `float32 mean, ${size / 1024} K in cache`
-      const [ours, memcmp, loop] = least([() => mean(input, label), read, () => loopMean(input, label)])
-      setNumThreads(2)
-      const [two] = least([() => mean(input, label)])
-      setNumThreads(1)
+      const call = () => mean(input, label)
+      const [ours, two, memcmp, loop] = least([call, onTwo(call), read, () => loopMean(input, label)])
       return [
         row(`${name} / memcmp`, ours / memcmp, { target: 2.5 }),
         row(`${name}, JavaScript loop / ours`, loop / ours, { digits: 1 }),
@@ -60,15 +93,13 @@ const benchmarks = {
       () => out.set(input),
       () => mean.backward(input, label, 1, { out }),
       () => mean.valueAndGrad(input, label, { out }),
+      onTwo(() => mean(input, label)),
     ]
-    const [memcmp, ours, int8, forward, set, backward, both] = least(runs)
-    setNumThreads(2)
-    const [two] = least([runs[1]])
-    setNumThreads(1)
+    const [memcmp, ours, int8, forward, set, backward, both, two] = least(runs)
     return [
       row('float32 mean, 64 M / memcmp', ours / memcmp, { target: 1.06 }),
       row('int8 labels / float32 labels, 64 M', int8 / ours, { target: 0.75 }),
-      row('none with out, 64 M / out.set(input)', forward / set, { target: 1.6 }),
+      row('none with out, 64 M / out.set(input)', forward / set, { target: 1.5 }),
       row('backward with out, 64 M / out.set(input)', backward / set, { target: 1.6 }),
       row('valueAndGrad, 64 M / forward, then backward', both / (ours + backward), { target: 0.75 }),
       row('float32 mean, 64 M, 1 thread / 2 threads', ours / two),
@@ -91,14 +122,15 @@ const benchmarks = {
       for (const [x, y] of parts) total.update(x, y)
     }
     const [one, many] = least([whole, inParts])
-    return [row('accumulator, 1 M in batches of 2,048 / in one', many / one, { target: 1.5 })]
+    return [row('accumulator, 1 M in batches of 2,048 / in one', many / one, { target: 1.3 })]
   },
 
   growth() {
-    const sizes = [4, 16, 64, 256, 512].map((size) => size * million)
-    const needed = 12 * 512 * million
+    const largest = amountOf.largestElements
+    const sizes = [4 * million, 16 * million, 64 * million, largest / 2, largest]
+    const needed = 12 * largest
     if (freemem() < 1.2 * needed) return [row('growth: not measured, for want of memory', Number.NaN)]
-    const { input, label } = pairs(512 * million)
+    const { input, label } = pairs(largest)
     const runs = sizes.map((size) => {
       const [x, y] = [input.subarray(0, size), label.subarray(0, size)]
       return () => mean(x, y)
@@ -107,32 +139,45 @@ const benchmarks = {
     const times = least(runs, { rounds: 7 }).map((time, i) => time / sizes[i])
     const grown = (process.resourceUsage().maxRSS - before) / 1024
     const note = times.map((time, i) => `${sizes[i] / million} M: ${(time / times[0]).toFixed(2)}`).join(', ')
+    const what = `${largest / million} M`
     return [
-      row('float32 mean, time an element, 512 M / 4 M', times.at(-1) / times[0], { target: 1.15, note }),
-      row('memory that mean takes beside its arguments, 512 M', grown, { target: 1, unit: 'MiB' }),
+      row(`float32 mean, time an element, ${what} / 4 M`, times.at(-1) / times[0], { target: 1.15, note }),
+      row(`memory that mean takes beside its arguments, ${what}`, grown, { target: 1, unit: 'MiB' }),
     ]
   },
 
   async eventLoop() {
-    const { input, label } = pairs(256 * million)
+    const size = amountOf.asyncElements
+    const { input, label } = pairs(size)
+    const [x, y] = [input, label].map((each) => each.subarray(0, 64 * million))
+    const [sharedX, sharedY] = [x, y].map((each) => {
+      const shared = new Float32Array(new SharedArrayBuffer(each.byteLength))
+      shared.set(each)
+      return shared
+    })
     const best = { forward: Number.POSITIVE_INFINITY, forwardAsync: Number.POSITIVE_INFINITY }
-    const p99s = []
-    for (let round = 0; round < 9; round++) {
+    const p99s = { own: [], shared: [], idle: [] }
+    for (let round = 0; round < amountOf.asyncCalls; round++) {
       for (const call of Object.keys(best)) {
-        const delay = monitorEventLoopDelay({ resolution: 1 })
-        delay.enable()
         const begin = performance.now()
         await mean[call](input, label)
         best[call] = Math.min(best[call], performance.now() - begin)
-        delay.disable()
-        if (call === 'forwardAsync') p99s.push(delay.percentile(99) / 1e6)
       }
+      p99s.own.push(await delayDuring(() => mean.forwardAsync(x, y)))
+      p99s.shared.push(await delayDuring(() => mean.forwardAsync(sharedX, sharedY)))
+      p99s.idle.push(await delayDuring(() => setTimeout(50)))
     }
-    p99s.sort((a, b) => a - b)
-    const note = `median of ${p99s.length} calls, ${p99s.at(0).toFixed(1)} to ${p99s.at(-1).toFixed(1)}`
+    const [own, shared, idle] = Object.values(p99s).map((all) => all.sort((a, b) => a - b))
+    const median = (all) => all[all.length >> 1]
+    const delay = (what, all) => {
+      const range = `${all.at(0).toFixed(1)} to ${all.at(-1).toFixed(1)}`
+      const note = `median of ${all.length} calls, ${range}; ${median(idle).toFixed(1)} while nothing runs`
+      return row(`event-loop delay during 64 M async, ${what}, p99`, median(all), { target: 2, unit: 'ms', note })
+    }
     return [
-      row('forwardAsync / forward, 256 M', best.forwardAsync / best.forward, { target: 1.1 }),
-      row('event-loop delay meanwhile, p99', p99s[p99s.length >> 1], { target: 3, unit: 'ms', note }),
+      row(`forwardAsync / forward, ${size / million} M`, best.forwardAsync / best.forward, { target: 1.1 }),
+      delay('own memory', own),
+      delay('shared memory', shared),
     ]
   },
 }
@@ -140,10 +185,14 @@ const benchmarks = {
 setNumThreads(1)
 const { instructionSet, version } = runtimeInfo()
 console.log(`hinge-embedding-loss ${version}, ${instructionSet}, ${cpus()[0]?.model}, Node ${process.version}\n`)
-const chosen = process.argv.slice(2)
-const rows = []
 const all = { ...benchmarks, ...fileBenchmarks, ...readerBenchmarks, ...distributedBenchmarks }
-for (const [name, run] of Object.entries(all)) {
-  if (chosen.length === 0 || chosen.includes(name)) rows.push(...(await run()))
+const named = process.argv.slice(2).filter((argument) => argument !== '--quick')
+const unknown = named.filter((name) => !(name in all))
+if (unknown.length > 0) throw new Error(`unknown: ${unknown.join(', ')}; known: ${Object.keys(all).join(', ')}`)
+const rows = []
+for (const name of named.length > 0 ? named : Object.keys(all)) {
+  const begin = performance.now()
+  rows.push(...(await all[name]()))
+  console.error(`${name}: ${((performance.now() - begin) / 1000).toFixed(0)} s`)
 }
 console.log(markdown(rows))
