@@ -3,7 +3,7 @@ import { invalidLabel, readLabels } from './labels.ts'
 import { type InputData, meanPlace, native, type OtherLabelPolicy } from './native.ts'
 import { type MarginOptions, readSettings, type Settings } from './settings.ts'
 import { type AsyncOptions, accumulateInSlices, computeSlices } from './slices.ts'
-import { makeResult, makeTensorLike, type ResultKind, takeMemory } from './tensor/results.ts'
+import { makeResult, makeTensorLike, takeMemory } from './tensor/results.ts'
 import { assertUnchanged, contentsOf, type InputContents, type InputTensor, type Tensor } from './tensor/tensor.ts'
 import { readInput, readLikeInput, readOut, type TensorLike } from './tensor/tensor-like.ts'
 import { assertOneOf, assertOptions, assertSignal, clip, describe, inspect, invalidArgument } from './validate.ts'
@@ -84,31 +84,15 @@ function compute(
   const out = options === undefined ? undefined : readLossesOut(options, reduction, ['out'])
   const y = readLabels(label, x, settings)
   if (reduction === 'none') {
-    return writeResult('losses', out, x, (losses) => {
-      const others = native.forward(x.data, y.values, y.code, margin, positiveLabel, negativeLabel, losses)
-      if (others !== undefined) throw invalidLabel(others, y, settings)
-    })
+    const given = readOut('out', out, x)
+    const losses = given === undefined ? takeMemory('losses', x) : dataOf(given)
+    const others = native.forward(x.data, y.values, y.code, margin, positiveLabel, negativeLabel, losses)
+    if (others !== undefined) throw invalidLabel(others, y, settings)
+    return given ?? makeResult('losses', x, losses)
   }
   const result = native.reduce(x.data, y.values, y.code + code, margin, positiveLabel, negativeLabel)
   if (typeof result !== 'number') throw invalidLabel(result, y, settings)
   return result
-}
-
-/** Returns what `write` writes: in the tensor `out`, or in a new one if `out` is undefined. */
-function writeResult(
-  kind: ResultKind,
-  out: unknown,
-  input: InputContents,
-  write: (memory: InputData) => void,
-): InputTensor {
-  if (out !== undefined) {
-    const given = readOut('out', out, input)
-    write(dataOf(given))
-    return given
-  }
-  const memory = takeMemory(kind, input)
-  write(memory)
-  return makeResult(kind, input, memory)
 }
 
 async function computeInSlices(
@@ -125,7 +109,7 @@ async function computeInSlices(
   if (reduction === 'none') {
     const { margin, positiveLabel, negativeLabel } = settings
     const { values, code } = y
-    const losses = out === undefined ? makeTensorLike(x) : readOut('out', out, x)
+    const losses = readOut('out', out, x) ?? makeTensorLike(x)
     const written = contentsOf(losses) as InputContents
     const { data } = written
     await computeSlices(x, y, settings, signal, (begin, end) => {
@@ -151,10 +135,11 @@ function differentiate(
   const out = options === undefined ? undefined : readOutOption(options, ['out'])
   const y = readLabels(label, x, settings)
   const g = readGradOutput(gradOutput, x, reduction)
-  return writeResult('gradients', out, x, (gradInput) => {
-    const others = native.backward(x.data, y.values, y.code + code, margin, positiveLabel, negativeLabel, gradInput, g)
-    if (others !== undefined) throw invalidLabel(others, y, settings)
-  })
+  const given = readOut('out', out, x)
+  const gradInput = given === undefined ? takeMemory('gradients', x) : dataOf(given)
+  const others = native.backward(x.data, y.values, y.code + code, margin, positiveLabel, negativeLabel, gradInput, g)
+  if (others !== undefined) throw invalidLabel(others, y, settings)
+  return given ?? makeResult('gradients', x, gradInput)
 }
 
 function computeBoth(
@@ -167,25 +152,24 @@ function computeBoth(
   const x = readInput('input', input)
   const out = options === undefined ? undefined : readOutOption(options, ['out'])
   const y = readLabels(label, x, settings)
+  const given = readOut('out', out, x)
+  const gradInput = given === undefined ? takeMemory('gradients', x) : dataOf(given)
   const losses = reduction === 'none' ? takeMemory('losses', x) : undefined
-  let value: number | undefined
-  const gradInput = writeResult('gradients', out, x, (gradients) => {
-    const { data } = x
-    const result = native.valueAndGrad(
-      data,
-      y.values,
-      y.code + code,
-      margin,
-      positiveLabel,
-      negativeLabel,
-      gradients,
-      losses,
-    )
-    if (typeof result === 'object') throw invalidLabel(result, y, settings)
-    value = result
-  })
-  const loss = losses === undefined ? (value as number) : makeResult('losses', x, losses)
-  return { loss, gradInput }
+  const value = native.valueAndGrad(
+    x.data,
+    y.values,
+    y.code + code,
+    margin,
+    positiveLabel,
+    negativeLabel,
+    gradInput,
+    losses,
+  )
+  if (typeof value === 'object') throw invalidLabel(value, y, settings)
+  return {
+    loss: losses === undefined ? (value as number) : makeResult('losses', x, losses),
+    gradInput: given ?? makeResult('gradients', x, gradInput),
+  }
 }
 
 function readOutOption(options: GradOptions, known: readonly string[]): unknown {

@@ -1,4 +1,4 @@
-import type { LabelData } from '../native.ts'
+import type { InputData, LabelData } from '../native.ts'
 
 /** The class of typed array of each dtype. */
 export const typedArrays = {
@@ -14,6 +14,9 @@ export const typedArrays = {
   uint64: BigUint64Array,
 }
 
+/** Float32Array or Float64Array. */
+type FloatClass<D> = { new (memory: ArrayBuffer, byteOffset: number, length: number): D; BYTES_PER_ELEMENT: number }
+
 /** The dtypes of inputs and losses. */
 export type DType = 'float32' | 'float64'
 
@@ -25,11 +28,16 @@ export const dtypes = Object.keys(typedArrays) as TensorDType[]
 /** The code of a dtype, here and in the addon: its index in `dtypes`. */
 export type DTypeCode = number
 
-const float32Code: DTypeCode = dtypes.indexOf('float32')
-const float64Code: DTypeCode = dtypes.indexOf('float64')
+/** The class of typed array of each code. */
+export const classes = Object.values(typedArrays)
+
+export const codes = Object.fromEntries(dtypes.map((dtype, code) => [dtype, code])) as Readonly<
+  Record<TensorDType, DTypeCode>
+>
+const { float32, float64 } = codes
 
 export function isFloat(code: DTypeCode): boolean {
-  return code === float32Code || code === float64Code
+  return code === float32 || code === float64
 }
 
 /** Returns the code of a pair of dtypes, for the addon, which ignores the dtype of a label that is one number. */
@@ -57,17 +65,18 @@ const byteOffsetOf = typedArrayGetter<number>('byteOffset')
 
 /** Not a Map: V8 finds the property of a plain object sooner. */
 const codeByTag: Readonly<Record<string, DTypeCode>> = Object.assign(Object.create(null), {
-  Uint8ClampedArray: dtypes.indexOf('uint8'),
+  Uint8ClampedArray: codes.uint8,
   ...Object.fromEntries(dtypes.map((dtype, code) => [typedArrays[dtype].name, code])),
 })
 
 /**
  * Returns the code of a numeric typed array's dtype, or undefined for any other value. A property whose name varies
- * takes some 10 ns to find, so the most common class, and what is no typed array, are compared first.
+ * takes some 10 ns to find, so the most common classes, and what is no typed array, are compared first.
  */
 export function codeOf(value: unknown): DTypeCode | undefined {
   const tag = tagOf(value)
-  if (tag === 'Float32Array') return float32Code
+  if (tag === 'Float32Array') return float32
+  if (tag === 'Float64Array') return float64
   return tag === undefined ? undefined : codeByTag[tag]
 }
 
@@ -78,6 +87,12 @@ export function dtypeOf(value: unknown): TensorDType | undefined {
 
 export function isTypedArray(value: unknown): value is LabelData {
   return codeOf(value) !== undefined
+}
+
+/** Returns views of one new memory: of 0 elements, 1 element and so on. */
+export function makeViews<D extends InputData>(Class: FloatClass<D>, bytes: number): D[] {
+  const memory = new ArrayBuffer(bytes)
+  return Array.from({ length: bytes / Class.BYTES_PER_ELEMENT + 1 }, (_, size) => new Class(memory, 0, size))
 }
 
 /** Returns a view of `length` elements from `begin` on, over the same memory. */

@@ -1,9 +1,9 @@
 import type { InputData } from '../native.ts'
-import { typedArrays } from './dtypes.ts'
+import { makeViews, typedArrays } from './dtypes.ts'
 import { type InputContents, Tensor } from './tensor.ts'
 
 /** What a call returns beside a number: a call may have one result of each kind. */
-export type ResultKind = 'losses' | 'gradients'
+type ResultKind = 'losses' | 'gradients'
 
 /** The classes of results, by the code of their dtype. */
 const classes = [typedArrays.float32, typedArrays.float64]
@@ -15,15 +15,14 @@ const classes = [typedArrays.float32, typedArrays.float64]
  */
 const smallBytes = 64
 
-/** Returns views of one memory: of 0 elements, 1 element and so on. */
-function makeViews(Class: (typeof classes)[number]): InputData[] {
-  const memory = new ArrayBuffer(smallBytes)
-  return Array.from({ length: smallBytes / Class.BYTES_PER_ELEMENT + 1 }, (_, size) => new Class(memory, 0, size))
-}
+const makeSmallMemory = (): InputData[][] => [
+  makeViews(typedArrays.float32, smallBytes),
+  makeViews(typedArrays.float64, smallBytes),
+]
 
 const smallMemory: Readonly<Record<ResultKind, InputData[][]>> = {
-  losses: classes.map(makeViews),
-  gradients: classes.map(makeViews),
+  losses: makeSmallMemory(),
+  gradients: makeSmallMemory(),
 }
 
 const smallMemoryFor = (kind: ResultKind, { code, size }: InputContents) => smallMemory[kind][code]?.[size]

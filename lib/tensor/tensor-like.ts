@@ -2,13 +2,17 @@ import { getHeapStatistics } from 'node:v8'
 import { type InputData, type LabelData, native } from '../native.ts'
 import { assertOneOf, assertOptions, attempt, describe, invalidArgument, isArray } from '../validate.ts'
 import {
+  classes,
   codeOf,
+  codes,
+  type DTypeCode,
   dtypeOf,
   dtypes,
   dtypesCode,
   isFloat,
   isTypedArray,
   lengthOf,
+  makeViews,
   type TensorDType,
   typedArrays,
   viewOf,
@@ -84,7 +88,7 @@ export function tensor(data: TensorLike, options?: { dtype?: TensorDType; shape?
   assertUnchanged('data', source)
   if (dtype === undefined && shape === undefined && source === contentsOf(data)) return data as Tensor
   const isOfDType = dtype === undefined || dtype === dtypes[source.code]
-  const converted = isOfDType ? source.data : convert(source, dtype, (flat) => `data[${flat}]`)
+  const converted = isOfDType ? source.data : convert(source, codes[dtype], (flat) => `data[${flat}]`)
   return new Tensor(converted, shape ?? source.shape)
 }
 
@@ -102,13 +106,15 @@ export function readTensor(name: string, value: unknown, like?: Contents): Conte
     return contents
   }
   if (isNested(value)) return readNested(name, value, like)
-  if (typeof value === 'object' && value !== null) {
-    const source = value as Source
-    const theirs = attempt(name, () => readers.find(([looksAlike]) => looksAlike(source))?.[1](name, source, like))
-    if (theirs !== undefined) return theirs
-  }
+  const theirs = typeof value === 'object' && value !== null ? readTheirs(name, value as Source, like) : undefined
+  if (theirs !== undefined) return theirs
   const expected = 'a tensor, a typed array, nested arrays or a number'
   throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, describe(value))
+}
+
+/** Reads a tensor of another library; returns undefined for any other object. */
+function readTheirs(name: string, source: Source, like: Contents | undefined): Contents | undefined {
+  return attempt(name, () => readers.find(([looksAlike]) => looksAlike(source))?.[1](name, source, like))
 }
 
 const nameOf = ({ code }: Contents) => dtypes[code] as TensorDType
@@ -121,8 +127,9 @@ export function readInput(name: string, value: unknown): InputContents {
   throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, nameOf(contents))
 }
 
-/** Reads `out` as the tensor to write to, over its memory. */
-export function readOut(name: string, out: unknown, input: InputContents): Tensor<InputData> {
+/** Returns the tensor to write to, over the memory of `out`, or undefined if `out` is. */
+export function readOut(name: string, out: unknown, input: InputContents): Tensor<InputData> | undefined {
+  if (out === undefined) return undefined
   const contents = contentsOf(out)
   if (contents !== undefined) {
     assertLikeInput(name, contents, input)
@@ -269,14 +276,9 @@ function readStrided(name: string, source: Source, like: Contents | undefined): 
   const shape = readIntegers(`${name}.shape`, source.shape, 0)
   assertLike(name, shape, like)
   const data = readData(name, source.data)
-  if (typeof dtypeName === 'string' && dtypeName !== 'generic' && dtypeName !== 'array') {
-    const dtype = dtypeAliases[dtypeName] ?? dtypeName
-    const expected = dtypes.includes(dtype as TensorDType)
-      ? `of the dtype of its data, ${dtypeOf(data)}`
-      : 'of float32, float64 or an integer dtype, converted where it is another'
-    if (dtype !== dtypeOf(data)) throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, describe(dtypeName))
-  }
-  if (strides === undefined) return readContents(name, data, shape)
+  const code = codeOf(data) as DTypeCode
+  if (typeof dtypeName === 'string' && dtypeName !== dtypes[code]) assertDTypeName(name, dtypeName, dtypes[code])
+  if (strides === undefined) return readContents(name, data, shape, code)
   const steps = readIntegers(`${name}.strides`, strides, Number.NEGATIVE_INFINITY)
   const [start = 0] = readIntegers(`${name}.offset`, [offset], 0)
   if (steps.length !== shape.length && shape.length > 0) {
@@ -284,6 +286,16 @@ function readStrided(name: string, source: Source, like: Contents | undefined): 
   }
   const most = like?.size ?? Math.max(lengthOf(data), maxRepeated)
   return readContents(name, gather(name, data, shape, steps, start, most), shape)
+}
+
+/** Throws if another library's name of a dtype does not mean the dtype of the data. */
+function assertDTypeName(name: string, dtypeName: string, dtypeOfData: TensorDType | undefined): void {
+  if (dtypeName === 'generic' || dtypeName === 'array') return
+  const dtype = dtypeAliases[dtypeName] ?? dtypeName
+  const expected = dtypes.includes(dtype as TensorDType)
+    ? `of the dtype of its data, ${dtypeOfData}`
+    : 'of float32, float64 or an integer dtype, converted where it is another'
+  if (dtype !== dtypeOfData) throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, describe(dtypeName))
 }
 
 /** The most elements that strides may repeat from fewer, if there is no input whose shape limits them. */
@@ -337,23 +349,31 @@ function gather(
 }
 
 /** Converts the values of `source` to `dtype`: floats are rounded once, integers must not change. */
-function convert(source: Contents, dtype: TensorDType, placeOf: (flat: number) => string): LabelData {
-  const data = new typedArrays[dtype](source.size)
-  const converted = native.convert(data, source.data, dtypesCode(dtypes.indexOf(dtype), source.code))
+function convert(source: Contents, code: DTypeCode, placeOf: (flat: number) => string): LabelData {
+  const data = new (classes[code] as TypedArrayClass)(source.size)
+  const converted = native.convert(data, source.data, dtypesCode(code, source.code))
   if (converted === source.size) return data
   const value = describe(source.data[converted])
-  throw invalidArgument('ERR_INVALID_ARG_VALUE', placeOf(converted), `a value of ${dtype}`, value)
+  throw invalidArgument('ERR_INVALID_ARG_VALUE', placeOf(converted), `a value of ${dtypes[code]}`, value)
 }
 
 const isNested = (value: unknown): value is number | readonly unknown[] => typeof value === 'number' || isArray(value)
-const isBig = (dtype: TensorDType) => dtype === 'int64' || dtype === 'uint64'
+const isBig = (code: DTypeCode) => code === codes.int64 || code === codes.uint64
 
-/** For each type of element: the dtype in which it is read, and the default dtype of the tensor. */
-const elementTypes: Readonly<Record<string, { read: TensorDType; default: TensorDType }>> = {
-  number: { read: 'float64', default: 'float32' },
-  boolean: { read: 'uint8', default: 'uint8' },
-  bigint: { read: 'int64', default: 'int64' },
+type TypedArrayClass = new (length: number) => LabelData
+
+/** For each type of element: the code of the dtype in which it is read, and of the default dtype of the tensor. */
+const elementTypes: Readonly<Record<string, { read: DTypeCode; default: DTypeCode }>> = {
+  number: { read: codes.float64, default: codes.float32 },
+  boolean: { read: codes.uint8, default: codes.uint8 },
+  bigint: { read: codes.int64, default: codes.int64 },
 }
+
+/**
+ * Memory for the numbers of a few elements until they are converted; undefined while they are read, because an array
+ * may have getters, which may call us.
+ */
+let spareViews: readonly Float64Array[] | undefined = makeViews(Float64Array, 512)
 
 /** The elements that memory is first taken for: an array may claim more than it has. */
 const firstElements = 2 ** 16
@@ -386,17 +406,24 @@ function readElements(name: string, root: unknown, like?: Contents, dtype?: Tens
     const place = placeOf(name, new Array(shape.length).fill(0))
     throw invalidArgument('ERR_INVALID_ARG_TYPE', place, 'a number', describe(first))
   }
-  const isOfBigInts = dtype !== undefined && isBig(dtype)
-  const read = isOfBigInts ? dtype : types.read
+  const isOfBigInts = dtype !== undefined && isBig(codes[dtype])
+  const read = isOfBigInts ? codes[dtype] : types.read
   if (like === undefined && size > maxShared && leastBytesOfElement * size > getHeapStatistics().used_heap_size) {
     throw shapeMismatch(name, 'nested arrays that hold their elements', `${size} elements, more than all memory holds`)
   }
-  const data = new NestedReader(name, shape, type, isOfBigInts, read, size).readAll(root)
-  const elements = { data, code: dtypes.indexOf(read), shape, size }
-  const wanted = dtype ?? types.default
-  if (wanted === read) return elements
-  const converted = convert(elements, wanted, (flat) => placeOf(name, indicesOf(flat, shape)))
-  return { data: converted, code: dtypes.indexOf(wanted), shape, size }
+  const wanted = dtype === undefined ? types.default : codes[dtype]
+  const views = wanted === read || read !== codes.float64 ? undefined : spareViews
+  const spare = views?.[size]
+  if (spare !== undefined) spareViews = undefined
+  try {
+    const data = new NestedReader(name, shape, type, isOfBigInts, read, size, spare).readAll(root)
+    const elements = { data, code: read, shape, size }
+    if (wanted === read) return elements
+    const converted = convert(elements, wanted, (flat) => placeOf(name, indicesOf(flat, shape)))
+    return { data: converted, code: wanted, shape, size }
+  } finally {
+    if (spare !== undefined) spareViews = views
+  }
 }
 
 function placeOf(name: string, indices: readonly number[]): string {
@@ -404,7 +431,7 @@ function placeOf(name: string, indices: readonly number[]): string {
 }
 
 /**
- * Reads nested arrays of `shape` into memory of the dtype `read`. Elements are of `type`, or of any type in
+ * Reads nested arrays of `shape` into memory of the dtype with the code `read`. Elements are of `type`, or of any type in
  * `elementTypes`.
  */
 class NestedReader {
@@ -412,10 +439,10 @@ class NestedReader {
   readonly #shape: readonly number[]
   readonly #type: string
   readonly #isOfAnyType: boolean
-  readonly #read: TensorDType
+  readonly #read: DTypeCode
   readonly #size: number
   /** The indices of what is being read, outermost first. */
-  readonly #indices: number[] = []
+  readonly #indices: number[]
   #data: LabelData
   #capacity: number
   #count = 0
@@ -425,17 +452,19 @@ class NestedReader {
     shape: readonly number[],
     type: string,
     isOfAnyType: boolean,
-    read: TensorDType,
+    read: DTypeCode,
     size: number,
+    spare: Float64Array | undefined,
   ) {
     this.#name = name
     this.#shape = shape
+    this.#indices = new Array(shape.length)
     this.#type = type
     this.#isOfAnyType = isOfAnyType
     this.#read = read
     this.#size = size
     this.#capacity = Math.min(size, firstElements)
-    this.#data = new typedArrays[read](this.#capacity)
+    this.#data = spare ?? new (classes[read] as TypedArrayClass)(this.#capacity)
   }
 
   readAll(root: unknown): LabelData {
@@ -461,7 +490,10 @@ class NestedReader {
   }
 
   #fillRow(row: readonly unknown[], depth: number, extent: number): void {
-    for (let i = 0; i < extent; i++) {
+    const data = this.#data
+    const numbers = data instanceof Float64Array ? storeNumbers(data, this.#count, row, extent) : 0
+    this.#count += numbers
+    for (let i = numbers; i < extent; i++) {
       this.#indices[depth] = i
       this.#add(row[i])
     }
@@ -470,9 +502,9 @@ class NestedReader {
   #add(value: unknown): void {
     if (typeof value !== this.#type && !(this.#isOfAnyType && (typeof value) in elementTypes)) throw this.#refuse(value)
     if (this.#count === this.#capacity) this.#grow()
-    if (store(this.#data, this.#read, this.#count++, value as number | boolean | bigint)) return
+    if (store(this.#data, isBig(this.#read), this.#count++, value as number | boolean | bigint)) return
     const place = placeOf(this.#name, this.#indices)
-    throw invalidArgument('ERR_INVALID_ARG_VALUE', place, `a value of ${this.#read}`, describe(value))
+    throw invalidArgument('ERR_INVALID_ARG_VALUE', place, `a value of ${dtypes[this.#read]}`, describe(value))
   }
 
   #refuse(value: unknown): Error {
@@ -484,15 +516,29 @@ class NestedReader {
 
   #grow(): void {
     this.#capacity = Math.min(this.#size, 2 * this.#capacity)
-    const longer = new typedArrays[this.#read](this.#capacity)
+    const longer = new (classes[this.#read] as TypedArrayClass)(this.#capacity)
     longer.set(this.#data as never)
     this.#data = longer
   }
 }
 
+/**
+ * Stores the numbers of a row, until its end, the end of `data`, or an element that is no number. Returns how many they
+ * are.
+ */
+function storeNumbers(data: Float64Array, at: number, row: readonly unknown[], extent: number): number {
+  const end = Math.min(extent, data.length - at)
+  for (let i = 0; i < end; i++) {
+    const value = row[i]
+    if (typeof value !== 'number') return i
+    data[at + i] = value
+  }
+  return end
+}
+
 /** Writes `value` at `index`; returns false if an integer dtype does not have it. */
-function store(data: LabelData, dtype: TensorDType, index: number, value: number | boolean | bigint): boolean {
-  if (!isBig(dtype)) {
+function store(data: LabelData, isOfBigInts: boolean, index: number, value: number | boolean | bigint): boolean {
+  if (!isOfBigInts) {
     data[index] = typeof value === 'number' ? value : Number(value)
     return true
   }

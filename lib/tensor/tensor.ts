@@ -25,6 +25,18 @@ export function sizeOf(shape: readonly number[]): number {
   return size
 }
 
+let lastVectorLength = 0
+let lastVectorShape: readonly number[] = [0]
+
+/** Returns the shape of a vector. The vectors of a call mostly share one. */
+function shapeOfVector(length: number): readonly number[] {
+  if (length !== lastVectorLength) {
+    lastVectorShape = [length]
+    lastVectorLength = length
+  }
+  return lastVectorShape
+}
+
 export function readIntegers(name: string, values: unknown, least: number): number[] {
   if (!isArray(values)) throw invalidArgument('ERR_INVALID_ARG_TYPE', name, 'an array', describe(values))
   return attempt(name, () => {
@@ -32,11 +44,11 @@ export function readIntegers(name: string, values: unknown, least: number): numb
     if (!(rank <= maxRank)) {
       throw invalidArgument('ERR_INVALID_ARG_VALUE', name, `at most ${maxRank} long`, `a length of ${rank}`)
     }
-    const integers: number[] = []
+    const integers = new Array<number>(rank)
     for (let d = 0; d < rank; d++) {
       const value = values[d]
       if (!Number.isSafeInteger(value) || (value as number) < least) throw notAnInteger(`${name}[${d}]`, value, least)
-      integers.push(value as number)
+      integers[d] = value as number
     }
     return integers
   })
@@ -81,7 +93,7 @@ export function readContents<D extends LabelData>(
     const expected = `${formatQuantity(sizeOf(shape), 'element')} long for the shape ${formatShape(shape)}`
     throw shapeMismatch(name, expected, formatQuantity(size, 'element'))
   }
-  return { data, code, shape: shape ?? [size], size }
+  return { data, code, shape: shape ?? shapeOfVector(size), size }
 }
 
 /**
@@ -272,6 +284,7 @@ export function assertSameShape(
   like: string,
   expected: readonly number[],
 ): void {
+  if (shape === expected) return
   let isSame = shape.length === expected.length
   for (let d = 0; isSame && d < shape.length; d++) isSame = shape[d] === expected[d]
   if (isSame) return
