@@ -85,7 +85,7 @@ export class LossAccumulator {
   }
 
   /**
-   * Adds a batch as `update` does, in slices of about a millisecond; between slices the event loop runs. The whole
+   * Adds a batch as `update` does, in slices of about half a millisecond; between slices the event loop runs. The whole
    * batch is added at the end: a call that rejects adds nothing, and calls that overlap do not disturb each other.
    *
    * @param options.signal aborts the call between two slices

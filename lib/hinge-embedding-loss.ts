@@ -291,7 +291,7 @@ export class HingeEmbeddingLoss<R extends Reduction = 'mean'> extends Callable {
   }
 
   /**
-   * Computes what `forward` computes, to the last bit, in slices of about a millisecond; between slices the event loop
+   * Computes what `forward` computes, to the last bit, in slices of about half a millisecond; between slices the event loop
    * and other calls run. Arguments are checked at once, but elements are read slice by slice: if they change meanwhile,
    * the result does too.
    *
