@@ -1,8 +1,9 @@
 import { stat } from 'node:fs/promises'
 import { addAbortSignal, type Readable } from 'node:stream'
 import { getNumThreads } from '../index.ts'
+import { assertOwnColumns, openScans } from './duckdb/open-scans.ts'
 import type { Scan, ScanSource } from './duckdb/scan.ts'
-import type { Session } from './duckdb/session.ts'
+import { Session } from './duckdb/session.ts'
 import {
   addFile,
   codeOf,
@@ -90,7 +91,6 @@ class Run {
   }
 
   async openSession(): Promise<Session> {
-    const { Session } = await import('./duckdb/session.ts')
     this.#session ??= await Session.open(this.#options.threads ?? getNumThreads(), this.signal)
     this.signal.throwIfAborted()
     return this.#session
@@ -173,7 +173,6 @@ async function openInputs(
   const inputs = { files, arraySources, signal, stdin, threads, progress }
   if (scanned.length === 0) return inputs
   const session = await run.openSession()
-  const { assertOwnColumns, openScans } = await import('./duckdb/open-scans.ts')
   const list = await openScans(session, scanned, { ...scoring, onNote: note }, signal, output !== undefined)
   for (const scan of list) assertOwnColumns(scan)
   return { ...inputs, scans: { session, list } }

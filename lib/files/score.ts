@@ -1,3 +1,5 @@
+import { ChunkTotals, scoreChunks } from './chunk-totals.ts'
+import { scoreScans } from './duckdb/totals.ts'
 import { withInputs } from './open.ts'
 import {
   assertKeepable,
@@ -7,7 +9,7 @@ import {
   readScoring,
   type ScoreFilesOptions,
 } from './options.ts'
-import { type FileTotals, type Group, sumGroups } from './totals.ts'
+import { type FileTotals, sumGroups } from './totals.ts'
 
 /**
  * Scores files as the command line does: exact totals over all rows and, with `output`, the loss of each row.
@@ -55,20 +57,13 @@ export async function scoreFiles(paths: readonly string[], options: ScoreFilesOp
     const { files, scans, arraySources, signal } = inputs
     if (scans && arraySources.length > 0) assertOneSide(checked)
     const target = writers && format && { path: await writers.resolveOutput(output as string, files), format }
-    const groups: Group[] = []
-    // The modules for arrays and those for scans are loaded where there are any: each takes a millisecond of the start.
-    if (arraySources.length > 0) {
-      const { ChunkTotals, scoreChunks } = await import('./chunk-totals.ts')
-      const totals = new ChunkTotals(scoring)
-      if (target) await writers.writeChunkLosses(target, inputs, totals)
-      else for await (const _ of scoreChunks(inputs, totals));
-      groups.push(...totals.groups)
-    }
-    if (scans === undefined) return sumGroups(groups, scoring)
-    const { scoreScans } = await import('./duckdb/totals.ts')
+    const totals = new ChunkTotals(scoring)
+    if (arraySources.length > 0 && target) await writers.writeChunkLosses(target, inputs, totals)
+    else for await (const _ of scoreChunks(inputs, totals));
+    if (scans === undefined) return sumGroups(totals.groups, scoring)
     const scanTotals = await scoreScans(scans.session, scans.list, scoring, signal)
     if (target) await writers.writeScanLosses(target, scans.session, scanTotals, scoring, signal)
-    return sumGroups([...scanTotals.groups, ...groups], scoring)
+    return sumGroups([...scanTotals.groups, ...totals.groups], scoring)
   })
 }
 
