@@ -4,11 +4,13 @@ export type {
   ColumnOptions,
   CsvOptions,
   Format,
+  Group,
+  GroupValue,
   Progress,
   RunOptions,
   ScoreFilesOptions,
   SourceOptions,
 } from './files/options.ts'
 export { scoreFiles } from './files/score.ts'
-export type { FileTotals, Group, GroupValue } from './files/totals.ts'
+export type { FileTotals } from './files/totals.ts'
 export { type PlotFilesOptions, plotFiles } from './plot/plot.ts'

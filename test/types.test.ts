@@ -372,13 +372,13 @@ describe('the types', () => {
     type OptionName =
       | ('input' | 'label' | 'by' | 'nulls' | 'nan' | 'margin' | 'positiveLabel' | 'negativeLabel' | 'otherLabels')
       | ('delimiter' | 'decimal' | 'nullString' | 'header' | 'comment' | 'format' | 'allowDuplicates')
-      | ('output' | 'keep' | 'threads' | 'stdin' | 'signal' | 'onProgress' | 'onNote')
+      | ('output' | 'keep' | 'threads' | 'stdin' | 'signal' | 'onProgress' | 'onNote' | 'onGroup')
     type AnyOption = { [Name in OptionName]: IsAny<ScoreFilesOptions[Name]> }[OptionName]
     type Result = Awaited<ReturnType<typeof scoreFiles>>
     assertTypes<
       [
         Equal<keyof ScoreFilesOptions, OptionName>,
-        Equal<keyof PlotFilesOptions, Exclude<OptionName, 'keep'> | 'theme' | 'size'>,
+        Equal<keyof PlotFilesOptions, Exclude<OptionName, 'keep' | 'onGroup'> | 'theme' | 'size'>,
         Equal<AnyOption, false>,
         Equal<NonNullable<ScoreFilesOptions['nulls']>, 'error' | 'ignore'>,
         Equal<NonNullable<ScoreFilesOptions['nan']>, 'error' | 'ignore' | 'keep'>,

@@ -1,11 +1,11 @@
-import { PartialsByKey } from '../files/duckdb/partials-by-key.ts'
 import { isSamePrecision, nullType } from '../files/duckdb/scored-types.ts'
 import { rowsPerChunk, Session } from '../files/duckdb/session.ts'
 import { quoteText } from '../files/duckdb/sql.ts'
+import { StatesByKey } from '../files/duckdb/states-by-key.ts'
 import { typeMismatchError } from '../files/duckdb/type-mismatch.ts'
 import { fileError } from '../files/errors.ts'
-import { emptyTotal } from '../files/options.ts'
-import type { FileTotals, Group } from '../files/totals.ts'
+import { emptyTotal, type Group } from '../files/options.ts'
+import type { FileTotals } from '../files/totals.ts'
 import { LossAccumulator } from '../index.ts'
 import { parseShardResult, type ShardResult } from './payload.ts'
 import { nameOfFile, type Plan } from './plan.ts'
@@ -82,15 +82,21 @@ async function insertGroups(session: Session, type: string, groups: ShardResult[
 }
 
 async function foldGroups(session: Session, plan: Plan, schemas: readonly Schema[]): Promise<readonly Group[]> {
-  const partials = new PartialsByKey(session, plan.options)
+  const states = new StatesByKey(session, plan.options)
   const files = new Map<string, string>()
   for (const { index, types } of schemas) if (!files.has(types.by)) files.set(types.by, nameOfFile(plan, index))
   for (const [type, file] of files) {
-    const key = `CAST(key AS ${type}) AS key`
-    const sql = `SELECT ${key}, 0::BIGINT AS rows, 0::BIGINT AS nans, partial FROM parts WHERE type = ${quoteText(type)}`
-    await partials.add(sql, type, file)
+    const parts = `(SELECT CAST(key AS ${type}) AS key, partial FROM parts WHERE type = ${quoteText(type)})`
+    const state = 'hinge_embedding_loss_merge(partial) AS state'
+    await states.add(
+      `SELECT key, 0::BIGINT AS rows, 0::BIGINT AS nans, ${state} FROM ${parts} GROUP BY key`,
+      type,
+      file,
+    )
   }
-  return (await partials.readTotals()).groups
+  const groups = []
+  for await (const batch of (await states.mergeAll()).readGroups()) groups.push(...batch)
+  return groups
 }
 
 /** Refuses files of a kind whose inputs are scored in different precisions, and NDJSON whose columns differ. */

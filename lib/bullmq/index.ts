@@ -1,4 +1,5 @@
-export type { FileTotals, Group } from '../files/totals.ts'
+export type { Group } from '../files/options.ts'
+export type { FileTotals } from '../files/totals.ts'
 export { decodeFailure, type FailureDetails } from './failures.ts'
 export { addFlow, type FlowProgress, flowOf } from './flow.ts'
 export { foldResults } from './fold.ts'

@@ -7,7 +7,7 @@ import { assertOwnColumns, openScans } from '../files/duckdb/open-scans.ts'
 import type { Scan } from '../files/duckdb/scan.ts'
 import { nullType } from '../files/duckdb/scored-types.ts'
 import { Session } from '../files/duckdb/session.ts'
-import { type ScanTotals, scoreScans } from '../files/duckdb/totals.ts'
+import { scoreScans } from '../files/duckdb/totals.ts'
 import { hasValues } from '../files/duckdb/typed-scans.ts'
 import { codeOf, fileError, given, message } from '../files/errors.ts'
 import { assertThreads } from '../files/options.ts'
@@ -126,11 +126,16 @@ async function scoreShard(session: Session, { index, options, shard }: ShardData
   const { typed, groups } = await scoreScans(session, [part], options, signal)
   const [{ types } = {}] = typed
   if (types === undefined) return { index, types: null, groups: [] }
-  const hasInput = groups.some(({ total }) => total.count > 0) || (await hasValues(session, part, options, 'x'))
-  assertTransferable(shard, options.by, types.by, groups)
+  const hasInput = groups.total.count > 0 || (await hasValues(session, part, options, 'x'))
+  assertTransferable(shard, options.by, types.by, groups.count)
   const columns = kind === 'NDJSON' ? listColumns(scan) : ''
   const input = hasInput ? types.input : nullType
-  return { index, types: { ...types, input, columns }, groups: groups.map(({ key, total }) => [key, total.toJSON()]) }
+  const list: ShardResult['groups'][number][] = []
+  for await (const batch of groups.readGroups())
+    list.push(...batch.map(({ key, total }) => [key, total.toJSON()] as const))
+  // The session goes on to other shards.
+  await groups.drop()
+  return { index, types: { ...types, input, columns }, groups: list }
 }
 
 /** The names and types of columns. One machine reads all NDJSON as one table, so they must be the same in each file. */
@@ -138,13 +143,13 @@ function listColumns({ columns }: Scan): string {
   return columns.map(({ tableName, type }) => `${tableName} ${type}`).join(', ')
 }
 
-function assertTransferable({ file }: Shard, by: string | undefined, type: string, groups: ScanTotals['groups']): void {
+function assertTransferable({ file }: Shard, by: string | undefined, type: string, groups: number): void {
   if (!plainType.test(type)) {
     const reason = `which does not go through Redis; CAST(${by} AS VARCHAR) does`
     throw fileError(message`${file}: ${given('by', by ?? '')} is ${type}, ${reason}`, { option: 'by', file })
   }
-  if (groups.length > limits.groups) {
-    const amount = `${groups.length} values, workers take at most ${limits.groups} a shard`
+  if (groups > limits.groups) {
+    const amount = `${groups} values, workers take at most ${limits.groups} a shard`
     throw fileError(message`${file}: ${given('by', by ?? '')} has ${amount}`, { option: 'by', file })
   }
 }

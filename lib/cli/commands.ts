@@ -28,8 +28,8 @@ export async function runCommand(args: readonly string[], signal: AbortSignal, s
   const { stdout, stderr } = streams
   const print = (text: string) => write(stdout, text, signal)
   const printTotals: Context['printTotals'] = async (totals, flags) => {
-    const { formatTotals } = await import('./report.ts')
-    await print(formatTotals(totals, flags))
+    const report = await import('./report.ts')
+    await report.printTotals(totals, flags, print)
   }
   let help = ''
   const keepHelp = (text: string) => {

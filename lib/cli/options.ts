@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { formats, isSeparator } from '../files/options.ts'
-import type { FileTotals } from '../files/totals.ts'
+import type { StreamedTotals } from '../files/totals.ts'
 import type { Streams } from './streams.ts'
 
 /** The name of the program and of its package. */
@@ -13,7 +13,7 @@ export interface Context {
   /** writes a result to standard output */
   readonly print: (text: string) => Promise<void>
   /** writes totals to standard output, as a table or, with `json`, as one line of JSON */
-  readonly printTotals: (totals: FileTotals, flags: { json?: true; by?: string }) => Promise<void>
+  readonly printTotals: (totals: StreamedTotals, flags: { json?: true; by?: string }) => Promise<void>
 }
 
 /** Formats the examples that follow the help of a command. */

@@ -26,7 +26,7 @@ function onOneLine(text: string): string {
 const longestInterval = 250
 
 /**
- * Returns a function that shows a line of progress, and one that erases it at the end. There is nothing to show where no
+ * Returns a function that shows a line of progress, and one that erases it for good. There is nothing to show where no
  * terminal can show it, or where it is not wanted.
  */
 export function showProgress(
@@ -39,7 +39,9 @@ export function showProgress(
   let started = performance.now()
   let last = started
   let doing: string | undefined
+  let hasEnded = false
   const show = (progress: Progress) => {
+    if (hasEnded) return
     const now = performance.now()
     // A step that began since the last call began after it.
     if (progress.doing !== doing) started = Math.max(last, now - longestInterval)
@@ -50,7 +52,11 @@ export function showProgress(
     terminal.write(eraseLine + line.slice(0, (terminal.columns || 80) - 1))
     withLine.add(terminal)
   }
-  return { show, end: () => eraseProgress(terminal) }
+  const end = () => {
+    hasEnded = true
+    eraseProgress(terminal)
+  }
+  return { show, end }
 }
 
 function eraseProgress(terminal: Terminal): void {

@@ -1,61 +1,101 @@
-import type { FileTotals, Group } from '../files/totals.ts'
-import { describeOthers, formatActiveShare, formatCount, formatJSON } from '../format.ts'
-import type { LossAccumulator } from '../index.ts'
+import { formatFigures, type GroupReader, type StreamedTotals } from '../files/totals.ts'
+import { describeOthers, formatActiveShare, formatCount } from '../format.ts'
+import type { ClassTotals, LossAccumulator, NegativeTotals } from '../index.ts'
 import { escapeInvisible } from './escape.ts'
 
-/** Formats totals for standard output: a table for people or, with `json`, one line of JSON. */
-export function formatTotals(totals: FileTotals, { json, by }: { json?: true | undefined; by?: string }): string {
-  return json ? formatAsJSON(totals) : formatAsTable(totals, by)
+/** Prints totals: a table for people or, with `json`, one line of JSON. Groups are printed as they are read. */
+export async function printTotals(
+  { total, groups }: StreamedTotals,
+  { json, by }: { readonly json?: true | undefined; readonly by?: string | undefined },
+  print: (text: string) => Promise<void>,
+): Promise<void> {
+  if (json) await printAsJSON(total, groups, print)
+  else await printAsTable(total, groups && { reader: groups, by: by ?? '' }, print)
 }
 
-function formatAsJSON({ total, groups }: FileTotals): string {
-  if (groups === undefined) return `${formatFigures(total)}\n`
-  const list = groups.map(({ json, total }) => `{"by":${json},${formatFigures(total).slice(1)}`)
-  return `{"groups":[${list.join(',')}],"total":${formatFigures(total)}}\n`
+type Print = (text: string) => Promise<void>
+
+async function printAsJSON(total: LossAccumulator, groups: GroupReader | undefined, print: Print): Promise<void> {
+  if (groups === undefined) return print(`${formatFigures(total)}\n`)
+  let separator = '{"groups":['
+  for await (const { values, figures } of groups.readFigures('json')) {
+    const list = values.map((json, i) => `{"by":${json},${figures[i]?.slice(1)}`)
+    await print(`${separator}${list.join(',')}`)
+    separator = ','
+  }
+  const begin = separator === ',' ? '' : separator
+  await print(`${begin}],"total":${formatFigures(total)}}\n`)
 }
 
-function formatFigures({ count, sum, mean, margin, positives, negatives, others }: LossAccumulator): string {
-  return formatJSON({ count, sum, mean, margin, positives, negatives, others })
+interface TableGroups {
+  readonly reader: GroupReader
+  readonly by: string
 }
 
-function formatAsTable({ total, groups }: FileTotals, by = ''): string {
-  const { positives, negatives, others } = total
+async function printAsTable(total: LossAccumulator, groups: TableGroups | undefined, print: Print): Promise<void> {
+  const table = new Table()
+  if (groups === undefined) {
+    table.add(classLines(total))
+  } else {
+    table.add([[escapeInvisible(groups.by), 'count', 'mean', 'sum', 'positives', 'negatives', 'active']])
+    for await (const { values, figures } of groups.reader.readFigures('key')) {
+      table.add(values.map((key, i) => groupLine(key ?? 'NULL', JSON.parse(figures[i] as string))))
+    }
+    table.add([groupLine('all', total)])
+  }
+  for (const text of table.format()) await print(text)
+  const { negatives, others } = total
   const active = `${formatCount(negatives.active)}${formatActiveShare(negatives)}`
   const notes = [`active negatives, inside the margin of ${total.margin}: ${active}`]
   if (others > 0) notes.push(`labels that are neither, ${describeOthers(total)}: ${formatCount(others)}`)
-  const lines =
-    groups === undefined
-      ? classLines({ all: total, positives, negatives })
-      : groupLines(by, [...groups, { key: 'all', total }])
-  return `${alignColumns(lines)}\n\n${notes.join('\n')}\n`
+  await print(`\n${notes.join('\n')}\n`)
 }
 
-function classLines(classes: Readonly<Record<string, { count: number; mean: number; sum: number }>>): string[][] {
-  const lines = Object.entries(classes).map(([name, { count, mean, sum }]) => {
+function classLines(total: LossAccumulator): string[][] {
+  const { positives, negatives } = total
+  const lines = Object.entries({ all: total, positives, negatives }).map(([name, { count, mean, sum }]) => {
     return [name, formatCount(count), formatFigure(mean), formatFigure(sum)]
   })
   return [['', 'count', 'mean', 'sum'], ...lines]
 }
 
-function groupLines(by: string, list: readonly Pick<Group, 'key' | 'total'>[]): string[][] {
-  const lines = list.map(({ key, total: { count, mean, sum, positives, negatives } }) => {
-    const counts = [positives.count, negatives.count, negatives.active].map(formatCount)
-    return [escapeInvisible(key ?? 'NULL'), formatCount(count), formatFigure(mean), formatFigure(sum), ...counts]
-  })
-  return [[escapeInvisible(by), 'count', 'mean', 'sum', 'positives', 'negatives', 'active'], ...lines]
+/** Totals, or their JSON, in which numbers that JSON lacks are text. */
+interface Figures extends ClassTotals {
+  readonly positives: ClassTotals
+  readonly negatives: NegativeTotals
 }
 
-function alignColumns(lines: readonly string[][]): string {
-  const widths = (lines[0] ?? []).map((_, column) =>
-    lines.reduce((width, line) => Math.max(width, line[column]?.length ?? 0), 0),
-  )
-  const pad = (cell: string, column: number) => {
-    const width = widths[column] ?? 0
-    return column === 0 ? cell.padEnd(width) : cell.padStart(width)
-  }
-  return lines.map((line) => line.map(pad).join('  ')).join('\n')
+function groupLine(name: string, { count, mean, sum, positives, negatives }: Figures): string[] {
+  const counts = [positives.count, negatives.count, negatives.active].map(formatCount)
+  return [escapeInvisible(name), formatCount(count), formatFigure(mean), formatFigure(sum), ...counts]
 }
 
 function formatFigure(value: number): string {
-  return String(Number(value.toPrecision(7)))
+  return String(Number(Number(value).toPrecision(7)))
+}
+
+/** Lines whose columns are aligned once all are known. A batch of lines is kept as one text, which is small. */
+class Table {
+  readonly #widths: number[] = []
+  readonly #batches: string[] = []
+
+  /** Adds lines of cells, which have neither tabs nor line ends. */
+  add(lines: readonly (readonly string[])[]): void {
+    for (const line of lines) {
+      for (const [column, cell] of line.entries()) {
+        this.#widths[column] = Math.max(this.#widths[column] ?? 0, cell.length)
+      }
+    }
+    this.#batches.push(lines.map((line) => line.join('\t')).join('\n'))
+  }
+
+  /** Formats the lines, batch after batch. */
+  *format(): Generator<string> {
+    const pad = (cell: string, column: number) => {
+      const width = this.#widths[column] ?? 0
+      return column === 0 ? cell.padEnd(width) : cell.padStart(width)
+    }
+    const align = (line: string) => `${line.split('\t').map(pad).join('  ')}\n`
+    for (const batch of this.#batches) yield batch.split('\n').map(align).join('')
+  }
 }

@@ -10,13 +10,20 @@ export interface FileFlags extends ScoreFilesOptions {
   readonly json?: true
 }
 
-/** Runs a function of the engine over files, and shows its progress and notes on the terminal. */
+/**
+ * Runs a function of the engine over files, and shows its progress and notes on the terminal. The function may end the
+ * progress earlier, to print.
+ */
 export async function runOnFiles<Flags extends FileFlags, Result>(
   paths: readonly string[],
   { progress: isWanted, json: _, ...options }: Flags,
   { signal, streams: { stdin, stderr } }: Context,
   unit: 'rows' | 'shards',
-  run: (paths: readonly string[], options: Omit<Flags, 'progress' | 'json'>) => Promise<Result>,
+  run: (
+    paths: readonly string[],
+    options: Omit<Flags, 'progress' | 'json'>,
+    endProgress: () => void,
+  ) => Promise<Result>,
 ): Promise<Result> {
   const { threads, format } = options
   if (threads !== undefined) {
@@ -29,13 +36,9 @@ export async function runOnFiles<Flags extends FileFlags, Result>(
   }
   const { show, end } = showProgress(stderr, isWanted, unit)
   try {
-    return await run(paths, {
-      ...options,
-      stdin,
-      signal,
-      onNote: (_note, message) => notify(stderr, formatMessage(message)),
-      ...(show && { onProgress: show }),
-    })
+    const io = { stdin, signal, ...(show && { onProgress: show }) }
+    const onNote: FileFlags['onNote'] = (_note, message) => notify(stderr, formatMessage(message))
+    return await run(paths, { ...options, ...io, onNote }, end)
   } finally {
     end()
   }

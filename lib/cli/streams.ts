@@ -16,8 +16,10 @@ export class ReaderGone extends Error {}
 /** Resolves once the text is written; a reader may be slow. */
 export function write(stdout: Writable, text: string, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    const abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
     stdout.write(text, (error) => {
+      signal.removeEventListener('abort', abort)
       if (!error) resolve()
       else if (system.readerGoneCodes.includes(codeOf(error))) reject(new ReaderGone())
       else reject(new Error(`standard output: ${error.message}`, { cause: error }))

@@ -7,13 +7,13 @@ import {
 } from '../index.ts'
 import { codeOf, detailsOf, errorAt, fileError, given, isOptionError, message, option } from './errors.ts'
 import type { LossSchema } from './loss-batches.ts'
-import { assertMargin, emptyTotal, type Io, type Progress, type Scoring } from './options.ts'
+import { assertMargin, emptyTotal, type Group, type Io, type Progress, type Scoring } from './options.ts'
 import { type ArraySource, openArraySource } from './readers/array-source.ts'
 import { type Chunk, findCompleteRows, Missing, readChunks, Scratch, selectRows } from './readers/chunks.ts'
 import { compareKeys, type GroupKey, type KeyKind, makeKey } from './readers/group-keys.ts'
 import { containingFile } from './readers/npz.ts'
 import { type RowError, type RowErrorKind, rowError } from './row-errors.ts'
-import { type Group, makeGroup } from './totals.ts'
+import { makeGroup } from './totals.ts'
 import { takeTurns } from './turns.ts'
 
 /** The sources to read, and how. */

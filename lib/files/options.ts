@@ -59,6 +59,30 @@ export interface Progress {
   readonly count?: number | undefined
 }
 
+/**
+ * A value of `by`, as JSON has it: dates, times, NaN and infinities are text. An integer of 2^53 or more is a bigint; inside
+ * lists and structures it is rounded.
+ */
+export type GroupValue =
+  | string
+  | number
+  | bigint
+  | boolean
+  | null
+  | readonly GroupValue[]
+  | { readonly [name: string]: GroupValue }
+
+/** The totals of the rows with one value of `by`. */
+export interface Group {
+  readonly by: GroupValue
+  /** the value as text; null where it is NULL */
+  readonly key: string | null
+  /** the value as the JSON that `--json` prints, with all digits */
+  readonly json: string
+  /** made when it is first read */
+  readonly total: LossAccumulator
+}
+
 /** What a caller hands to a run beside what is scored. */
 export interface RunOptions {
   /**
@@ -105,6 +129,13 @@ export interface ScoreFilesOptions extends ColumnOptions, CsvOptions, SourceOpti
   readonly output?: string
   /** columns or SQL expressions to write beside the losses; not in .npy; default none */
   readonly keep?: readonly string[]
+  /**
+   * with `by`: takes the groups one after the other, in the order of their values, so that millions need no memory; the result
+   * then has no `groups`. It is called once all rows are scored and all losses written. The next group is read when the
+   * promise that it returns has resolved. What it throws, or its promise rejects with, ends the run, and the promise of the
+   * run rejects with it
+   */
+  readonly onGroup?: (group: Group) => void | PromiseLike<void>
 }
 
 /** The scoring options with their defaults. */
@@ -248,6 +279,7 @@ const checks = {
   signal: abortSignal,
   onProgress: callback,
   onNote: callback,
+  onGroup: callback,
 } as const satisfies Record<keyof ScoreFilesOptions, Check>
 
 const requiredColumns = ['input', 'label'] as const
@@ -339,6 +371,12 @@ export function assertOneSide(options: Pick<ScoreFilesOptions, 'by' | 'output'>)
 export function assertKeepable({ keep, output }: Pick<ScoreFilesOptions, 'keep' | 'output'>): void {
   if (keep === undefined || output !== undefined) return
   throw optionError('keep', message`${option('keep')} takes an ${option('output')} to write to`)
+}
+
+/** Refuses a callback for groups without groups. */
+export function assertGrouped({ by, onGroup }: Pick<ScoreFilesOptions, 'by' | 'onGroup'>): void {
+  if (onGroup === undefined || by !== undefined) return
+  throw optionError('onGroup', message`${option('onGroup')} takes ${option('by')}`)
 }
 
 /** The scoring options with their defaults; refuses a margin and labels that `LossAccumulator` refuses. */

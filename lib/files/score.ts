@@ -2,14 +2,16 @@ import { ChunkTotals, scoreChunks } from './chunk-totals.ts'
 import { scoreScans } from './duckdb/totals.ts'
 import { withInputs } from './open.ts'
 import {
+  assertGrouped,
   assertKeepable,
   assertOneSide,
+  type Group,
   readOptions,
   readPaths,
   readScoring,
   type ScoreFilesOptions,
 } from './options.ts'
-import { type FileTotals, sumGroups } from './totals.ts'
+import { type FileTotals, type StreamedTotals, streamTotals, sumGroups } from './totals.ts'
 
 /**
  * Scores files as the command line does: exact totals over all rows and, with `output`, the loss of each row.
@@ -19,7 +21,8 @@ import { type FileTotals, sumGroups } from './totals.ts'
  *
  * @param paths files, patterns and folders; `-` reads `stdin`; none if `input` and `label` name .npy files
  * @param options `input` and `label` are required; see `ScoreFilesOptions` for the others and their defaults
- * @returns the totals of all rows, which `total.toJSON()` keeps exactly, and with `by` those of each of its values
+ * @returns the totals of all rows, which `total.toJSON()` keeps exactly, and with `by` those of each of its values, unless
+ * `onGroup` takes these
  * @throws {TypeError} ERR_INVALID_ARG_TYPE: an option has the wrong type; `option` is its key
  * @throws {RangeError} ERR_INVALID_ARG_VALUE: a value or expression that the option does not take, or an unknown option;
  * `option` is its key
@@ -29,13 +32,19 @@ import { type FileTotals, sumGroups } from './totals.ts'
  * applies `option` and `row`
  * @throws {Error} ENOENT, EACCES, ENOSPC and other codes of the file system; `file`, and `option` for the output
  * @throws {Error} ERR_FILE_CHANGED: a file changed while it was read
+ * @throws {Error} ERR_OUT_OF_MEMORY: DuckDB has too little memory for the groups, and cannot write them to the disk
  * @throws {Error} ERR_PACKAGE_MISSING: an optional package is not installed or too old; the message says which
- * @throws the signal's reason after an abort, and what `onProgress` or `onNote` throws
+ * @throws the signal's reason after an abort, and what `onGroup`, `onProgress` or `onNote` throws
  *
  * @example
  * const { total, groups = [] } = await scoreFiles(['pairs/*.parquet'], { input: 'distance', label: 'label', by: 'model' })
  * console.log(total.mean, total.negatives.active)
  * for (const { by, total } of groups) console.log(by, total.mean)
+ *
+ * @example
+ * // Millions of groups, one after the other: the next is read when the promise has resolved.
+ * const onGroup = ({ json, total }) => write(file, `${json} ${total.mean}\n`)
+ * await scoreFiles(['pairs/*.parquet'], { input: 'distance', label: 'label', by: 'user', onGroup })
  *
  * @example
  * try {
@@ -45,10 +54,43 @@ import { type FileTotals, sumGroups } from './totals.ts'
  *   console.log(`${error.file}: row ${error.row} of ${error.count} has no ${error.option}`)
  * }
  */
-export async function scoreFiles(paths: readonly string[], options: ScoreFilesOptions): Promise<FileTotals> {
+export function scoreFiles(paths: readonly string[], options: ScoreFilesOptions): Promise<FileTotals> {
+  return withTotals(paths, options, collectGroups)
+}
+
+async function collectGroups(
+  { total, groups }: StreamedTotals,
+  { onGroup }: Pick<ScoreFilesOptions, 'onGroup'>,
+  signal: AbortSignal,
+): Promise<FileTotals> {
+  if (groups === undefined) return { total }
+  const kept: Group[] = []
+  for await (const batch of groups.readGroups()) {
+    if (onGroup === undefined) kept.push(...batch)
+    else
+      for (const group of batch) {
+        await onGroup(group)
+        signal.throwIfAborted()
+      }
+  }
+  return onGroup === undefined ? { total, groups: kept } : { total }
+}
+
+/**
+ * Scores files as `scoreFiles` does, and closes them after `use` of the totals, whose groups DuckDB has. Before `use` all
+ * rows have been scored and all losses written.
+ *
+ * @throws what `scoreFiles` and `use` throw
+ */
+export async function withTotals<T>(
+  paths: readonly string[],
+  options: ScoreFilesOptions,
+  use: (totals: StreamedTotals, options: ScoreFilesOptions, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const patterns = readPaths(paths)
   const checked = readOptions(options)
   assertKeepable(checked)
+  assertGrouped(checked)
   const { output } = checked
   const scoring = readScoring(checked)
   const writers = output === undefined ? undefined : await importWriters()
@@ -57,13 +99,17 @@ export async function scoreFiles(paths: readonly string[], options: ScoreFilesOp
     const { files, scans, arraySources, signal } = inputs
     if (scans && arraySources.length > 0) assertOneSide(checked)
     const target = writers && format && { path: await writers.resolveOutput(output as string, files), format }
-    const totals = new ChunkTotals(scoring)
-    if (arraySources.length > 0 && target) await writers.writeChunkLosses(target, inputs, totals)
-    else for await (const _ of scoreChunks(inputs, totals));
-    if (scans === undefined) return sumGroups(totals.groups, scoring)
+    const chunkTotals = new ChunkTotals(scoring)
+    if (arraySources.length > 0 && target) await writers.writeChunkLosses(target, inputs, chunkTotals)
+    else for await (const _ of scoreChunks(inputs, chunkTotals));
+    const totals = sumGroups(chunkTotals.groups, scoring)
+    if (scans === undefined) return use(streamTotals(totals), checked, signal)
     const scanTotals = await scoreScans(scans.session, scans.list, scoring, signal)
     if (target) await writers.writeScanLosses(target, scans.session, scanTotals, scoring, signal)
-    return sumGroups([...scanTotals.groups, ...totals.groups], scoring)
+    const { groups } = scanTotals
+    totals.total.merge(groups.total)
+    // With `by` the files of a run are either scans or array sources.
+    return use({ total: totals.total, ...(scoring.by !== undefined && { groups }) }, checked, signal)
   })
 }
 

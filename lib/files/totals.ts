@@ -1,39 +1,65 @@
-import type { LossAccumulator } from '../index.ts'
-import { emptyTotal, type Scoring } from './options.ts'
-
-/**
- * A value of `by`, as JSON has it: dates, times, NaN and infinities are text. An integer of 2^53 or more is a bigint; inside
- * lists and structures it is rounded.
- */
-export type GroupValue =
-  | string
-  | number
-  | bigint
-  | boolean
-  | null
-  | readonly GroupValue[]
-  | { readonly [name: string]: GroupValue }
-
-/** The totals of the rows with one value of `by`. */
-export interface Group {
-  readonly by: GroupValue
-  /** the value as text; null where it is NULL */
-  readonly key: string | null
-  /** the value as the JSON that `--json` prints, with all digits */
-  readonly json: string
-  readonly total: LossAccumulator
-}
+import { formatJSON } from '../format.ts'
+import { LossAccumulator } from '../index.ts'
+import { emptyTotal, type Group, type GroupValue, type Scoring } from './options.ts'
 
 /** The totals of files. */
 export interface FileTotals {
   /** of all rows */
   readonly total: LossAccumulator
-  /** with `by`: a group for each of its values, in their order, null last; absent without it */
+  /** with `by`: a group for each of its values, in their order, null last; absent without it, and with `onGroup` */
   readonly groups?: readonly Group[]
 }
 
-export function makeGroup(json: string, key: string | null, total: LossAccumulator): Group {
-  return { by: parseGroupValue(json), key, json, total }
+/** A batch of groups as text: for each group one text of its value, and its figures as JSON. */
+export interface GroupFigures {
+  readonly values: readonly (string | null)[]
+  readonly figures: readonly string[]
+}
+
+/** The groups of a run in the order of their values, batch after batch. They can be read several times. */
+export interface GroupReader {
+  readGroups(): AsyncIterable<readonly Group[]>
+  /** Reads figures beside the `key` or the `json` of each group: no total is made of them. */
+  readFigures(value: 'key' | 'json'): AsyncIterable<GroupFigures>
+}
+
+/** The totals of files, with groups that need not fit in memory. */
+export interface StreamedTotals {
+  /** of all rows */
+  readonly total: LossAccumulator
+  /** with `by` */
+  readonly groups?: GroupReader
+}
+
+/** A group whose total is made from its partial when it is first read. */
+class LazyGroup implements Group {
+  readonly by: GroupValue
+  readonly key: string | null
+  readonly json: string
+  declare readonly total: LossAccumulator
+  #total: LossAccumulator | string
+
+  constructor(json: string, key: string | null, total: LossAccumulator | string) {
+    this.by = parseGroupValue(json)
+    this.key = key
+    this.json = json
+    this.#total = total
+    // A property of its own, so that copies and JSON have it.
+    Object.defineProperty(this, 'total', LazyGroup.#totalProperty)
+  }
+
+  static readonly #totalProperty: PropertyDescriptor & ThisType<LazyGroup> = {
+    enumerable: true,
+    get() {
+      if (typeof this.#total === 'string') this.#total = LossAccumulator.fromJSON(JSON.parse(this.#total))
+      return this.#total
+    },
+  }
+}
+
+/** Makes a group of its value as JSON and as text, and of its total or the partial of it. */
+export function makeGroup(json: string, key: string | null, total: LossAccumulator | string): Group {
+  return new LazyGroup(json, key, total)
 }
 
 function parseGroupValue(json: string): GroupValue {
@@ -46,4 +72,36 @@ function parseGroupValue(json: string): GroupValue {
 export function sumGroups(groups: readonly Group[], scoring: Scoring): FileTotals {
   const total = groups.reduce((all, { total }) => all.merge(total), emptyTotal(scoring))
   return { total, ...(scoring.by !== undefined && { groups }) }
+}
+
+/** The figures of totals as JSON, as `--json` prints them. */
+export function formatFigures({ count, sum, mean, margin, positives, negatives, others }: LossAccumulator): string {
+  return formatJSON({ count, sum, mean, margin, positives, negatives, others })
+}
+
+/** Makes totals in memory readable like those that a database holds. */
+export function streamTotals({ total, groups }: FileTotals): StreamedTotals {
+  return { total, ...(groups !== undefined && { groups: new ListedGroups(groups) }) }
+}
+
+const groupsPerBatch = 1024
+
+class ListedGroups implements GroupReader {
+  readonly #groups: readonly Group[]
+
+  constructor(groups: readonly Group[]) {
+    this.#groups = groups
+  }
+
+  async *readGroups(): AsyncGenerator<readonly Group[]> {
+    for (let begin = 0; begin < this.#groups.length; begin += groupsPerBatch) {
+      yield this.#groups.slice(begin, begin + groupsPerBatch)
+    }
+  }
+
+  async *readFigures(value: 'key' | 'json'): AsyncGenerator<GroupFigures> {
+    for await (const groups of this.readGroups()) {
+      yield { values: groups.map((group) => group[value]), figures: groups.map(({ total }) => formatFigures(total)) }
+    }
+  }
 }

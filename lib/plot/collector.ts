@@ -1,4 +1,4 @@
-import { castKey, keyAsJson, normalizeJson } from '../files/duckdb/partials-by-key.ts'
+import { castKey, keyAsJson } from '../files/duckdb/group-keys.ts'
 import type { Session } from '../files/duckdb/session.ts'
 import type { ScanTotals } from '../files/duckdb/totals.ts'
 import { selectPairs, type TypedScan } from '../files/duckdb/typed-scans.ts'
@@ -46,12 +46,11 @@ export class HistogramCollector {
     }
   }
 
-  async addScans(session: Session, { groups, typed, keyType, rows }: ScanTotals): Promise<void> {
-    for (const { json } of groups) this.getOrCreate(json)
+  async addScans(session: Session, { groups: { keyType }, typed, rows }: ScanTotals): Promise<void> {
     for (const [step, scan] of typed.entries()) {
       session.pass = { doing: 'counting distances', rows, step, steps: typed.length }
       for (const [key, stratum, edge, count] of await session.readRows(binsQuery(scan, keyType, this.#scoring))) {
-        this.getOrCreate(normalizeJson(key)).add(strata[Number(stratum)] as Stratum, Number(edge), Number(count))
+        this.getOrCreate(String(key)).add(strata[Number(stratum)] as Stratum, Number(edge), Number(count))
       }
     }
   }
@@ -66,7 +65,7 @@ const leastBinned = '2::DOUBLE ** -1000'
  */
 function binsQuery({ scan, x, y, types }: TypedScan, keyType: string, scoring: Scoring): string {
   const dtype = types.input === 'FLOAT' ? 'float32' : 'float64'
-  return `SELECT ${keyAsJson}, stratum, edge, rows FROM (
+  return `SELECT ${keyAsJson(keyType)}, stratum, edge, rows FROM (
     SELECT ${scoring.by === undefined ? 'NULL' : castKey(keyType)} AS key, ${classifyInSQL(scoring, dtype)} AS stratum,
       CASE WHEN isfinite(x) THEN floor(x / width) * width ELSE x END AS edge, count(*) AS rows
       FROM (SELECT *, 2::DOUBLE ** (floor(log2(greatest(abs(x), ${leastBinned}))) - ${octaveBits}) AS width

@@ -5,6 +5,7 @@ import { fileChangedError, scoreScans } from '../files/duckdb/totals.ts'
 import { withInputs } from '../files/open.ts'
 import {
   assertOneSide,
+  type Group,
   oneOf,
   readOptions,
   readPaths,
@@ -22,8 +23,8 @@ import { classStrata } from './strata.ts'
 import { toPrintableLine } from './text.ts'
 import { chooseView } from './view.ts'
 
-/** The options of `plotFiles`: those of `scoreFiles` without `keep`, and the look of the picture. */
-export interface PlotFilesOptions extends Omit<ScoreFilesOptions, 'keep'> {
+/** The options of `plotFiles`: those of `scoreFiles` without `keep` and `onGroup`, and the look of the picture. */
+export interface PlotFilesOptions extends Omit<ScoreFilesOptions, 'keep' | 'onGroup'> {
   /** where to write the picture: .svg, or .png with twice as many pixels each way */
   readonly output: string
   /** the background; default `light` */
@@ -36,6 +37,7 @@ const checks = {
   theme: oneOf(...Object.keys(themes)),
   size: oneOf(...Object.keys(sizes)),
   keep: undefined,
+  onGroup: undefined,
 } as const
 
 /**
@@ -60,11 +62,14 @@ export async function plotFiles(paths: readonly string[], options: PlotFilesOpti
     const chunkTotals = new ChunkTotals(scoring)
     const collector = new HistogramCollector(scoring, mostPanels)
     for await (const chunk of scoreChunks(inputs, chunkTotals)) collector.addChunk(chunk)
-    const groups = [...chunkTotals.groups]
+    const groups: Group[] = chunkTotals.groups
     if (scans) {
       const scanned = await scoreScans(scans.session, scans.list, scoring, signal)
+      for await (const batch of scanned.groups.readGroups()) {
+        for (const { json } of batch) collector.getOrCreate(json)
+        groups.push(...batch)
+      }
       await collector.addScans(scans.session, scanned)
-      groups.unshift(...scanned.groups)
     }
     const totals = sumGroups(groups, scoring)
     const data = chartDataOf(totals, collector, scoring)

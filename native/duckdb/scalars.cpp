@@ -117,14 +117,13 @@ bool register_scalars(Connection connection) {
     each.push_back({parameters, double_loss});
     of.push_back({parameters, figures});
   }
-  const ScalarOverload of_packed{{Type::kBlob}, text};
-  const ScalarOverload of_any[] = {{{Type::kVarchar}, text}, of_packed};
+  const ScalarOverload of_partial[] = {{{Type::kVarchar}, text}, {{Type::kBlob}, text}};
   // DuckDB 1.2 passes lists whose elements may lie anywhere, and does not tell where.
   const bool has_lists = !std::string_view(api.library_version()).starts_with("v1.2.");
   return register_scalar(connection, "hinge_embedding_loss_each", each, compute_losses) &&
-         register_scalar(connection, "hinge_embedding_loss_as_partial", {&of_packed, 1},
+         register_scalar(connection, "hinge_embedding_loss_as_partial", of_partial,
                          write_partials<to_json>) &&
-         register_scalar(connection, "hinge_embedding_loss_json", of_any, write_partials<format_figures>) &&
+         register_scalar(connection, "hinge_embedding_loss_json", of_partial, write_partials<format_figures>) &&
          (!has_lists || register_scalar(connection, "hinge_embedding_loss_of", of, score_lists));
 }
 

@@ -117,6 +117,7 @@ describe('errors of scoreFiles', function () {
       ],
       onProgress: called,
       onNote: called,
+      onGroup: called,
     }
     for (const [option, wrong] of Object.entries(types)) {
       it(`throws a TypeError where ${option} has the wrong type`, async () => {

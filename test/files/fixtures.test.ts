@@ -54,20 +54,20 @@ describe('files that other programs wrote', () => {
   })
   after(() => session.close())
 
-  async function score(files: readonly string[], options: Partial<Scoring>): Promise<LossAccumulator | undefined> {
+  async function score(files: readonly string[], options: Partial<Scoring>): Promise<LossAccumulator> {
     const sources = await findSources(files, { match: async () => [], note: () => {} })
     const all = { ...defaults, ...options }
     const { signal } = new AbortController()
     const scans = await openScans(session, sources as ScanSource[], all, signal)
     const { groups } = await scoreScans(session, scans, all, signal)
-    return groups[0]?.total
+    return groups.total
   }
 
   async function scores(files: string | readonly string[], options: Partial<Scoring>, expected: LossAccumulator) {
     const list = [files].flat()
     const total = await score(list, options)
     const what = `${list.map((file) => relative(folder, file)).join()} ${JSON.stringify(options)}`
-    expect(total?.toJSON(), what).to.deep.equal(expected.toJSON())
+    expect(total.toJSON(), what).to.deep.equal(expected.toJSON())
   }
 
   async function fails(file: string, reason: string) {

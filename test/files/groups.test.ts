@@ -6,7 +6,6 @@ import { DateDay, Table, tableFromArrays, tableToIPC, Utf8, vectorFromArray } fr
 import { expect } from 'chai'
 import { foldResults, planOf, shardProcessor } from '../../lib/bullmq/index.ts'
 import { explainError } from '../../lib/cli/flags.ts'
-import { formatTotals } from '../../lib/cli/report.ts'
 import { command } from '../support/command.ts'
 import {
   type Answer,
@@ -17,6 +16,7 @@ import {
   writeFiles,
 } from '../support/group-files.ts'
 import { Random } from '../support/random.ts'
+import { formatAsJSON } from '../support/totals.ts'
 
 describe('groups of --by', function () {
   this.timeout(120_000)
@@ -59,7 +59,7 @@ describe('groups of --by', function () {
       for (const [index, shard] of plan.shards.entries()) {
         results.push(await process({ data: { version, index, options: plan.options, shard, retention: 60 } }))
       }
-      return { stdout: formatTotals(await foldResults(plan, results.reverse()), { json: true }), stderr: '' }
+      return { stdout: await formatAsJSON(await foldResults(plan, results.reverse())), stderr: '' }
     } catch (error) {
       return { stdout: '', stderr: explainError(error).message }
     } finally {

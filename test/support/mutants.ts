@@ -1,9 +1,9 @@
-import { formatTotals } from '../../lib/cli/report.ts'
 import { ChunkTotals, scoreChunks } from '../../lib/files/chunk-totals.ts'
 import type { Scoring } from '../../lib/files/options.ts'
 import type { ArraySource } from '../../lib/files/readers/array-source.ts'
 import { sumGroups } from '../../lib/files/totals.ts'
 import { Random } from './random.ts'
+import { formatAsJSON } from './totals.ts'
 
 const extremes = [0, 1, 8, 0x7fffffff, 0x7ffffff8, 0x80000000, 0xffffffff, 0xfffffff8]
 
@@ -105,5 +105,5 @@ export async function scoreSource(
   const { signal } = new AbortController()
   const reading = { arraySources: [source], signal, stdin: stdin as never, progress: { count: 0 } }
   for await (const _ of scoreChunks(reading, totals));
-  return formatTotals(sumGroups(totals.groups, options), { json: true })
+  return formatAsJSON(sumGroups(totals.groups, options))
 }

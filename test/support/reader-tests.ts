@@ -1,12 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { formatTotals } from '../../lib/cli/report.ts'
 import { openScans } from '../../lib/files/duckdb/open-scans.ts'
 import { Session } from '../../lib/files/duckdb/session.ts'
 import { scoreScans } from '../../lib/files/duckdb/totals.ts'
 import type { Scoring } from '../../lib/files/options.ts'
-import { sumGroups } from '../../lib/files/totals.ts'
+import { formatFigures } from '../../lib/files/totals.ts'
 import { chunksOf, command } from './command.ts'
 import { accumulate } from './totals.ts'
 
@@ -129,7 +128,7 @@ function formatExpected(
 ): string {
   const rows = Array.from({ length: count }, (_, i) => i)
   const total = accumulate(new Input(rows.map(inputOf)), rows.map(bitOf), { negativeLabel: 0 })
-  return formatTotals({ total }, { json: true })
+  return `${formatFigures(total)}\n`
 }
 
 function distanceOf(i: number): number {
@@ -146,7 +145,7 @@ async function scoreParquet(session: Session, file: string, query: Options): Pro
   const { signal } = new AbortController()
   const scans = await openScans(session, [{ file, kind: 'Parquet', compression: 'uncompressed' }], options, signal)
   const { groups } = await scoreScans(session, scans, options, signal)
-  return formatTotals(sumGroups(groups, options), { json: true })
+  return `${formatFigures(groups.total)}\n`
 }
 
 async function score(args: readonly string[], stdin?: Iterable<Uint8Array>): Promise<string> {

@@ -1,3 +1,5 @@
+import { printTotals } from '../../lib/cli/report.ts'
+import { type FileTotals, streamTotals } from '../../lib/files/totals.ts'
 import { type InputData, LossAccumulator, type MarginOptions } from '../../lib/index.ts'
 
 export function accumulate(input: InputData, label: readonly number[], options: MarginOptions = {}): LossAccumulator {
@@ -7,4 +9,13 @@ export function accumulate(input: InputData, label: readonly number[], options: 
 /** Returns the totals as the aggregate function of SQL does. */
 export function totalsOf({ count, sum, mean, positives, negatives, others }: LossAccumulator) {
   return { count, sum, mean, positives, negatives, others }
+}
+
+/** Returns totals as `score --json` prints them. */
+export async function formatAsJSON(totals: FileTotals): Promise<string> {
+  let text = ''
+  await printTotals(streamTotals(totals), { json: true }, async (more) => {
+    text += more
+  })
+  return text
 }

@@ -11,6 +11,7 @@ export function defineMerge(command: Command, { signal, printTotals }: Context):
     .action(async (parts: string[], { json }: { json?: true }) => {
       const { isPartialText, mergePartials } = await import('../../files/merge.ts')
       const paths = parts.map((part) => (isPartialText(part) ? `./${part}` : part))
-      await printTotals(await mergePartials(paths, { signal }), json ? { json } : {})
+      const { total } = await mergePartials(paths, { signal })
+      await printTotals({ total }, json ? { json } : {})
     })
 }

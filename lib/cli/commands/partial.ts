@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { addWorkerOptions, type Context, exampleArguments, formatExample } from '../options.ts'
-import { type ScoreFlags, scorePaths } from './score.ts'
+import { type ScoreFlags, usePathTotals } from './score.ts'
 
 export function definePartial(command: Command, context: Context): void {
   addWorkerOptions(command)
@@ -10,7 +10,6 @@ export function definePartial(command: Command, context: Context): void {
     )
     .addHelpText('after', formatExample(`partial ${exampleArguments} > monday.json`))
     .action(async (paths: string[], flags: ScoreFlags) => {
-      const { total } = await scorePaths(paths, flags, context)
-      await context.print(`${JSON.stringify(total)}\n`)
+      await usePathTotals(paths, flags, context, ({ total }) => context.print(`${JSON.stringify(total)}\n`))
     })
 }

@@ -28,7 +28,9 @@ export function definePlot(command: Command, context: Context): void {
     .addHelpText('after', formatExample(`plot ${exampleArguments} --output digits.svg`))
     .action(async (paths: string[], flags: PlotFlags) => {
       const { plotFiles } = await import('../../plot/plot.ts')
+      const { streamTotals } = await import('../../files/totals.ts')
       const { runOnFiles } = await import('../run.ts')
-      await context.printTotals(await runOnFiles(paths, flags, context, 'rows', plotFiles), flags)
+      const totals = await runOnFiles(paths, flags, context, 'rows', plotFiles)
+      await context.printTotals(streamTotals(totals), flags)
     })
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { message, option, optionError } from '../../files/errors.ts'
 import { importPeer } from '../../files/peers.ts'
-import type { FileTotals } from '../../files/totals.ts'
+import type { StreamedTotals } from '../../files/totals.ts'
 import { addWorkerOptions, type Context, collect, exampleArguments, formatExample, jsonOption } from '../options.ts'
 import type { FileFlags } from '../run.ts'
 
@@ -29,22 +29,34 @@ export function defineScore(command: Command, context: Context): void {
     .option(...jsonOption)
     .addHelpText('after', formatExample(`score ${exampleArguments}`))
     .action(async (paths: string[], flags: ScoreFlags) => {
-      await context.printTotals(await scorePaths(paths, flags, context), flags)
+      await usePathTotals(paths, flags, context, (totals) => context.printTotals(totals, flags))
     })
 }
 
-/** Scores files in this process or, with `--redis`, on workers. */
-export async function scorePaths(paths: readonly string[], flags: ScoreFlags, context: Context): Promise<FileTotals> {
+/** Scores files in this process or, with `--redis`, on workers, and calls `use` with the totals. */
+export async function usePathTotals(
+  paths: readonly string[],
+  flags: ScoreFlags,
+  context: Context,
+  use: (totals: StreamedTotals) => Promise<void>,
+): Promise<void> {
   const { redis, ...files } = flags
   const { runOnFiles } = await import('../run.ts')
   if (redis === undefined) {
     const needless = (['shardRows', 'timeout', 'retention'] as const).find((name) => flags[name] !== undefined)
     if (needless) throw optionError(needless, message`${option(needless)} goes with ${option('redis')}`)
-    const { scoreFiles } = await import('../../files/score.ts')
-    return runOnFiles(paths, files, context, 'rows', scoreFiles)
+    const { withTotals } = await import('../../files/score.ts')
+    return runOnFiles(paths, files, context, 'rows', (paths, options, endProgress) =>
+      withTotals(paths, options, (totals) => {
+        endProgress()
+        return use(totals)
+      }),
+    )
   }
   const { scoreOnWorkers } = await importPeer(import('../../bullmq/score.ts'), 'redis')
-  return runOnFiles(paths, { ...files, redis }, context, 'shards', (paths, { stdin: _, ...options }) => {
+  const { streamTotals } = await import('../../files/totals.ts')
+  const totals = await runOnFiles(paths, { ...files, redis }, context, 'shards', (paths, { stdin: _, ...options }) => {
     return scoreOnWorkers(paths, options)
   })
+  await use(streamTotals(totals))
 }

@@ -1,8 +1,10 @@
+import { randomBytes } from 'node:crypto'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
 import { join, sep } from 'node:path'
 import type { DuckDBConnection, DuckDBInstance, DuckDBValue } from '@duckdb/node-api'
 import { load } from '../../duckdb.ts'
-import { fileError } from '../errors.ts'
+import { fileError, message, option } from '../errors.ts'
 import type { Progress } from '../options.ts'
 import { importPeer } from '../peers.ts'
 import { quoteName, quoteText } from './sql.ts'
@@ -50,6 +52,17 @@ async function requireDuckDB(): Promise<DuckDB> {
   return require('@duckdb/node-api')
 }
 
+/** The code of the error of a query for which DuckDB has too little memory. */
+export const outOfMemoryCode = 'ERR_OUT_OF_MEMORY'
+
+/** The error of a query, with advice where DuckDB has too little memory for it. */
+function explainMemory(cause: unknown): unknown {
+  const [, reason] = /^(Out of Memory Error: .*)/m.exec(String((cause as Error).message)) ?? []
+  if (reason === undefined) return cause
+  const advice = message`fewer ${option('threads')} take less memory, and so do fewer values of ${option('by')}`
+  return fileError(message`${reason}; ${advice}`, { code: outOfMemoryCode }, cause)
+}
+
 /** A database of its own, in memory, with the functions of the extension. */
 export class Session {
   readonly #instance: DuckDBInstance
@@ -74,6 +87,8 @@ export class Session {
     const { DuckDBInstance } = await importDuckDB()
     const instance = await DuckDBInstance.create(':memory:', {
       threads: String(threads),
+      // DuckDB makes the folder where it must write what exceeds its memory, and removes it when it closes.
+      temp_directory: join(tmpdir(), `hinge-embedding-loss-${randomBytes(6).toString('hex')}`),
       allow_unsigned_extensions: 'true',
       autoinstall_known_extensions: 'false',
       autoload_known_extensions: 'false',
@@ -150,20 +165,31 @@ export class Session {
   }
 
   async run(sql: string): Promise<void> {
-    await this.#connection.run(sql)
+    await this.#query((connection) => connection.run(sql))
   }
 
   /** Reads all rows at once. */
   async readRows(sql: string): Promise<unknown[][]> {
-    return (await this.#connection.runAndReadAll(sql)).getRows()
+    return (await this.#query((connection) => connection.runAndReadAll(sql))).getRows()
   }
 
   /** Reads the columns of chunk after chunk, and keeps none. */
   async *readChunks(sql: string): AsyncGenerator<DuckDBValue[][]> {
-    for await (const chunk of await this.#connection.stream(sql)) {
+    const result = await this.#query((connection) => connection.stream(sql))
+    for (;;) {
+      const chunk = await this.#query(() => result.fetchChunk())
+      if (chunk === null || chunk.rowCount === 0) return
       // While a caller uses a chunk, no query runs that DuckDB could interrupt.
       if (this.#interruptTimer !== undefined) throw fileError('interrupted')
       yield chunk.getColumns()
+    }
+  }
+
+  async #query<T>(run: (connection: DuckDBConnection) => Promise<T>): Promise<T> {
+    try {
+      return await run(this.#connection)
+    } catch (cause) {
+      throw explainMemory(cause)
     }
   }
 

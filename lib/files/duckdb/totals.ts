@@ -1,24 +1,20 @@
 import type { LossAccumulator } from '../../index.ts'
-import { detailsOf, fileError, isOptionError } from '../errors.ts'
+import { codeOf, detailsOf, fileError, isOptionError } from '../errors.ts'
 import type { Scoring } from '../options.ts'
-import type { Group } from '../totals.ts'
-import { PartialsByKey } from './partials-by-key.ts'
+import type { GroupTable } from './group-table.ts'
 import { assertNoRowErrors, shortenError } from './row-error-search.ts'
 import { fromClause, rowCondition, type Scan } from './scan.ts'
-import type { Session } from './session.ts'
+import { outOfMemoryCode, type Session } from './session.ts'
+import { StatesByKey } from './states-by-key.ts'
 import { lossArguments, selectPairs, type TypedScan, typeScans } from './typed-scans.ts'
 
 /** The totals of all rows of scans. */
 export interface ScanTotals {
-  /** in the order of their keys; without `by` one at most */
-  readonly groups: Group[]
+  /** in a table of the session; without `by` one at most */
+  readonly groups: GroupTable
   /** the number of rows, also of those left out */
   readonly rows: number
-  /** rows whose input is NaN, if the query counts them */
-  readonly nans: number
   readonly typed: readonly TypedScan[]
-  /** the type of the group keys */
-  readonly keyType: string
 }
 
 /**
@@ -37,16 +33,16 @@ export async function scoreScans(
   try {
     totals = await queryTotals(session, scans, options)
   } catch (cause) {
-    if (isOptionError(cause)) throw cause
+    if (isOptionError(cause) || codeOf(cause) === outOfMemoryCode) throw cause
     await assertNoRowErrors(session, scans, options, signal)
     throw fileError(shortenError(cause), detailsOf(cause), cause)
   }
-  const scored = totals.groups.reduce((sum, { total }) => sum + countRows(total), 0)
-  const leftOut = options.nan === 'ignore' ? totals.nans : 0
-  const hasNull = options.nulls === 'error' && totals.rows - leftOut > scored
-  const hasNaN = options.nan === 'error' && totals.nans > 0
+  const { total, nans } = totals.groups
+  const leftOut = options.nan === 'ignore' ? nans : 0
+  const hasNull = options.nulls === 'error' && totals.rows - leftOut > countRows(total)
+  const hasNaN = options.nan === 'error' && nans > 0
   // The sum of infinities of both signs is NaN, too.
-  const mayHaveNaN = options.nan === 'error' && totals.groups.some(({ total }) => isSumNaN(total))
+  const mayHaveNaN = options.nan === 'error' && isSumNaN(total)
   if (hasNull || hasNaN || mayHaveNaN) await assertNoRowErrors(session, scans, options, signal)
   if (hasNull || hasNaN) throw fileChangedError()
   return totals
@@ -68,16 +64,16 @@ function countRows({ positives, negatives, others }: LossAccumulator): number {
 /** Queries scan after scan: one query over several would hold all their files open. */
 async function queryTotals(session: Session, scans: readonly Scan[], options: Scoring): Promise<ScanTotals> {
   const typed = await typeScans(session, scans, options)
-  const partials = new PartialsByKey(session, options)
+  const states = new StatesByKey(session, options)
   let parquetRows = 0
   for (const { scan } of typed) parquetRows += await countParquetRows(session, scan)
   const known = typed.every(({ scan }) => scan.kind === 'Parquet') ? parquetRows : undefined
   for (const [step, each] of typed.entries()) {
     session.pass = { rows: known, step, steps: typed.length }
-    await partials.add(totalsQuery(each, options), each.types.by, each.scan.files[0] ?? '')
+    await states.add(totalsQuery(each, options), each.types.by, each.scan.files[0] ?? '')
   }
-  const { groups, rows, nans, keyType } = await partials.readTotals()
-  return { groups, rows: rows + parquetRows, nans, typed, keyType }
+  const groups = await states.mergeAll()
+  return { groups, rows: groups.rows + parquetRows, typed }
 }
 
 /** Metadata of Parquet has the number of rows; to count them beside the losses takes a fifth longer. */
@@ -87,13 +83,13 @@ async function countParquetRows(session: Session, scan: Scan): Promise<number> {
   return Number(count)
 }
 
-/** A query for rows of [key, number of rows of text, number of NaN, partial]. */
+/** A query for rows of [key, number of rows of text, number of NaN, state]. */
 function totalsQuery(typed: TypedScan, options: Scoring): string {
   const { scan, x } = typed
   const isGrouped = options.by !== undefined
   const nans = isNaNCounted(options) ? `count(*) FILTER (isnan(${x}) AND y IS NOT NULL)` : '0::BIGINT'
   return `SELECT ${isGrouped ? 'key' : 'NULL AS key'}, ${scan.kind === 'Parquet' ? '0::BIGINT' : 'count(*)'} AS rows,
-    ${nans} AS nans, hinge_embedding_loss_partial(${lossArguments(typed, options)}) AS partial
+    ${nans} AS nans, hinge_embedding_loss_state(${lossArguments(typed, options)}) AS state
     FROM ${selectPairs(scan, options)} ${isGrouped ? 'GROUP BY key' : ''}`
 }
 

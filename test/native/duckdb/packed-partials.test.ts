@@ -148,7 +148,13 @@ describe('partials as BLOBs', function () {
     const none = 'FROM range(0) AS r(i)'
     expect(await one(`SELECT hinge_embedding_loss_state(i, 1) ${none}`)).to.equal(null)
     expect(await one(`SELECT hinge_embedding_loss_merge('x'::BLOB) ${none}`)).to.equal(null)
-    for (const sql of ['json(NULL::VARCHAR)', 'json(NULL::BLOB)', 'as_partial(NULL)', 'merge(NULL::BLOB)']) {
+    for (const sql of [
+      'json(NULL::VARCHAR)',
+      'json(NULL::BLOB)',
+      'as_partial(NULL::VARCHAR)',
+      'as_partial(NULL::BLOB)',
+      'merge(NULL::BLOB)',
+    ]) {
       expect(await one(`SELECT hinge_embedding_loss_${sql}`), sql).to.equal(null)
     }
     const states = `(SELECT CASE WHEN i % 2 = 0 THEN hinge_embedding_loss_state(i, 1) END AS state

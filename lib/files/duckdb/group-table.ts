@@ -1,0 +1,102 @@
+import { LossAccumulator } from '../../index.ts'
+import { emptyTotal, type Group, type Scoring } from '../options.ts'
+import { formatFigures, type GroupFigures, type GroupReader, makeGroup } from '../totals.ts'
+import { castKey, keyAsJson, keyAsText, mayShareJson } from './group-keys.ts'
+import type { Session } from './session.ts'
+import { quoteText } from './sql.ts'
+
+/** The groups of scans: a table [key, rows, nans, state] of a session, with one row for each key. */
+export class GroupTable implements GroupReader {
+  /** of all groups */
+  readonly total: LossAccumulator
+  readonly count: number
+  /** the sum of the column `rows` */
+  readonly rows: number
+  /** the sum of the column `nans` */
+  readonly nans: number
+  /** the type of the keys */
+  readonly keyType: string
+  readonly #session: Session
+  readonly #name: string
+  /** the column that orders the groups */
+  readonly #order: 'key' | 'position'
+  /** the totals of a group without rows */
+  readonly #empty: LossAccumulator
+
+  private constructor(
+    session: Session,
+    name: string,
+    keyType: string,
+    empty: LossAccumulator,
+    sums: readonly unknown[],
+  ) {
+    const [count, rows, nans, partial] = sums
+    this.#session = session
+    this.#name = name
+    this.#order = mayShareJson(keyType) ? 'position' : 'key'
+    this.#empty = empty
+    this.keyType = keyType
+    this.count = Number(count)
+    this.rows = Number(rows)
+    this.nans = Number(nans)
+    this.total = partial === null ? empty : LossAccumulator.fromJSON(JSON.parse(String(partial)))
+  }
+
+  /** Takes a table whose keys have this type and are unique. */
+  static async open(session: Session, name: string, keyType: string, options: Scoring): Promise<GroupTable> {
+    if (mayShareJson(keyType))
+      await session.run(`CREATE OR REPLACE TEMP TABLE ${name} AS ${mergeByJson(name, keyType)}`)
+    const sums = `count(*), coalesce(sum(rows), 0), coalesce(sum(nans), 0), ${partialOf('hinge_embedding_loss_merge(state)')}`
+    const [row = []] = await session.readRows(`SELECT ${sums} FROM ${name}`)
+    return new GroupTable(session, name, keyType, emptyTotal(options), row)
+  }
+
+  async *readGroups(): AsyncGenerator<Group[]> {
+    for await (const [jsons = [], ...columns] of this.#read(
+      keyAsJson(this.keyType),
+      keyAsText(this.keyType),
+      this.#partial,
+    )) {
+      const [keys, partials] = columns as [(string | null)[], string[]]
+      yield jsons.map((json, i) => makeGroup(String(json), keys[i] ?? null, partials[i] as string))
+    }
+  }
+
+  async *readFigures(value: 'key' | 'json'): AsyncGenerator<GroupFigures> {
+    const write = value === 'key' ? keyAsText : keyAsJson
+    const figures = `coalesce(hinge_embedding_loss_json(state), ${quoteText(formatFigures(this.#empty))})`
+    for await (const columns of this.#read(write(this.keyType), figures)) {
+      const [values, figures] = columns as [(string | null)[], string[]]
+      yield { values, figures }
+    }
+  }
+
+  /** Drops the table, in a session that goes on. */
+  async drop(): Promise<void> {
+    await this.#session.run(`DROP TABLE ${this.#name}`)
+  }
+
+  get #partial(): string {
+    return `coalesce(${partialOf('state')}, ${quoteText(JSON.stringify(this.#empty))})`
+  }
+
+  #read(...columns: readonly string[]) {
+    this.#session.pass = { doing: 'reading the groups' }
+    const groups = `SELECT * REPLACE (${castKey(this.keyType)} AS key) FROM ${this.#name}`
+    return this.#session.readChunks(`SELECT ${columns.join(', ')} FROM (${groups}) ORDER BY ${this.#order}`)
+  }
+}
+
+/** SQL of a state as the JSON text of a LossAccumulator. */
+function partialOf(state: string): string {
+  return `hinge_embedding_loss_as_partial(${state})`
+}
+
+/** A query for the rows of a table of groups, of which those with the same JSON are one: at the place of the first key, with the last. */
+function mergeByJson(name: string, keyType: string): string {
+  return `SELECT min(position) AS position, last(key ORDER BY position) AS key, ${mergeRows}
+    FROM (SELECT *, ${keyAsJson(keyType)} AS json, row_number() OVER (ORDER BY key) AS position FROM ${name}) GROUP BY json`
+}
+
+/** What follows SELECT to add up the rows of a table of groups. */
+export const mergeRows = `sum(rows)::BIGINT AS rows, sum(nans)::BIGINT AS nans, hinge_embedding_loss_merge(state) AS state`
