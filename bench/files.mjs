@@ -130,10 +130,13 @@ export const fileBenchmarks = {
       const note = `${whole.seconds.toFixed(1)} s`
       return [
         row('3 M rows, 300,000 groups: our query / the loss in SQL', query / inSql, { target: 1.5 }),
-        row('the score process − 0.4 s / our query', (whole.seconds - 0.4) / (query / 1e9), { target: 2, note }),
-        row('memory of this score', whole.mebibytes, { target: 800, unit: 'MiB', digits: 0 }),
-        row('6 M rows, 3 M groups: score, a group', (1e6 * largest.seconds) / (3 * million), { unit: 'µs', digits: 1 }),
-        row('memory of this score', largest.mebibytes, { unit: 'MiB', digits: 0 }),
+        row('(its score process − 0.4 s) / our query', (whole.seconds - 0.4) / (query / 1e9), { target: 2, note }),
+        row('memory of score with 300,000 groups', whole.mebibytes, { target: 800, unit: 'MiB', digits: 0 }),
+        row('time a group of score with 3 M groups of 2 rows', (1e6 * largest.seconds) / (3 * million), {
+          unit: 'µs',
+          digits: 1,
+        }),
+        row('memory of score with 3 M groups', largest.mebibytes, { unit: 'MiB', digits: 0 }),
       ]
     }),
 
