@@ -31,8 +31,7 @@ struct View {
   }
 };
 
-// dtypesCode in lib/tensor/dtypes.ts puts two dtypes into one number, and lib/labels.ts adds a policy. The
-// code of a call is below 600, and divided as 32 bits.
+// lib/native.ts says how a code holds two dtypes, a policy and whether a call is for a mean.
 hel::DType first_dtype(uint32_t code) { return static_cast<hel::DType>(code % hel::kDTypes); }
 hel::DType second_dtype(uint32_t code) { return static_cast<hel::DType>(code / hel::kDTypes % hel::kDTypes); }
 constexpr uint32_t kPolicyPlace = hel::kDTypes * hel::kDTypes;

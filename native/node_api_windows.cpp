@@ -34,7 +34,6 @@
   FUNCTION(napi_get_reference_value)          \
   FUNCTION(napi_get_typedarray_info)          \
   FUNCTION(napi_get_undefined)                \
-  FUNCTION(napi_get_value_bool)               \
   FUNCTION(napi_get_value_double)             \
   FUNCTION(napi_get_value_int32)              \
   FUNCTION(napi_get_value_int64)              \

@@ -6,7 +6,7 @@ import { type InputContents, Tensor } from './tensor.ts'
 type ResultKind = 'losses' | 'gradients'
 
 /** The classes of results, by the code of their dtype. */
-const classes = [typedArrays.float32, typedArrays.float64]
+const floatClasses = [typedArrays.float32, typedArrays.float64]
 
 /**
  * V8 has typed arrays of at most so many bytes in its own heap. It moves one out for the addon, which costs several
@@ -27,7 +27,7 @@ const smallMemory: Readonly<Record<ResultKind, InputData[][]>> = {
 
 const smallMemoryFor = (kind: ResultKind, { code, size }: InputContents) => smallMemory[kind][code]?.[size]
 
-const classOf = ({ code }: InputContents) => classes[code] as (typeof classes)[number]
+const classOf = ({ code }: InputContents) => floatClasses[code] as (typeof floatClasses)[number]
 
 /** Makes a tensor of the input's dtype and shape, over new memory. */
 export function makeTensorLike(input: InputContents): Tensor<InputData> {

@@ -41,7 +41,7 @@ export function readIntegers(name: string, values: unknown, least: number): numb
   if (!isArray(values)) throw invalidArgument('ERR_INVALID_ARG_TYPE', name, 'an array', describe(values))
   return attempt(name, () => {
     const rank = values.length
-    if (!(rank <= maxRank)) {
+    if (!Number.isInteger(rank) || rank > maxRank) {
       throw invalidArgument('ERR_INVALID_ARG_VALUE', name, `at most ${maxRank} long`, `a length of ${rank}`)
     }
     const integers = new Array<number>(rank)

@@ -149,6 +149,12 @@ describe('Tensor', () => {
         throwsType(() => new Tensor(new Float32Array(4), shape as never), /shape/)
       })
     }
+    for (const length of [0.5, -1, '0', null, Number.NaN, 65]) {
+      it(`a shape whose length is ${inspect(length)} is refused`, () => {
+        const shape = new Proxy([4], { get: (target, key) => (key === 'length' ? length : Reflect.get(target, key)) })
+        throwsValue(() => new Tensor(new Float32Array(4), shape), /shape/)
+      })
+    }
     it('a shape with a hole is refused', () => {
       // biome-ignore lint/suspicious/noSparseArray: the very thing
       throwsOurs(() => new Tensor(new Float32Array(4), [, 4] as never), /shape/)
