@@ -48,10 +48,24 @@ size_t block_length(const T* first, size_t left) {
   return misaligned == 0 ? kBlock : 64 / sizeof(T) - misaligned;
 }
 
+// Counts the elements with code 0, whose first index is `begin`. As an input of Δ with label −1, their loss
+// and gradient are 0.
+template <class T>
+void mask_others(T* masked, int8_t* codes, const T* input, size_t begin, size_t n, const Settings& settings,
+                 OtherLabels& others) {
+  for (size_t j = 0; j < n; j++) {
+    const bool is_other = codes[j] == 0;
+    others.first = is_other ? std::min<uint64_t>(others.first, begin + j) : others.first;
+    others.count += is_other;
+    masked[j] = is_other ? static_cast<T>(settings.margin) : input[j];
+    codes[j] = is_other ? -1 : codes[j];
+  }
+}
+
 // Calls visit(input, labels, n, index of the first element) for each block of [begin, end), with labels of +1
 // and −1 only. Tries the caller's labels first; if visit returns false, or they are of another type or
-// encoding, passes codes. An other label is counted, and passed as an input of Δ with label −1, whose loss
-// and gradient are 0. Blocks are aligned in `aligned`: the input, or the array that is written.
+// encoding, passes codes. Other labels are masked. Blocks are aligned in `aligned`: the input, or the array
+// that is written.
 template <class T, class L, class Visit>
 void for_each_block(const T* aligned, const T* input, const L* labels, size_t begin, size_t end,
                     const Settings& settings, OtherLabels& others, const Visit& visit) {
@@ -69,13 +83,7 @@ void for_each_block(const T* aligned, const T* input, const L* labels, size_t be
       continue;
     }
     T masked[kBlock];
-    for (size_t j = 0; j < n; j++) {
-      const bool is_other = codes[j] == 0;
-      others.first = is_other ? std::min<uint64_t>(others.first, i + j) : others.first;
-      others.count += is_other;
-      masked[j] = is_other ? static_cast<T>(settings.margin) : input[i + j];
-      codes[j] = is_other ? -1 : codes[j];
-    }
+    mask_others(masked, codes, input + i, i, n, settings, others);
     visit(masked, codes, n, i);
   }
 }
@@ -178,6 +186,37 @@ Ladder start_ladder(const T* input, size_t n, T margin) {
 }
 
 }  // namespace
+
+bool SmallTotals::merge(const SmallTotals& other) {
+  SmallTotals merged = *this;
+  for (int c = 0; c < 2; c++) {
+    if (!merged.sums[c].add(other.sums[c].head) || !merged.sums[c].add(other.sums[c].tail)) return false;
+  }
+  for (int k = 0; k < 3; k++) {
+    if (merged.counts[k] > UINT32_MAX - other.counts[k]) return false;
+    merged.counts[k] += other.counts[k];
+  }
+  merged.active += other.active;
+  *this = merged;
+  return true;
+}
+
+Totals::Totals(const SmallTotals& small)
+    : positives(small.counts[2]),
+      negatives(small.counts[0]),
+      active(small.active),
+      others(small.counts[1]),
+      sums{ExactSum(small.sums[0]), ExactSum(small.sums[1])} {}
+
+bool Totals::is_small(SmallTotals& small) const {
+  const uint64_t counts[] = {negatives, others, positives};
+  for (int k = 0; k < 3; k++) {
+    if (counts[k] > UINT32_MAX) return false;
+    small.counts[k] = static_cast<uint32_t>(counts[k]);
+  }
+  small.active = static_cast<uint32_t>(active);  // of the negatives
+  return sums[0].is_small(small.sums[0]) && sums[1].is_small(small.sums[1]);
+}
 
 void Totals::merge(const Totals& other) {
   for (int c = 0; c < 2; c++) sums[c].merge(other.sums[c]);
@@ -319,25 +358,22 @@ OtherLabels accumulate(Totals& totals, const T* input, const Labels& labels, siz
 }
 
 template <class T>
-OtherLabels accumulate_each(Totals* const* totals, const T* input, const Labels& labels, size_t n,
-                            const Settings& settings) {
+OtherLabels classify(T* losses, int8_t* classes, const T* input, const Labels& labels, size_t n,
+                     const Settings& settings) {
+  const bool has_others =
+      with_labels(labels, [&](const auto* data) { return encode(classes, data, 0, n, settings); });
+  const auto forward = kernels().loss<T, int8_t>().forward;
   const T margin = static_cast<T>(settings.margin);
   OtherLabels others;
-  with_labels(labels, [&](const auto* data) {
-    for_each_block(input, input, data, 0, n, settings, others,
-                   [&](const T* x, const auto* y, size_t count, size_t index) {
-                     T losses[kBlock];
-                     if (!kernels_for<T>(y).forward(losses, x, y, count, margin, false)) return false;
-                     for (size_t i = 0; i < count; i++) totals[index + i]->add(losses[i], y[i] < 0);
-                     return true;
-                   });
-    for (size_t i = others.first; i < n; i++) {
-      int8_t code;
-      const bool is_other = encode(&code, data, i, 1, settings);
-      totals[i]->negatives -= is_other;  // for_each_block passes others as negatives
-      totals[i]->others += is_other;
-    }
-  });
+  if (!has_others) {
+    forward(losses, input, classes, n, margin, false);
+    return others;
+  }
+  T masked[kBlock];
+  int8_t codes[kBlock];
+  std::copy(classes, classes + n, codes);
+  mask_others(masked, codes, input, 0, n, settings, others);
+  forward(losses, masked, codes, n, margin, false);
   return others;
 }
 
@@ -354,7 +390,7 @@ template OtherLabels reduce(ExactSum&, const double*, const Labels&, size_t, con
                             const Gradients<double>&);
 template OtherLabels accumulate(Totals&, const float*, const Labels&, size_t, const Settings&);
 template OtherLabels accumulate(Totals&, const double*, const Labels&, size_t, const Settings&);
-template OtherLabels accumulate_each(Totals* const*, const float*, const Labels&, size_t, const Settings&);
-template OtherLabels accumulate_each(Totals* const*, const double*, const Labels&, size_t, const Settings&);
+template OtherLabels classify(float*, int8_t*, const float*, const Labels&, size_t, const Settings&);
+template OtherLabels classify(double*, int8_t*, const double*, const Labels&, size_t, const Settings&);
 
 }  // namespace hinge_embedding_loss

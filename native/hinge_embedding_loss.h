@@ -67,6 +67,25 @@ struct Figures {
 
 constexpr uint64_t kMaxElements = (uint64_t{1} << 53) - 1;  // JavaScript's largest safe integer
 
+// Totals of few elements, as plain memory; all zeros for none.
+struct SmallTotals {
+  uint32_t counts[3];  // by class + 1
+  uint32_t active;
+  SmallSum sums[2];
+
+  // Adds an element of the class; or returns false and changes nothing, if it does not fit.
+  bool add(double loss, int8_t class_of) {
+    uint32_t& count = counts[class_of + 1];
+    if (count == UINT32_MAX || !sums[class_of < 0].add(loss)) return false;
+    count++;
+    active += class_of < 0 && loss > 0;
+    return true;
+  }
+
+  // Adds the other's elements; or returns false and changes nothing, if they do not fit.
+  bool merge(const SmallTotals& other);
+};
+
 // Totals of up to kMaxElements elements, from any number of calls. They are plain memory without pointers,
 // and all zeros for no elements.
 struct Totals {
@@ -76,13 +95,20 @@ struct Totals {
   uint64_t others = 0;
   ExactSum sums[2];  // losses of the positives, of the negatives
 
-  void add(double loss, bool is_negative) {
-    positives += !is_negative;
-    negatives += is_negative;
-    active += is_negative && loss > 0;
-    sums[is_negative].add(loss);
+  Totals() = default;
+  explicit Totals(const SmallTotals& small);
+
+  // Adds an element of the class.
+  void add(double loss, int8_t class_of) {
+    positives += class_of > 0;
+    negatives += class_of < 0;
+    others += class_of == 0;
+    active += class_of < 0 && loss > 0;
+    sums[class_of < 0].add(loss);
   }
   void merge(const Totals& other);
+  // Returns true, and sets `small` to these totals, if they fit.
+  bool is_small(SmallTotals& small) const;
   uint64_t size() const { return positives + negatives + others; }
   Figures figures(OtherLabelPolicy policy) const;
 
@@ -121,9 +147,10 @@ template <class T>
 OtherLabels accumulate(Totals& totals, const T* input, const Labels& labels, size_t n,
                        const Settings& settings);
 
-// Adds count and loss of each of input[n] to its own totals[n]. Runs on the calling thread: n is small.
+// Computes the loss and the class of each of input[n], n ≤ kBlock, on the calling thread: the class is +1 for
+// positives, −1 for negatives, and 0 for other labels.
 template <class T>
-OtherLabels accumulate_each(Totals* const* totals, const T* input, const Labels& labels, size_t n,
-                            const Settings& settings);
+OtherLabels classify(T* losses, int8_t* classes, const T* input, const Labels& labels, size_t n,
+                     const Settings& settings);
 
 }  // namespace hinge_embedding_loss

@@ -18,28 +18,30 @@ namespace {
 // row.
 constexpr size_t kMinRun = 32;
 
+// Adds elements [begin, end) to one state.
 template <class T>
 void add_run(State state, const Elements<T>& elements, size_t begin, size_t end, const Settings& settings) {
   if (begin == end) return;
-  group(state).set_settings(settings);
   const Labels labels = elements.labels_from(begin);
-  check_labels(accumulate(group(state).totals, elements.input + begin, labels, end - begin, settings), labels,
-               settings);
+  group(state).add_run(PackedSettings(settings), end - begin, [&](Totals& totals) {
+    check_labels(accumulate(totals, elements.input + begin, labels, end - begin, settings), labels, settings);
+  });
 }
 
+// Adds element i to states[i], for each i in [begin, end).
 template <class T>
 void add_each(const State* states, const Elements<T>& elements, size_t begin, size_t end,
               const Settings& settings) {
+  const PackedSettings packed(settings);
   for (size_t i = begin, length; i < end; i += length) {
-    Totals* totals[kCopiedRows];
+    T losses[kCopiedRows];
+    int8_t classes[kCopiedRows];
     length = std::min(end - i, kCopiedRows);
-    for (size_t k = 0; k < length; k++) {
-      GroupState& state = group(states[i + k]);
-      state.set_settings(settings);
-      totals[k] = &state.totals;
-    }
     const Labels labels = elements.labels_from(i);
-    check_labels(accumulate_each(totals, elements.input + i, labels, length, settings), labels, settings);
+    check_labels(classify(losses, classes, elements.input + i, labels, length, settings), labels, settings);
+    for (size_t k = 0; k < length; k++) {
+      group(states[i + k]).add(packed, static_cast<double>(losses[k]), classes[k]);
+    }
   }
 }
 
@@ -110,18 +112,12 @@ void update_from_partials(FunctionInfo info, DataChunk chunk, State* states) {
 
 void combine(FunctionInfo info, State* sources, State* targets, Index count) {
   run_callback(api.aggregate_function_set_error, info, [&] {
-    for (Index i = 0; i < count; i++) {
-      const GroupState& source = group(sources[i]);
-      GroupState& target = group(targets[i]);
-      if (source.error != nullptr) target.error = source.error;
-      if (!source.has_rows || target.error != nullptr) continue;
-      try {
-        target.merge({source.totals, source.settings});
-      } catch (const QueryError& error) {
-        target.error = intern(error.what());
-      }
-    }
+    for (Index i = 0; i < count; i++) group(targets[i]).combine(group(sources[i]));
   });
+}
+
+void destroy(State* states, Index count) {
+  for (Index i = 0; i < count; i++) group(states[i]).destroy();
 }
 
 // Calls store(state, index) for each state.
@@ -137,8 +133,10 @@ void finalize(FunctionInfo info, State* states, Index count, const Store& store)
 }
 
 void finalize_figures(FunctionInfo info, State* states, Vector result, Index count, Index offset) {
+  const FigureColumns columns(result);
   finalize(info, states, count, [&](const GroupState& state, Index i) {
-    store_figures(result, offset + i, state.totals, state.settings.policy);
+    Totals copy;
+    columns.store(offset + i, state.totals(copy), state.settings().policy);
   });
 }
 
@@ -146,21 +144,22 @@ void finalize_figures(FunctionInfo info, State* states, Vector result, Index cou
 template <std::string (*Write)(const Partial&)>
 void finalize_partials(FunctionInfo info, State* states, Vector result, Index count, Index offset) {
   finalize(info, states, count, [&](const GroupState& state, Index i) {
-    if (!state.has_rows) return set_null(result, offset + i);
-    set_text(result, offset + i, Write({state.totals, state.settings}));
+    if (!state.has_rows()) return set_null(result, offset + i);
+    Totals copy;
+    set_text(result, offset + i, Write({state.totals(copy), state.settings()}));
   });
 }
 
 std::vector<AggregateOverload> overloads_of_pairs(LogicalType result, Finalize finalize) {
   std::vector<AggregateOverload> overloads;
   for (const Parameters& parameters : overloads_for(Type::kAny)) {
-    overloads.push_back({parameters, result, {state_size, init, update, combine, finalize}});
+    overloads.push_back({parameters, result, {state_size, init, update, combine, finalize, destroy}});
   }
   return overloads;
 }
 
 AggregateOverload overload_of_partials(Type type, LogicalType result, Finalize finalize) {
-  return {{type}, result, {state_size, init, update_from_partials, combine, finalize}};
+  return {{type}, result, {state_size, init, update_from_partials, combine, finalize, destroy}};
 }
 
 }  // namespace

@@ -75,6 +75,7 @@ using StateSize = Index (*)(FunctionInfo info);
 using InitState = void (*)(FunctionInfo info, State state);
 using Update = void (*)(FunctionInfo info, DataChunk input, State* states);
 using Combine = void (*)(FunctionInfo info, State* source, State* target, Index count);
+using DestroyStates = void (*)(State* states, Index count);
 using Finalize = void (*)(FunctionInfo info, State* source, Vector result, Index count, Index offset);
 
 struct Functions {
@@ -128,6 +129,7 @@ struct Functions {
   FUNCTION(aggregate_function_set_return_type, 230, void (*)(AggregateFunction, LogicalType))       \
   FUNCTION(aggregate_function_set_functions, 231,                                                   \
            void (*)(AggregateFunction, StateSize, InitState, Update, Combine, Finalize))            \
+  FUNCTION(aggregate_function_set_destructor, 232, void (*)(AggregateFunction, DestroyStates))      \
   FUNCTION(aggregate_function_set_error, 237, void (*)(FunctionInfo, const char*))                  \
   FUNCTION(create_aggregate_function_set, 238, AggregateFunctionSet (*)(const char*))               \
   FUNCTION(destroy_aggregate_function_set, 239, void (*)(AggregateFunctionSet*))                    \

@@ -14,14 +14,8 @@ constexpr Index kPositives = 3, kNegatives = 4, kOthers = 5;
 constexpr Index kActive = 3;  // in the negatives
 
 template <class T>
-void store(Vector parent, Index field, Index row, T value) {
-  static_cast<T*>(api.vector_get_data(api.struct_vector_get_child(parent, field)))[row] = value;
-}
-
-void store_class(Vector parent, Index row, const ClassFigures& figures) {
-  store(parent, 0, row, static_cast<int64_t>(figures.count));
-  store(parent, 1, row, figures.sum);
-  store(parent, 2, row, figures.mean);
+T* data_of(Vector parent, Index field) {
+  return static_cast<T*>(api.vector_get_data(api.struct_vector_get_child(parent, field)));
 }
 
 void set_fields_null(Vector parent, Index fields, Index row) {
@@ -66,14 +60,29 @@ std::string format_figures(const Partial& partial) {
   return json;
 }
 
-void store_figures(Vector result, Index row, const Totals& totals, OtherLabelPolicy policy) {
-  const Vector negatives = api.struct_vector_get_child(result, kNegatives);
+FigureColumns::ClassColumns::ClassColumns(Vector parent)
+    : count(data_of<int64_t>(parent, 0)), sum(data_of<double>(parent, 1)), mean(data_of<double>(parent, 2)) {}
+
+void FigureColumns::ClassColumns::store(Index row, const ClassFigures& figures) const {
+  count[row] = static_cast<int64_t>(figures.count);
+  sum[row] = figures.sum;
+  mean[row] = figures.mean;
+}
+
+FigureColumns::FigureColumns(Vector result)
+    : all_(result),
+      positives_(api.struct_vector_get_child(result, kPositives)),
+      negatives_(api.struct_vector_get_child(result, kNegatives)),
+      active_(data_of<int64_t>(api.struct_vector_get_child(result, kNegatives), kActive)),
+      others_(data_of<int64_t>(result, kOthers)) {}
+
+void FigureColumns::store(Index row, const Totals& totals, OtherLabelPolicy policy) const {
   const Figures figures = totals.figures(policy);
-  store_class(result, row, figures.all);
-  store_class(api.struct_vector_get_child(result, kPositives), row, figures.positives);
-  store_class(negatives, row, figures.negatives);
-  store(negatives, kActive, row, static_cast<int64_t>(figures.active));
-  store(result, kOthers, row, static_cast<int64_t>(figures.others));
+  all_.store(row, figures.all);
+  positives_.store(row, figures.positives);
+  negatives_.store(row, figures.negatives);
+  active_[row] = static_cast<int64_t>(figures.active);
+  others_[row] = static_cast<int64_t>(figures.others);
 }
 
 void set_figures_null(Vector result, Index row) {

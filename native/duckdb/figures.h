@@ -26,7 +26,25 @@ class FiguresType {
 // The JSON of figures and margin that the command line prints.
 std::string format_figures(const Partial& partial);
 
-void store_figures(Vector result, Index row, const Totals& totals, OtherLabelPolicy policy);
+// The columns of a vector of these STRUCTs.
+class FigureColumns {
+ public:
+  explicit FigureColumns(Vector result);
+
+  void store(Index row, const Totals& totals, OtherLabelPolicy policy) const;
+
+ private:
+  struct ClassColumns {
+    explicit ClassColumns(Vector parent);
+    void store(Index row, const ClassFigures& figures) const;
+
+    int64_t* const count;
+    double *const sum, *const mean;
+  };
+
+  const ClassColumns all_, positives_, negatives_;
+  int64_t *const active_, *const others_;
+};
 
 // Sets the STRUCT and all of its fields to NULL.
 void set_figures_null(Vector result, Index row);

@@ -1,8 +1,6 @@
 #include "group_states.h"
 
 #include <cstdlib>
-#include <mutex>
-#include <set>
 #include <string_view>
 
 #include "settings.h"
@@ -43,32 +41,55 @@ bool has_one_for_all(size_t rows, StateLayout layout) {
 
 }  // namespace
 
-void GroupState::throw_error() const {
-  if (error != nullptr) throw QueryError(error);
-}
-
-void GroupState::set_settings(const Settings& expected) {
-  if (!has_rows) settings = expected;
-  has_rows = true;
-  if (settings == expected) return;
-  throw QueryError("margin, labels and other_labels must be the same in all rows of a group, got " +
-                   format_settings(settings) + " and " + format_settings(expected));
-}
-
 void GroupState::merge(const Partial& partial) {
-  set_settings(partial.settings);
-  if (totals.size() + partial.totals.size() > kMaxElements) {
+  set_settings(PackedSettings(partial.settings));
+  Totals copy;
+  if (totals(copy).size() + partial.totals.size() > kMaxElements) {
     throw QueryError("a group must have fewer than 2^53 elements");
   }
-  totals.merge(partial.totals);
+  merge(partial.totals);
 }
 
-const char* intern(const std::string& text) {
-  // Never destroyed: DuckDB's threads may outlive static objects.
-  static auto& mutex = *new std::mutex;
-  static auto& texts = *new std::set<std::string>;
-  const std::lock_guard lock(mutex);
-  return texts.insert(text).first->c_str();
+void GroupState::combine(const GroupState& source) {
+  if (source.full_ != nullptr && !source.full_->error.empty()) store_error(source.full_->error.c_str());
+  if (!source.has_rows() || (full_ != nullptr && !full_->error.empty())) return;
+  try {
+    Totals copy;
+    merge({source.totals(copy), source.settings()});
+  } catch (const QueryError& error) {
+    store_error(error.what());
+  }
+}
+
+void GroupState::throw_error() const {
+  if (full_ != nullptr && !full_->error.empty()) throw QueryError(full_->error);
+}
+
+const Totals& GroupState::totals(Totals& copy) const {
+  if (full_ != nullptr) return full_->totals;
+  copy = Totals(small_);
+  return copy;
+}
+
+void GroupState::destroy() {
+  delete full_;
+  full_ = nullptr;
+}
+
+void GroupState::throw_different(const PackedSettings& settings) const {
+  throw QueryError("margin, labels and other_labels must be the same in all rows of a group, got " +
+                   format_settings(settings_.unpack()) + " and " + format_settings(settings.unpack()));
+}
+
+void GroupState::merge(const Totals& totals) {
+  SmallTotals small;
+  if (full_ == nullptr && totals.is_small(small) && small_.merge(small)) return;
+  grow().totals.merge(totals);
+}
+
+GroupState::Full& GroupState::grow() {
+  if (full_ == nullptr) full_ = new Full{Totals(small_), ""};
+  return *full_;
 }
 
 RowStates::RowStates(const State* states, size_t rows, StateLayout layout)

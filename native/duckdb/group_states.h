@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bit>
 #include <string>
 
 #include "../hinge_embedding_loss.h"
@@ -11,24 +12,94 @@
 // The states of aggregates: totals of a group, in memory that DuckDB owns.
 namespace hinge_embedding_loss::duckdb {
 
-// DuckDB moves a state as bytes and never destroys it. All zeros is the state of no rows.
-struct GroupState {
-  bool has_rows;
-  const char* error;  // an interned text, which finalize throws; or null
-  Settings settings;
-  Totals totals;
+// Settings in 16 bytes; all zeros for none.
+class PackedSettings {
+ public:
+  PackedSettings() = default;
+  explicit PackedSettings(const Settings& settings)
+      : margin_(std::bit_cast<uint64_t>(settings.margin)),
+        rest_(pack_label(settings.positive_label) << 34 | pack_label(settings.negative_label) << 8 |
+              (static_cast<uint64_t>(settings.policy) + 1)) {}
 
+  bool operator==(const PackedSettings&) const = default;
+  bool is_none() const { return rest_ == 0; }
+
+  Settings unpack() const {
+    return {std::bit_cast<double>(margin_), unpack_label(rest_ >> 34), unpack_label(rest_ >> 8),
+            static_cast<OtherLabelPolicy>((rest_ & 0xff) - 1)};
+  }
+
+ private:
+  static constexpr int32_t kMaxLabel = 1 << 24;
+  static uint64_t pack_label(int32_t label) { return static_cast<uint64_t>(label + kMaxLabel); }
+  static int32_t unpack_label(uint64_t bits) { return static_cast<int32_t>(bits & 0x3ffffff) - kMaxLabel; }
+
+  uint64_t margin_;
+  uint64_t rest_;
+};
+
+// DuckDB moves a state as bytes, aligned to 8, and destroys it once. All zeros is the state of no rows. Most
+// groups have few rows: their totals fit into the state, and others have full ones of a kilobyte.
+class GroupState {
+ public:
+  // From this many elements at once on, a group has full totals.
+  static constexpr size_t kMinFullRun = 1024;
+
+  // Adds an element under these settings.
+  void add(const PackedSettings& settings, double loss, int8_t class_of) {
+    set_settings(settings);
+    if (full_ == nullptr && small_.add(loss, class_of)) return;
+    grow().totals.add(loss, class_of);
+  }
+
+  // Calls accumulate(totals), which adds `count` elements under these settings to the totals.
+  template <class Accumulate>
+  void add_run(const PackedSettings& settings, size_t count, const Accumulate& accumulate) {
+    set_settings(settings);
+    if (count >= kMinFullRun) grow();
+    if (full_ != nullptr) return accumulate(full_->totals);
+    Totals totals;
+    accumulate(totals);
+    merge(totals);
+  }
+
+  void merge(const Partial& partial);
+
+  // Adds the rows of the source, or stores the error that this is.
+  void combine(const GroupState& source);
+
+  void store_error(const char* error) { grow().error = error; }
   void throw_error() const;
 
+  bool has_rows() const { return !settings_.is_none(); }
+  Settings settings() const { return settings_.unpack(); }
+  // Returns a reference to the full totals, or to `copy`.
+  const Totals& totals(Totals& copy) const;
+
+  void destroy();
+
+ private:
+  struct Full {
+    Totals totals;
+    std::string error;  // finalize throws it; "" for none
+  };
+
   // Sets the settings of the first row; throws if a later row has others.
-  void set_settings(const Settings& expected);
-  void merge(const Partial& partial);
+  void set_settings(const PackedSettings& settings) {
+    if (settings_ == settings) return;
+    if (has_rows()) throw_different(settings);
+    settings_ = settings;
+  }
+  [[noreturn]] void throw_different(const PackedSettings& settings) const;
+  void merge(const Totals& totals);
+  Full& grow();
+
+  PackedSettings settings_;
+  SmallTotals small_;
+  Full* full_;
 };
 
 inline GroupState& group(State state) { return *reinterpret_cast<GroupState*>(state); }
-
-// A copy of the text that is never freed, as a state cannot own memory. Equal texts share one copy.
-const char* intern(const std::string& text);
 
 // The states that an update function adds rows to.
 class RowStates {
@@ -48,8 +119,7 @@ class RowStates {
     try {
       add();
     } catch (const QueryError& error) {
-      const char* const text = intern(error.what());
-      for (size_t row = 0; row < rows_; row++) group(states_[row]).error = text;
+      for (size_t row = 0; row < rows_; row++) group(states_[row]).store_error(error.what());
     }
   }
 

@@ -13,6 +13,9 @@ bool register_aggregate(Connection connection, const char* name,
     api.aggregate_function_set_return_type(function, result);
     api.aggregate_function_set_functions(function, callbacks.size, callbacks.init, callbacks.update,
                                          callbacks.combine, callbacks.finalize);
+    if (callbacks.destroy != nullptr) {
+      api.aggregate_function_set_destructor(function, callbacks.destroy);
+    }
     is_taken &= api.add_aggregate_function_to_set(set, function) == Result::kSuccess;
     api.destroy_aggregate_function(&function);
   }

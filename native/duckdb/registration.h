@@ -34,6 +34,7 @@ struct AggregateCallbacks {
   Update update;
   Combine combine;
   Finalize finalize;
+  DestroyStates destroy = nullptr;
 };
 
 struct AggregateOverload {
