@@ -33,7 +33,7 @@ function makePairs(kind: string, format: Format, options: Required<MarginOptions
 }
 
 describe('partials as BLOBs', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   let connection: DuckDBConnection
 
   async function rows(sql: string): Promise<Record<string, unknown>[]> {
