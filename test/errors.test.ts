@@ -688,6 +688,69 @@ describe('errors', () => {
       expect(none(new Odd([300, 2]), 1).toArray()).to.deep.equal([300, 2])
     })
 
+    it('an element that all arrays inherit is never taken for the memory of a call', () => {
+      for (const size of [2, 20, 200]) {
+        const ones = Array<number>(size).fill(1)
+        const inherited = new Int8Array(size)
+        let losses: Tensor, gradients: Tensor, numbers: Tensor
+        Object.defineProperty(Array.prototype, size, { value: inherited, configurable: true })
+        try {
+          losses = none(Float32Array.from(ones), 1)
+          gradients = mean.backward(Float64Array.from(ones), 1, size)
+          numbers = tensor(ones)
+        } finally {
+          Reflect.deleteProperty(Array.prototype, size)
+        }
+        for (const { data } of [losses, gradients, numbers])
+          expect(Array.from(data as Float32Array)).to.deep.equal(ones)
+        expect(inherited.every((value) => value === 0)).to.equal(true)
+      }
+    })
+
+    it('a program that replaces the methods of arrays does not get hold of the shape of a tensor', () => {
+      const replaced = ['slice', 'join', 'includes', 'reduce', 'concat'] as const
+      const seen: number[][] = []
+      const originals = replaced.map((name) => Array.prototype[name])
+      const texts: string[] = []
+      try {
+        replaced.forEach((name, i) => {
+          Array.prototype[name] = function (this: number[], ...args: never[]) {
+            seen.push(this)
+            return (originals[i] as (...args: never[]) => never).apply(this, args)
+          } as never
+        })
+        const vector = new Tensor(new Float32Array(5))
+        texts.push(String(vector.shape.length), String(vector.toArray()), String(vector))
+        none(new Float32Array(5), 1)
+        expect(() => none(new Float32Array(5), new Float32Array(4))).to.throw(RangeError)
+      } finally {
+        replaced.forEach((name, i) => {
+          Array.prototype[name] = originals[i] as never
+        })
+      }
+      for (const array of seen.filter((array) => !Object.isFrozen(array))) array[0] = 7
+      expect(seen).to.not.deep.equal([])
+      expect(new Tensor(new Float32Array(5)).shape).to.deep.equal([5])
+      expect(none(new Float32Array(5), 1).toArray()).to.deep.equal([0, 0, 0, 0, 0])
+    })
+
+    it('a proxy is asked a few times for its prototype, however long its chain of prototypes', () => {
+      let reads = 0
+      const endless: object = new Proxy(
+        {},
+        {
+          getPrototypeOf: () => {
+            reads++
+            return endless
+          },
+        },
+      )
+      expect(Tensor.isTensor(endless)).to.equal(false)
+      ours(() => mean(endless as never, 1))
+      ours(() => none.forward(x, 1, { out: endless as never }))
+      expect(reads).to.be.lessThan(20)
+    })
+
     const detach = <T extends { buffer: ArrayBufferLike }>(array: T): T => {
       structuredClone(array.buffer, { transfer: [array.buffer as ArrayBuffer] })
       return array

@@ -13,7 +13,11 @@ function printVersion([option = '', ...others]: readonly string[]): boolean {
   }
 }
 
+/** The exit code of a process that ends before its command does, as Node has it for a top-level await. */
+const unsettled = 13
+
 async function run(args: readonly string[]): Promise<never> {
+  process.exitCode = unsettled
   const { main } = await import('./program.ts')
   const interruption = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGBREAK'] as const)

@@ -95,6 +95,11 @@ export function makeViews<D extends InputData>(Class: FloatClass<D>, bytes: numb
   return Array.from({ length: bytes / Class.BYTES_PER_ELEMENT + 1 }, (_, size) => new Class(memory, 0, size))
 }
 
+/** Returns the view of so many elements, if there is one. An index beyond the list would be read from `Array.prototype`. */
+export function findView<D extends InputData>(views: readonly D[], length: number): D | undefined {
+  return length < views.length ? views[length] : undefined
+}
+
 /** Returns a view of `length` elements from `begin` on, over the same memory. */
 export function viewOf(data: LabelData, begin: number, length: number): LabelData {
   const Class = typedArrays[dtypeOf(data) as TensorDType]

@@ -1,5 +1,5 @@
 import type { InputData } from '../native.ts'
-import { makeViews, typedArrays } from './dtypes.ts'
+import { findView, makeViews, typedArrays } from './dtypes.ts'
 import { type InputContents, Tensor } from './tensor.ts'
 
 /** What a call returns beside a number: a call may have one result of each kind. */
@@ -25,7 +25,8 @@ const smallMemory: Readonly<Record<ResultKind, InputData[][]>> = {
   gradients: makeSmallMemory(),
 }
 
-const smallMemoryFor = (kind: ResultKind, { code, size }: InputContents) => smallMemory[kind][code]?.[size]
+const smallMemoryFor = (kind: ResultKind, { code, size }: InputContents) =>
+  findView(smallMemory[kind][code] as InputData[], size)
 
 const classOf = ({ code }: InputContents) => floatClasses[code] as (typeof floatClasses)[number]
 

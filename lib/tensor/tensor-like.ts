@@ -9,6 +9,7 @@ import {
   dtypeOf,
   dtypes,
   dtypesCode,
+  findView,
   isFloat,
   isTypedArray,
   lengthOf,
@@ -413,7 +414,7 @@ function readElements(name: string, root: unknown, like?: Contents, dtype?: Tens
   }
   const wanted = dtype === undefined ? types.default : codes[dtype]
   const views = wanted === read || read !== codes.float64 ? undefined : spareViews
-  const spare = views?.[size]
+  const spare = views && findView(views, size)
   if (spare !== undefined) spareViews = undefined
   try {
     const data = new NestedReader(name, shape, type, isOfBigInts, read, size, spare).readAll(root)

@@ -12,7 +12,14 @@ export function shapeMismatch(name: string, expected: string, actual: string): E
   return invalidArgument('ERR_SHAPE_MISMATCH', name, expected, actual)
 }
 
-const formatShape = (shape: readonly number[]) => `[${shape.join(', ')}]`
+/** Copies a shape without a method of arrays: a program can replace these, and would get hold of the shape. */
+function copyShape(shape: readonly number[]): number[] {
+  const copy: number[] = []
+  for (let d = 0; d < shape.length; d++) copy[d] = shape[d] as number
+  return copy
+}
+
+const formatShape = (shape: readonly number[]) => `[${copyShape(shape).join(', ')}]`
 export const formatQuantity = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`
 
 export function sizeOf(shape: readonly number[]): number {
@@ -41,7 +48,7 @@ export function readIntegers(name: string, values: unknown, least: number): numb
   if (!isArray(values)) throw invalidArgument('ERR_INVALID_ARG_TYPE', name, 'an array', describe(values))
   return attempt(name, () => {
     const rank = values.length
-    if (!Number.isInteger(rank) || rank > maxRank) {
+    if (!Number.isInteger(rank) || rank < 0 || rank > maxRank) {
       throw invalidArgument('ERR_INVALID_ARG_VALUE', name, `at most ${maxRank} long`, `a length of ${rank}`)
     }
     const integers = new Array<number>(rank)
@@ -124,10 +131,12 @@ type DTypeOf<D extends LabelData> = D extends unknown
 /** Returns the contents of a tensor, or undefined for any other value. */
 export let contentsOf: (value: unknown) => Contents | undefined
 
-/** False also for a proxy that does not let its prototype be read. */
-function inheritsTensor(value: object): value is Tensor {
+const { getPrototypeOf } = Object
+
+/** False for subclasses, and for a proxy that does not let its prototype be read. */
+function isPlainTensor(value: object): value is Tensor {
   try {
-    return value instanceof Tensor
+    return getPrototypeOf(value) === Tensor.prototype
   } catch {
     return false
   }
@@ -154,7 +163,7 @@ export class Tensor<D extends LabelData = LabelData> {
     const contentsOfAny = (value: object) => (#contents in value ? value.#contents : undefined)
     contentsOf = (value) => {
       if (typeof value !== 'object' || value === null) return undefined
-      return inheritsTensor(value) && #contents in value ? value.#contents : contentsOfAny(value)
+      return isPlainTensor(value) && #contents in value ? value.#contents : contentsOfAny(value)
     }
   }
 
@@ -205,7 +214,7 @@ export class Tensor<D extends LabelData = LabelData> {
   }
 
   #frozenShape(): readonly number[] {
-    this.#shape ??= Object.freeze(this.#contents.shape.slice())
+    this.#shape ??= Object.freeze(copyShape(this.#contents.shape))
     return this.#shape
   }
 
@@ -247,7 +256,8 @@ export class Tensor<D extends LabelData = LabelData> {
    * new Tensor(Int8Array.of(1, -1), [2, 1]).toArray() // [[1], [-1]]
    */
   toArray(): Nested<D[number]> {
-    const { data, shape, size } = this.#contents
+    const { data, size } = this.#contents
+    const shape = this.#frozenShape()
     assertUnchanged('tensor', this.#contents)
     if (size === 0 && sizeOf(shape.slice(0, shape.indexOf(0))) > maxEmptyArrays) {
       throw invalidArgument('ERR_INVALID_ARG_VALUE', 'tensor', 'of at most 2^20 empty arrays', formatShape(shape))

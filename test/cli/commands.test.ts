@@ -289,6 +289,12 @@ describe('hinge-embedding-loss', function () {
       }
     })
 
+    it('fails if nothing keeps its process until the command has ended', async () => {
+      const deaf = 'data:text/javascript,process.stdout.write=()=>true'
+      const { code } = await run(nodePath, ['--import', deaf, complete, '--help'])
+      expect(code).to.equal(13)
+    })
+
     it('says why the library does not load', async () => {
       const main = await install('unbuilt', commandNeeds)
       rmSync(resolve('unbuilt/build'), { recursive: true })
