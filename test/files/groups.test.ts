@@ -6,6 +6,7 @@ import { DateDay, Table, tableFromArrays, tableToIPC, Utf8, vectorFromArray } fr
 import { expect } from 'chai'
 import { foldResults, planOf, shardProcessor } from '../../lib/bullmq/index.ts'
 import { explainError } from '../../lib/cli/flags.ts'
+import { streamTotals } from '../../lib/files/totals.ts'
 import { command } from '../support/command.ts'
 import {
   type Answer,
@@ -59,7 +60,7 @@ describe('groups of --by', function () {
       for (const [index, shard] of plan.shards.entries()) {
         results.push(await process({ data: { version, index, options: plan.options, shard, retention: 60 } }))
       }
-      return { stdout: await formatAsJSON(await foldResults(plan, results.reverse())), stderr: '' }
+      return { stdout: await formatAsJSON(streamTotals(await foldResults(plan, results.reverse()))), stderr: '' }
     } catch (error) {
       return { stdout: '', stderr: explainError(error).message }
     } finally {

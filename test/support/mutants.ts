@@ -1,7 +1,7 @@
 import { ChunkTotals, scoreChunks } from '../../lib/files/chunk-totals.ts'
 import type { Scoring } from '../../lib/files/options.ts'
 import type { ArraySource } from '../../lib/files/readers/array-source.ts'
-import { sumGroups } from '../../lib/files/totals.ts'
+import { streamTotals, sumGroups } from '../../lib/files/totals.ts'
 import { Random } from './random.ts'
 import { formatAsJSON } from './totals.ts'
 
@@ -105,5 +105,5 @@ export async function scoreSource(
   const { signal } = new AbortController()
   const reading = { arraySources: [source], signal, stdin: stdin as never, progress: { count: 0 } }
   for await (const _ of scoreChunks(reading, totals));
-  return formatAsJSON(sumGroups(totals.groups, options))
+  return formatAsJSON(streamTotals(sumGroups(totals.groups, options)))
 }

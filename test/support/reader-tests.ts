@@ -7,7 +7,7 @@ import { scoreScans } from '../../lib/files/duckdb/totals.ts'
 import type { Scoring } from '../../lib/files/options.ts'
 import { formatFigures } from '../../lib/files/totals.ts'
 import { chunksOf, command } from './command.ts'
-import { accumulate } from './totals.ts'
+import { accumulate, formatAsJSON } from './totals.ts'
 
 const defaults = {
   nulls: 'ignore',
@@ -145,7 +145,8 @@ async function scoreParquet(session: Session, file: string, query: Options): Pro
   const { signal } = new AbortController()
   const scans = await openScans(session, [{ file, kind: 'Parquet', compression: 'uncompressed' }], options, signal)
   const { groups } = await scoreScans(session, scans, options, signal)
-  return `${formatFigures(groups.total)}\n`
+  const { total } = groups
+  return formatAsJSON(options.by === undefined ? { total } : { total, groups })
 }
 
 async function score(args: readonly string[], stdin?: Iterable<Uint8Array>): Promise<string> {

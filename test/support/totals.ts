@@ -1,5 +1,5 @@
 import { printTotals } from '../../lib/cli/report.ts'
-import { type FileTotals, streamTotals } from '../../lib/files/totals.ts'
+import type { StreamedTotals } from '../../lib/files/totals.ts'
 import { type InputData, LossAccumulator, type MarginOptions } from '../../lib/index.ts'
 
 export function accumulate(input: InputData, label: readonly number[], options: MarginOptions = {}): LossAccumulator {
@@ -12,9 +12,9 @@ export function totalsOf({ count, sum, mean, positives, negatives, others }: Los
 }
 
 /** Returns totals as `score --json` prints them. */
-export async function formatAsJSON(totals: FileTotals): Promise<string> {
+export async function formatAsJSON(totals: StreamedTotals): Promise<string> {
   let text = ''
-  await printTotals(streamTotals(totals), { json: true }, async (more) => {
+  await printTotals(totals, { json: true }, async (more) => {
     text += more
   })
   return text

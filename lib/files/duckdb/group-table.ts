@@ -5,7 +5,7 @@ import { castKey, keyAsJson, keyAsText, mayShareJson } from './group-keys.ts'
 import type { Session } from './session.ts'
 import { quoteText } from './sql.ts'
 
-/** The groups of scans: a table [key, rows, nans, state] of a session, with one row for each key. */
+/** The groups of scans: a table [key, rows, nans, state] of a session, with one row for each key, in their order. */
 export class GroupTable implements GroupReader {
   /** of all groups */
   readonly total: LossAccumulator
@@ -18,8 +18,6 @@ export class GroupTable implements GroupReader {
   readonly keyType: string
   readonly #session: Session
   readonly #name: string
-  /** the column that orders the groups */
-  readonly #order: 'key' | 'position'
   /** the totals of a group without rows */
   readonly #empty: LossAccumulator
 
@@ -33,7 +31,6 @@ export class GroupTable implements GroupReader {
     const [count, rows, nans, partial] = sums
     this.#session = session
     this.#name = name
-    this.#order = mayShareJson(keyType) ? 'position' : 'key'
     this.#empty = empty
     this.keyType = keyType
     this.count = Number(count)
@@ -44,8 +41,8 @@ export class GroupTable implements GroupReader {
 
   /** Takes a table whose keys have this type and are unique. */
   static async open(session: Session, name: string, keyType: string, options: Scoring): Promise<GroupTable> {
-    if (mayShareJson(keyType))
-      await session.run(`CREATE OR REPLACE TEMP TABLE ${name} AS ${mergeByJson(name, keyType)}`)
+    const groups = mayShareJson(keyType) ? mergeByJson(name, keyType) : sortByKey(name, keyType)
+    await session.run(`CREATE OR REPLACE TEMP TABLE ${name} AS ${groups}`)
     const sums = `count(*), coalesce(sum(rows), 0), coalesce(sum(nans), 0), ${partialOf('hinge_embedding_loss_merge(state)')}`
     const [row = []] = await session.readRows(`SELECT ${sums} FROM ${name}`)
     return new GroupTable(session, name, keyType, emptyTotal(options), row)
@@ -82,8 +79,7 @@ export class GroupTable implements GroupReader {
 
   #read(...columns: readonly string[]) {
     this.#session.pass = { doing: 'reading the groups' }
-    const groups = `SELECT * REPLACE (${castKey(this.keyType)} AS key) FROM ${this.#name}`
-    return this.#session.readChunks(`SELECT ${columns.join(', ')} FROM (${groups}) ORDER BY ${this.#order}`)
+    return this.#session.readChunks(`SELECT ${columns.join(', ')} FROM ${this.#name}`)
   }
 }
 
@@ -92,10 +88,19 @@ function partialOf(state: string): string {
   return `hinge_embedding_loss_as_partial(${state})`
 }
 
-/** A query for the rows of a table of groups, of which those with the same JSON are one: at the place of the first key, with the last. */
+/** A query for the rows of a table of groups in the order of their keys. */
+function sortByKey(name: string, keyType: string): string {
+  return `SELECT * REPLACE (${castKey(keyType)} AS key) FROM ${name} ORDER BY key`
+}
+
+/**
+ * A query for the rows of a table of groups in the order of their keys, of which those with the same JSON are one: at the
+ * place of the first key, with the last.
+ */
 function mergeByJson(name: string, keyType: string): string {
-  return `SELECT min(position) AS position, last(key ORDER BY position) AS key, ${mergeRows}
-    FROM (SELECT *, ${keyAsJson(keyType)} AS json, row_number() OVER (ORDER BY key) AS position FROM ${name}) GROUP BY json`
+  return `SELECT last(key ORDER BY position) AS key, ${mergeRows}
+    FROM (SELECT *, ${keyAsJson(keyType)} AS json, row_number() OVER (ORDER BY key) AS position FROM ${name})
+    GROUP BY json ORDER BY min(position)`
 }
 
 /** What follows SELECT to add up the rows of a table of groups. */

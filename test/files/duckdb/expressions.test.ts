@@ -15,6 +15,7 @@ const reviewed: Readonly<Record<string, string>> = {
   catalog: 'make_type cast_to_type replace_type get_type can_cast_implicitly st_crs st_setcrs',
   'version of DuckDB': 'hash create_sort_key',
   'text of the query': 'alias vector_type json_serialize_sql json_deserialize_sql parse_duckdb_log_message',
+  'partials, and no row': 'hinge_embedding_loss_json hinge_embedding_loss_as_partial',
   'DuckDB itself': `combine finalize variant_bytes_to_variant variant_to_parquet_variant variant_normalize
     timetz_byte_comparable unpivot_list remap_struct`,
 }
