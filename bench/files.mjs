@@ -8,7 +8,7 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import { extensionPath, load } from '../dist/duckdb.js'
 import { amountOf, leastLater, row } from './measure.mjs'
 
-export const program = fileURLToPath(new URL('../dist/cli/main.cjs', import.meta.url))
+export const program = fileURLToPath(new URL('../dist/cli/bin.cjs', import.meta.url))
 const peers = fileURLToPath(new URL('peers.py', import.meta.url))
 const million = 1e6
 

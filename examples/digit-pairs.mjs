@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-const program = fileURLToPath(new URL('../dist/cli/main.cjs', import.meta.url))
+const program = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
 const pairs = fileURLToPath(new URL('digit-pairs.parquet', import.meta.url))
 
 function score(input) {

@@ -14,7 +14,7 @@ import { Queue } from 'bullmq'
 import { Redis } from 'ioredis'
 import { runtimeInfo } from '../../dist/index.js'
 
-const program = fileURLToPath(new URL('../../dist/cli/main.cjs', import.meta.url))
+const program = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 const digits = fileURLToPath(new URL('../digit-embeddings.parquet', import.meta.url))
 const files = 48
 

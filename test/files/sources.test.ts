@@ -238,7 +238,7 @@ describe('FILE arguments', () => {
 
     it('refuses a pipe that the shell makes of a command', async () => {
       const score = '"$0" "$@" <(sleep 20 2> /dev/null) --input d --label y'
-      const main = ['--import', 'tsx', join(root, 'lib/cli/main.cts')]
+      const main = ['--import', 'tsx', join(root, 'lib/cli/main.ts')]
       const program = new Program('bash', ['-c', score, nodePath, ...main, 'score'])
       const late = sleep(15_000, undefined, { ref: false }).then(() => program.end())
       const { code, stderr } = await Promise.race([program.outcome, late])

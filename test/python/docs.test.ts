@@ -21,7 +21,7 @@ describe('the Python of the pages', function () {
   it('the Python of docs/files.md writes a stream that is scored from a pipe', async () => {
     const [code = '', ...others] = readCode('docs/files.md', 'python')
     expect(others).to.deep.equal([])
-    const score = 'node dist/cli/main.cjs score - --input distance --label label --json'
+    const score = 'node dist/cli/main.js score - --input distance --label label --json'
     const pipe = `"${python}" -c '${code.replaceAll("'", `'"'"'`)}' | ${score}`
     expect(JSON.parse(await succeeds(run('sh', ['-c', pipe])))).to.include({ count: 3, mean: 0.25 })
   })

@@ -7,7 +7,7 @@ import { readCode } from '../support/pages.ts'
 import { isInstalled, node, nodePath, type Outcome, root, run, succeeds } from '../support/processes.ts'
 
 const hasJava = isInstalled('java', '-version')
-const program = join(root, 'dist/cli/main.cjs')
+const program = join(root, 'dist/cli/main.js')
 const sample = join(root, 'examples/digit-pairs.parquet')
 
 describe(`Spark and Dask${hasJava ? '' : ', which needs Java'}`, function () {
