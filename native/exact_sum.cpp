@@ -11,7 +11,6 @@ namespace hinge_embedding_loss {
 namespace {
 
 constexpr int kLowestExponent = -1074;  // every finite double is an integer times 2^−1074
-constexpr int kMaxBits = 2152;          // of a sum below 2^1077
 
 // Each deposit changes a limb by less than 2^32, so 2^29 of them stay below 2^61, and two such sums can
 // merge.
@@ -227,11 +226,15 @@ double ExactSum::round(uint64_t divisor) const {
 bool ExactSum::is_zero() const { return special_ == 0 && Magnitude(*this).is_zero(); }
 
 std::string ExactSum::to_text() const {
-  if (special_ != 0) return std::isnan(special_) ? "NaN" : special_ > 0 ? "Infinity" : "-Infinity";
+  char text[kMaxTextLength];
+  return std::string(text, write_text(text));
+}
+
+char* ExactSum::write_text(char* at) const {
+  const auto write = [&](std::string_view text) { return std::copy(text.begin(), text.end(), at); };
+  if (special_ != 0) return write(std::isnan(special_) ? "NaN" : special_ > 0 ? "Infinity" : "-Infinity");
   const Magnitude magnitude(*this);
-  if (magnitude.is_zero()) return "0x0p+0";
-  char text[kMaxBits / 4 + 16];  // the digits, and "-0x", "p" and an exponent
-  char* at = text;
+  if (magnitude.is_zero()) return write("0x0p+0");
   if (magnitude.is_negative) *at++ = '-';
   *at++ = '0';
   *at++ = 'x';
@@ -242,8 +245,7 @@ std::string ExactSum::to_text() const {
   const int exponent = kLowestExponent + 4 * last;
   *at++ = 'p';
   if (exponent >= 0) *at++ = '+';
-  at = std::to_chars(at, std::end(text), exponent).ptr;
-  return std::string(text, at);
+  return std::to_chars(at, at + 5, exponent).ptr;
 }
 
 bool ExactSum::from_text(std::string_view text, ExactSum& sum) {
@@ -283,17 +285,21 @@ bool ExactSum::from_text(std::string_view text, ExactSum& sum) {
   return sum.to_text() == text;
 }
 
-std::string ExactSum::to_bytes() const {
-  if (special_ != 0) return std::isnan(special_) ? "n" : special_ > 0 ? "+" : "-";
+char* ExactSum::write_bytes(char* at) const {
+  if (special_ != 0) {
+    *at++ = std::isnan(special_) ? 'n' : special_ > 0 ? '+' : '-';
+    return at;
+  }
   const Magnitude magnitude(*this);
-  if (magnitude.is_zero()) return "";
+  if (magnitude.is_zero()) return at;
   const int first = magnitude.lowest_bit() / 8;
   const int header = 2 * first + magnitude.is_negative;
-  std::string bytes = {static_cast<char>(header), static_cast<char>(header >> 8)};
+  *at++ = static_cast<char>(header);
+  *at++ = static_cast<char>(header >> 8);
   for (int i = first; i < (magnitude.bit_length() + 7) / 8; i++) {
-    bytes += static_cast<char>(magnitude.digits[i / 4] >> (8 * (i % 4)));
+    *at++ = static_cast<char>(magnitude.digits[i / 4] >> (8 * (i % 4)));
   }
-  return bytes;
+  return at;
 }
 
 bool ExactSum::from_bytes(std::string_view bytes, ExactSum& sum) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -15,9 +17,23 @@ namespace hinge_embedding_loss {
 // Order, grouping and merging never change it. All zeros is the empty sum. See docs/numerics.md.
 class ExactSum {
  public:
+  static constexpr int kMaxBits = 2152;                        // of a sum below 2^1077
+  static constexpr size_t kMaxTextLength = kMaxBits / 4 + 16;  // the digits, "-0x", "p" and an exponent
+
   // Leaves the limbs unset: start_limbs clears them before their first use.
   ExactSum() : ExactSum(SmallSum{0, 0}) {}
   explicit ExactSum(const SmallSum& small) : small_(small), special_(0), pending_(0), uses_limbs_(0) {}
+
+  // Copies the limbs only if they are in use, as they are most of the memory.
+  ExactSum(const ExactSum& other) { *this = other; }
+  ExactSum& operator=(const ExactSum& other) {
+    small_ = other.small_;
+    special_ = other.special_;
+    pending_ = other.pending_;
+    uses_limbs_ = other.uses_limbs_;
+    if (uses_limbs_) std::copy(other.limbs_, other.limbs_ + kLimbs, limbs_);
+    return *this;
+  }
 
   // Head and tail hold most sums.
   void add(double value) {
@@ -43,15 +59,18 @@ class ExactSum {
   // and "-Infinity".
   std::string to_text() const;
 
+  // Writes this text, of at most kMaxTextLength bytes, and returns its end.
+  char* write_text(char* at) const;
+
   // Returns false, and leaves `sum` unspecified, if to_text never writes the text.
   static bool from_text(std::string_view text, ExactSum& sum);
 
-  // Canonical bytes, equal for equal sums: none for zero; 'n', '+' or '-' for NaN and infinities; or |S| as
-  // an integer m · 2^(8 p − 1074), m not a multiple of 2^8: 2 p + (1 if S is negative) in two bytes, and m.
-  // The first byte of each is the lowest.
-  std::string to_bytes() const;
+  // Writes canonical bytes, at most kMaxTextLength and equal for equal sums, and returns their end: none for
+  // zero; 'n', '+' or '-' for NaN and infinities; or |S| as an integer m · 2^(8 p − 1074), m not a multiple
+  // of 2^8: 2 p + (1 if S is negative) in two bytes, and m. The first byte of each is the lowest.
+  char* write_bytes(char* at) const;
 
-  // Returns false, and leaves `sum` unspecified, if to_bytes never writes the bytes.
+  // Returns false, and leaves `sum` unspecified, if write_bytes never writes the bytes.
   static bool from_bytes(std::string_view bytes, ExactSum& sum);
 
  private:

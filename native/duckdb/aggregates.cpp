@@ -140,13 +140,13 @@ void finalize_figures(FunctionInfo info, State* states, Vector result, Index cou
   });
 }
 
-// `Write` returns the text or the bytes of a partial.
-template <std::string (*Write)(const Partial&)>
+template <WritePartial Write>
 void finalize_partials(FunctionInfo info, State* states, Vector result, Index count, Index offset) {
   finalize(info, states, count, [&](const GroupState& state, Index i) {
     if (!state.has_rows()) return set_null(result, offset + i);
     Totals copy;
-    set_text(result, offset + i, Write({state.totals(copy), state.settings()}));
+    char bytes[kMaxPartialBytes];
+    set_text(result, offset + i, {bytes, Write(bytes, {state.totals(copy), state.settings()})});
   });
 }
 
@@ -167,15 +167,13 @@ AggregateOverload overload_of_partials(Type type, LogicalType result, Finalize f
 bool register_aggregates(Connection connection) {
   const OwnedType text(Type::kVarchar), blob(Type::kBlob);
   const FiguresType figures;
-  const Finalize write_json = finalize_partials<to_json>, write_bytes = finalize_partials<pack>;
-  const AggregateOverload merges[] = {overload_of_partials(Type::kVarchar, text, write_json),
-                                      overload_of_partials(Type::kBlob, blob, write_bytes)};
+  const Finalize to_json = finalize_partials<write_json>, to_bytes = finalize_partials<pack>;
+  const AggregateOverload merges[] = {overload_of_partials(Type::kVarchar, text, to_json),
+                                      overload_of_partials(Type::kBlob, blob, to_bytes)};
   return register_aggregate(connection, "hinge_embedding_loss",
                             overloads_of_pairs(figures, finalize_figures)) &&
-         register_aggregate(connection, "hinge_embedding_loss_partial",
-                            overloads_of_pairs(text, write_json)) &&
-         register_aggregate(connection, "hinge_embedding_loss_state",
-                            overloads_of_pairs(blob, write_bytes)) &&
+         register_aggregate(connection, "hinge_embedding_loss_partial", overloads_of_pairs(text, to_json)) &&
+         register_aggregate(connection, "hinge_embedding_loss_state", overloads_of_pairs(blob, to_bytes)) &&
          register_aggregate(connection, "hinge_embedding_loss_merge", merges);
 }
 

@@ -23,41 +23,29 @@ void set_fields_null(Vector parent, Index fields, Index row) {
 }
 
 // Non-finite numbers are strings.
-void append_number(std::string& json, double value) {
-  const char* const quote = std::isfinite(value) ? "" : "\"";
-  json += quote;
-  json += format_number(value);
-  json += quote;
+char* write_json_number(char* at, double value) {
+  const std::string_view quote = std::isfinite(value) ? "" : "\"";
+  return write_text(write_number(write_text(at, quote), value), quote);
 }
 
 // Without the closing brace.
-void append_class(std::string& json, const ClassFigures& figures) {
-  json += "{\"count\":";
-  json += std::to_string(figures.count);
-  json += ",\"sum\":";
-  append_number(json, figures.sum);
-  json += ",\"mean\":";
-  append_number(json, figures.mean);
+char* write_class(char* at, const ClassFigures& figures) {
+  at = write_integer(write_text(at, R"({"count":)"), figures.count);
+  at = write_json_number(write_text(at, R"(,"sum":)"), figures.sum);
+  return write_json_number(write_text(at, R"(,"mean":)"), figures.mean);
 }
 
 }  // namespace
 
-std::string format_figures(const Partial& partial) {
+char* write_figures(char* at, const Partial& partial) {
   const Figures figures = partial.totals.figures(partial.settings.policy);
-  std::string json;
-  append_class(json, figures.all);
-  json += ",\"margin\":";
-  append_number(json, partial.settings.margin);
-  json += ",\"positives\":";
-  append_class(json, figures.positives);
-  json += "},\"negatives\":";
-  append_class(json, figures.negatives);
-  json += ",\"active\":";
-  json += std::to_string(figures.active);
-  json += "},\"others\":";
-  json += std::to_string(figures.others);
-  json += '}';
-  return json;
+  at = write_class(at, figures.all);
+  at = write_json_number(write_text(at, R"(,"margin":)"), partial.settings.margin);
+  at = write_class(write_text(at, R"(,"positives":)"), figures.positives);
+  at = write_class(write_text(at, R"(},"negatives":)"), figures.negatives);
+  at = write_integer(write_text(at, R"(,"active":)"), figures.active);
+  at = write_integer(write_text(at, R"(},"others":)"), figures.others);
+  return write_text(at, "}");
 }
 
 FigureColumns::ClassColumns::ClassColumns(Vector parent)

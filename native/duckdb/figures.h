@@ -1,7 +1,5 @@
 #pragma once
 
-#include <string>
-
 #include "../hinge_embedding_loss.h"
 #include "api.h"
 #include "partial.h"
@@ -24,21 +22,21 @@ class FiguresType {
 };
 
 // The JSON of figures and margin that the command line prints.
-std::string format_figures(const Partial& partial);
+char *write_figures(char *at, const Partial &partial);
 
 // The columns of a vector of these STRUCTs.
 class FigureColumns {
  public:
   explicit FigureColumns(Vector result);
 
-  void store(Index row, const Totals& totals, OtherLabelPolicy policy) const;
+  void store(Index row, const Totals &totals, OtherLabelPolicy policy) const;
 
  private:
   struct ClassColumns {
     explicit ClassColumns(Vector parent);
-    void store(Index row, const ClassFigures& figures) const;
+    void store(Index row, const ClassFigures &figures) const;
 
-    int64_t* const count;
+    int64_t *const count;
     double *const sum, *const mean;
   };
 

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "settings.h"
+#include "text.h"
 
 namespace hinge_embedding_loss::duckdb {
 
@@ -23,11 +24,13 @@ double label_of(uint64_t zigzagged) {
   return zigzagged & 1 ? -half - 1 : half;
 }
 
-void append_number(std::string& bytes, uint64_t number) {
-  for (; number >= 0x80; number >>= 7) bytes += static_cast<char>(number | 0x80);
-  bytes += static_cast<char>(number);
+char* write_varint(char* at, uint64_t number) {
+  for (; number >= 0x80; number >>= 7) *at++ = static_cast<char>(number | 0x80);
+  *at++ = static_cast<char>(number);
+  return at;
 }
 
+// Its functions return false for bytes that pack never writes.
 class Reader {
  public:
   explicit Reader(std::string_view bytes) : rest_(bytes) {}
@@ -42,10 +45,11 @@ class Reader {
   bool read(uint64_t& number) {
     number = 0;
     for (int shift = 0; shift < 63; shift += 7) {
-      std::string_view byte;
-      if (!read(1, byte)) return false;
-      number |= uint64_t{byte[0] & 0x7fu} << shift;
-      if ((byte[0] & 0x80) == 0) return true;
+      if (rest_.empty()) return false;
+      const auto byte = static_cast<uint8_t>(rest_[0]);
+      rest_.remove_prefix(1);
+      number |= uint64_t{byte & 0x7fu} << shift;
+      if (byte < 0x80) return byte != 0 || shift == 0;  // a group of zeros at the end is superfluous
     }
     return false;
   }
@@ -56,7 +60,7 @@ class Reader {
     uint64_t bits = 0;
     for (size_t i = bytes.size(); i-- > 0;) bits = bits << 8 | static_cast<uint8_t>(bytes[i]);
     value = std::bit_cast<double>(bits);
-    return true;
+    return value != 0 || bits == 0;  // a margin is never −0
   }
 
   bool read(ExactSum& sum) {
@@ -73,23 +77,23 @@ class Reader {
 
 }  // namespace
 
-std::string pack(const Partial& partial) {
+char* pack(char* at, const Partial& partial) {
   const auto& [totals, settings] = partial;
-  std::string bytes(kBegin);
-  bytes += static_cast<char>(settings.policy);
-  for (int i = 0; i < 8; i++) bytes += static_cast<char>(std::bit_cast<uint64_t>(settings.margin) >> (8 * i));
+  at = write_text(at, kBegin);
+  *at++ = static_cast<char>(settings.policy);
+  for (int i = 0; i < 8; i++) *at++ = static_cast<char>(std::bit_cast<uint64_t>(settings.margin) >> (8 * i));
   for (const int32_t label : {settings.positive_label, settings.negative_label}) {
-    append_number(bytes, zigzag(label));
+    at = write_varint(at, zigzag(label));
   }
   for (const uint64_t count : {totals.positives, totals.negatives, totals.active, totals.others}) {
-    append_number(bytes, count);
+    at = write_varint(at, count);
   }
   for (const ExactSum& sum : totals.sums) {
-    const std::string sum_bytes = sum.to_bytes();
-    append_number(bytes, sum_bytes.size());
-    bytes += sum_bytes;
+    char bytes[ExactSum::kMaxTextLength];
+    const char* const end = sum.write_bytes(bytes);
+    at = std::copy<const char*>(bytes, end, write_varint(at, static_cast<uint64_t>(end - bytes)));
   }
-  return bytes;
+  return at;
 }
 
 bool unpack(std::string_view bytes, Partial& partial) {
@@ -108,7 +112,7 @@ bool unpack(std::string_view bytes, Partial& partial) {
   const auto other_labels = static_cast<OtherLabelPolicy>(policy[0]);
   const std::string error = read_settings(margin, label_of(labels[0]), label_of(labels[1]),
                                           name_of(other_labels), partial.settings);
-  return error.empty() && is_valid(partial) && pack(partial) == bytes;
+  return error.empty() && is_valid(partial);
 }
 
 }  // namespace hinge_embedding_loss::duckdb

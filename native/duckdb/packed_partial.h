@@ -1,6 +1,5 @@
 #pragma once
 
-#include <string>
 #include <string_view>
 
 #include "partial.h"
@@ -9,9 +8,9 @@
 namespace hinge_embedding_loss::duckdb {
 
 // Equal partials give equal bytes.
-std::string pack(const Partial& partial);
+char* pack(char* at, const Partial& partial);
 
-// Returns false, and leaves `partial` unspecified, if pack never returns the bytes.
+// Returns false, and leaves `partial` unspecified, if pack never writes the bytes.
 bool unpack(std::string_view bytes, Partial& partial);
 
 }  // namespace hinge_embedding_loss::duckdb

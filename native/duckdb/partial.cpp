@@ -184,20 +184,20 @@ bool is_valid(const Partial& partial) {
          (totals.others == 0 || settings.policy != OtherLabelPolicy::kError);
 }
 
-std::string to_json(const Partial& partial) {
+char* write_json(char* at, const Partial& partial) {
   const Totals& totals = partial.totals;
   const Settings& settings = partial.settings;
-  std::string text = R"({"version":1,"margin":)" + format_number(settings.margin);
-  text += R"(,"positiveLabel":)" + std::to_string(settings.positive_label);
-  text += R"(,"negativeLabel":)" + std::to_string(settings.negative_label);
-  text += R"(,"otherLabels":")";
-  text += name_of(settings.policy);
-  text += R"(","positives":{"count":)" + std::to_string(totals.positives);
-  text += R"(,"sum":")" + totals.sums[0].to_text();
-  text += R"("},"negatives":{"count":)" + std::to_string(totals.negatives);
-  text += R"(,"sum":")" + totals.sums[1].to_text();
-  text += R"(","active":)" + std::to_string(totals.active);
-  return text + R"(},"others":)" + std::to_string(totals.others) + "}";
+  at = write_number(write_text(at, R"({"version":1,"margin":)"), settings.margin);
+  at = write_integer(write_text(at, R"(,"positiveLabel":)"), settings.positive_label);
+  at = write_integer(write_text(at, R"(,"negativeLabel":)"), settings.negative_label);
+  at = write_text(write_text(at, R"(,"otherLabels":")"), name_of(settings.policy));
+  at = write_integer(write_text(at, R"(","positives":{"count":)"), totals.positives);
+  at = totals.sums[0].write_text(write_text(at, R"(,"sum":")"));
+  at = write_integer(write_text(at, R"("},"negatives":{"count":)"), totals.negatives);
+  at = totals.sums[1].write_text(write_text(at, R"(,"sum":")"));
+  at = write_integer(write_text(at, R"(","active":)"), totals.active);
+  at = write_integer(write_text(at, R"(},"others":)"), totals.others);
+  return write_text(at, "}");
 }
 
 bool from_json(std::string_view text, Partial& partial) {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <string>
+#include <cstddef>
 #include <string_view>
 
 #include "../hinge_embedding_loss.h"
@@ -16,8 +16,13 @@ struct Partial {
 // True if some elements have these totals under these settings.
 bool is_valid(const Partial& partial);
 
+// Writes a partial and returns the end, at most kMaxPartialBytes later. write_json writes the most: the texts
+// of two sums, and less than 300 bytes for a margin, two labels, four counts below 2^53 and the names.
+using WritePartial = char* (*)(char* at, const Partial& partial);
+constexpr size_t kMaxPartialBytes = 2 * ExactSum::kMaxTextLength + 512;
+
 // The bytes of JSON.stringify(accumulator).
-std::string to_json(const Partial& partial);
+char* write_json(char* at, const Partial& partial);
 
 // Returns false, and leaves `partial` unspecified, if LossAccumulator.fromJSON(JSON.parse(text)) throws.
 bool from_json(std::string_view text, Partial& partial);

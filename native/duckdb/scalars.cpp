@@ -89,8 +89,8 @@ void score_lists(FunctionInfo info, DataChunk chunk, Vector output) {
   });
 }
 
-// Stores what `Write` returns of each partial.
-template <std::string (*Write)(const Partial&)>
+// Stores what `Write` writes of each partial.
+template <WritePartial Write>
 void write_partials(FunctionInfo info, DataChunk chunk, Vector output) {
   run_callback(api.scalar_function_set_error, info, [&] {
     const PartialColumn partials(api.data_chunk_get_vector(chunk, 0));
@@ -102,7 +102,8 @@ void write_partials(FunctionInfo info, DataChunk chunk, Vector output) {
       }
       Partial partial;
       partials.read(row, partial);
-      set_text(output, row, Write(partial));
+      char bytes[kMaxPartialBytes];
+      set_text(output, row, {bytes, Write(bytes, partial)});
     }
   });
 }
@@ -123,8 +124,9 @@ bool register_scalars(Connection connection) {
   const bool has_lists = !std::string_view(api.library_version()).starts_with("v1.2.");
   return register_scalar(connection, "hinge_embedding_loss_each", each, compute_losses) &&
          register_scalar(connection, "hinge_embedding_loss_as_partial", of_partial,
-                         write_partials<to_json>) &&
-         register_scalar(connection, "hinge_embedding_loss_json", of_partial, write_partials<format_figures>) &&
+                         write_partials<write_json>) &&
+         register_scalar(connection, "hinge_embedding_loss_json", of_partial,
+                         write_partials<write_figures>) &&
          (!has_lists || register_scalar(connection, "hinge_embedding_loss_of", of, score_lists));
 }
 

@@ -23,9 +23,11 @@ std::string_view name_of(OtherLabelPolicy policy) { return kPolicyNames[static_c
 std::string read_settings(double margin, double positive_label, double negative_label,
                           std::string_view other_labels, Settings& settings) {
   if (!std::isfinite(margin)) return "margin must be a finite number, got " + format_number(margin);
-  const std::string range = " must be an integer within ±2^24, got ";
-  if (!is_label(positive_label)) return "positive_label" + range + format_number(positive_label);
-  if (!is_label(negative_label)) return "negative_label" + range + format_number(negative_label);
+  const auto label_error = [](const char* name, double label) {
+    return std::string(name) + " must be an integer within ±2^24, got " + format_number(label);
+  };
+  if (!is_label(positive_label)) return label_error("positive_label", positive_label);
+  if (!is_label(negative_label)) return label_error("negative_label", negative_label);
   if (positive_label == negative_label) {
     return "positive_label and negative_label must differ, got " + format_number(positive_label) +
            " for both";

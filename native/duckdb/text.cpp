@@ -132,23 +132,38 @@ double parse_number(const std::string& text) {
   return std::strtod((digits + "e" + std::to_string(last)).c_str(), nullptr);
 }
 
-std::string format_number(double value) {
-  if (std::isnan(value)) return "NaN";
-  if (std::isinf(value)) return value > 0 ? "Infinity" : "-Infinity";
-  if (value == 0) return "0";
+char* write_number(char* at, double value) {
+  if (std::isnan(value)) return write_text(at, "NaN");
+  if (value < 0) *at++ = '-';
+  if (std::isinf(value)) return write_text(at, "Infinity");
+  if (value == 0) return write_text(at, "0");
   const Decimal shortest = shortest_decimal(std::abs(value));
-  std::string digits = std::to_string(shortest.digits);
+  char digits[kMaxNumberLength];
+  char* end = write_integer(digits, shortest.digits);
 
-  const int point = static_cast<int>(digits.size()) + shortest.exponent;  // digits before the decimal point
-  digits.resize(digits.find_last_not_of('0') + 1);
-  const int length = static_cast<int>(digits.size());
-  std::string text = value < 0 ? "-" : "";
-  if (length <= point && point <= 21) return text + digits + std::string(point - length, '0');
-  if (0 < point && point <= 21) return text + digits.substr(0, point) + "." + digits.substr(point);
-  if (-6 < point && point <= 0) return text + "0." + std::string(-point, '0') + digits;
-  text += digits[0];
-  if (length > 1) text += "." + digits.substr(1);
-  return text + (point < 1 ? "e" : "e+") + std::to_string(point - 1);
+  const int point = static_cast<int>(end - digits) + shortest.exponent;  // digits before the decimal point
+  while (end[-1] == '0') end--;
+  const int length = static_cast<int>(end - digits);
+  if (length <= point && point <= 21) return std::fill_n(std::copy(digits, end, at), point - length, '0');
+  if (0 < point && point <= 21) {
+    at = std::copy(digits, digits + point, at);
+    *at++ = '.';
+    return std::copy(digits + point, end, at);
+  }
+  if (-6 < point && point <= 0) {
+    return std::copy(digits, end, std::fill_n(write_text(at, "0."), -point, '0'));
+  }
+  *at++ = digits[0];
+  if (length > 1) {
+    *at++ = '.';
+    at = std::copy(digits + 1, end, at);
+  }
+  return write_integer(write_text(at, point < 1 ? "e" : "e+"), point - 1);
+}
+
+std::string format_number(double value) {
+  char text[kMaxNumberLength];
+  return std::string(text, write_number(text, value));
 }
 
 std::string excerpt(std::string_view text) {
