@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
@@ -13,6 +13,7 @@ import { expected } from '../oracle.ts'
 import { command } from '../support/command.ts'
 import { node, succeeds } from '../support/processes.ts'
 import { Random } from '../support/random.ts'
+import { isWindows } from '../support/system.ts'
 
 describe('many groups', function () {
   this.timeout(240_000)
@@ -133,13 +134,16 @@ describe('many groups', function () {
     expect(total.count).to.equal(300_000)
   })
 
-  it('too little memory of DuckDB is an error with a code and advice', async () => {
+  describe('too little memory of DuckDB', () => {
     const options = readScoring(columns)
     const { signal } = new AbortController()
-    const score = async () => {
+    /** Scores in a session with these settings, in whose folder `visit` may look. */
+    const score = async (settings: string, visit = (_folder: string) => {}) => {
       const session = await Session.open(1)
+      const [folder = ''] = await session.readTexts(`SELECT current_setting('temp_directory')`)
       try {
-        await session.run(`SET memory_limit = '30MB'; SET max_temp_directory_size = '0MB'`)
+        await session.run(settings)
+        visit(folder)
         const source = { file: many, kind: 'Parquet', compression: 'uncompressed' } as const
         const { groups } = await scoreScans(
           session,
@@ -147,15 +151,39 @@ describe('many groups', function () {
           options,
           signal,
         )
+        visit(folder)
         return groups.total.count
       } finally {
         session.close()
+        expect(existsSync(folder)).to.equal(false)
       }
     }
-    const error = await score().catch((error) => error)
-    expect(error).to.have.property('code', 'ERR_OUT_OF_MEMORY')
-    expect(String(error)).to.match(
-      /Out of Memory Error: .*; fewer threads take less memory, and so do fewer values of by/,
-    )
+    const advice = /; fewer threads take less memory, and so do fewer values of by; DuckDB writes .* to /
+
+    it('is an error with a code and advice', async () => {
+      const error = await score(`SET memory_limit = '30MB'; SET max_temp_directory_size = '0MB'`).catch(
+        (error) => error,
+      )
+      expect(error).to.have.property('code', 'ERR_OUT_OF_MEMORY')
+      expect(String(error)).to.match(/Out of Memory Error: .*[^.]; fewer/)
+      expect(String(error)).to.match(advice)
+    })
+
+    it('is no error if there is a folder to write to, which others cannot enter', async () => {
+      const modes: number[] = []
+      const visit = (folder: string) => void modes.push(statSync(folder).mode & 0o077)
+      expect(await score(`SET memory_limit = '30MB'`, visit)).to.equal(300_000)
+      if (!isWindows) expect(modes).to.deep.equal([0, 0])
+    })
+
+    it('is the same error if DuckDB cannot write to its folder', async () => {
+      const replace = (folder: string) => {
+        rmSync(folder, { recursive: true })
+        writeFileSync(folder, '')
+      }
+      const error = await score(`SET memory_limit = '30MB'`, replace).catch((error) => error)
+      expect(error).to.have.property('code', 'ERR_OUT_OF_MEMORY')
+      expect(String(error)).to.match(advice)
+    })
   })
 })

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join, sep } from 'node:path'
@@ -7,6 +7,7 @@ import { load } from '../../duckdb.ts'
 import { fileError, message, option } from '../errors.ts'
 import type { Progress } from '../options.ts'
 import { importPeer } from '../peers.ts'
+import { removal } from '../system.ts'
 import { quoteName, quoteText } from './sql.ts'
 
 /** A reading of the files, for progress. */
@@ -55,12 +56,21 @@ async function requireDuckDB(): Promise<DuckDB> {
 /** The code of the error of a query for which DuckDB has too little memory. */
 export const outOfMemoryCode = 'ERR_OUT_OF_MEMORY'
 
-/** The error of a query, with advice where DuckDB has too little memory for it. */
-function explainMemory(cause: unknown): unknown {
-  const [, reason] = /^(Out of Memory Error: .*)/m.exec(String((cause as Error).message)) ?? []
-  if (reason === undefined) return cause
-  const advice = message`fewer ${option('threads')} take less memory, and so do fewer values of ${option('by')}`
-  return fileError(message`${reason}; ${advice}`, { code: outOfMemoryCode }, cause)
+/** Makes a folder that only its owner can enter; '' if there is no place for one. */
+function makeFolder(): string {
+  try {
+    return mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
+  } catch {
+    return ''
+  }
+}
+
+/** Removes a folder. What keeps its files open on Windows keeps them until the process ends. */
+function removeFolder(folder: string): void {
+  if (folder === '') return
+  try {
+    rmSync(folder, removal)
+  } catch {}
 }
 
 /** A database of its own, in memory, with the functions of the extension. */
@@ -68,15 +78,23 @@ export class Session {
   readonly #instance: DuckDBInstance
   readonly #connection: DuckDBConnection
   readonly #signal: AbortSignal | undefined
+  /** where DuckDB writes what exceeds its memory; '' if it cannot */
+  readonly #folder: string
   #interruptTimer: NodeJS.Timeout | undefined
   /** absent while the schemas of the files are read */
   #pass: Pass | undefined
   /** the largest share of the pass so far: between two queries DuckDB reports none */
   #share = 0
 
-  private constructor(instance: DuckDBInstance, connection: DuckDBConnection, signal: AbortSignal | undefined) {
+  private constructor(
+    instance: DuckDBInstance,
+    connection: DuckDBConnection,
+    folder: string,
+    signal: AbortSignal | undefined,
+  ) {
     this.#instance = instance
     this.#connection = connection
+    this.#folder = folder
     this.#signal = signal
     if (signal?.aborted) this.interrupt()
     else signal?.addEventListener('abort', this.interrupt)
@@ -85,18 +103,23 @@ export class Session {
   /** Opens a session, whose queries the abort of `signal` interrupts. */
   static async open(threads: number, signal?: AbortSignal): Promise<Session> {
     const { DuckDBInstance } = await importDuckDB()
-    const instance = await DuckDBInstance.create(':memory:', {
-      threads: String(threads),
-      // DuckDB makes the folder where it must write what exceeds its memory, and removes it when it closes.
-      temp_directory: join(tmpdir(), `hinge-embedding-loss-${randomBytes(6).toString('hex')}`),
-      allow_unsigned_extensions: 'true',
-      autoinstall_known_extensions: 'false',
-      autoload_known_extensions: 'false',
-    })
-    const connection = await instance.connect()
-    await load(connection)
-    await connection.run('SET enable_progress_bar = true; SET enable_progress_bar_print = false')
-    return new Session(instance, connection, signal)
+    const folder = makeFolder()
+    try {
+      const instance = await DuckDBInstance.create(':memory:', {
+        threads: String(threads),
+        temp_directory: folder,
+        allow_unsigned_extensions: 'true',
+        autoinstall_known_extensions: 'false',
+        autoload_known_extensions: 'false',
+      })
+      const connection = await instance.connect()
+      await load(connection)
+      await connection.run('SET enable_progress_bar = true; SET enable_progress_bar_print = false')
+      return new Session(instance, connection, folder, signal)
+    } catch (cause) {
+      removeFolder(folder)
+      throw cause
+    }
   }
 
   /** From now on DuckDB reads files of these folders alone, loads no extension, and changes no setting. */
@@ -121,12 +144,16 @@ export class Session {
     this.#interruptTimer ??= setInterval(() => this.#connection.interrupt(), interruptInterval)
   }
 
-  /** Ends its threads too, which would else run until the garbage collector finds them. */
+  /**
+   * Ends its threads too, which would else run until the garbage collector finds them. A result that was not read to its end
+   * keeps them until then.
+   */
   close(): void {
     this.#signal?.removeEventListener('abort', this.interrupt)
     clearInterval(this.#interruptTimer)
     this.#connection.closeSync()
     this.#instance.closeSync()
+    removeFolder(this.#folder)
   }
 
   get pass(): Pass | undefined {
@@ -189,8 +216,18 @@ export class Session {
     try {
       return await run(this.#connection)
     } catch (cause) {
-      throw explainMemory(cause)
+      throw this.#explainMemory(cause)
     }
+  }
+
+  /** The error of a query, with advice where DuckDB has too little memory for it. */
+  #explainMemory(cause: unknown): unknown {
+    const [text, kind] = /^(\w[\w ]*) Error: .*/m.exec(String((cause as Error).message)) ?? ['']
+    const isOfFolder = this.#folder !== '' && text.includes(this.#folder)
+    if (kind !== 'Out of Memory' && !isOfFolder) return cause
+    const advice = message`fewer ${option('threads')} take less memory, and so do fewer values of ${option('by')}`
+    const place = `; DuckDB writes what exceeds its memory to ${this.#folder || 'no folder: there is none for temporary files'}`
+    return fileError(message`${text.replace(/\.$/, '')}; ${advice}${place}`, { code: outOfMemoryCode }, cause)
   }
 
   /** Opens a table for columns of at most `rowsPerChunk` rows. */
