@@ -16,7 +16,7 @@ describe(`score --redis and worker${hasRedis ? '' : ', which needs redis-server'
 
   const setup = useWorker(async () => {
     application = await makeApplication()
-    program = join(application, 'node_modules/hinge-embedding-loss/dist/cli/main.cjs')
+    program = join(application, 'node_modules/hinge-embedding-loss/dist/cli/main.js')
   })
   let application = ''
   let program = ''

@@ -4,7 +4,7 @@ import { manifest } from '../support/application.ts'
 import { Consumer, readKit } from '../support/consumers.ts'
 import { isInstalled, skipUnless } from '../support/processes.ts'
 
-const commandLine = ['node', 'node_modules/hinge-embedding-loss/dist/cli/main.cjs']
+const commandLine = ['node', 'node_modules/hinge-embedding-loss/dist/cli/main.js']
 const program = `import { hingeEmbeddingLoss } from 'hinge-embedding-loss'; console.log(hingeEmbeddingLoss([0.25], 1))`
 
 /** Makes an application beside the tools, whose commander and DuckDB it finds. */

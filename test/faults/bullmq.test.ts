@@ -43,7 +43,7 @@ describe('scoring on workers, with faults at random moments', function () {
     if (!hasRedis) throw new Error('redis-server is not installed')
     folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-faults-'))
     application = await makeApplication()
-    program = join(application, 'node_modules/hinge-embedding-loss/dist/cli/main.cjs')
+    program = join(application, 'node_modules/hinge-embedding-loss/dist/cli/main.js')
     server = await RedisServer.start('--appendonly', 'yes', '--appendfsync', 'always')
     const connection = await (await DuckDBInstance.create(':memory:')).connect()
     mkdirSync(join(folder, 'pairs'))

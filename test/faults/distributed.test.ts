@@ -35,7 +35,7 @@ describe('docs/distributed.md', function () {
     })
     after(() => server?.stop())
 
-    const program = () => join(application, 'node_modules/hinge-embedding-loss/dist/cli/main.cjs')
+    const program = () => join(application, 'node_modules/hinge-embedding-loss/dist/cli/main.js')
     const here = (code: string) => code.replaceAll('redis://127.0.0.1:6379', server.url)
 
     it('the quick start of docs/distributed.md prints what the page says, on the command line and in a program', async () => {
