@@ -20,6 +20,7 @@ import { scoreFiles } from '../../lib/files.ts'
 import { getNumThreads, LossAccumulator } from '../../lib/index.ts'
 import { chunksOf } from '../support/command.ts'
 import { assertTotals, expectedOf, pairs, selectRows, writePairs } from '../support/pairs.ts'
+import { withTemporaryFolder } from '../support/system.ts'
 
 const { d, w, y } = pairs
 
@@ -384,11 +385,9 @@ describe('scoreFiles', function () {
 
     /** Checks that what is aborted rejects with the reason and leaves nothing behind. */
     async function assertAborts(start: (signal: AbortSignal) => Promise<unknown>, milliseconds: number): Promise<void> {
-      const temporary = process.env.TMPDIR
-      process.env.TMPDIR = path('temporary')
       mkdirSync(path('temporary'), { recursive: true })
       const [files, handles] = [readdirSync(folder), process.platform === 'linux' ? openFiles() : 0]
-      try {
+      await withTemporaryFolder(path('temporary'), async () => {
         const abort = new AbortController()
         const reason = { why: 'enough' }
         const scored = start(abort.signal)
@@ -404,10 +403,7 @@ describe('scoreFiles', function () {
         expect(readdirSync(path('temporary'))).to.deep.equal([])
         expect(readdirSync(folder)).to.deep.equal(files)
         if (process.platform === 'linux') expect(openFiles()).to.equal(handles)
-      } finally {
-        if (temporary === undefined) delete process.env.TMPDIR
-        else process.env.TMPDIR = temporary
-      }
+      })
     }
 
     it('rejects at once with the reason of a signal that is aborted already', async () => {

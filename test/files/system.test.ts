@@ -9,6 +9,7 @@ import { escapePattern } from '../../lib/files/duckdb/sql.ts'
 import { assertLocal, identifyFile } from '../../lib/files/paths.ts'
 import { spool } from '../../lib/files/readers/temporary-file.ts'
 import { isInFolder, splitPath, systems, withSlashes } from '../../lib/files/system.ts'
+import { withTemporaryFolder } from '../support/system.ts'
 
 const { posix, windows } = systems
 
@@ -121,9 +122,7 @@ describe('files of Windows', () => {
     async function* chunks() {
       yield Buffer.from('abc')
     }
-    const { TMPDIR, TEMP } = process.env
-    Object.assign(process.env, { TMPDIR: folder, TEMP: folder })
-    try {
+    await withTemporaryFolder(folder, async () => {
       const bytes = await spool(chunks(), windows)
       const target = Buffer.alloc(2)
       bytes.fill(target, 1)
@@ -132,12 +131,7 @@ describe('files of Windows', () => {
       expect(existsSync(path(`${copy}/spool`))).to.equal(true)
       bytes.close()
       expect(readdirSync(folder)).to.deep.equal([])
-    } finally {
-      for (const [name, value] of Object.entries({ TMPDIR, TEMP })) {
-        if (value === undefined) delete process.env[name]
-        else process.env[name] = value
-      }
-    }
+    })
   })
 
   it('are named in double quotes on a command line', () => {

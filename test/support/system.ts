@@ -22,3 +22,17 @@ export const makesLinks = ((): boolean => {
     rmSync(folder, { recursive: true })
   }
 })()
+
+/** Runs a function while temporary files go to this folder. */
+export async function withTemporaryFolder<T>(folder: string, run: () => Promise<T>): Promise<T> {
+  const { TMPDIR, TEMP } = process.env
+  Object.assign(process.env, { TMPDIR: folder, TEMP: folder })
+  try {
+    return await run()
+  } finally {
+    for (const [name, value] of Object.entries({ TMPDIR, TEMP })) {
+      if (value === undefined) delete process.env[name]
+      else process.env[name] = value
+    }
+  }
+}

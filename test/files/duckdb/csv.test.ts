@@ -7,6 +7,7 @@ import { expect } from 'chai'
 import { chunksOf, command } from '../../support/command.ts'
 import { assertAsPython, writeCsv } from '../../support/csv-files.ts'
 import { Random } from '../../support/random.ts'
+import { withTemporaryFolder } from '../../support/system.ts'
 
 const cases = fileURLToPath(new URL('../../fixtures/cases/', import.meta.url))
 
@@ -233,11 +234,12 @@ describe('CSV', function () {
         ['parquet', parquet, 2, 0.25],
       ]
       for (const [format, bytes, count, sum] of inputs) {
-        const before = readdirSync(tmpdir()).filter((name) => name.startsWith('hinge-embedding-loss-')).length
-        const piped = await command(['score', '-', '--format', format, ...options], chunksOf(bytes, 7))
+        const temporary = mkdtempSync(join(folder, 'temporary-'))
+        const piped = await withTemporaryFolder(temporary, () =>
+          command(['score', '-', '--format', format, ...options], chunksOf(bytes, 7)),
+        )
         expect(JSON.parse(piped.stdout), piped.stderr).to.deep.include({ count, sum })
-        const after = readdirSync(tmpdir()).filter((name) => name.startsWith('hinge-embedding-loss-')).length
-        expect(after, 'temporary files').to.be.at.most(before)
+        expect(readdirSync(temporary)).to.deep.equal([])
         const part = join(folder, 'part-0')
         writeFileSync(part, bytes)
         await scores(part, count, sum, '--format', format)

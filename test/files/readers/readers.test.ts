@@ -36,7 +36,7 @@ import { scoreFiles } from '../../../lib/files.ts'
 import { chunksOf, command } from '../../support/command.ts'
 import { arrowBases, isClear, lenient, mutantsOf, npyBases, scoreSource } from '../../support/mutants.ts'
 import { describeReaders } from '../../support/reader-tests.ts'
-import { isWindows } from '../../support/system.ts'
+import { isWindows, withTemporaryFolder } from '../../support/system.ts'
 
 const folder = fileURLToPath(new URL('../../fixtures', import.meta.url))
 
@@ -82,9 +82,7 @@ describe('readers of Arrow IPC and .npy', () => {
     expect(bytes.readUInt32LE(8), 'it does not begin with its schema').to.equal(4)
     const args = ['score', '-', '--input', 'distance', '--label', 'label', '--json']
     const temporary = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
-    const before = process.env.TMPDIR
-    process.env.TMPDIR = temporary
-    try {
+    await withTemporaryFolder(temporary, async () => {
       const whole = await command(args, chunksOf(bytes, 100))
       expect(JSON.parse(whole.stdout)).to.deep.include({ count: 21, sum: 6.699999839067459 })
       for (const end of [6, 7, 40, bytes.length >> 1, bytes.length - 1]) {
@@ -94,12 +92,9 @@ describe('readers of Arrow IPC and .npy', () => {
           stderr: 'hinge-embedding-loss: standard input: unexpected end of file\n',
         })
       }
-      expect(readdirSync(temporary)).to.deep.equal([])
-    } finally {
-      if (before === undefined) delete process.env.TMPDIR
-      else process.env.TMPDIR = before
-      rmSync(temporary, { recursive: true })
-    }
+    })
+    expect(readdirSync(temporary)).to.deep.equal([])
+    rmSync(temporary, { recursive: true })
   })
 
   it('finds Arrow columns by the same rules as columns of other files', async () => {
