@@ -36,7 +36,7 @@ export async function foldResults(
   const folded = new Set<number>()
   const schemas = new Map<string, Schema>()
   let total = emptyTotal(options)
-  const session = options.by === undefined ? undefined : await Session.open(1)
+  const session = options.by === undefined ? undefined : await Session.open(1, undefined, true)
   try {
     await session?.setTimeZone(options.timeZone)
     await session?.run('CREATE TABLE parts (type VARCHAR, key VARCHAR, partial VARCHAR)')

@@ -90,8 +90,10 @@ class Run {
     return this.#runSignal.signal
   }
 
-  async openSession(): Promise<Session> {
-    this.#session ??= await Session.open(this.#options.threads ?? getNumThreads(), this.signal)
+  /** Opens the session of the run; groups may take more memory than DuckDB has. */
+  async openSession({ by }: Scoring): Promise<Session> {
+    const threads = this.#options.threads ?? getNumThreads()
+    this.#session ??= await Session.open(threads, this.signal, by !== undefined)
     this.signal.throwIfAborted()
     return this.#session
   }
@@ -148,7 +150,7 @@ async function openInputs(
   const { stdin, threads = getNumThreads(), format, allowDuplicates, output } = options
   const { signal, progress } = run
   const note = (text: Message) => run.note(text)
-  const match = async (pattern: string) => (await run.openSession()).findFiles(pattern)
+  const match = async (pattern: string) => (await run.openSession(scoring)).findFiles(pattern)
   assertStdin(paths, stdin)
   if (format !== undefined && paths.length === 0) {
     throw optionError('format', message`${option('format')} takes ${option('paths')}`)
@@ -172,7 +174,7 @@ async function openInputs(
   run.files = files
   const inputs = { files, arraySources, signal, stdin, threads, progress }
   if (scanned.length === 0) return inputs
-  const session = await run.openSession()
+  const session = await run.openSession(scoring)
   const list = await openScans(session, scanned, { ...scoring, onNote: note }, signal, output !== undefined)
   for (const scan of list) assertOwnColumns(scan)
   return { ...inputs, scans: { session, list } }

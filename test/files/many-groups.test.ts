@@ -139,7 +139,7 @@ describe('many groups', function () {
     const { signal } = new AbortController()
     /** Scores in a session with these settings, in whose folder `visit` may look. */
     const score = async (settings: string, visit = (_folder: string) => {}) => {
-      const session = await Session.open(1)
+      const session = await Session.open(1, signal, true)
       const [folder = ''] = await session.readTexts(`SELECT current_setting('temp_directory')`)
       try {
         await session.run(settings)

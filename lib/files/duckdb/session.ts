@@ -100,10 +100,10 @@ export class Session {
     else signal?.addEventListener('abort', this.interrupt)
   }
 
-  /** Opens a session, whose queries the abort of `signal` interrupts. */
-  static async open(threads: number, signal?: AbortSignal): Promise<Session> {
+  /** Opens a session, whose queries the abort of `signal` interrupts. With `spills` it has a folder until it is closed. */
+  static async open(threads: number, signal?: AbortSignal, spills = false): Promise<Session> {
     const { DuckDBInstance } = await importDuckDB()
-    const folder = makeFolder()
+    const folder = spills ? makeFolder() : ''
     try {
       const instance = await DuckDBInstance.create(':memory:', {
         threads: String(threads),
