@@ -41,8 +41,10 @@ export class GroupTable implements GroupReader {
 
   /** Takes a table whose keys have this type and are unique. */
   static async open(session: Session, name: string, keyType: string, options: Scoring): Promise<GroupTable> {
-    const groups = mayShareJson(keyType) ? mergeByJson(name, keyType) : sortByKey(name, keyType)
-    await session.run(`CREATE OR REPLACE TEMP TABLE ${name} AS ${groups}`)
+    if (options.by !== undefined) {
+      const groups = mayShareJson(keyType) ? mergeByJson(name, keyType) : sortByKey(name, keyType)
+      await session.run(`CREATE OR REPLACE TEMP TABLE ${name} AS ${groups}`)
+    }
     const sums = `count(*), coalesce(sum(rows), 0), coalesce(sum(nans), 0), ${partialOf('hinge_embedding_loss_merge(state)')}`
     const [row = []] = await session.readRows(`SELECT ${sums} FROM ${name}`)
     return new GroupTable(session, name, keyType, emptyTotal(options), row)
