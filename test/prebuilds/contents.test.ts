@@ -37,7 +37,7 @@ describe('the packed package', () => {
 
   it('has nothing but the program with its types, binaries, sources for a build, pages and the license', () => {
     const kinds = [
-      /^dist\/[-\w/]+\.(js|d\.ts)$/,
+      /^dist\/[-\w/]+\.(c?js|d\.c?ts)$/,
       /^prebuilds\/[-\w]+\/hinge_embedding_loss\.(node|duckdb_extension)$/,
       /^prebuilds\/manifest\.json$/,
       /^native\/([a-z]+\/)?\w+\.(cpp|h|inl)$/,
@@ -53,7 +53,7 @@ describe('the packed package', () => {
   it('has each module that a module of it imports', () => {
     const paths = new Set(packed.files.map(({ path }) => path))
     const missing = [...paths]
-      .filter((path) => /\.m?js$/.test(path))
+      .filter((path) => /\.[cm]?js$/.test(path))
       .flatMap((path) => {
         const imports = readFileSync(join(root, path), 'utf8').matchAll(/(?:from|import\()\s*'(\.[^']+)'/g)
         return [...imports].map(([, name]) => join(path, '..', name as string))
