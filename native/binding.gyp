@@ -17,6 +17,7 @@
       "type": "static_library",
       "sources": [
         "convert.cpp",
+        "distance.cpp",
         "exact_sum.cpp",
         "hinge_embedding_loss.cpp",
         "kernels/avx2.cpp",
@@ -25,6 +26,7 @@
         "kernels/cpu.cpp",
         "kernels/kernels.cpp",
         "parallel.cpp",
+        "power.cpp",
         "reduce.cpp",
         "system_posix.cpp",
         "system_windows.cpp"

@@ -42,6 +42,21 @@ struct LossKernels {
 template <class L>
 using EncodeKernel = bool (*)(int8_t* codes, const L* label, size_t n, int32_t positive, int32_t negative);
 
+// Sums over a row, the elements of two vectors: Σ l·r, Σ l² and Σ r².
+struct CosineSums {
+  double products, left_squares, right_squares;
+};
+
+// Kernels for one row, with d = (l − r) + ε. Sums have 16 lanes, whatever the instruction set. They are not
+// finite if an element is NaN or infinite, or if they overflow.
+template <class T>
+struct DistanceKernels {
+  double (*sum_squares)(const T* left, const T* right, size_t width, T epsilon);     // Σ d²
+  double (*sum_magnitudes)(const T* left, const T* right, size_t width, T epsilon);  // Σ |d|
+  double (*find_largest)(const T* left, const T* right, size_t width, T epsilon);    // max |d|; NaN if one is
+  CosineSums (*sum_products)(const T* left, const T* right, size_t width);
+};
+
 struct Kernels {
   std::string_view name;
   bool (*is_supported)();
@@ -52,6 +67,7 @@ struct Kernels {
              EncodeKernel<int16_t>, EncodeKernel<uint16_t>, EncodeKernel<int32_t>, EncodeKernel<uint32_t>,
              EncodeKernel<int64_t>, EncodeKernel<uint64_t>>
       encoders;
+  std::tuple<DistanceKernels<float>, DistanceKernels<double>> distances;
 
   template <class T, class L>
   const LossKernels<T, L>& loss() const {
@@ -60,6 +76,10 @@ struct Kernels {
   template <class L>
   EncodeKernel<L> encode() const {
     return std::get<EncodeKernel<L>>(encoders);
+  }
+  template <class T>
+  const DistanceKernels<T>& distance() const {
+    return std::get<DistanceKernels<T>>(distances);
   }
 };
 

@@ -346,6 +346,8 @@ constexpr LossKernels<T, L> kLossKernels = {
      {sum<T, L, true, 1>, sum<T, L, true, 2>, sum<T, L, true, 3>}},
 };
 
+#include "distances.inl"
+
 bool is_supported() { return KERNELS_SUPPORTED; }
 
 }  // namespace
@@ -358,6 +360,7 @@ const Kernels kKernels = {
      kLossKernels<double, int8_t>},
     {encode<float>, encode<double>, encode<int8_t>, encode<uint8_t>, encode<int16_t>, encode<uint16_t>,
      encode<int32_t>, encode<uint32_t>, encode<int64_t>, encode<uint64_t>},
+    {kDistanceKernels<float>, kDistanceKernels<double>},
 };
 
 }  // namespace hinge_embedding_loss::KERNELS_NAMESPACE
