@@ -90,7 +90,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
 
 const nativeCore = [
   ...['native/hinge_embedding_loss.', 'native/reduce.', 'native/parallel.', 'native/kernels/', 'native/exact_sum.'],
-  ...['native/small_sum.h', 'native/float_environment.h', 'native/dtypes.h'],
+  ...['native/small_sum.h', 'native/float_environment.h', 'native/dtypes.h', 'native/distance.'],
 ]
 
 /** C++ from top to bottom. */
@@ -101,8 +101,17 @@ const nativeLayers: readonly Layer[] = [
   [['native/convert.'], ['native/hinge_embedding_loss.', 'native/dtypes.h']],
   [
     ['native/hinge_embedding_loss.'],
-    ['native/reduce.', 'native/parallel.', 'native/kernels/', 'native/exact_sum.', 'native/dtypes.h'],
+    [
+      'native/distance.',
+      'native/reduce.',
+      'native/parallel.',
+      'native/kernels/',
+      'native/exact_sum.',
+      'native/dtypes.h',
+    ],
   ],
+  [['native/distance.'], ['native/power.', 'native/parallel.', 'native/kernels/']],
+  [['native/power.'], []],
   [['native/reduce.'], ['native/kernels/', 'native/exact_sum.']],
   [['native/parallel.'], ['native/float_environment.h', 'native/system']],
   [['native/system'], []],
