@@ -6,11 +6,12 @@ export type {
   Format,
   Group,
   GroupValue,
+  Margins,
   Progress,
   RunOptions,
   ScoreFilesOptions,
   SourceOptions,
 } from './files/options.ts'
 export { scoreFiles } from './files/score.ts'
-export type { FileTotals } from './files/totals.ts'
+export type { FileTotals, TotalsOf } from './files/totals.ts'
 export { type PlotFilesOptions, plotFiles } from './plot/plot.ts'

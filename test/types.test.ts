@@ -6,9 +6,11 @@ import { expect } from 'chai'
 import ndarray from 'ndarray'
 import * as ort from 'onnxruntime-common'
 import {
+  type FileTotals,
   type Format,
   type Group,
   type GroupValue,
+  type Margins,
   mergePartials,
   type PlotFilesOptions,
   type plotFiles,
@@ -374,7 +376,7 @@ describe('the types', () => {
       | ('delimiter' | 'decimal' | 'nullString' | 'header' | 'comment' | 'format' | 'allowDuplicates')
       | ('output' | 'keep' | 'threads' | 'stdin' | 'signal' | 'onProgress' | 'onNote' | 'onGroup')
     type AnyOption = { [Name in OptionName]: IsAny<ScoreFilesOptions[Name]> }[OptionName]
-    type Result = Awaited<ReturnType<typeof scoreFiles>>
+    type Result = Awaited<ReturnType<typeof scoreFiles<number>>>
     assertTypes<
       [
         Equal<keyof ScoreFilesOptions, OptionName>,
@@ -389,10 +391,27 @@ describe('the types', () => {
         Equal<Result['total'], LossAccumulator>,
         Equal<Group['by'], GroupValue>,
         IsAny<GroupValue> extends false ? true : false,
-        Equal<ReturnType<typeof mergePartials>, ReturnType<typeof scoreFiles>>,
-        Equal<ReturnType<typeof plotFiles>, ReturnType<typeof scoreFiles>>,
+        Equal<ReturnType<typeof mergePartials>, ReturnType<typeof scoreFiles<number>>>,
+        Equal<ReturnType<typeof plotFiles>, ReturnType<typeof scoreFiles<number>>>,
       ]
     >()
+    const columns = { input: 'd', label: 'y' }
+    const without = () => scoreFiles(['pairs.csv'], columns)
+    const one = () => scoreFiles(['pairs.csv'], { ...columns, margin: 0.5 })
+    const list = () => scoreFiles(['pairs.csv'], { ...columns, margin: [0.5, 1] })
+    const unknownList = (margin: readonly number[]) => scoreFiles(['pairs.csv'], { ...columns, margin })
+    const either = (margin: Margins) => scoreFiles(['pairs.csv'], { ...columns, margin })
+    assertTypes<
+      [
+        Equal<Awaited<ReturnType<typeof without>>, FileTotals>,
+        Equal<Awaited<ReturnType<typeof one>>, FileTotals>,
+        Equal<Awaited<ReturnType<typeof list>>, readonly [FileTotals, FileTotals]>,
+        Equal<Awaited<ReturnType<typeof unknownList>>, readonly FileTotals[]>,
+        Equal<Awaited<ReturnType<typeof either>>, FileTotals | readonly FileTotals[]>,
+      ]
+    >()
+    // @ts-expect-error a text
+    compiles(() => scoreFiles(['pairs.csv'], { ...columns, margin: '1' }))
     // @ts-expect-error input and label are required
     compiles(() => scoreFiles(['pairs.csv'], {}))
     // @ts-expect-error no such option

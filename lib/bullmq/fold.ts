@@ -1,10 +1,11 @@
+import { type GroupTable, stateColumn } from '../files/duckdb/group-table.ts'
 import { isSamePrecision, nullType } from '../files/duckdb/scored-types.ts'
 import { rowsPerChunk, Session } from '../files/duckdb/session.ts'
 import { quoteText } from '../files/duckdb/sql.ts'
 import { StatesByKey } from '../files/duckdb/states-by-key.ts'
 import { typeMismatchError } from '../files/duckdb/type-mismatch.ts'
 import { fileError } from '../files/errors.ts'
-import { emptyTotal, type Group } from '../files/options.ts'
+import { emptyTotals, type Group } from '../files/options.ts'
 import type { FileTotals } from '../files/totals.ts'
 import { LossAccumulator } from '../index.ts'
 import { parseShardResult, type ShardResult } from './payload.ts'
@@ -35,7 +36,7 @@ export async function foldResults(
   const { options, shards } = plan
   const folded = new Set<number>()
   const schemas = new Map<string, Schema>()
-  let total = emptyTotal(options)
+  let [total] = emptyTotals(options) as [LossAccumulator]
   const session = options.by === undefined ? undefined : await Session.open(1, undefined, true)
   try {
     await session?.setTimeZone(options.timeZone)
@@ -87,7 +88,7 @@ async function foldGroups(session: Session, plan: Plan, schemas: readonly Schema
   for (const { index, types } of schemas) if (!files.has(types.by)) files.set(types.by, nameOfFile(plan, index))
   for (const [type, file] of files) {
     const parts = `(SELECT CAST(key AS ${type}) AS key, partial FROM parts WHERE type = ${quoteText(type)})`
-    const state = 'hinge_embedding_loss_merge(partial) AS state'
+    const state = `hinge_embedding_loss_merge(partial) AS ${stateColumn(0)}`
     await states.add(
       `SELECT key, 0::BIGINT AS rows, 0::BIGINT AS nans, ${state} FROM ${parts} GROUP BY key`,
       type,
@@ -95,7 +96,8 @@ async function foldGroups(session: Session, plan: Plan, schemas: readonly Schema
     )
   }
   const groups = []
-  for await (const batch of (await states.mergeAll()).readGroups()) groups.push(...batch)
+  const [table] = (await states.mergeAll()) as [GroupTable]
+  for await (const batch of table.readGroups()) groups.push(...batch)
   return groups
 }
 

@@ -2,7 +2,7 @@ import { isAbsolute, normalize } from 'node:path'
 import { UnrecoverableError } from 'bullmq'
 import type { RowRange, ScanSource } from '../files/duckdb/scan.ts'
 import { fileError } from '../files/errors.ts'
-import { type Check, emptyTotal, integer, oneOf, type Scoring, scoringChecks } from '../files/options.ts'
+import { type Check, emptyTotals, integer, oneOf, type Scoring, scoringChecks } from '../files/options.ts'
 import { LossAccumulator, type LossAccumulatorJSON, runtimeInfo } from '../index.ts'
 import { describe, invalidArgument } from '../validate.ts'
 
@@ -164,7 +164,7 @@ const options = all(
     by: optional(text(limits.text)),
     nulls: scoringChecks.nulls,
     nan: scoringChecks.nan,
-    margin: present,
+    margins: must('a list of one margin', (value) => Array.isArray(value) && value.length === 1),
     positiveLabel: present,
     negativeLabel: present,
     otherLabels: present,
@@ -175,7 +175,7 @@ const options = all(
     comment: optional(scoringChecks.comment),
     timeZone: must('a time zone', (value) => isText(value, 64) && /^[\w/+-]+$/.test(value)),
   }),
-  (_, value) => emptyTotal(value as ShardOptions),
+  (_, value) => emptyTotals(value as ShardOptions),
 )
 
 const shardData = record<ShardData>({

@@ -10,6 +10,7 @@ import { type Message, message, option, optionError } from '../files/errors.ts'
 import {
   assertCsvOptions,
   assertKeepable,
+  assertOneMargin,
   type ColumnOptions,
   type CsvOptions,
   integer,
@@ -121,6 +122,7 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
 
 function assertServed(options: ScoreFilesOptions): void {
   assertKeepable(options)
+  assertOneMargin(options.margin, message`with ${option('redis')}`)
   const name = localOptions.find((each) => options[each] !== undefined)
   if (name) throw optionError(name, message`${option(name)} does not go with ${option('redis')}`)
 }

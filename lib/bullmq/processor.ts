@@ -3,6 +3,7 @@ import { realpath, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { type Job, UnrecoverableError } from 'bullmq'
+import type { GroupTable } from '../files/duckdb/group-table.ts'
 import { assertOwnColumns, openScans } from '../files/duckdb/open-scans.ts'
 import type { Scan } from '../files/duckdb/scan.ts'
 import { nullType } from '../files/duckdb/scored-types.ts'
@@ -123,7 +124,8 @@ async function scoreShard(session: Session, { index, options, shard }: ShardData
   if (scan === undefined) return { index, types: null, groups: [] }
   assertOwnColumns(scan, virtualColumns)
   const part = rows === undefined ? scan : { ...scan, rows }
-  const { typed, groups } = await scoreScans(session, [part], options, signal)
+  const { typed, groups: tables } = await scoreScans(session, [part], options, signal)
+  const [groups] = tables as [GroupTable]
   const [{ types } = {}] = typed
   if (types === undefined) return { index, types: null, groups: [] }
   const hasInput = groups.total.count > 0 || (await hasValues(session, part, options, 'x'))

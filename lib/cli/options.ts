@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { formats, isSeparator } from '../files/options.ts'
+import { formats, isSeparator, type Margins } from '../files/options.ts'
 import type { StreamedTotals } from '../files/totals.ts'
 import type { Streams } from './streams.ts'
 
@@ -12,8 +12,8 @@ export interface Context {
   readonly streams: Streams
   /** writes a result to standard output */
   readonly print: (text: string) => Promise<void>
-  /** writes totals to standard output, as a table or, with `json`, as one line of JSON */
-  readonly printTotals: (totals: StreamedTotals, flags: { json?: true; by?: string }) => Promise<void>
+  /** writes the totals for each margin to standard output, as a table or, with `json`, as one line of JSON */
+  readonly printTotals: (totals: readonly StreamedTotals[], flags: { json?: true; by?: string }) => Promise<void>
 }
 
 /** Formats the examples that follow the help of a command. */
@@ -31,6 +31,11 @@ export function parseNumber(text: string): number {
   const isDecimal = text.trim() !== '' && !/^[+-]?0[xob]/i.test(text)
   if (!isDecimal || Number.isNaN(value)) throw new InvalidArgumentError('It must be a number.')
   return value
+}
+
+/** Reads numbers with commas between them: a list, or one number without a comma. */
+function parseNumbers(text: string): Margins {
+  return text.includes(',') ? text.split(',').map(parseNumber) : parseNumber(text)
 }
 
 /** Collects the values of an option or argument that may be given several times. */
@@ -78,7 +83,7 @@ export function addFileOptions(command: Command): Command {
       ),
     )
     .addOption(makeRequiredOption('--label <expr>', 'label: a column or SQL expression'))
-    .option('--margin <number>', 'how far apart negatives should be', parseNumber, 1)
+    .option('--margin <numbers>', 'how far apart negatives should be; 0.5,1,1.5: totals for each', parseNumbers, 1)
     .option('--positive-label <integer>', 'label of similar pairs', parseNumber, 1)
     .option('--negative-label <integer>', 'label of dissimilar pairs; 0 reads 0/1 labels', parseNumber, -1)
     .addOption(

@@ -1,53 +1,65 @@
-import { formatFigures, type GroupReader, type StreamedTotals } from '../files/totals.ts'
+import { formatFigures, type StreamedTotals } from '../files/totals.ts'
 import { describeOthers, formatActiveShare, formatCount } from '../format.ts'
 import type { ClassTotals, LossAccumulator, NegativeTotals } from '../index.ts'
 import { escapeInvisible } from './escape.ts'
 
-/** Prints totals: a table for people or, with `json`, one line of JSON. Groups are printed as they are read. */
-export async function printTotals(
-  { total, groups }: StreamedTotals,
-  { json, by }: { readonly json?: true | undefined; readonly by?: string | undefined },
-  print: (text: string) => Promise<void>,
-): Promise<void> {
-  if (json) await printAsJSON(total, groups, print)
-  else await printAsTable(total, groups && { reader: groups, by: by ?? '' }, print)
-}
-
 type Print = (text: string) => Promise<void>
 
-async function printAsJSON(total: LossAccumulator, groups: GroupReader | undefined, print: Print): Promise<void> {
-  if (groups === undefined) return print(`${formatFigures(total)}\n`)
-  let separator = '{"groups":['
+/**
+ * Prints the totals for each margin, of which there is one at least: a table for people or, with `json`, one line of JSON,
+ * an array if there are several. Groups are printed as they are read.
+ */
+export async function printTotals(
+  totals: readonly StreamedTotals[],
+  { json, by = '' }: { readonly json?: true | undefined; readonly by?: string | undefined },
+  print: Print,
+): Promise<void> {
+  if (!json) return printAsTable(totals, by, print)
+  const [begin, end] = totals.length > 1 ? ['[', ']'] : ['', '']
+  for (const [index, each] of totals.entries()) {
+    await printAsJSON(each, index === 0 ? begin : ',', index === totals.length - 1 ? `${end}\n` : '', print)
+  }
+}
+
+async function printAsJSON({ total, groups }: StreamedTotals, begin: string, end: string, print: Print): Promise<void> {
+  if (groups === undefined) return print(`${begin}${formatFigures(total)}${end}`)
+  let separator = `${begin}{"groups":[`
   for await (const { values, figures } of groups.readFigures('json')) {
     const list = values.map((json, i) => `{"by":${json},${figures[i]?.slice(1)}`)
     await print(`${separator}${list.join(',')}`)
     separator = ','
   }
-  const begin = separator === ',' ? '' : separator
-  await print(`${begin}],"total":${formatFigures(total)}}\n`)
+  await print(`${separator === ',' ? '' : separator}],"total":${formatFigures(total)}}${end}`)
 }
 
-interface TableGroups {
-  readonly reader: GroupReader
-  readonly by: string
-}
-
-async function printAsTable(total: LossAccumulator, groups: TableGroups | undefined, print: Print): Promise<void> {
-  const table = new Table()
-  if (groups === undefined) {
-    table.add(classLines(total))
-  } else {
-    table.add([[escapeInvisible(groups.by), 'count', 'mean', 'sum', 'positives', 'negatives', 'active']])
-    for await (const { values, figures } of groups.reader.readFigures('key')) {
-      table.add(values.map((key, i) => groupLine(key ?? 'NULL', JSON.parse(figures[i] as string))))
+async function printAsTable(totals: readonly StreamedTotals[], by: string, print: Print): Promise<void> {
+  const [first] = totals as [StreamedTotals]
+  const hasMargins = totals.length > 1
+  const hasGroups = first.groups !== undefined
+  const names = [...(hasMargins ? ['margin'] : []), ...(hasGroups ? [escapeInvisible(by)] : [])]
+  const table = new Table(Math.max(names.length, 1))
+  if (names.length === 0) table.add(classLines(first.total))
+  else table.add([[...names, 'count', 'mean', 'sum', 'positives', 'negatives', 'active']])
+  for (const { total, groups } of names.length === 0 ? [] : totals) {
+    const margin = hasMargins ? [String(total.margin)] : []
+    for await (const { values, figures } of groups?.readFigures('key') ?? []) {
+      table.add(
+        values.map((key, i) => [
+          ...margin,
+          escapeInvisible(key ?? 'NULL'),
+          ...figureCells(JSON.parse(figures[i] as string)),
+        ]),
+      )
     }
-    table.add([groupLine('all', total)])
+    table.add([[...margin, ...(hasGroups ? ['all'] : []), ...figureCells(total)]])
   }
   for (const text of table.format()) await print(text)
-  const { negatives, others } = total
-  const active = `${formatCount(negatives.active)}${formatActiveShare(negatives)}`
-  const notes = [`active negatives, inside the margin of ${total.margin}: ${active}`]
-  if (others > 0) notes.push(`labels that are neither, ${describeOthers(total)}: ${formatCount(others)}`)
+  const notes = totals.map(({ total: { margin, negatives } }) => {
+    const active = `${formatCount(negatives.active)}${formatActiveShare(negatives)}`
+    return `active negatives, inside the margin of ${margin}: ${active}`
+  })
+  const { others } = first.total
+  if (others > 0) notes.push(`labels that are neither, ${describeOthers(first.total)}: ${formatCount(others)}`)
   await print(`\n${notes.join('\n')}\n`)
 }
 
@@ -65,9 +77,9 @@ interface Figures extends ClassTotals {
   readonly negatives: NegativeTotals
 }
 
-function groupLine(name: string, { count, mean, sum, positives, negatives }: Figures): string[] {
+function figureCells({ count, mean, sum, positives, negatives }: Figures): string[] {
   const counts = [positives.count, negatives.count, negatives.active].map(formatCount)
-  return [escapeInvisible(name), formatCount(count), formatFigure(mean), formatFigure(sum), ...counts]
+  return [formatCount(count), formatFigure(mean), formatFigure(sum), ...counts]
 }
 
 function formatFigure(value: number): string {
@@ -78,6 +90,12 @@ function formatFigure(value: number): string {
 class Table {
   readonly #widths: number[] = []
   readonly #batches: string[] = []
+  readonly #nameColumns: number
+
+  /** The first columns are names, which are aligned to the left. */
+  constructor(nameColumns: number) {
+    this.#nameColumns = nameColumns
+  }
 
   /** Adds lines of cells, which have neither tabs nor line ends. */
   add(lines: readonly (readonly string[])[]): void {
@@ -93,7 +111,7 @@ class Table {
   *format(): Generator<string> {
     const pad = (cell: string, column: number) => {
       const width = this.#widths[column] ?? 0
-      return column === 0 ? cell.padEnd(width) : cell.padStart(width)
+      return column < this.#nameColumns ? cell.padEnd(width) : cell.padStart(width)
     }
     const align = (line: string) => `${line.split('\t').map(pad).join('  ')}\n`
     for (const batch of this.#batches) yield batch.split('\n').map(align).join('')

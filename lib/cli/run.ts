@@ -1,11 +1,11 @@
-import { assertThreads, formats, type ScoreFilesOptions } from '../files/options.ts'
+import { assertThreads, formats, type Margins, type ScoreFilesOptions } from '../files/options.ts'
 import { setNumThreads } from '../index.ts'
 import { formatMessage } from './flags.ts'
 import type { Context } from './options.ts'
 import { notify, showProgress } from './progress.ts'
 
 /** The options that commander reads for every command over files. */
-export interface FileFlags extends ScoreFilesOptions {
+export interface FileFlags extends ScoreFilesOptions<Margins> {
   readonly progress: boolean
   readonly json?: true
 }

@@ -18,7 +18,8 @@ export function writeChunkLosses(
 }
 
 async function* computeLosses(reading: Reading, totals: ChunkTotals): AsyncGenerator<LossBatch> {
-  const { margin, positiveLabel, negativeLabel, otherLabels, keep = [] } = totals.options
+  const { margins, positiveLabel, negativeLabel, otherLabels, keep = [] } = totals.options
+  const [margin] = margins as [number]
   assertDistinctNames(keep)
   const criterion = new HingeEmbeddingLoss({ margin, positiveLabel, negativeLabel, otherLabels, reduction: 'none' })
   for await (const { input, label, missing, keptColumns, schema } of scoreChunks(reading, totals)) {

@@ -7,7 +7,7 @@ import {
 } from '../index.ts'
 import { codeOf, detailsOf, errorAt, fileError, given, isOptionError, message, option } from './errors.ts'
 import type { LossSchema } from './loss-batches.ts'
-import { assertMargin, emptyTotal, type Group, type Io, type Progress, type Scoring } from './options.ts'
+import { assertMargins, emptyTotals, type Group, type Io, type Progress, type Scoring } from './options.ts'
 import { type ArraySource, openArraySource } from './readers/array-source.ts'
 import { type Chunk, findCompleteRows, Missing, readChunks, Scratch, selectRows } from './readers/chunks.ts'
 import { compareKeys, type GroupKey, type KeyKind, makeKey } from './readers/group-keys.ts'
@@ -45,7 +45,7 @@ export async function* scoreChunks(
     const rowErrors = new RowErrors(options)
     try {
       const reader = await openArraySource(source, options, reading)
-      assertMargin(options.margin, reader.schema.dtype)
+      assertMargins(options.margins, reader.schema.dtype)
       first ??= { name, schema: reader.schema }
       assertSameSchema(reader.schema, first)
       for await (const read of readChunks(reader, scratch)) {
@@ -135,10 +135,17 @@ class RowErrors {
   }
 }
 
+/** The rows of a group: their totals for each margin, and the indices of those in the chunk that is added. */
+interface GroupRows {
+  readonly key: GroupKey
+  readonly totals: readonly LossAccumulator[]
+  readonly rows: number[]
+}
+
 /** Exact totals of chunks by group key. */
 export class ChunkTotals {
   readonly options: Scoring
-  readonly #groups = new Map<string, { key: GroupKey; total: LossAccumulator; rows: number[] }>()
+  readonly #groups = new Map<string, GroupRows>()
   /** the kind of all keys that are not null, and the name of the first */
   #keyKind?: { readonly kind: KeyKind; readonly name: string }
 
@@ -146,11 +153,14 @@ export class ChunkTotals {
     this.options = options
   }
 
-  /** The groups in the order of their keys. */
-  get groups(): Group[] {
-    return [...this.#groups.values()]
-      .sort((a, b) => compareKeys(a.key, b.key))
-      .map(({ key, total }) => makeGroup(key.json, key.value === null ? null : key.name, total))
+  /** For each margin the groups in the order of their keys. */
+  get groups(): Group[][] {
+    const sorted = [...this.#groups.values()].sort((a, b) => compareKeys(a.key, b.key))
+    return this.options.margins.map((_, index) =>
+      sorted.map(({ key, totals }) => {
+        return makeGroup(key.json, key.value === null ? null : key.name, totals[index] as LossAccumulator)
+      }),
+    )
   }
 
   /** Adds the rows that miss nothing. Adds rows that are an error to `rowErrors`. */
@@ -158,9 +168,9 @@ export class ChunkTotals {
     if (input.length === 0) return
     if (missing !== undefined) rowErrors.addMissing(missing, begin)
     if (keyAt === undefined) {
-      const { total } = this.#group(makeKey(null))
-      if (missing === undefined) addRows(total, input, label, begin, undefined, rowErrors)
-      else addSelected(total, input, label, begin, findCompleteRows(missing), rowErrors)
+      const { totals } = this.#group(makeKey(null))
+      if (missing === undefined) addRows(totals, input, label, begin, undefined, rowErrors)
+      else addSelected(totals, input, label, begin, findCompleteRows(missing), rowErrors)
       return
     }
     const touched = []
@@ -169,17 +179,17 @@ export class ChunkTotals {
       const isComplete = missing === undefined || missing[i] === Missing.none
       if (isComplete && group.rows.push(i) === 1) touched.push(group)
     }
-    for (const { total, rows } of touched) {
-      addSelected(total, input, label, begin, rows, rowErrors)
+    for (const { totals, rows } of touched) {
+      addSelected(totals, input, label, begin, rows, rowErrors)
       rows.length = 0
     }
   }
 
-  #group(key: GroupKey): { total: LossAccumulator; rows: number[] } {
+  #group(key: GroupKey): GroupRows {
     const known = this.#groups.get(key.json)
     if (known?.key.kind === key.kind) return known
     this.#assertKind(key)
-    const group = { key, total: emptyTotal(this.options), rows: [] }
+    const group = { key, totals: emptyTotals(this.options), rows: [] }
     this.#groups.set(key.json, group)
     return group
   }
@@ -195,19 +205,19 @@ export class ChunkTotals {
 }
 
 function addSelected(
-  total: LossAccumulator,
+  totals: readonly LossAccumulator[],
   input: InputData,
   label: LabelData,
   begin: number,
   rows: readonly number[],
   rowErrors: RowErrors,
 ): void {
-  addRows(total, selectRows(input, rows), selectRows(label, rows), begin, rows, rowErrors)
+  addRows(totals, selectRows(input, rows), selectRows(label, rows), begin, rows, rowErrors)
 }
 
-/** Adds rows to a total; `rows` are their indices within the chunk if they are not all of it. */
+/** Adds rows to the totals of each margin; `rows` are their indices within the chunk if they are not all of it. */
 function addRows(
-  total: LossAccumulator,
+  totals: readonly LossAccumulator[],
   input: InputData,
   label: LabelData,
   begin: number,
@@ -215,7 +225,8 @@ function addRows(
   rowErrors: RowErrors,
 ): void {
   try {
-    total.update(input, label)
+    // An invalid label is one at each margin: the first total finds it.
+    for (const total of totals) total.update(input, label)
   } catch (error) {
     if (codeOf(error) !== 'ERR_INVALID_LABEL') throw error
     const { index, value, count } = error as InvalidLabelError

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { type DType, LossAccumulator, type MarginOptions, type OtherLabelPolicy } from '../index.ts'
+import { type DType, type LabelOptions, LossAccumulator, type OtherLabelPolicy } from '../index.ts'
 import { isMarginFinite, settingNames } from '../settings.ts'
 import { assertNumber, assertOneOf, assertSignal, attempt, describe, invalidArgument, isArray } from '../validate.ts'
 import { asOptionError, type Message, message, option, optionError } from './errors.ts'
@@ -32,8 +32,13 @@ export interface CsvOptions {
   readonly comment?: string
 }
 
+/** One margin, or a list: then there are totals for each, from one reading of the files. */
+export type Margins = number | readonly number[]
+
 /** The columns to score, and what to do with rows that have no loss. */
-export interface ColumnOptions extends MarginOptions {
+export interface ColumnOptions<Margin extends Margins = number> extends LabelOptions {
+  /** Δ in the formula; any finite number, or a list of different ones; default 1 */
+  readonly margin?: Margin
   /**
    * the distance or energy: a column, an SQL expression over the columns of a row (in Arrow a column), or a .npy file where
    * there are no paths; FLOAT is scored in float32, every other number type in float64
@@ -121,7 +126,11 @@ export interface SourceOptions {
 }
 
 /** The options of `scoreFiles`: those of the command line in camel case. */
-export interface ScoreFilesOptions extends ColumnOptions, CsvOptions, SourceOptions, RunOptions {
+export interface ScoreFilesOptions<Margin extends Margins = number>
+  extends ColumnOptions<Margin>,
+    CsvOptions,
+    SourceOptions,
+    RunOptions {
   /**
    * the file to write the loss of each row to, in the order of the rows: .parquet, .csv, .arrow or .npy. It appears whole or
    * not at all
@@ -131,7 +140,8 @@ export interface ScoreFilesOptions extends ColumnOptions, CsvOptions, SourceOpti
   readonly keep?: readonly string[]
   /**
    * with `by`: takes the groups one after the other, in the order of their values, so that millions need no memory; the result
-   * then has no `groups`. It is called once all rows are scored and all losses written. The next group is read when the
+   * then has no `groups`. With a list of margins it takes the groups of the first, then those of the second, and so on, and
+   * `total.margin` says which. It is called once all rows are scored and all losses written. The next group is read when the
    * promise that it returns has resolved. What it throws, or its promise rejects with, ends the run, and the promise of the
    * run rejects with it
    */
@@ -146,7 +156,8 @@ export interface Scoring extends CsvOptions {
   readonly keep?: readonly string[]
   readonly nulls: 'error' | 'ignore'
   readonly nan: 'error' | 'ignore' | 'keep'
-  readonly margin: number
+  /** one at least; everything inside has a list of totals, one for each margin */
+  readonly margins: readonly number[]
   readonly positiveLabel: number
   readonly negativeLabel: number
   readonly otherLabels: OtherLabelPolicy
@@ -194,6 +205,11 @@ const boolean: Check = (name, value) => {
 
 const callback: Check = (name, value) => {
   if (typeof value !== 'function') throw typeError(name, 'a function', value)
+}
+
+const margin: Check = (name, value) => {
+  if (isArray(value)) return arrayOf(assertNumber)(name, value)
+  if (typeof value !== 'number') throw typeError(name, 'a number or an array of numbers', value)
 }
 
 const abortSignal: Check = (name, value) => {
@@ -253,7 +269,7 @@ export function selectCsvOptions(options: CsvOptions): CsvOptions {
   return Object.fromEntries(names.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])))
 }
 
-/** The rules of the options that say what is scored and how text is written; `emptyTotal` has those of margin and labels. */
+/** The rules of the options that say what is scored and how text is written; `emptyTotals` has those of margins and labels. */
 export const scoringChecks = {
   input: text,
   label: text,
@@ -265,8 +281,8 @@ export const scoringChecks = {
 
 const checks = {
   ...scoringChecks,
-  // Of these the types alone: emptyTotal checks the values.
-  margin: assertNumber as Check,
+  // Of these the types alone: emptyTotals checks the values.
+  margin,
   positiveLabel: assertNumber as Check,
   negativeLabel: assertNumber as Check,
   otherLabels: text,
@@ -379,33 +395,51 @@ export function assertGrouped({ by, onGroup }: Pick<ScoreFilesOptions, 'by' | 'o
   throw optionError('onGroup', message`${option('onGroup')} takes ${option('by')}`)
 }
 
-/** The scoring options with their defaults; refuses a margin and labels that `LossAccumulator` refuses. */
-export function readScoring(options: ColumnOptions & CsvOptions & Pick<ScoreFilesOptions, 'keep'>): Scoring {
+/** Refuses a list of margins where one alone makes sense. */
+export function assertOneMargin(margin: Margins | undefined, place: Message | string): void {
+  if (margin === undefined || typeof margin === 'number') return
+  throw optionError('margin', message`${option('margin')} takes one number ${place}, got a list of ${margin.length}`)
+}
+
+function assertDistinctMargins(margins: readonly number[]): void {
+  if (margins.length === 0)
+    throw optionError('margin', message`${option('margin')} must have a number, got an empty list`)
+  const double = margins.find((margin, index) => margins.indexOf(margin) < index)
+  if (double === undefined) return
+  throw optionError('margin', message`${option('margin')} must have each number once, got ${double} twice`)
+}
+
+/** The scoring options with their defaults; refuses margins and labels that `LossAccumulator` refuses. */
+export function readScoring(options: ColumnOptions<Margins> & CsvOptions & Pick<ScoreFilesOptions, 'keep'>): Scoring {
   const { input, label, by, keep, nulls = 'error', nan = 'error' } = options
   const { margin = 1, positiveLabel = 1, negativeLabel = -1, otherLabels = 'error' } = options
   if (positiveLabel === negativeLabel) {
     const other = message`other than ${option('positiveLabel')}, ${positiveLabel}, got ${negativeLabel}`
     throw optionError('negativeLabel', message`${option('negativeLabel')} must be ${other}`)
   }
-  const settings = { margin, positiveLabel, negativeLabel, otherLabels }
-  emptyTotal(settings)
+  const settings = { margins: [margin].flat(), positiveLabel, negativeLabel, otherLabels }
+  emptyTotals(settings)
+  assertDistinctMargins(settings.margins)
   const columns = { input, label, ...(by !== undefined && { by }), ...(keep !== undefined && { keep }) }
   return { ...columns, nulls, nan, ...settings, ...selectCsvOptions(options) }
 }
 
-/** The totals of no rows. */
-export function emptyTotal(options: Required<MarginOptions>): LossAccumulator {
-  const { margin, positiveLabel, negativeLabel, otherLabels } = options
+type Settings = Pick<Scoring, 'margins' | keyof LabelOptions>
+
+/** The totals of no rows at each margin. */
+export function emptyTotals({ margins, ...labels }: Settings): LossAccumulator[] {
+  const { positiveLabel, negativeLabel, otherLabels } = labels
   try {
-    return new LossAccumulator({ margin, positiveLabel, negativeLabel, otherLabels })
+    return margins.map((margin) => new LossAccumulator({ margin, positiveLabel, negativeLabel, otherLabels }))
   } catch (error) {
     throw settingNames.reduce((found: unknown, name) => asOptionError(name, found), error)
   }
 }
 
 /** Refuses a margin that is infinite once it is rounded to the dtype of the input. */
-export function assertMargin(margin: number, dtype: DType): void {
-  if (isMarginFinite(margin, dtype)) return
+export function assertMargins(margins: readonly number[], dtype: DType): void {
+  const margin = margins.find((each) => !isMarginFinite(each, dtype))
+  if (margin === undefined) return
   const expected = message`must be finite in float32, as ${option('input')} is, got ${margin}`
   throw optionError('margin', message`${option('margin')} ${expected}`)
 }

@@ -43,12 +43,13 @@ async function makeQueries(session: Session, typed: readonly TypedScan[], option
   const lossType = inputs.length > 0 && inputs.every((type) => type === 'FLOAT') ? 'FLOAT' : 'DOUBLE'
   const types: string[] = []
   for (const index of keep.keys()) types.push(await findKeptType(session, typed, index, options))
+  const [margin] = options.margins as [number]
   const sql = typed.map((each) => {
     const kept = each.kept.map(({ name, type }, index) => {
       const value = type === types[index] ? `kept${index}` : `CAST(NULL AS ${types[index]})`
       return `, ${value} AS ${quoteName(name)}`
     })
-    return `SELECT CAST(hinge_embedding_loss_each(${lossArguments(each, options)}) AS ${lossType}) AS ${lossColumn}${kept.join('')}
+    return `SELECT CAST(hinge_embedding_loss_each(${lossArguments(each, options, margin)}) AS ${lossType}) AS ${lossColumn}${kept.join('')}
       FROM ${selectPairs(each.scan, options)}`
   })
   const keptColumns = types.map((type, index) => ({ name: typed[0]?.kept[index]?.name ?? '', type }))

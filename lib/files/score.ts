@@ -1,17 +1,20 @@
 import { ChunkTotals, scoreChunks } from './chunk-totals.ts'
 import { scoreScans } from './duckdb/totals.ts'
+import { message, option } from './errors.ts'
 import { withInputs } from './open.ts'
 import {
   assertGrouped,
   assertKeepable,
+  assertOneMargin,
   assertOneSide,
   type Group,
+  type Margins,
   readOptions,
   readPaths,
   readScoring,
   type ScoreFilesOptions,
 } from './options.ts'
-import { type FileTotals, type StreamedTotals, streamTotals, sumGroups } from './totals.ts'
+import { type FileTotals, type StreamedTotals, selectTotals, streamTotals, sumGroups, type TotalsOf } from './totals.ts'
 
 /**
  * Scores files as the command line does: exact totals over all rows and, with `output`, the loss of each row.
@@ -22,7 +25,7 @@ import { type FileTotals, type StreamedTotals, streamTotals, sumGroups } from '.
  * @param paths files, patterns and folders; `-` reads `stdin`; none if `input` and `label` name .npy files
  * @param options `input` and `label` are required; see `ScoreFilesOptions` for the others and their defaults
  * @returns the totals of all rows, which `total.toJSON()` keeps exactly, and with `by` those of each of its values, unless
- * `onGroup` takes these
+ * `onGroup` takes these; with a list of margins such totals for each, in the order of the list
  * @throws {TypeError} ERR_INVALID_ARG_TYPE: an option has the wrong type; `option` is its key
  * @throws {RangeError} ERR_INVALID_ARG_VALUE: a value or expression that the option does not take, or an unknown option;
  * `option` is its key
@@ -42,6 +45,11 @@ import { type FileTotals, type StreamedTotals, streamTotals, sumGroups } from '.
  * for (const { by, total } of groups) console.log(by, total.mean)
  *
  * @example
+ * // Several margins, from one reading of the files.
+ * const [narrow, wide] = await scoreFiles(['pairs/*.parquet'], { input: 'distance', label: 'label', margin: [0.5, 1.5] })
+ * console.log(narrow.total.margin, narrow.total.mean, wide.total.mean)
+ *
+ * @example
  * // Millions of groups, one after the other: the next is read when the promise has resolved.
  * const onGroup = ({ json, total }) => write(file, `${json} ${total.mean}\n`)
  * await scoreFiles(['pairs/*.parquet'], { input: 'distance', label: 'label', by: 'user', onGroup })
@@ -54,8 +62,15 @@ import { type FileTotals, type StreamedTotals, streamTotals, sumGroups } from '.
  *   console.log(`${error.file}: row ${error.row} of ${error.count} has no ${error.option}`)
  * }
  */
-export function scoreFiles(paths: readonly string[], options: ScoreFilesOptions): Promise<FileTotals> {
-  return withTotals(paths, options, collectGroups)
+export function scoreFiles<const Margin extends Margins = number>(
+  paths: readonly string[],
+  options: ScoreFilesOptions<Margin>,
+): Promise<TotalsOf<Margin>> {
+  return withTotals(paths, options, async (totals, checked, signal) => {
+    const collected: FileTotals[] = []
+    for (const each of totals) collected.push(await collectGroups(each, checked, signal))
+    return selectTotals(collected, checked.margin)
+  })
 }
 
 async function collectGroups(
@@ -77,21 +92,22 @@ async function collectGroups(
 }
 
 /**
- * Scores files as `scoreFiles` does, and closes them after `use` of the totals, whose groups DuckDB has. Before `use` all
- * rows have been scored and all losses written.
+ * Scores files as `scoreFiles` does, and closes them after `use` of the totals for each margin, whose groups DuckDB has.
+ * Before `use` all rows have been scored and all losses written.
  *
  * @throws what `scoreFiles` and `use` throw
  */
-export async function withTotals<T>(
+export async function withTotals<T, Margin extends Margins>(
   paths: readonly string[],
-  options: ScoreFilesOptions,
-  use: (totals: StreamedTotals, options: ScoreFilesOptions, signal: AbortSignal) => Promise<T>,
+  options: ScoreFilesOptions<Margin>,
+  use: (totals: readonly StreamedTotals[], options: ScoreFilesOptions<Margin>, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const patterns = readPaths(paths)
   const checked = readOptions(options)
   assertKeepable(checked)
   assertGrouped(checked)
-  const { output } = checked
+  const { output, margin } = checked
+  if (output !== undefined) assertOneMargin(margin, message`with ${option('output')}`)
   const scoring = readScoring(checked)
   const writers = output === undefined ? undefined : await importWriters()
   const format = writers?.findOutputFormat(output as string, scoring)
@@ -103,13 +119,15 @@ export async function withTotals<T>(
     if (arraySources.length > 0 && target) await writers.writeChunkLosses(target, inputs, chunkTotals)
     else for await (const _ of scoreChunks(inputs, chunkTotals));
     const totals = sumGroups(chunkTotals.groups, scoring)
-    if (scans === undefined) return use(streamTotals(totals), checked, signal)
+    if (scans === undefined) return use(totals.map(streamTotals), checked, signal)
     const scanTotals = await scoreScans(scans.session, scans.list, scoring, signal)
     if (target) await writers.writeScanLosses(target, scans.session, scanTotals, scoring, signal)
-    const { groups } = scanTotals
-    totals.total.merge(groups.total)
-    // With `by` the files of a run are either scans or array sources.
-    return use({ total: totals.total, ...(scoring.by !== undefined && { groups }) }, checked, signal)
+    const merged = scanTotals.groups.map((groups, index) => ({
+      total: (totals[index] as FileTotals).total.merge(groups.total),
+      // With `by` the files of a run are either scans or array sources.
+      ...(scoring.by !== undefined && { groups }),
+    }))
+    return use(merged, checked, signal)
   })
 }
 

@@ -1,13 +1,26 @@
 import { formatJSON } from '../format.ts'
 import { LossAccumulator } from '../index.ts'
-import { emptyTotal, type Group, type GroupValue, type Scoring } from './options.ts'
+import { emptyTotals, type Group, type GroupValue, type Margins, type Scoring } from './options.ts'
 
-/** The totals of files. */
+/** The totals of files at one margin. */
 export interface FileTotals {
   /** of all rows */
   readonly total: LossAccumulator
   /** with `by`: a group for each of its values, in their order, null last; absent without it, and with `onGroup` */
   readonly groups?: readonly Group[]
+}
+
+/** What a run over files returns: totals or, with a list of margins, totals for each in the order of the list. */
+export type TotalsOf<Margin extends Margins> = Margin extends readonly number[]
+  ? { readonly [Index in keyof Margin]: FileTotals }
+  : FileTotals
+
+/** The totals of a run in the form that its option `margin`, default 1, asks for. */
+export function selectTotals<Margin extends Margins>(
+  totals: readonly FileTotals[],
+  margin: Margin | undefined,
+): TotalsOf<Margin> {
+  return (typeof margin === 'object' ? totals : totals[0]) as TotalsOf<Margin>
 }
 
 /** A batch of groups as text: for each group one text of its value, and its figures as JSON. */
@@ -23,7 +36,7 @@ export interface GroupReader {
   readFigures(value: 'key' | 'json'): AsyncIterable<GroupFigures>
 }
 
-/** The totals of files, with groups that need not fit in memory. */
+/** The totals of files at one margin, with groups that need not fit in memory. */
 export interface StreamedTotals {
   /** of all rows */
   readonly total: LossAccumulator
@@ -68,10 +81,13 @@ function parseGroupValue(json: string): GroupValue {
   return isRounded && /^-?\d+$/.test(json) ? BigInt(json) : value
 }
 
-/** Adds up the totals of groups. */
-export function sumGroups(groups: readonly Group[], scoring: Scoring): FileTotals {
-  const total = groups.reduce((all, { total }) => all.merge(total), emptyTotal(scoring))
-  return { total, ...(scoring.by !== undefined && { groups }) }
+/** Adds up the totals of groups, which are given for each margin. */
+export function sumGroups(groups: readonly (readonly Group[])[], scoring: Scoring): FileTotals[] {
+  return emptyTotals(scoring).map((total, index) => {
+    const own = groups[index] ?? []
+    for (const group of own) total.merge(group.total)
+    return { total, ...(scoring.by !== undefined && { groups: own }) }
+  })
 }
 
 /** The figures of totals as JSON, as `--json` prints them. */

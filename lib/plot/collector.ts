@@ -1,4 +1,5 @@
 import { castKey, keyAsJson } from '../files/duckdb/group-keys.ts'
+import type { GroupTable } from '../files/duckdb/group-table.ts'
 import type { Session } from '../files/duckdb/session.ts'
 import type { ScanTotals } from '../files/duckdb/totals.ts'
 import { selectPairs, type TypedScan } from '../files/duckdb/typed-scans.ts'
@@ -46,7 +47,8 @@ export class HistogramCollector {
     }
   }
 
-  async addScans(session: Session, { groups: { keyType }, typed, rows }: ScanTotals): Promise<void> {
+  async addScans(session: Session, { groups, typed, rows }: ScanTotals): Promise<void> {
+    const [{ keyType }] = groups as [GroupTable]
     for (const [step, scan] of typed.entries()) {
       session.pass = { doing: 'counting distances', rows, step, steps: typed.length }
       for (const [key, stratum, edge, count] of await session.readRows(binsQuery(scan, keyType, this.#scoring))) {

@@ -1,9 +1,11 @@
 import { writeFile } from 'node:fs/promises'
 import { resolveOutput, writeAtomically } from '../files/atomic-write.ts'
 import { ChunkTotals, scoreChunks } from '../files/chunk-totals.ts'
+import type { GroupTable } from '../files/duckdb/group-table.ts'
 import { fileChangedError, scoreScans } from '../files/duckdb/totals.ts'
 import { withInputs } from '../files/open.ts'
 import {
+  assertOneMargin,
   assertOneSide,
   type Group,
   oneOf,
@@ -53,6 +55,7 @@ const checks = {
 export async function plotFiles(paths: readonly string[], options: PlotFilesOptions): Promise<FileTotals> {
   const given = readPaths(paths)
   const { output, theme = 'light', size = 'readme', ...files } = readOptions(options, checks, ['output'])
+  assertOneMargin(files.margin, 'for a picture')
   const scoring = readScoring(files)
   const render = await loadRenderer(output)
   return withInputs(given, scoring, files, async (inputs) => {
@@ -62,16 +65,17 @@ export async function plotFiles(paths: readonly string[], options: PlotFilesOpti
     const chunkTotals = new ChunkTotals(scoring)
     const collector = new HistogramCollector(scoring, mostPanels)
     for await (const chunk of scoreChunks(inputs, chunkTotals)) collector.addChunk(chunk)
-    const groups: Group[] = chunkTotals.groups
+    const [groups] = chunkTotals.groups as [Group[]]
     if (scans) {
       const scanned = await scoreScans(scans.session, scans.list, scoring, signal)
-      for await (const batch of scanned.groups.readGroups()) {
+      const [table] = scanned.groups as [GroupTable]
+      for await (const batch of table.readGroups()) {
         for (const { json } of batch) collector.getOrCreate(json)
         groups.push(...batch)
       }
       await collector.addScans(scans.session, scanned)
     }
-    const totals = sumGroups(groups, scoring)
+    const [totals] = sumGroups([groups], scoring) as [FileTotals]
     const data = chartDataOf(totals, collector, scoring)
     const picture = await render(buildChart(data, { theme, size }), formatTitle(data), describeChart(data))
     await writeAtomically(path, signal, (beside) => writeFile(beside, picture))

@@ -26,7 +26,8 @@ const comparisons = {
 type Rule = readonly [stratum: Stratum, column: 'x' | 'y', operator: keyof typeof comparisons, limit: number]
 
 /** The first rule that holds gives the stratum of a row without a null. If none does, the row is inactive. */
-function rulesOf({ margin, positiveLabel, negativeLabel }: Scoring, dtype: DType): Rule[] {
+function rulesOf({ margins, positiveLabel, negativeLabel }: Scoring, dtype: DType): Rule[] {
+  const [margin] = margins as [number]
   return [
     ['positive', 'y', '=', positiveLabel],
     ['other', 'y', '<>', negativeLabel],

@@ -185,6 +185,13 @@ describe(`scoring on workers${hasRedis ? '' : ', which needs redis-server'}`, fu
         /--output does not go with --redis/,
       ],
     ],
+    'several numbers in `--margin`': [
+      [
+        () => setup.score(['pairs.parquet'], '--input', 'd', '--margin', '0.5,1'),
+        2,
+        /--margin takes one number with --redis, got a list of 2/,
+      ],
+    ],
     'NDJSON files whose columns differ': [
       [
         () => setup.score(['text.ndjson', 'other.ndjson'], '--input', 'w'),

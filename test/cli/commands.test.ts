@@ -252,7 +252,7 @@ describe('hinge-embedding-loss', function () {
         ),
         fails(2, ['score', 'pairs.parquet', '--label', 'y'], /--input/),
         fails(2, ['score', 'pairs.parquet', '--input', 'd'], /--label/),
-        fails(2, pairs('--margin', 'wide'), /--margin <number>' argument 'wide'/),
+        fails(2, pairs('--margin', 'wide'), /--margin <numbers>' argument 'wide'/),
         fails(2, pairs('--margin', ''), /--margin/),
         fails(2, pairs('--margin', 'NaN'), /--margin/),
         fails(2, pairs('--margin', 'Infinity'), /--margin must be a finite number, got Infinity/),

@@ -102,7 +102,11 @@ describe('errors of scoreFiles', function () {
       allowDuplicates: flag,
       nullString: list,
       keep: list,
-      margin: number,
+      margin: [
+        ['1', "must be a number or an array of numbers, got '1'"],
+        [null, 'must be a number or an array of numbers, got null'],
+        [new Float64Array(1), 'must be a number or an array of numbers, got an object of class Float64Array'],
+      ],
       positiveLabel: number,
       negativeLabel: number,
       threads: number,

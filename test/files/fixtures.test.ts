@@ -17,7 +17,7 @@ const defaults: Scoring = {
   label: 'label',
   nulls: 'error',
   nan: 'error',
-  margin: 1,
+  margins: [1],
   positiveLabel: 1,
   negativeLabel: -1,
   otherLabels: 'error',
@@ -60,7 +60,7 @@ describe('files that other programs wrote', () => {
     const { signal } = new AbortController()
     const scans = await openScans(session, sources as ScanSource[], all, signal)
     const { groups } = await scoreScans(session, scans, all, signal)
-    return groups.total
+    return groups[0]?.total as LossAccumulator
   }
 
   async function scores(files: string | readonly string[], options: Partial<Scoring>, expected: LossAccumulator) {

@@ -60,7 +60,7 @@ describe('groups of --by', function () {
       for (const [index, shard] of plan.shards.entries()) {
         results.push(await process({ data: { version, index, options: plan.options, shard, retention: 60 } }))
       }
-      return { stdout: await formatAsJSON(streamTotals(await foldResults(plan, results.reverse()))), stderr: '' }
+      return { stdout: await formatAsJSON([streamTotals(await foldResults(plan, results.reverse()))]), stderr: '' }
     } catch (error) {
       return { stdout: '', stderr: explainError(error).message }
     } finally {

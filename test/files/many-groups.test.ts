@@ -152,7 +152,7 @@ describe('many groups', function () {
           signal,
         )
         visit(folder)
-        return groups.total.count
+        return groups[0]?.total.count
       } finally {
         session.close()
         expect(existsSync(folder)).to.equal(false)

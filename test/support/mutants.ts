@@ -89,7 +89,7 @@ export const lenient: Scoring = {
   label: '',
   nulls: 'ignore',
   nan: 'keep',
-  margin: 1,
+  margins: [1],
   positiveLabel: 1,
   negativeLabel: -1,
   otherLabels: 'ignore',
@@ -105,5 +105,5 @@ export async function scoreSource(
   const { signal } = new AbortController()
   const reading = { arraySources: [source], signal, stdin: stdin as never, progress: { count: 0 } }
   for await (const _ of scoreChunks(reading, totals));
-  return formatAsJSON(streamTotals(sumGroups(totals.groups, options)))
+  return formatAsJSON(sumGroups(totals.groups, options).map(streamTotals))
 }

@@ -12,7 +12,7 @@ import { accumulate, formatAsJSON } from './totals.ts'
 const defaults = {
   nulls: 'ignore',
   nan: 'keep',
-  margin: 1,
+  margins: [1],
   positiveLabel: 1,
   negativeLabel: -1,
   otherLabels: 'error',
@@ -26,7 +26,7 @@ function scoring(input: string, label: string, more: Partial<Scoring> = {}): Opt
 
 function argumentsOf(options: Options): string[] {
   const flags = Object.entries({ ...defaults, ...options }).map(([name, value]) => {
-    return `--${name.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`)}=${value}`
+    return `--${(name === 'margins' ? 'margin' : name).replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`)}=${value}`
   })
   return [...flags, '--json']
 }
@@ -35,7 +35,7 @@ const integers = ['int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32'
 const zeroOne = { negativeLabel: 0 }
 const plainQueries = [
   scoring('distance', 'label'),
-  scoring('wide', 'mark', { margin: 0.7 }),
+  scoring('wide', 'mark', { margins: [0.7] }),
   scoring('gap', 'label'),
   scoring('real', 'label'),
   scoring('whole', 'label'),
@@ -63,7 +63,7 @@ const float16Queries = [
   scoring('half', 'label'),
   scoring('half_gap', 'half_label'),
   scoring('coded_half', 'mark'),
-  scoring('extreme', 'half_label', { margin: 0.3 }),
+  scoring('extreme', 'half_label', { margins: [0.3] }),
 ]
 const groupBy = (names: readonly string[]) => names.map((name) => scoring('gap', 'label', { by: name }))
 
@@ -145,8 +145,7 @@ async function scoreParquet(session: Session, file: string, query: Options): Pro
   const { signal } = new AbortController()
   const scans = await openScans(session, [{ file, kind: 'Parquet', compression: 'uncompressed' }], options, signal)
   const { groups } = await scoreScans(session, scans, options, signal)
-  const { total } = groups
-  return formatAsJSON(options.by === undefined ? { total } : { total, groups })
+  return formatAsJSON(groups.map((each) => ({ total: each.total, ...(options.by !== undefined && { groups: each }) })))
 }
 
 async function score(args: readonly string[], stdin?: Iterable<Uint8Array>): Promise<string> {

@@ -11,8 +11,8 @@ export function totalsOf({ count, sum, mean, positives, negatives, others }: Los
   return { count, sum, mean, positives, negatives, others }
 }
 
-/** Returns totals as `score --json` prints them. */
-export async function formatAsJSON(totals: StreamedTotals): Promise<string> {
+/** Returns the totals for each margin as `score --json` prints them. */
+export async function formatAsJSON(totals: readonly StreamedTotals[]): Promise<string> {
   let text = ''
   await printTotals(totals, { json: true }, async (more) => {
     text += more

@@ -12,6 +12,6 @@ export function defineMerge(command: Command, { signal, printTotals }: Context):
       const { isPartialText, mergePartials } = await import('../../files/merge.ts')
       const paths = parts.map((part) => (isPartialText(part) ? `./${part}` : part))
       const { total } = await mergePartials(paths, { signal })
-      await printTotals({ total }, json ? { json } : {})
+      await printTotals([{ total }], json ? { json } : {})
     })
 }

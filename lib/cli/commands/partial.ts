@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { assertOneMargin } from '../../files/options.ts'
 import { addWorkerOptions, type Context, exampleArguments, formatExample } from '../options.ts'
 import { type ScoreFlags, usePathTotals } from './score.ts'
 
@@ -10,6 +11,9 @@ export function definePartial(command: Command, context: Context): void {
     )
     .addHelpText('after', formatExample(`partial ${exampleArguments} > monday.json`))
     .action(async (paths: string[], flags: ScoreFlags) => {
-      await usePathTotals(paths, flags, context, ({ total }) => context.print(`${JSON.stringify(total)}\n`))
+      assertOneMargin(flags.margin, 'for a partial')
+      await usePathTotals(paths, flags, context, async (totals) => {
+        for (const { total } of totals) await context.print(`${JSON.stringify(total)}\n`)
+      })
     })
 }

@@ -31,6 +31,6 @@ export function definePlot(command: Command, context: Context): void {
       const { streamTotals } = await import('../../files/totals.ts')
       const { runOnFiles } = await import('../run.ts')
       const totals = await runOnFiles(paths, flags, context, 'rows', plotFiles)
-      await context.printTotals(streamTotals(totals), flags)
+      await context.printTotals([streamTotals(totals)], flags)
     })
 }

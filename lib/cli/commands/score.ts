@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import type { WorkerScoreOptions } from '../../bullmq/score.ts'
 import { message, option, optionError } from '../../files/errors.ts'
 import { importPeer } from '../../files/peers.ts'
 import type { StreamedTotals } from '../../files/totals.ts'
@@ -33,12 +34,12 @@ export function defineScore(command: Command, context: Context): void {
     })
 }
 
-/** Scores files in this process or, with `--redis`, on workers, and calls `use` with the totals. */
+/** Scores files in this process or, with `--redis`, on workers, and calls `use` with the totals for each margin. */
 export async function usePathTotals(
   paths: readonly string[],
   flags: ScoreFlags,
   context: Context,
-  use: (totals: StreamedTotals) => Promise<void>,
+  use: (totals: readonly StreamedTotals[]) => Promise<void>,
 ): Promise<void> {
   const { redis, ...files } = flags
   const { runOnFiles } = await import('../run.ts')
@@ -56,7 +57,8 @@ export async function usePathTotals(
   const { scoreOnWorkers } = await importPeer(import('../../bullmq/score.ts'), 'redis')
   const { streamTotals } = await import('../../files/totals.ts')
   const totals = await runOnFiles(paths, { ...files, redis }, context, 'shards', (paths, { stdin: _, ...options }) => {
-    return scoreOnWorkers(paths, options)
+    // A list of margins is an error of scoreOnWorkers.
+    return scoreOnWorkers(paths, options as WorkerScoreOptions)
   })
-  await use(streamTotals(totals))
+  await use([streamTotals(totals)])
 }

@@ -1,7 +1,7 @@
 import { fileError, given, message, messageOf } from '../errors.ts'
 import type { Scoring } from '../options.ts'
 import { castKey, numericType } from './group-keys.ts'
-import { GroupTable, mergeRows } from './group-table.ts'
+import { GroupTable, mergeRows, stateColumn } from './group-table.ts'
 import type { Session } from './session.ts'
 import { typeMismatchError } from './type-mismatch.ts'
 
@@ -30,7 +30,7 @@ export class StatesByKey {
     this.#options = options
   }
 
-  /** Adds the rows of a query, [key, rows, nans, state], whose keys have this type and are unique. */
+  /** Adds the rows of a query, [key, rows, nans, state for each margin], whose keys have this type and are unique. */
   async add(sql: string, type: string, file: string): Promise<void> {
     if (/\bINTERVAL\b/.test(type)) {
       const advice = 'in which 1 month and 30 days are equal; CAST it to VARCHAR'
@@ -49,22 +49,30 @@ export class StatesByKey {
     if (table.rows > 2 * table.merged + 100_000) await this.#merge(table)
   }
 
-  /** Merges all into one table of groups, which the session then has alone. */
-  async mergeAll(): Promise<GroupTable> {
+  /** Merges all into one table of groups, which the session then has alone, and returns them for each margin. */
+  async mergeAll(): Promise<GroupTable[]> {
     const keyType = await this.#findCommonType()
     const [first, ...others] = this.#tables
     if (first !== undefined && others.length === 0 && first.rows === first.merged) {
       return GroupTable.open(this.#session, first.name, keyType, this.#options)
     }
-    const parts = this.#tables.map(({ name }) => `SELECT ${castKey(keyType)} AS key, rows, nans, state FROM ${name}`)
-    const all = parts.length > 0 ? parts.join(' UNION ALL ') : noRows
-    await this.#session.run(`CREATE OR REPLACE TEMP TABLE merged AS ${mergeQuery(all)}`)
+    const states = this.#options.margins.map((_, index) => stateColumn(index))
+    const parts = this.#tables.map(({ name }) => {
+      return `SELECT ${castKey(keyType)} AS key, rows, nans, ${states.join(', ')} FROM ${name}`
+    })
+    const all = parts.length > 0 ? parts.join(' UNION ALL ') : noRows(states)
+    await this.#session.run(`CREATE OR REPLACE TEMP TABLE merged AS ${this.#mergeQuery(all)}`)
     for (const { name } of this.#tables.splice(0)) await this.#session.run(`DROP TABLE ${name}`)
     return GroupTable.open(this.#session, 'merged', keyType, this.#options)
   }
 
+  /** A query for one row for each key, over the rows of another. */
+  #mergeQuery(sql: string): string {
+    return `SELECT key, ${mergeRows(this.#options)} FROM (${sql}) GROUP BY key`
+  }
+
   async #merge(table: KeyTable): Promise<void> {
-    const sql = `CREATE OR REPLACE TEMP TABLE ${table.name} AS ${mergeQuery(`FROM ${table.name}`)}`
+    const sql = `CREATE OR REPLACE TEMP TABLE ${table.name} AS ${this.#mergeQuery(`FROM ${table.name}`)}`
     table.rows = table.merged = Number((await this.#session.readTexts(sql))[0])
   }
 
@@ -111,9 +119,7 @@ export class StatesByKey {
   }
 }
 
-const noRows = 'SELECT NULL AS key, 0 AS rows, 0 AS nans, NULL::BLOB AS state LIMIT 0'
-
-/** A query for one row for each key, over the rows [key, rows, nans, state] of another. */
-function mergeQuery(sql: string): string {
-  return `SELECT key, ${mergeRows} FROM (${sql}) GROUP BY key`
+function noRows(states: readonly string[]): string {
+  const columns = states.map((state) => `NULL::BLOB AS ${state}`)
+  return `SELECT NULL AS key, 0 AS rows, 0 AS nans, ${columns.join(', ')} LIMIT 0`
 }

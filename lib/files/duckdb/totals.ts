@@ -1,7 +1,7 @@
 import type { LossAccumulator } from '../../index.ts'
 import { codeOf, detailsOf, fileError, isOptionError } from '../errors.ts'
 import type { Scoring } from '../options.ts'
-import type { GroupTable } from './group-table.ts'
+import { type GroupTable, stateColumn } from './group-table.ts'
 import { assertNoRowErrors, shortenError } from './row-error-search.ts'
 import { fromClause, rowCondition, type Scan } from './scan.ts'
 import { outOfMemoryCode, type Session } from './session.ts'
@@ -10,8 +10,8 @@ import { lossArguments, selectPairs, type TypedScan, typeScans } from './typed-s
 
 /** The totals of all rows of scans. */
 export interface ScanTotals {
-  /** in a table of the session; without `by` one at most */
-  readonly groups: GroupTable
+  /** for each margin, in one table of the session; without `by` one group at most */
+  readonly groups: readonly GroupTable[]
   /** the number of rows, also of those left out */
   readonly rows: number
   readonly typed: readonly TypedScan[]
@@ -37,7 +37,8 @@ export async function scoreScans(
     await assertNoRowErrors(session, scans, options, signal)
     throw fileError(shortenError(cause), detailsOf(cause), cause)
   }
-  const { total, nans } = totals.groups
+  // The rows, the NaN and the sum of the positives are the same at each margin.
+  const { total, nans } = totals.groups[0] as GroupTable
   const leftOut = options.nan === 'ignore' ? nans : 0
   const hasNull = options.nulls === 'error' && totals.rows - leftOut > countRows(total)
   const hasNaN = options.nan === 'error' && nans > 0
@@ -73,7 +74,7 @@ async function queryTotals(session: Session, scans: readonly Scan[], options: Sc
     await states.add(totalsQuery(each, options), each.types.by, each.scan.files[0] ?? '')
   }
   const groups = await states.mergeAll()
-  return { groups, rows: groups.rows + parquetRows, typed }
+  return { groups, rows: (groups[0] as GroupTable).rows + parquetRows, typed }
 }
 
 /** Metadata of Parquet has the number of rows; to count them beside the losses takes a fifth longer. */
@@ -83,13 +84,16 @@ async function countParquetRows(session: Session, scan: Scan): Promise<number> {
   return Number(count)
 }
 
-/** A query for rows of [key, number of rows of text, number of NaN, state]. */
+/** A query for rows of [key, number of rows of text, number of NaN, state for each margin]. */
 function totalsQuery(typed: TypedScan, options: Scoring): string {
   const { scan, x } = typed
   const isGrouped = options.by !== undefined
   const nans = isNaNCounted(options) ? `count(*) FILTER (isnan(${x}) AND y IS NOT NULL)` : '0::BIGINT'
+  const states = options.margins.map((margin, index) => {
+    return `hinge_embedding_loss_state(${lossArguments(typed, options, margin)}) AS ${stateColumn(index)}`
+  })
   return `SELECT ${isGrouped ? 'key' : 'NULL AS key'}, ${scan.kind === 'Parquet' ? '0::BIGINT' : 'count(*)'} AS rows,
-    ${nans} AS nans, hinge_embedding_loss_state(${lossArguments(typed, options)}) AS state
+    ${nans} AS nans, ${states.join(', ')}
     FROM ${selectPairs(scan, options)} ${isGrouped ? 'GROUP BY key' : ''}`
 }
 

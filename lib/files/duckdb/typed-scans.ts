@@ -1,4 +1,4 @@
-import { assertMargin, type Scoring } from '../options.ts'
+import { assertMargins, type Scoring } from '../options.ts'
 import { describeTexts, fromClause, rowCondition, type Scan, sqlOf, writeSql } from './scan.ts'
 import { castToScored, isSamePrecision, isScorable, nullType } from './scored-types.ts'
 import type { QueryColumn, Session } from './session.ts'
@@ -35,7 +35,7 @@ export async function typeScans(session: Session, scans: readonly Scan[], option
     if (!isScorable('label', label) && !(await hasValues(session, scan, options, 'y'))) each.label = nullType
   }
   for (const { kind, file, input } of described) {
-    assertMargin(options.margin, input === 'FLOAT' ? 'float32' : 'float64')
+    assertMargins(options.margins, input === 'FLOAT' ? 'float32' : 'float64')
     const other = described.find((each) => each.kind === kind && each.input !== nullType)
     if (other !== undefined && !isSamePrecision(input, other.input)) {
       throw typeMismatchError('input', options, { file, type: input }, { file: other.file, type: other.input })
@@ -72,14 +72,14 @@ export function selectPairs(scan: Scan, { input, label, by = 'NULL', keep = [] }
   return `(SELECT ${expressions.join(', ')} FROM ${fromClause(scan)} WHERE ${rowCondition(scan)}) AS pairs(${names.join(', ')})`
 }
 
-/** The arguments of the SQL functions of the loss, over the columns of `selectPairs`. */
-export function lossArguments({ x, y }: Pick<TypedScan, 'x' | 'y'>, options: Scoring): string {
+/** The arguments of the SQL functions of the loss at a margin, over the columns of `selectPairs`. */
+export function lossArguments({ x, y }: Pick<TypedScan, 'x' | 'y'>, options: Scoring, margin: number): string {
   const input = options.nan === 'ignore' ? `CASE WHEN isnan(${x}) THEN NULL ELSE ${x} END` : x
-  return `${input}, ${y}${settingArguments(options)}`
+  return `${input}, ${y}${settingArguments(options, margin)}`
 }
 
 /** As few arguments as possible: each constant one costs as much as a column. */
-function settingArguments({ margin, positiveLabel, negativeLabel, otherLabels }: Scoring): string {
+function settingArguments({ positiveLabel, negativeLabel, otherLabels }: Scoring, margin: number): string {
   const areLabelsDefault = positiveLabel === 1 && negativeLabel === -1 && otherLabels === 'error'
   if (areLabelsDefault && margin === 1) return ''
   const labels = `, ${positiveLabel}, ${negativeLabel}, '${otherLabels}'`
