@@ -196,7 +196,7 @@ void ExactSum::merge(const ExactSum& other) {
   }
   special_ += other.special_;
   add(small.head);
-  add(small.tail);
+  if (small.tail != 0) add(small.tail);  // few sums have one
 }
 
 double ExactSum::round(uint64_t divisor) const {

@@ -95,7 +95,7 @@ struct Totals {
   uint64_t others = 0;
   ExactSum sums[2];  // losses of the positives, of the negatives
 
-  Totals() = default;
+  Totals() {}  // not defaulted: {} would then clear limbs that are not in use, a kilobyte
   explicit Totals(const SmallTotals& small);
 
   // Adds an element of the class.
