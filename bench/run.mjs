@@ -10,6 +10,8 @@ import { measureCalls } from './mixed.mjs'
 import { readerBenchmarks } from './readers.mjs'
 
 const million = 2 ** 20
+/** Of what takes little time: enough for the least of them to meet no other program. */
+const manyRounds = 100
 const mean = new HingeEmbeddingLoss()
 const none = new HingeEmbeddingLoss({ reduction: 'none' })
 
@@ -51,7 +53,7 @@ const benchmarks = {
   calls() {
     const { input, label } = pairs(9)
     const [x, y] = [new Tensor(input, [3, 3]), new Tensor(label, [3, 3])]
-    const [tensors, loop] = least([() => mean(x, y), () => loopMean(input, label)], { rounds: 100 })
+    const [tensors, loop] = least([() => mean(x, y), () => loopMean(input, label)], { rounds: manyRounds })
     const times = measureCalls({ processes: amountOf.processes })
     return [
       ...Object.entries(callTargets).flatMap(([kind, { what, target }]) => {
@@ -71,7 +73,9 @@ const benchmarks = {
       const { input, label, read } = pairs(size)
       const name = `float32 mean, ${size / 1024} K in cache`
       const call = () => mean(input, label)
-      const [ours, two, memcmp, loop] = least([call, onTwo(call), read, () => loopMean(input, label)])
+      const [ours, two, memcmp, loop] = least([call, onTwo(call), read, () => loopMean(input, label)], {
+        rounds: manyRounds,
+      })
       return [
         row(`${name} / memcmp`, ours / memcmp, { target: 2.5 }),
         row(`${name}, JavaScript loop / ours`, loop / ours, { digits: 1 }),
@@ -121,7 +125,7 @@ const benchmarks = {
       const total = new LossAccumulator()
       for (const [x, y] of parts) total.update(x, y)
     }
-    const [one, many] = least([whole, inParts])
+    const [one, many] = least([whole, inParts], { rounds: manyRounds })
     return [row('accumulator, 1 M in batches of 2,048 / in one', many / one, { target: 1.3 })]
   },
 
