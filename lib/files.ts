@@ -12,6 +12,7 @@ export type {
   ScoreFilesOptions,
   SourceOptions,
 } from './files/options.ts'
+export type { DistanceName } from './files/pair.ts'
 export { scoreFiles } from './files/score.ts'
 export type { FileTotals, TotalsOf } from './files/totals.ts'
 export { type PlotFilesOptions, plotFiles } from './plot/plot.ts'

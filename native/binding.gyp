@@ -49,6 +49,7 @@
         "duckdb/aggregates.cpp",
         "duckdb/calibration.cpp",
         "duckdb/call_sites.cpp",
+        "duckdb/distances.cpp",
         "duckdb/extension.cpp",
         "duckdb/figures.cpp",
         "duckdb/group_states.cpp",

@@ -21,7 +21,7 @@ const rules = [
 ]
 const options = [
   ...['lib/files/atomic-write.ts', 'lib/files/options.ts', 'lib/files/paths.ts', 'lib/files/peers.ts'],
-  'lib/files/system.ts',
+  ...['lib/files/system.ts', 'lib/files/pair.ts'],
 ]
 const engine = [
   ...rules,

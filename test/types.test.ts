@@ -372,6 +372,7 @@ describe('the types', () => {
   it('the types of files name each option and its values, and none of them or of the results is any', () => {
     type IsAny<T> = 0 extends 1 & T ? true : false
     type OptionName =
+      | ('left' | 'right' | 'distance' | 'epsilon')
       | ('input' | 'label' | 'by' | 'nulls' | 'nan' | 'margin' | 'positiveLabel' | 'negativeLabel' | 'otherLabels')
       | ('delimiter' | 'decimal' | 'nullString' | 'header' | 'comment' | 'format' | 'allowDuplicates')
       | ('output' | 'keep' | 'threads' | 'stdin' | 'signal' | 'onProgress' | 'onNote' | 'onGroup')
@@ -412,8 +413,11 @@ describe('the types', () => {
     >()
     // @ts-expect-error a text
     compiles(() => scoreFiles(['pairs.csv'], { ...columns, margin: '1' }))
-    // @ts-expect-error input and label are required
+    // @ts-expect-error label is required
     compiles(() => scoreFiles(['pairs.csv'], {}))
+    compiles(() => scoreFiles(['pairs.csv'], { left: 'a', right: 'b', distance: 'minkowski:3', label: 'y' }))
+    // @ts-expect-error no such distance
+    compiles(() => scoreFiles(['pairs.csv'], { left: 'a', right: 'b', distance: 'l2', label: 'y' }))
     // @ts-expect-error no such option
     compiles(() => scoreFiles(['pairs.csv'], { input: 'd', label: 'y', margn: 1 }))
     // @ts-expect-error partials have no columns

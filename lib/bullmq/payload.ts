@@ -3,6 +3,7 @@ import { UnrecoverableError } from 'bullmq'
 import type { RowRange, ScanSource } from '../files/duckdb/scan.ts'
 import { fileError } from '../files/errors.ts'
 import { type Check, emptyTotals, integer, oneOf, type Scoring, scoringChecks } from '../files/options.ts'
+import type { Pair } from '../files/pair.ts'
 import { LossAccumulator, type LossAccumulatorJSON, runtimeInfo } from '../index.ts'
 import { describe, invalidArgument } from '../validate.ts'
 
@@ -157,9 +158,16 @@ const texts = must(`at most ${limits.nullStrings} texts`, (value) => {
   )
 })
 
+const pair = record<Pair>({
+  left: text(limits.text),
+  right: text(limits.text),
+  distance: all(text(limits.text), scoringChecks.distance),
+  epsilon: scoringChecks.epsilon,
+})
+
 const options = all(
   record<ShardOptions>({
-    input: text(limits.text),
+    input: (name, value) => (isObject(value) ? pair(name, value) : text(limits.text)(name, value)),
     label: text(limits.text),
     by: optional(text(limits.text)),
     nulls: scoringChecks.nulls,

@@ -9,7 +9,7 @@ import type { Scan } from '../files/duckdb/scan.ts'
 import { nullType } from '../files/duckdb/scored-types.ts'
 import { Session } from '../files/duckdb/session.ts'
 import { scoreScans } from '../files/duckdb/totals.ts'
-import { hasValues } from '../files/duckdb/typed-scans.ts'
+import { hasInput } from '../files/duckdb/typed-scans.ts'
 import { codeOf, fileError, given, message } from '../files/errors.ts'
 import { assertThreads } from '../files/options.ts'
 import { isInFolder, system } from '../files/system.ts'
@@ -128,10 +128,10 @@ async function scoreShard(session: Session, { index, options, shard }: ShardData
   const [groups] = tables as [GroupTable]
   const [{ types } = {}] = typed
   if (types === undefined) return { index, types: null, groups: [] }
-  const hasInput = groups.total.count > 0 || (await hasValues(session, part, options, 'x'))
+  const isTyped = groups.total.count > 0 || (await hasInput(session, part, options))
   assertTransferable(shard, options.by, types.by, groups.count)
   const columns = kind === 'NDJSON' ? listColumns(scan) : ''
-  const input = hasInput ? types.input : nullType
+  const input = isTyped ? types.input : nullType
   const list: ShardResult['groups'][number][] = []
   for await (const batch of groups.readGroups())
     list.push(...batch.map(({ key, total }) => [key, total.toJSON()] as const))

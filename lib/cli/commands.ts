@@ -1,4 +1,4 @@
-import { Command, CommanderError, type Option } from 'commander'
+import { Command, CommanderError } from 'commander'
 import { message, optionError } from '../files/errors.ts'
 import { runtimeInfo } from '../index.ts'
 import { defineDuckdbExtension } from './commands/duckdb-extension.ts'
@@ -7,7 +7,7 @@ import { definePartial } from './commands/partial.ts'
 import { definePlot } from './commands/plot.ts'
 import { defineScore } from './commands/score.ts'
 import { defineWorker } from './commands/worker.ts'
-import { type Context, isRequired, programName } from './options.ts'
+import { type Context, isMissing, isRequired, programName } from './options.ts'
 import { ReaderGone, type Streams, write } from './streams.ts'
 
 /**
@@ -89,9 +89,7 @@ function refuseRepeatedOptions(command: Command): void {
 }
 
 function refuseMissingOptions(command: Command): void {
-  const isMissing = (option: Option) =>
-    isRequired(option) && command.getOptionValue(option.attributeName()) === undefined
-  const missing = command.options.find(isMissing)
+  const missing = command.options.find((option) => isMissing(option, command.opts()))
   if (missing) command.error(`error: required option '${missing.flags}' not specified`)
 }
 

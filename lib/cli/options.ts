@@ -50,17 +50,29 @@ function parseSeparator(text: string): string {
   return character
 }
 
-const required = new WeakSet<Option>()
+/** By each option that a command line must have: the options of which one may stand in its place. */
+const required = new WeakMap<Option, readonly string[]>()
 
-/** Makes an option that a command line must have. Commander's own check would report it before an unknown option. */
-export function makeRequiredOption(flags: string, description: string): Option {
+/**
+ * Makes an option that a command line must have. Commander's own check would report it before an unknown option.
+ *
+ * @param substitutes the keys of options of which one may stand in its place
+ */
+export function makeRequiredOption(flags: string, description: string, ...substitutes: readonly string[]): Option {
   const option = new Option(flags, description)
-  required.add(option)
+  required.set(option, substitutes)
   return option
 }
 
 export function isRequired(option: Option): boolean {
   return required.has(option)
+}
+
+/** True of an option that must be there, and is not, among the values of a command line. */
+export function isMissing(option: Option, values: Readonly<Record<string, unknown>>): boolean {
+  const substitutes = required.get(option)
+  if (substitutes === undefined) return false
+  return [option.attributeName(), ...substitutes].every((name) => values[name] === undefined)
 }
 
 function makeChoice(flags: string, description: string, choices: readonly string[], value?: string): Option {
@@ -73,14 +85,27 @@ export function addFileOptions(command: Command): Command {
   return command
     .argument(
       '[file...]',
-      'Parquet, Arrow IPC, CSV, TSV or NDJSON (text also .gz or .zst): files, patterns, or folders, in which names that begin with _ or . are skipped; - for standard input, Arrow IPC unless --format says otherwise; none if --input and --label name NumPy arrays (x.npy, or pairs.npz:distance)',
+      'Parquet, Arrow IPC, CSV, TSV or NDJSON (text also .gz or .zst): files, patterns, or folders, in which names that begin with _ or . are skipped; - for standard input, Arrow IPC unless --format says otherwise; none if --input (or --left and --right) and --label name NumPy arrays (x.npy, or pairs.npz:distance)',
       collect,
     )
     .addOption(
       makeRequiredOption(
         '--input <expr>',
         'distance or energy: a column, or an SQL expression over the columns of a row (of Arrow a column); FLOAT is scored in float32',
+        'left',
+        'right',
       ),
+    )
+    .option('--left <expr>', 'with --right, in place of --input: lists of numbers, whose distance is the input')
+    .option('--right <expr>', 'the other lists')
+    .option(
+      '--distance <name>',
+      'of --left and --right: euclidean (default), manhattan, chebyshev, cosine, or minkowski:P such as minkowski:3',
+    )
+    .option(
+      '--epsilon <number>',
+      'is added to each difference (default: 1e-6); of cosine the least product of both lengths (default: 1e-8)',
+      parseNumber,
     )
     .addOption(makeRequiredOption('--label <expr>', 'label: a column or SQL expression'))
     .option('--margin <numbers>', 'how far apart negatives should be; 0.5,1,1.5: totals for each', parseNumbers, 1)

@@ -44,7 +44,7 @@ export async function* scoreChunks(
     const file = containingFile(source.files[0] ?? '')
     const rowErrors = new RowErrors(options)
     try {
-      const reader = await openArraySource(source, options, reading)
+      const reader = await openArraySource(source, { ...options, input: options.input as string }, reading)
       assertMargins(options.margins, reader.schema.dtype)
       first ??= { name, schema: reader.schema }
       assertSameSchema(reader.schema, first)
@@ -100,7 +100,7 @@ function markNaN(chunk: Chunk): Chunk {
 /** The row errors of a source: the first of each kind, and their number. */
 class RowErrors {
   /** what a row may not miss */
-  readonly #required: readonly Exclude<RowErrorKind, 'other'>[]
+  readonly #required: readonly (RowErrorKind & keyof typeof Missing)[]
   readonly #byKind = new Map<RowErrorKind, RowError>()
 
   constructor({ nulls, nan }: Scoring) {
@@ -125,7 +125,7 @@ class RowErrors {
       const index = missing.indexOf(code)
       if (index === -1) continue
       const count = missing.reduce((sum, each) => sum + Number(each === code), 0)
-      this.add({ kind, row: begin + index + 1, label: '', count })
+      this.add({ kind, row: begin + index + 1, detail: '', count })
     }
   }
 
@@ -230,6 +230,6 @@ function addRows(
   } catch (error) {
     if (codeOf(error) !== 'ERR_INVALID_LABEL') throw error
     const { index, value, count } = error as InvalidLabelError
-    rowErrors.add({ kind: 'other', row: begin + (rows?.[index] ?? index) + 1, label: String(value), count })
+    rowErrors.add({ kind: 'other', row: begin + (rows?.[index] ?? index) + 1, detail: String(value), count })
   }
 }

@@ -161,6 +161,9 @@ async function openInputs(
     sources.map(({ kind }) => kind),
   )
   const arraySources = paths.length === 0 ? [findArrayPair(scoring)] : findArraySources(sources)
+  if (arraySources.length > 0 && typeof scoring.input !== 'string') {
+    throw optionError('left', message`${option('left')} takes Parquet, CSV, TSV or NDJSON`)
+  }
   const scanned = sources.filter(isScanned)
   for (const source of scanned) {
     if (source.file !== '-') continue
@@ -206,7 +209,9 @@ function findArraySources(sources: readonly Source[]): ArraySource[] {
 
 /** The pair of arrays that the options name where there are no paths. */
 function findArrayPair({ input, label, by, keep }: Scoring): ArraySource {
-  for (const [name, path] of Object.entries({ input, label })) {
+  const inputs = typeof input === 'string' ? { input } : { left: input.left, right: input.right }
+  const arrays = { ...inputs, label }
+  for (const [name, path] of Object.entries(arrays)) {
     assertLocal(path, name)
     if (/\.npy$/i.test(path) || parseMember(path) !== undefined) continue
     const advice = /\.npz$/i.test(path) ? `, which is an archive: name one of its arrays, as in ${path}:distance` : ''
@@ -217,5 +222,5 @@ function findArrayPair({ input, label, by, keep }: Scoring): ArraySource {
     if (columns === undefined) continue
     throw optionError(name, message`${option(name)} takes ${option('paths')}: .npy files have no other columns`)
   }
-  return { kind: 'npy', files: [input, label] }
+  return { kind: 'npy', files: Object.values(arrays) }
 }

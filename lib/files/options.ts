@@ -3,6 +3,7 @@ import { type DType, type LabelOptions, LossAccumulator, type OtherLabelPolicy }
 import { isMarginFinite, settingNames } from '../settings.ts'
 import { assertNumber, assertOneOf, assertSignal, attempt, describe, invalidArgument, isArray } from '../validate.ts'
 import { asOptionError, type Message, message, option, optionError } from './errors.ts'
+import { checkDistance, checkEpsilon, type DistanceName, defaultEpsilon, type Pair } from './pair.ts'
 import { findSimilar } from './similar.ts'
 
 /** The format of a file that the engine reads. */
@@ -41,9 +42,24 @@ export interface ColumnOptions<Margin extends Margins = number> extends LabelOpt
   readonly margin?: Margin
   /**
    * the distance or energy: a column, an SQL expression over the columns of a row (in Arrow a column), or a .npy file where
-   * there are no paths; FLOAT is scored in float32, every other number type in float64
+   * there are no paths; FLOAT is scored in float32, every other number type in float64. Required, unless `left` and `right`
+   * stand in its place
    */
-  readonly input: string
+  readonly input?: string
+  /**
+   * with `right`, in place of `input`: the embeddings of which the input is the distance. Each is a column or expression whose
+   * values are lists of numbers, of one length in a row, or a .npy file of two axes. Two lists of FLOAT have a distance in
+   * float32, two of other numbers one in float64
+   */
+  readonly left?: string
+  readonly right?: string
+  /** the distance of `left` and `right`; default `euclidean` */
+  readonly distance?: DistanceName
+  /**
+   * is added to each difference of two elements, as in Paddle's pairwise_distance: default 1e-6; for `cosine` the least
+   * product of the two lengths, default 1e-8
+   */
+  readonly epsilon?: number
   /** the label: a column, an SQL expression over the columns of a row (in Arrow a column), or a .npy file */
   readonly label: string
   /** a column or SQL expression: `groups` then has the totals of each of its values */
@@ -150,7 +166,7 @@ export interface ScoreFilesOptions<Margin extends Margins = number>
 
 /** The scoring options with their defaults. */
 export interface Scoring extends CsvOptions {
-  readonly input: string
+  readonly input: string | Pair
   readonly label: string
   readonly by?: string
   readonly keep?: readonly string[]
@@ -274,10 +290,14 @@ export const scoringChecks = {
   input: text,
   label: text,
   by: text,
+  left: text,
+  right: text,
+  distance: checkDistance,
+  epsilon: checkEpsilon,
   nulls: oneOf('error', 'ignore'),
   nan: oneOf('error', 'ignore', 'keep'),
   ...csvChecks,
-} as const satisfies Partial<Record<keyof Scoring, Check>>
+} as const satisfies Partial<Record<keyof Scoring | keyof Pair, Check>>
 
 const checks = {
   ...scoringChecks,
@@ -298,14 +318,12 @@ const checks = {
   onGroup: callback,
 } as const satisfies Record<keyof ScoreFilesOptions, Check>
 
-const requiredColumns = ['input', 'label'] as const
-
 /**
  * Copies the options of a function that takes those of `scoreFiles`. Each is read once, so that nothing changes it after its
  * check, and absent ones are left out.
  *
  * @param more checks of its other options; undefined for an option that it does not take
- * @param alsoRequired its required options beside `input` and `label`
+ * @param alsoRequired its required options beside the columns to score
  * @throws {TypeError} ERR_INVALID_ARG_TYPE, with `option`: an option has the wrong type, or a required one is absent
  * @throws {RangeError} ERR_INVALID_ARG_VALUE, with `option`: a value that the option does not take, or an unknown option
  */
@@ -314,7 +332,22 @@ export function readOptions<T extends object>(
   more: Readonly<Record<string, Check | undefined>> = {},
   alsoRequired: readonly string[] = [],
 ): T {
-  return readChecked(options, { ...checks, ...more }, [...requiredColumns, ...alsoRequired])
+  const copy = readChecked(options, { ...checks, ...more }, ['label', ...alsoRequired])
+  assertInput(copy)
+  return copy
+}
+
+/** Refuses options that name no input, or two. */
+function assertInput(options: Partial<Record<keyof ColumnOptions, unknown>>): void {
+  const isPair = options.left !== undefined || options.right !== undefined
+  for (const name of isPair ? (['left', 'right'] as const) : (['input'] as const))
+    checkOption(name, options[name], text)
+  const needless = (isPair ? (['input'] as const) : (['distance', 'epsilon'] as const)).find(
+    (name) => options[name] !== undefined,
+  )
+  if (needless === undefined) return
+  const sides = message`${option('left')} and ${option('right')}`
+  throw optionError(needless, message`${option(needless)} ${isPair ? 'does not go with' : 'goes with'} ${sides}`)
 }
 
 /** Copies the options of a run that scores no columns. */
@@ -411,7 +444,7 @@ function assertDistinctMargins(margins: readonly number[]): void {
 
 /** The scoring options with their defaults; refuses margins and labels that `LossAccumulator` refuses. */
 export function readScoring(options: ColumnOptions<Margins> & CsvOptions & Pick<ScoreFilesOptions, 'keep'>): Scoring {
-  const { input, label, by, keep, nulls = 'error', nan = 'error' } = options
+  const { label, by, keep, nulls = 'error', nan = 'error' } = options
   const { margin = 1, positiveLabel = 1, negativeLabel = -1, otherLabels = 'error' } = options
   if (positiveLabel === negativeLabel) {
     const other = message`other than ${option('positiveLabel')}, ${positiveLabel}, got ${negativeLabel}`
@@ -420,8 +453,19 @@ export function readScoring(options: ColumnOptions<Margins> & CsvOptions & Pick<
   const settings = { margins: [margin].flat(), positiveLabel, negativeLabel, otherLabels }
   emptyTotals(settings)
   assertDistinctMargins(settings.margins)
-  const columns = { input, label, ...(by !== undefined && { by }), ...(keep !== undefined && { keep }) }
+  const columns = {
+    input: readInput(options),
+    label,
+    ...(by !== undefined && { by }),
+    ...(keep !== undefined && { keep }),
+  }
   return { ...columns, nulls, nan, ...settings, ...selectCsvOptions(options) }
+}
+
+function readInput({ input = '', left, right, ...options }: ColumnOptions<Margins>): string | Pair {
+  if (left === undefined || right === undefined) return input
+  const { distance = 'euclidean', epsilon = defaultEpsilon(distance) } = options
+  return { left, right, distance, epsilon }
 }
 
 type Settings = Pick<Scoring, 'margins' | keyof LabelOptions>
@@ -440,7 +484,7 @@ export function emptyTotals({ margins, ...labels }: Settings): LossAccumulator[]
 export function assertMargins(margins: readonly number[], dtype: DType): void {
   const margin = margins.find((each) => !isMarginFinite(each, dtype))
   if (margin === undefined) return
-  const expected = message`must be finite in float32, as ${option('input')} is, got ${margin}`
+  const expected = message`must be finite in float32, in which the input is scored, got ${margin}`
   throw optionError('margin', message`${option('margin')} ${expected}`)
 }
 

@@ -2,44 +2,76 @@ import { formatCount } from '../format.ts'
 import { isZeroOneEncoding } from '../settings.ts'
 import { type ErrorDetails, fileError, given, type Message, message, option, set } from './errors.ts'
 import type { Scoring } from './options.ts'
+import { nameInput, optionOfInput, type Pair } from './pair.ts'
 
-/** What is wrong with a row: its input or label is null, its input is NaN, or its label is neither of the two. */
-export type RowErrorKind = 'input' | 'label' | 'nan' | 'other'
+/**
+ * What is wrong with a row: its input, an embedding or its label is null, its input is NaN, its label is neither of the two, an
+ * embedding has a null among its elements, or the two embeddings differ in length.
+ */
+export type RowErrorKind =
+  | 'input'
+  | 'left'
+  | 'right'
+  | 'label'
+  | 'nan'
+  | 'other'
+  | 'leftElement'
+  | 'rightElement'
+  | 'length'
 
 /** The first row with an error of a kind, and the number of such rows. */
 export interface RowError {
   readonly kind: RowErrorKind
   /** from 1 on */
   readonly row: number
-  /** the label as text, for the kind `other` */
-  readonly label: string
+  /** the label, for the kind `other`; the place of the null among the elements; both lengths */
+  readonly detail: string
   readonly count: number
 }
 
 const codes: Readonly<Record<RowErrorKind, string>> = {
   input: 'ERR_NULL',
+  left: 'ERR_NULL',
+  right: 'ERR_NULL',
   label: 'ERR_NULL',
   nan: 'ERR_NAN',
   other: 'ERR_INVALID_LABEL',
+  leftElement: 'ERR_NULL',
+  rightElement: 'ERR_NULL',
+  length: 'ERR_SHAPE_MISMATCH',
+}
+
+/** The option of the column that a row error is about. */
+function optionOf(kind: RowErrorKind, { input }: Scoring): string {
+  if (kind === 'input' || kind === 'nan') return optionOfInput(input)
+  return { other: 'label', leftElement: 'left', rightElement: 'right', length: 'right' }[kind as string] ?? kind
 }
 
 /** The exception for a row error in a file; `place` stands for the file in its message. */
 export function rowError(file: string, error: RowError, scoring: Scoring, place = file): Error & ErrorDetails {
   const { kind, row, count } = error
-  const name = kind === 'label' || kind === 'other' ? 'label' : 'input'
   const rows = `${formatCount(count)} such row${count === 1 ? '' : 's'}`
   const text = message`${place}, row ${formatCount(row)}: ${describeRow(error, scoring, rows)}`
-  return fileError(text, { code: codes[kind], option: name, file, row, count })
+  return fileError(text, { code: codes[kind], option: optionOf(kind, scoring), file, row, count })
 }
 
-function describeRow({ kind, label }: RowError, scoring: Scoring, rows: string): Message {
-  const { positiveLabel, negativeLabel } = scoring
-  if (kind === 'nan')
-    return message`${given('input', scoring.input)} is NaN (${rows}; ${set({ nan: 'ignore' })} leaves them out)`
-  if (kind !== 'other') {
-    return message`${given(kind, scoring[kind])} is null (${rows}; ${set({ nulls: 'ignore' })} leaves them out)`
+function describeRow({ kind, detail }: RowError, scoring: Scoring, rows: string): Message {
+  const { input, positiveLabel, negativeLabel } = scoring
+  if (kind === 'nan') return message`${nameInput(input)} is NaN (${rows}; ${set({ nan: 'ignore' })} leaves them out)`
+  const pair = input as Pair
+  const [left, right] = [given('left', pair.left), given('right', pair.right)]
+  if (kind === 'length') {
+    const [one = '', other = ''] = detail.split(',')
+    return message`${left} has ${one} elements, but ${right} ${other} (${rows})`
   }
-  const value = label.replace(/\.0$/, '')
+  if (kind === 'leftElement' || kind === 'rightElement') {
+    return message`${kind === 'leftElement' ? left : right} has a null as its element ${detail} (${rows})`
+  }
+  if (kind !== 'other') {
+    const name = { input: nameInput(input), left, right, label: given('label', scoring.label) }[kind]
+    return message`${name} is null (${rows}; ${set({ nulls: 'ignore' })} leaves them out)`
+  }
+  const value = detail.replace(/\.0$/, '')
   const advice = isZeroOneEncoding(value, positiveLabel)
     ? message`for 0/1 labels use ${set({ negativeLabel: 0 })}`
     : message`${option('positiveLabel')} and ${option('negativeLabel')} name the encoding, ${set({ otherLabels: ['zero', 'ignore'] })} lets others pass`

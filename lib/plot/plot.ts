@@ -15,6 +15,7 @@ import {
   type ScoreFilesOptions,
   type Scoring,
 } from '../files/options.ts'
+import { describeInput } from '../files/pair.ts'
 import { type FileTotals, sumGroups } from '../files/totals.ts'
 import { type ChartData, describeChart, formatTitle, type Panel } from './captions.ts'
 import { buildChart } from './chart.ts'
@@ -99,7 +100,10 @@ function chartDataOf({ groups = [], total }: FileTotals, collector: HistogramCol
     panels.map(({ histogram }) => histogram),
     total.margin,
   )
-  const expressions = { input: toPrintableLine(input), ...(by !== undefined && { by: toPrintableLine(by) }) }
+  const expressions = {
+    input: toPrintableLine(describeInput(input)),
+    ...(by !== undefined && { by: toPrintableLine(by) }),
+  }
   return { ...expressions, total, panels, view }
 }
 

@@ -94,6 +94,7 @@ struct Functions {
   FUNCTION(string_t_length, 28, uint32_t (*)(Text))                                                 \
   FUNCTION(string_t_data, 29, const char* (*)(Text*))                                               \
   FUNCTION(create_logical_type, 156, LogicalType (*)(Type))                                         \
+  FUNCTION(create_list_type, 159, LogicalType (*)(LogicalType))                                     \
   FUNCTION(create_struct_type, 163, LogicalType (*)(LogicalType*, const char**, Index))             \
   FUNCTION(get_type_id, 166, Type (*)(LogicalType))                                                 \
   FUNCTION(decimal_scale, 168, uint8_t (*)(LogicalType))                                            \

@@ -2,6 +2,19 @@
 
 namespace hinge_embedding_loss::duckdb {
 
+namespace {
+
+// Calls add(function, type) with each parameter.
+template <class Add, class Function>
+void add_parameters(const Add& add, Function function, const Parameters& parameters) {
+  for (const auto& [type, is_list] : parameters) {
+    const OwnedType parameter = is_list ? OwnedType::list_of(type) : OwnedType(type);
+    add(function, parameter);
+  }
+}
+
+}  // namespace
+
 bool register_aggregate(Connection connection, const char* name,
                         std::span<const AggregateOverload> overloads) {
   AggregateFunctionSet set = api.create_aggregate_function_set(name);
@@ -9,7 +22,7 @@ bool register_aggregate(Connection connection, const char* name,
   for (const auto& [parameters, result, callbacks] : overloads) {
     AggregateFunction function = api.create_aggregate_function();
     api.aggregate_function_set_name(function, name);
-    for (const Type type : parameters) api.aggregate_function_add_parameter(function, OwnedType(type));
+    add_parameters(api.aggregate_function_add_parameter, function, parameters);
     api.aggregate_function_set_return_type(function, result);
     api.aggregate_function_set_functions(function, callbacks.size, callbacks.init, callbacks.update,
                                          callbacks.combine, callbacks.finalize);
@@ -31,7 +44,7 @@ bool register_scalar(Connection connection, const char* name, std::span<const Sc
   for (const auto& [parameters, result] : overloads) {
     ScalarFunction function = api.create_scalar_function();
     api.scalar_function_set_name(function, name);
-    for (const Type type : parameters) api.scalar_function_add_parameter(function, OwnedType(type));
+    add_parameters(api.scalar_function_add_parameter, function, parameters);
     api.scalar_function_set_return_type(function, result);
     api.scalar_function_set_function(function, call);
     is_taken &= api.add_scalar_function_to_set(set, function) == Result::kSuccess;

@@ -18,6 +18,7 @@ class OwnedType {
   OwnedType(std::initializer_list<const char*> names, std::initializer_list<LogicalType> types)
       : type_(api.create_struct_type(const_cast<LogicalType*>(types.begin()),
                                      const_cast<const char**>(names.begin()), types.size())) {}
+  static OwnedType list_of(Type type) { return OwnedType(api.create_list_type(OwnedType(type))); }
   OwnedType(const OwnedType&) = delete;
   ~OwnedType() { api.destroy_logical_type(&type_); }
   operator LogicalType() const { return type_; }
@@ -26,7 +27,14 @@ class OwnedType {
   LogicalType type_;
 };
 
-using Parameters = std::vector<Type>;
+// The type of a parameter: a plain one, or lists of it.
+struct Parameter {
+  Parameter(Type type, bool is_list = false) : type(type), is_list(is_list) {}
+  Type type;
+  bool is_list;
+};
+
+using Parameters = std::vector<Parameter>;
 
 struct AggregateCallbacks {
   StateSize size;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "arguments.h"
+#include "distances.h"
 #include "figures.h"
 #include "partial_column.h"
 #include "registration.h"
@@ -127,7 +128,8 @@ bool register_scalars(Connection connection) {
                          write_partials<write_json>) &&
          register_scalar(connection, "hinge_embedding_loss_json", of_partial,
                          write_partials<write_figures>) &&
-         (!has_lists || register_scalar(connection, "hinge_embedding_loss_of", of, score_lists));
+         (!has_lists || (register_scalar(connection, "hinge_embedding_loss_of", of, score_lists) &&
+                         register_distances(connection)));
 }
 
 }  // namespace hinge_embedding_loss::duckdb

@@ -4,7 +4,8 @@
 
 namespace hinge_embedding_loss::duckdb {
 
-// hinge_embedding_loss_each and, from DuckDB 1.3 on, hinge_embedding_loss_of. Returns false if DuckDB refuses
+// hinge_embedding_loss_each and, from DuckDB 1.3 on, the functions of lists: hinge_embedding_loss_of and
+// hinge_embedding_distance. Returns false if DuckDB refuses
 // one of them.
 bool register_scalars(Connection connection);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "text.h"
 
@@ -13,6 +14,24 @@ namespace {
 constexpr std::string_view kPolicyNames[] = {"error", "zero", "ignore"};
 
 constexpr double kMaxLabel = 1 << 24;
+
+constexpr double kEpsilon = 1e-6, kCosineEpsilon = 1e-8;
+
+// The p of a distance by its name, or nothing. Digits, as JavaScript reads them: strtod takes hexadecimal
+// ones too.
+std::optional<double> read_power(std::string_view name) {
+  constexpr std::pair<std::string_view, double> kPowers[] = {
+      {"euclidean", 2}, {"manhattan", 1}, {"chebyshev", HUGE_VAL}};
+  constexpr std::string_view kPrefix = "minkowski:";
+  for (const auto& [known, p] : kPowers) {
+    if (name == known) return p;
+  }
+  if (!name.starts_with(kPrefix)) return std::nullopt;
+  const std::string digits(name.substr(kPrefix.size()));
+  if (!is_plain_number(digits)) return std::nullopt;
+  const double p = parse_number(digits);
+  return p > 0 && std::isfinite(p) ? std::optional(p) : std::nullopt;
+}
 
 bool is_label(double value) { return std::abs(value) <= kMaxLabel && value == std::trunc(value); }
 
@@ -56,6 +75,24 @@ std::string other_label_error(const Settings& settings, double label) {
             "negative_label, other_labels); other_labels 'zero' or 'ignore' accepts any label";
   return "label must be " + std::to_string(positive) + " or " + std::to_string(negative) + ", got " +
          format_number(label) + " (" + advice + ")";
+}
+
+std::string read_distance(std::string_view name, std::optional<double> epsilon, bool is_float32,
+                          Distance& distance) {
+  const bool is_cosine = name == "cosine";
+  const std::optional<double> p = read_power(name);
+  if (!is_cosine && !p) {
+    return "distance must be 'euclidean', 'manhattan', 'chebyshev', 'cosine' or 'minkowski:p' with a finite "
+           "p > 0, got '" +
+           excerpt(name) + "'";
+  }
+  const double value = epsilon.value_or(is_cosine ? kCosineEpsilon : kEpsilon);
+  if (!std::isfinite(is_float32 ? static_cast<float>(value) : value)) {
+    return "epsilon must be a finite number" + std::string(is_float32 ? " in float32" : "") + ", got " +
+           format_number(value);
+  }
+  distance = is_cosine ? Distance{DistanceKind::kCosine, 2, value} : Distance::of_power(*p, value);
+  return "";
 }
 
 std::string format_settings(const Settings& settings) {

@@ -132,6 +132,26 @@ double parse_number(const std::string& text) {
   return std::strtod((digits + "e" + std::to_string(last)).c_str(), nullptr);
 }
 
+bool is_plain_number(std::string_view text) {
+  const auto skip_digits = [&] {
+    const size_t end = std::min(text.find_first_not_of("0123456789"), text.size());
+    text.remove_prefix(end);
+    return end > 0;
+  };
+  const auto skip = [&](std::string_view characters) {
+    const bool is_next = !text.empty() && characters.find(text[0]) != std::string_view::npos;
+    if (is_next) text.remove_prefix(1);
+    return is_next;
+  };
+  if (!skip_digits()) return false;
+  if (skip(".") && !skip_digits()) return false;
+  if (skip("e")) {
+    skip("+-");
+    if (!skip_digits()) return false;
+  }
+  return text.empty();
+}
+
 char* write_number(char* at, double value) {
   if (std::isnan(value)) return write_text(at, "NaN");
   if (value < 0) *at++ = '-';

@@ -11,6 +11,9 @@ namespace hinge_embedding_loss::duckdb {
 // The nearest double, as Number(text), for the text of a decimal number.
 double parse_number(const std::string& text);
 
+// True of digits, perhaps with a point and more digits, perhaps with an exponent: 3, 0.5 or 1e-3.
+bool is_plain_number(std::string_view text);
+
 // The shortest text, as Number::toString.
 std::string format_number(double value);
 

@@ -168,7 +168,9 @@ describe(`what others put in Redis${hasRedis ? '' : ', which needs redis-server'
         const { options, shard, retention, ...rest } = taken as ReturnType<typeof parseShardData>
         expect(rest).to.deep.equal({ version, index: rest.index })
         expect(shard.file).to.match(/^\/[^\0]*$/)
-        expect([options.input, options.label].every((each) => each.length > 0 && each.length <= 10_000)).to.equal(true)
+        const { input, label } = options
+        const texts = [label, ...(typeof input === 'string' ? [input] : [input.left, input.right])]
+        expect(texts.every((each) => each.length > 0 && each.length <= 10_000)).to.equal(true)
         expect(options.margins.length === 1 && options.margins.every(Number.isFinite) && retention >= 5).to.equal(true)
       }),
       { numRuns: 3000 },

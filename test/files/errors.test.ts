@@ -90,6 +90,10 @@ describe('errors of scoreFiles', function () {
       input: [...text, [undefined, 'must be a string, got undefined']],
       label: [...text, [undefined, 'must be a string, got undefined']],
       by: text,
+      left: text,
+      right: text,
+      distance: text,
+      epsilon: number,
       output: text,
       nulls: text,
       nan: text,
@@ -126,7 +130,9 @@ describe('errors of scoreFiles', function () {
     for (const [option, wrong] of Object.entries(types)) {
       it(`throws a TypeError where ${option} has the wrong type`, async () => {
         for (const [given, message] of wrong) {
-          const options = { input: 'w', label: 'y', [option]: given } as unknown as ScoreFilesOptions
+          const isOfPair = ['left', 'right', 'distance', 'epsilon'].includes(option)
+          const input = isOfPair ? { left: 'w', right: 'w' } : { input: 'w' }
+          const options = { ...input, label: 'y', [option]: given } as unknown as ScoreFilesOptions
           const [Class, failure] = type(option, new RegExp(`^${option} ${message.replace(/[[\]]/g, '.')}$`))
           await rejects(scoreFiles([path('pairs.csv')], options), `${option}: ${given}`, failure, Class)
         }
@@ -136,7 +142,11 @@ describe('errors of scoreFiles', function () {
     const values: [Partial<ScoreFilesOptions>, option: string, message: RegExp][] = [
       [{ margin: Number.NaN }, 'margin', /^margin must be a finite number, got NaN$/],
       [{ margin: Infinity }, 'margin', /^margin must be a finite number, got Infinity$/],
-      [{ margin: 1e300, input: 'd' }, 'margin', /^margin must be finite in float32, as input is, got 1e\+300$/],
+      [
+        { margin: 1e300, input: 'd' },
+        'margin',
+        /^margin must be finite in float32, in which the input is scored, got 1e\+300$/,
+      ],
       [{ positiveLabel: 0.5 }, 'positiveLabel', /^positiveLabel must be an integer within ±2\^24, got 0\.5$/],
       [
         { negativeLabel: 2 ** 24 + 1 },

@@ -17,9 +17,13 @@ export interface ColumnUse {
   readonly exactFor: Given[]
 }
 
+/** The options whose columns must be numbers. */
+const numberOptions = ['input', 'label']
+
 /** Each text of the options that stands for a column or an expression. */
 export function listTexts({ input, label, by, keep }: ScanOptions): [option: string, text: string][] {
-  return Object.entries({ input, label, by, keep }).flatMap(([option, texts]) =>
+  const scored = typeof input === 'object' ? { left: input.left, right: input.right } : { input }
+  return Object.entries({ ...scored, label, by, keep }).flatMap(([option, texts]) =>
     [texts ?? []].flat().map((text): [string, string] => [option, text]),
   )
 }
@@ -52,7 +56,7 @@ export function findColumnUses(
       const use = uses.get(column) ?? { column, isNumber: false, isComputed: false, isGroup: false, exactFor: [] }
       uses.set(column, use)
       const isKept = option === 'by' || option === 'keep'
-      if (isColumn && !isKept) use.isNumber = true
+      if (isColumn && numberOptions.includes(option)) use.isNumber = true
       if (!isColumn) use.isComputed = true
       else if (option === 'by') use.isGroup = true
       if (isKept || (option === 'label' && !isColumn)) use.exactFor.push(given(option, text))

@@ -43,7 +43,7 @@ export const rowFunctions: ReadonlySet<string> = splitWords(`
   try_strptime typeof ucase unbin unhex unicode union_extract union_tag union_value upper url_decode url_encode
   uuid_extract_timestamp uuid_extract_version variant_extract variant_typeof week weekday weekofyear xor year yearweek
   | || ~ ~~ ~~* ~~~
-  hinge_embedding_loss_each hinge_embedding_loss_of`)
+  hinge_embedding_distance hinge_embedding_loss_each hinge_embedding_loss_of`)
 
 /** The functions whose second argument names an aggregate, which they apply to a list. */
 export const listAggregations: ReadonlySet<string> = splitWords(

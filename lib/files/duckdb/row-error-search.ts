@@ -4,6 +4,7 @@ import { detailsOf, errorAt, fileError, type Message, message, messageOf, option
 import type { Scoring } from '../options.ts'
 import { type RowError, type RowErrorKind, rowError } from '../row-errors.ts'
 import { explainCsvError } from './csv-errors.ts'
+import type { EmbeddingLists } from './embedding-lists.ts'
 import { type Scan, splitByFile } from './scan.ts'
 import type { Session } from './session.ts'
 import { quoteText } from './sql.ts'
@@ -31,32 +32,64 @@ export async function assertNoRowErrors(
   }
 }
 
-/** The first row whose null, NaN or label is an error, and the number of rows with the same error. */
+/** A kind of row error: rows that meet the condition have it, unless an earlier one holds. */
+interface RowCheck {
+  readonly kind: RowErrorKind
+  readonly condition: string
+  readonly isError: boolean
+  /** SQL of the error's detail */
+  readonly detail?: string
+}
+
+/** The checks of two embeddings, of which no later check takes the distance if one holds. */
+function checkLists({ left, right }: EmbeddingLists, isNullError: boolean): RowCheck[] {
+  const placeOfNull = (list: string) => `list_position(list_transform(${list}, lambda e: e IS NULL), TRUE)`
+  const hasNull = (list: string) => `list_count(${list}) < len(${list})`
+  return [
+    { kind: 'left', condition: '"left" IS NULL', isError: isNullError },
+    { kind: 'right', condition: '"right" IS NULL', isError: isNullError },
+    {
+      kind: 'length',
+      condition: `len(${left}) <> len(${right})`,
+      isError: true,
+      detail: `concat(len(${left}), ',', len(${right}))`,
+    },
+    { kind: 'leftElement', condition: hasNull(left), isError: true, detail: placeOfNull(left) },
+    { kind: 'rightElement', condition: hasNull(right), isError: true, detail: placeOfNull(right) },
+  ]
+}
+
+/** The first row whose null, NaN, label or embeddings are an error, and the number of rows with the same error. */
 async function findRowError(
   session: Session,
-  { scan, x, y }: TypedScan,
+  { scan, x, y, lists }: TypedScan,
   options: Scoring,
 ): Promise<RowError | undefined> {
   const { positiveLabel, negativeLabel, otherLabels, nulls, nan } = options
-  // The first condition that a row meets is its kind.
-  const kinds: [kind: RowErrorKind, condition: string, isError: boolean][] = [
-    ['input', 'x IS NULL', nulls === 'error'],
-    ['label', 'y IS NULL', nulls === 'error'],
-    ['nan', nan === 'keep' ? 'FALSE' : 'isnan(x)', nan === 'error'],
-    ['other', `y NOT IN (${positiveLabel}, ${negativeLabel})`, otherLabels === 'error'],
+  const isNullError = nulls === 'error'
+  const checks: RowCheck[] = [
+    ...(lists
+      ? checkLists(lists, isNullError)
+      : [{ kind: 'input', condition: `${x} IS NULL`, isError: isNullError } as const]),
+    { kind: 'label', condition: `${y} IS NULL`, isError: isNullError },
+    { kind: 'nan', condition: nan === 'keep' ? 'FALSE' : `isnan(${x})`, isError: nan === 'error' },
+    {
+      kind: 'other',
+      condition: `${y} NOT IN (${positiveLabel}, ${negativeLabel})`,
+      isError: otherLabels === 'error',
+      detail: y,
+    },
   ]
-  const cases = kinds.map(([kind, condition]) => `WHEN ${condition} THEN '${kind}'`)
-  const errors = kinds.flatMap(([kind, , isError]) => (isError ? [quoteText(kind)] : []))
+  const kinds = checks.map(({ kind, condition }) => `WHEN ${condition} THEN '${kind}'`)
+  const details = checks.flatMap(({ kind, detail }) => (detail ? `WHEN '${kind}' THEN CAST(${detail} AS VARCHAR)` : []))
+  const errors = checks.flatMap(({ kind, isError }) => (isError ? [quoteText(kind)] : []))
   const [found] = await session.readRows(`
-    SELECT kind, min(row), arg_min(CAST(y AS VARCHAR), row), count(*)
-    FROM (
-      SELECT row, y, CASE ${cases.join(' ')} END AS kind
-      FROM (SELECT row_number() OVER () AS row, ${x} AS x, ${y} AS y FROM ${selectPairs(scan, options)})
-    )
+    SELECT kind, min(row), arg_min(CASE kind ${details.join(' ')} END, row), count(*)
+    FROM (SELECT *, row_number() OVER () AS row, CASE ${kinds.join(' ')} END AS kind FROM ${selectPairs(scan, options)})
     WHERE kind IN (${errors}) GROUP BY kind ORDER BY min(row) LIMIT 1`)
   if (found === undefined) return undefined
-  const [kind, row, label, count] = found as [RowErrorKind, bigint, string, bigint]
-  return { kind, row: Number(row), label, count: Number(count) }
+  const [kind, row, detail, count] = found as [RowErrorKind, bigint, string, bigint]
+  return { kind, row: Number(row), detail, count: Number(count) }
 }
 
 /** The error of a scan in words of this package, with the nearest columns if no column has a name. */

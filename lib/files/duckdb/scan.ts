@@ -1,6 +1,7 @@
 import { isPlainIdentifier } from '../column-names.ts'
 import type { Message } from '../errors.ts'
 import type { CsvOptions } from '../options.ts'
+import type { Pair } from '../pair.ts'
 import type { Source } from '../sources.ts'
 import type { Column, Expression } from './columns.ts'
 import type { QueryColumn, Session } from './session.ts'
@@ -49,7 +50,7 @@ export interface Scan extends ScanFiles {
 
 /** The texts of the options that stand for columns, and how text files are written. */
 export interface ScanOptions extends CsvOptions {
-  readonly input?: string
+  readonly input?: string | Pair
   readonly label?: string
   readonly by?: string
   readonly keep?: readonly string[]

@@ -1,5 +1,6 @@
 import { fileError, given, message } from '../errors.ts'
 import type { Scoring } from '../options.ts'
+import { nameInput, optionOfInput } from '../pair.ts'
 
 /** A file, and the type that an option's column has in it. */
 interface FileType {
@@ -10,6 +11,9 @@ interface FileType {
 /** The error of files that have different types for an option's column. */
 export function typeMismatchError(option: 'input' | 'by', options: Scoring, one: FileType, other: FileType): Error {
   const advice = option === 'by' ? '; score them apart, or CAST both to one type' : ''
-  const problem = message`${given(option, options[option] ?? '')} is ${one.type}, but ${other.type} in ${other.file}${advice}`
-  return fileError(message`${one.file}: ${problem}`, { option, file: one.file })
+  const { input, by = '' } = options
+  const name = option === 'by' ? message`${given(option, by)}` : nameInput(input)
+  const problem = message`${name} is ${one.type}, but ${other.type} in ${other.file}${advice}`
+  const key = option === 'by' ? option : optionOfInput(input)
+  return fileError(message`${one.file}: ${problem}`, { option: key, file: one.file })
 }

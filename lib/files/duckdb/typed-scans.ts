@@ -1,7 +1,9 @@
 import { assertMargins, type Scoring } from '../options.ts'
+import { callDistance, castToLists, type EmbeddingLists, pairTypeOf } from './embedding-lists.ts'
 import { describeTexts, fromClause, rowCondition, type Scan, sqlOf, writeSql } from './scan.ts'
 import { castToScored, isSamePrecision, isScorable, nullType } from './scored-types.ts'
 import type { QueryColumn, Session } from './session.ts'
+import { quoteName } from './sql.ts'
 import { typeMismatchError } from './type-mismatch.ts'
 
 /** The types of the input and of the group key. Scans whose types differ may not add up to one total. */
@@ -17,6 +19,8 @@ export interface TypedScan {
   readonly x: string
   /** SQL of the label, over the columns of `selectPairs` */
   readonly y: string
+  /** of a pair: the embeddings whose distance is the input */
+  readonly lists?: EmbeddingLists
   readonly types: Types
   /** the names and types of what is kept */
   readonly kept: readonly QueryColumn[]
@@ -29,7 +33,7 @@ export async function typeScans(session: Session, scans: readonly Scan[], option
   for (const each of described) {
     const { scan, kind, input, label } = each
     const isMixed = described.some((other) => other.kind === kind && other.input !== input)
-    if ((isMixed || !isScorable('input', input)) && !(await hasValues(session, scan, options, 'x'))) {
+    if ((isMixed || !isScorable('input', input)) && !(await hasInput(session, scan, options))) {
       each.input = nullType
     }
     if (!isScorable('label', label) && !(await hasValues(session, scan, options, 'y'))) each.label = nullType
@@ -41,34 +45,74 @@ export async function typeScans(session: Session, scans: readonly Scan[], option
       throw typeMismatchError('input', options, { file, type: input }, { file: other.file, type: other.input })
     }
   }
-  return described.map(({ scan, input, label, by, kept }) => ({
-    scan,
-    x: castToScored('input', { text: options.input, sql: writeSql(scan, options.input), column: 'x', type: input }),
-    y: castToScored('label', { text: options.label, sql: writeSql(scan, options.label), column: 'y', type: label }),
-    types: { input, by },
-    kept,
-  }))
+  return described.map((each) => {
+    const { scan, label, by, kept, input } = each
+    const y = castToScored('label', {
+      text: options.label,
+      sql: writeSql(scan, options.label),
+      column: 'y',
+      type: label,
+    })
+    return { scan, ...castInput(each, options), y, types: { input, by }, kept }
+  })
 }
+
+type DescribedScan = Awaited<ReturnType<typeof describeScan>>
 
 async function describeScan(session: Session, scan: Scan, { input, label, by = 'NULL', keep = [] }: Scoring) {
-  const [x, y, key, ...kept] = await describeTexts(session, scan, [input, label, by, ...keep])
   const { kind, files } = scan
-  return { scan, kind, file: files[0] ?? '', input: x?.type ?? '', label: y?.type ?? '', by: key?.type ?? '', kept }
+  const inputs = Object.values(listInputs(input))
+  const described = await describeTexts(session, scan, [...inputs, label, by, ...keep])
+  const [x = '', right] = described.splice(0, inputs.length).map(({ type }) => type)
+  const [y, key, ...kept] = described
+  const types = { x, right, input: right === undefined ? x : pairTypeOf(x, right) }
+  return { scan, kind, file: files[0] ?? '', ...types, label: y?.type ?? '', by: key?.type ?? '', kept }
 }
 
-/** True if a row has a value other than null in a column of `selectPairs`. */
-export async function hasValues(session: Session, scan: Scan, options: Scoring, column: string): Promise<boolean> {
-  const rows = await session.readRows(`SELECT 1 FROM ${selectPairs(scan, options)} WHERE ${column} IS NOT NULL LIMIT 1`)
+/** The texts of the input by their columns in `selectPairs`: x, or of a pair left and right. */
+function listInputs(input: Scoring['input']): Readonly<Record<string, string>> {
+  return typeof input === 'string' ? { x: input } : { left: input.left, right: input.right }
+}
+
+function castInput(
+  { scan, x, right = '', input: type }: DescribedScan,
+  { input }: Scoring,
+): Pick<TypedScan, 'x' | 'lists'> {
+  if (typeof input === 'string') {
+    return { x: castToScored('input', { text: input, sql: writeSql(scan, input), column: 'x', type }) }
+  }
+  const side = (option: 'left' | 'right', type: string) => {
+    return { option, text: input[option], sql: writeSql(scan, input[option]), column: `"${option}"`, type }
+  }
+  const lists = castToLists(side('left', x), side('right', right), type)
+  return { x: type === nullType ? 'CAST(NULL AS DOUBLE)' : callDistance(lists, input), lists }
+}
+
+/** True if a row has an input. */
+export function hasInput(session: Session, scan: Scan, options: Scoring): Promise<boolean> {
+  return hasValues(session, scan, options, ...Object.keys(listInputs(options.input)))
+}
+
+/** True if a row has values other than null in columns of `selectPairs`. */
+export async function hasValues(
+  session: Session,
+  scan: Scan,
+  options: Scoring,
+  ...columns: readonly string[]
+): Promise<boolean> {
+  const condition = columns.map((column) => `"${column}" IS NOT NULL`).join(' AND ')
+  const rows = await session.readRows(`SELECT 1 FROM ${selectPairs(scan, options)} WHERE ${condition} LIMIT 1`)
   return rows.length > 0
 }
 
 /**
- * What follows FROM to read the rows of a scan as columns x, y, key and, of what is kept, kept0, kept1, …. No expression
- * can refer to these names by mistake.
+ * What follows FROM to read the rows of a scan as columns x (of a pair left and right), y, key and, of what is kept, kept0,
+ * kept1, …. No expression can refer to these names by mistake.
  */
 export function selectPairs(scan: Scan, { input, label, by = 'NULL', keep = [] }: Scoring): string {
-  const expressions = [input, label, by, ...keep].map((text) => `(${sqlOf(scan, text)})`)
-  const names = ['x', 'y', 'key', ...keep.map((_, index) => `kept${index}`)]
+  const inputs = listInputs(input)
+  const expressions = [...Object.values(inputs), label, by, ...keep].map((text) => `(${sqlOf(scan, text)})`)
+  const names = [...Object.keys(inputs).map(quoteName), 'y', 'key', ...keep.map((_, index) => `kept${index}`)]
   return `(SELECT ${expressions.join(', ')} FROM ${fromClause(scan)} WHERE ${rowCondition(scan)}) AS pairs(${names.join(', ')})`
 }
 

@@ -8,7 +8,7 @@ import type { Bytes } from './bytes.ts'
 import type { GroupKey } from './group-keys.ts'
 
 /** The columns to read: names in Arrow, paths of .npy arrays. */
-export type ColumnNames = Pick<Scoring, 'input' | 'label' | 'by' | 'keep'>
+export type ColumnNames = Pick<Scoring, 'label' | 'by' | 'keep'> & { readonly input: string }
 
 /** Reads the rows of an array source once, in their order, batch after batch. */
 export interface BatchReader {

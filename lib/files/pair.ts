@@ -1,0 +1,53 @@
+import { assertFinite, describe, invalidArgument } from '../validate.ts'
+import { given, type Message, message } from './errors.ts'
+
+/** The distance of two embeddings; `minkowski:3` has its p after the name. */
+export type DistanceName = 'euclidean' | 'manhattan' | 'chebyshev' | 'cosine' | `minkowski:${number}`
+
+/** An input that is the distance of two embeddings. */
+export interface Pair {
+  /** a column, an expression or a .npy file, as `input` */
+  readonly left: string
+  readonly right: string
+  readonly distance: DistanceName
+  readonly epsilon: number
+}
+
+const plainNames: readonly string[] = ['euclidean', 'manhattan', 'chebyshev', 'cosine'] satisfies DistanceName[]
+
+export function checkDistance(name: string, value: unknown): void {
+  if (typeof value !== 'string') throw invalidArgument('ERR_INVALID_ARG_TYPE', name, 'a string', describe(value))
+  if (plainNames.includes(value) || readPower(value) > 0) return
+  const expected = "'euclidean', 'manhattan', 'chebyshev', 'cosine' or 'minkowski:p' with a finite p > 0"
+  throw invalidArgument('ERR_INVALID_ARG_VALUE', name, expected, describe(value))
+}
+
+/** The p of `minkowski:p` in decimal digits; NaN for any other text, and where p is not finite. */
+export function readPower(distance: string): number {
+  const [, digits = 'NaN'] = /^minkowski:(\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/.exec(distance) ?? []
+  const power = Number(digits)
+  return Number.isFinite(power) ? power : Number.NaN
+}
+
+export const checkEpsilon: (name: string, value: unknown) => void = assertFinite
+
+/** The epsilon of a distance by default: those of Paddle's pairwise_distance and cosine_similarity. */
+export function defaultEpsilon(distance: DistanceName): number {
+  return distance === 'cosine' ? 1e-8 : 1e-6
+}
+
+/** The options of an input as the caller gave them, for messages. */
+export function nameInput(input: string | Pair): Message {
+  if (typeof input === 'string') return message`${given('input', input)}`
+  return message`the distance of ${given('left', input.left)} and ${given('right', input.right)}`
+}
+
+/** The option that an error about an input has. */
+export function optionOfInput(input: string | Pair): 'input' | 'left' {
+  return typeof input === 'string' ? 'input' : 'left'
+}
+
+/** The input in words, for pictures. */
+export function describeInput(input: string | Pair): string {
+  return typeof input === 'string' ? input : `${input.distance} distance of ${input.left} and ${input.right}`
+}
