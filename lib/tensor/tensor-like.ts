@@ -115,7 +115,10 @@ export function readTensor(name: string, value: unknown, like?: Contents): Conte
 
 /** Reads a tensor of another library; returns undefined for any other object. */
 function readTheirs(name: string, source: Source, like: Contents | undefined): Contents | undefined {
-  return attempt(name, () => readers.find(([looksAlike]) => looksAlike(source))?.[1](name, source, like))
+  return attempt(name, () => {
+    for (const { looksAlike, read } of readers) if (looksAlike(source)) return read(name, source, like)
+    return undefined
+  })
 }
 
 const nameOf = ({ code }: Contents) => dtypes[code] as TensorDType
@@ -178,20 +181,23 @@ const dtypeAliases: Readonly<Record<string, TensorDType>> = {
 }
 
 type Source = Readonly<Partial<Record<string, unknown>>>
-type Reader = (name: string, source: Source, like: Contents | undefined) => Contents
+interface Reader {
+  looksAlike(source: Source): boolean
+  read(name: string, source: Source, like: Contents | undefined): Contents
+}
 
 /** Readers of other libraries' tensors, which their properties identify. */
-const readers: readonly (readonly [looksAlike: (source: Source) => boolean, read: Reader])[] = [
-  [({ type, dims }) => typeof type === 'string' && isArray(dims), readOnnx],
-  [({ dataSync }) => typeof dataSync === 'function', readTensorFlow],
-  [({ type, data }) => typeof type === 'object' && type !== null && isArray(data), readArrow],
-  [({ shape }) => isArray(shape), readStrided],
+const readers: readonly Reader[] = [
+  { looksAlike: ({ type, dims }) => typeof type === 'string' && isArray(dims), read: readOnnx },
+  { looksAlike: ({ dataSync }) => typeof dataSync === 'function', read: readTensorFlow },
+  { looksAlike: ({ type, data }) => typeof type === 'object' && type !== null && isArray(data), read: readArrow },
+  { looksAlike: ({ shape }) => isArray(shape), read: readStrided },
 ]
 
 function readTensorFlow(name: string, source: Source, like: Contents | undefined): Contents {
   const { shape, dtype } = source
   const data = (source as { dataSync(): unknown }).dataSync()
-  return readStrided(name, { data, shape, dtype }, like)
+  return readParts(name, like, data, shape, dtype)
 }
 
 function readOnnx(name: string, source: Source, like: Contents | undefined): Contents {
@@ -199,7 +205,7 @@ function readOnnx(name: string, source: Source, like: Contents | undefined): Con
   if (location !== 'cpu') {
     throw invalidArgument('ERR_INVALID_ARG_VALUE', `${name}.location`, `'cpu'`, describe(location))
   }
-  return readStrided(name, { data: source.data, shape: dims, dtype: type }, like)
+  return readParts(name, like, source.data, dims, type)
 }
 
 const arrowTypeIds = { int: 2, float: 3, bool: 6 }
@@ -268,15 +274,28 @@ function readData(name: string, value: unknown): LabelData {
   throw invalidArgument('ERR_INVALID_ARG_TYPE', `${name}.data`, 'a numeric typed array', describe(value))
 }
 
-/**
- * Reads `{ data, shape }`, with `stride` (scijs) or `strides` (@stdlib) in elements; without them the data is in C
- * order.
- */
+/** Reads `{ data, shape }`, with `stride` (scijs) or `strides` (@stdlib) in elements. */
 function readStrided(name: string, source: Source, like: Contents | undefined): Contents {
-  const { dtype: dtypeName, strides = source.stride, offset = 0 } = source
-  const shape = readIntegers(`${name}.shape`, source.shape, 0)
+  const { data, shape, dtype, strides = source.stride, offset } = source
+  return readParts(name, like, data, shape, dtype, strides, offset)
+}
+
+/**
+ * Reads elements in the order that the strides give them; without strides in C order. Not from an object: V8 would find
+ * its properties slowly, after it has met objects of many classes.
+ */
+function readParts(
+  name: string,
+  like: Contents | undefined,
+  elements: unknown,
+  extents: unknown,
+  dtypeName: unknown,
+  strides?: unknown,
+  offset: unknown = 0,
+): Contents {
+  const shape = readIntegers(`${name}.shape`, extents, 0)
   assertLike(name, shape, like)
-  const data = readData(name, source.data)
+  const data = readData(name, elements)
   const code = codeOf(data) as DTypeCode
   if (typeof dtypeName === 'string' && dtypeName !== dtypes[code]) assertDTypeName(name, dtypeName, dtypes[code])
   if (strides === undefined) return readContents(name, data, shape, code)
