@@ -3,7 +3,7 @@ import { UnrecoverableError } from 'bullmq'
 import type { RowRange, ScanSource } from '../files/duckdb/scan.ts'
 import { fileError } from '../files/errors.ts'
 import { type Check, emptyTotals, integer, oneOf, type Scoring, scoringChecks } from '../files/options.ts'
-import type { Pair } from '../files/pair.ts'
+import type { FileState, Lookup, Pair } from '../files/pair.ts'
 import { LossAccumulator, type LossAccumulatorJSON, runtimeInfo } from '../index.ts'
 import { describe, invalidArgument } from '../validate.ts'
 
@@ -135,13 +135,15 @@ const partitions: Check = (name, value) => {
   }
 }
 
+const modified = must('nanoseconds as text', (value) => isText(value, 21) && /^-?\d{1,20}$/.test(value))
+
 const shard = all(
   record<Shard>({
     file: absolutePath,
     kind: oneOf('Parquet', 'CSV', 'TSV', 'NDJSON'),
     compression: oneOf('uncompressed', 'gzip', 'zstd'),
     size: integer(0),
-    modified: must('nanoseconds as text', (value) => isText(value, 21) && /^-?\d{1,20}$/.test(value)),
+    modified,
     rows: optional(rowRange),
     partitions: optional(partitions),
   }),
@@ -163,6 +165,14 @@ const pair = record<Pair>({
   right: text(limits.text),
   distance: all(text(limits.text), scoringChecks.distance),
   epsilon: scoringChecks.epsilon,
+  lookup: optional(
+    record<Lookup>({
+      file: absolutePath,
+      id: text(limits.text),
+      embedding: optional(text(limits.text)),
+      seen: record<FileState>({ size: integer(0), modified }),
+    }),
+  ),
 })
 
 const options = all(

@@ -22,6 +22,8 @@ import {
   type SourceOptions,
   selectCsvOptions,
 } from '../files/options.ts'
+import { type FileState, lookupOf, type Pair } from '../files/pair.ts'
+import { assertFile, assertLocal } from '../files/paths.ts'
 import { RunSignal } from '../files/run-signal.ts'
 import { findSources, type Source } from '../files/sources.ts'
 import { getNumThreads, runtimeInfo } from '../index.ts'
@@ -88,7 +90,8 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
   signal.throwIfAborted()
   const session = await Session.open(threads, signal)
   try {
-    const scoring = { ...given, timeZone: await session.readTimeZone() }
+    const input = await findLookup(given.input)
+    const scoring = { ...given, input, timeZone: await session.readTimeZone() }
     const files = await findSources(patterns, {
       match: (pattern) => session.findFiles(pattern),
       allowDuplicates,
@@ -141,6 +144,20 @@ interface NamedShard {
   readonly name: string
 }
 
+/** The input with the absolute path of its embeddings, and what shows a worker that it sees the same file. */
+async function findLookup(input: string | Pair): Promise<string | Pair> {
+  const lookup = lookupOf(input)
+  if (typeof input === 'string' || lookup === undefined) return input
+  assertLocal(lookup.file, 'embeddings')
+  await assertFile(lookup.file)
+  return { ...input, lookup: { ...lookup, file: resolve(lookup.file), seen: await readState(lookup.file) } }
+}
+
+async function readState(file: string): Promise<FileState> {
+  const { size, mtimeNs } = await stat(file, { bigint: true })
+  return { size: Number(size), modified: String(mtimeNs) }
+}
+
 async function cutFiles(
   session: Session,
   sources: readonly ScanSource[],
@@ -151,11 +168,9 @@ async function cutFiles(
   const cut: NamedShard[] = []
   for (const source of sources) {
     const name = source.file
-    const { size, mtimeNs } = await stat(name, { bigint: true })
     const types = partitions.get(name)
     const file = types ? assertOwnFolders(name) : resolve(name)
-    const state = { size: Number(size), modified: String(mtimeNs) }
-    const wholeFile = { ...source, file, ...state, ...(types && { partitions: types }) }
+    const wholeFile = { ...source, file, ...(await readState(name)), ...(types && { partitions: types }) }
     for (const rows of ranges.get(name) ?? [undefined])
       cut.push({ name, shard: rows ? { ...wholeFile, rows } : wholeFile })
   }

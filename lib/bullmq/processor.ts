@@ -4,7 +4,8 @@ import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { type Job, UnrecoverableError } from 'bullmq'
 import type { GroupTable } from '../files/duckdb/group-table.ts'
-import { assertOwnColumns, openScans } from '../files/duckdb/open-scans.ts'
+import { attachLookup } from '../files/duckdb/lookup.ts'
+import { assertOwnColumns, openScans, virtualColumns } from '../files/duckdb/open-scans.ts'
 import type { Scan } from '../files/duckdb/scan.ts'
 import { nullType } from '../files/duckdb/scored-types.ts'
 import { Session } from '../files/duckdb/session.ts'
@@ -12,6 +13,7 @@ import { scoreScans } from '../files/duckdb/totals.ts'
 import { hasInput } from '../files/duckdb/typed-scans.ts'
 import { codeOf, fileError, given, message } from '../files/errors.ts'
 import { assertThreads } from '../files/options.ts'
+import { type FileState, lookupOf } from '../files/pair.ts'
 import { isInFolder, system } from '../files/system.ts'
 import { getNumThreads } from '../index.ts'
 import { encodeFailure, type FailureDetails } from './failures.ts'
@@ -76,18 +78,21 @@ export async function shardProcessor({
 
   async function scoreUnchanged(job: ShardData): Promise<ShardResult> {
     const { timeZone } = job.options
-    await assertUnchanged(job.shard, folders)
+    const assertFiles = async () => {
+      for (const file of listFiles(job)) await assertUnchanged(file, folders)
+    }
+    await assertFiles()
     const session = await takeSession(timeZone)
     running.add(session)
     let isReusable = false
     try {
       const result = await scoreShard(session, job)
-      await assertUnchanged(job.shard, folders)
+      await assertFiles()
       isReusable = timeZone === zone && !isInterrupted
       return result
     } catch (error) {
-      // If the file changed, this explains any other error.
-      await assertUnchanged(job.shard, folders)
+      // If a file changed, this explains any other error.
+      await assertFiles()
       throw error
     } finally {
       running.delete(session)
@@ -114,13 +119,17 @@ export async function shardProcessor({
   }
 }
 
-/** Columns that DuckDB adds to a file, and that differ between machines. A file's own columns of these names are read. */
-const virtualColumns = ['filename', 'file_index']
+/** The files that a job reads. */
+function listFiles({ shard, options }: ShardData): (FileState & Pick<Shard, 'file'>)[] {
+  const { file, seen } = lookupOf(options.input) ?? {}
+  return file === undefined || seen === undefined ? [shard] : [shard, { file, ...seen }]
+}
 
 async function scoreShard(session: Session, { index, options, shard }: ShardData): Promise<ShardResult> {
   const { signal } = new AbortController()
   const { file, kind, compression, rows, partitions = {} } = shard
-  const [scan] = await openScans(session, [{ file, kind, compression, partitions }], options, signal)
+  const opened = await openScans(session, [{ file, kind, compression, partitions }], options, signal)
+  const [scan] = await attachLookup(session, opened, options.input, signal)
   if (scan === undefined) return { index, types: null, groups: [] }
   assertOwnColumns(scan, virtualColumns)
   const part = rows === undefined ? scan : { ...scan, rows }
@@ -161,7 +170,10 @@ function assertTransferable({ file }: Shard, by: string | undefined, type: strin
  *
  * @throws {Error} ERR_OUTSIDE_ROOTS, ERR_INVALID_FILE, ERR_FILE_CHANGED, ENOENT or another code of the file system; `file`, `host`
  */
-async function assertUnchanged({ file, size, modified }: Shard, folders: readonly string[]): Promise<void> {
+async function assertUnchanged(
+  { file, size, modified }: FileState & Pick<Shard, 'file'>,
+  folders: readonly string[],
+): Promise<void> {
   const host = hostname()
   const refuse = (text: string, code: string, cause?: unknown) =>
     failOnHost(fileError(`${file}: ${text}`, { code, file }, cause))

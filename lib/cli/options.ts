@@ -107,6 +107,9 @@ export function addFileOptions(command: Command): Command {
       'is added to each difference (default: 1e-6); of cosine the least product of both lengths (default: 1e-8)',
       parseNumber,
     )
+    .option('--embeddings <file>', 'with --left and --right, which are then ids: a file with a row for each embedding')
+    .option('--id <expr>', 'with --embeddings: the ids in that file, a column or SQL expression')
+    .option('--embedding <expr>', 'with --embeddings: the lists in that file (default: its only column of lists)')
     .addOption(makeRequiredOption('--label <expr>', 'label: a column or SQL expression'))
     .option('--margin <numbers>', 'how far apart negatives should be; 0.5,1,1.5: totals for each', parseNumbers, 1)
     .option('--positive-label <integer>', 'label of similar pairs', parseNumber, 1)

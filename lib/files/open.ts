@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { addAbortSignal, type Readable } from 'node:stream'
 import { getNumThreads } from '../index.ts'
+import { attachLookup } from './duckdb/lookup.ts'
 import { assertOwnColumns, openScans } from './duckdb/open-scans.ts'
 import type { Scan, ScanSource } from './duckdb/scan.ts'
 import { Session } from './duckdb/session.ts'
@@ -19,6 +20,7 @@ import {
   replaceInMessage,
 } from './errors.ts'
 import { assertCsvOptions, type Progress, type RunOptions, type ScoreFilesOptions, type Scoring } from './options.ts'
+import { lookupOf } from './pair.ts'
 import { assertLocal } from './paths.ts'
 import type { ArraySource } from './readers/array-source.ts'
 import { containingFile, parseMember } from './readers/npz.ts'
@@ -91,9 +93,9 @@ class Run {
   }
 
   /** Opens the session of the run; groups may take more memory than DuckDB has. */
-  async openSession({ by }: Scoring): Promise<Session> {
+  async openSession({ by, input }: Scoring): Promise<Session> {
     const threads = this.#options.threads ?? getNumThreads()
-    this.#session ??= await Session.open(threads, this.signal, by !== undefined)
+    this.#session ??= await Session.open(threads, this.signal, by !== undefined || lookupOf(input) !== undefined)
     this.signal.throwIfAborted()
     return this.#session
   }
@@ -164,13 +166,18 @@ async function openInputs(
   if (arraySources.length > 0 && typeof scoring.input !== 'string') {
     throw optionError('left', message`${option('left')} takes Parquet, CSV, TSV or NDJSON`)
   }
+  if (arraySources.length > 0 && lookupOf(scoring.input) !== undefined) {
+    throw optionError('embeddings', message`${option('embeddings')} takes pairs in Parquet, CSV, TSV or NDJSON`)
+  }
   const scanned = sources.filter(isScanned)
   for (const source of scanned) {
     if (source.file !== '-') continue
     source.file = (await run.copyStdin(stdin as Readable)).path
     if (source.kind !== 'Parquet') source.compression = await detectCompression(source.file)
   }
+  const lookup = lookupOf(scoring.input)
   const files = [
+    ...(lookup ? [lookup.file] : []),
     ...scanned.map(({ file }) => file),
     ...arraySources.flatMap((source) => source.files.map(containingFile)),
   ]
@@ -178,7 +185,8 @@ async function openInputs(
   const inputs = { files, arraySources, signal, stdin, threads, progress }
   if (scanned.length === 0) return inputs
   const session = await run.openSession(scoring)
-  const list = await openScans(session, scanned, { ...scoring, onNote: note }, signal, output !== undefined)
+  const opened = await openScans(session, scanned, { ...scoring, onNote: note }, signal, output !== undefined)
+  const list = await attachLookup(session, opened, scoring.input, signal)
   for (const scan of list) assertOwnColumns(scan)
   return { ...inputs, scans: { session, list } }
 }

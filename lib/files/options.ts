@@ -60,6 +60,15 @@ export interface ColumnOptions<Margin extends Margins = number> extends LabelOpt
    * product of the two lengths, default 1e-8
    */
   readonly epsilon?: number
+  /**
+   * a file of Parquet, CSV, TSV or NDJSON with a row for each embedding, in which `left` and `right` are looked up: they are then
+   * ids, columns or expressions
+   */
+  readonly embeddings?: string
+  /** with `embeddings`: the ids in that file, a column or expression */
+  readonly id?: string
+  /** with `embeddings`: the embeddings in that file, a column or expression; default: its only column of lists of numbers */
+  readonly embedding?: string
   /** the label: a column, an SQL expression over the columns of a row (in Arrow a column), or a .npy file */
   readonly label: string
   /** a column or SQL expression: `groups` then has the totals of each of its values */
@@ -294,10 +303,13 @@ export const scoringChecks = {
   right: text,
   distance: checkDistance,
   epsilon: checkEpsilon,
+  embeddings: text,
+  id: text,
+  embedding: text,
   nulls: oneOf('error', 'ignore'),
   nan: oneOf('error', 'ignore', 'keep'),
   ...csvChecks,
-} as const satisfies Partial<Record<keyof Scoring | keyof Pair, Check>>
+} as const satisfies Partial<Record<keyof ColumnOptions | keyof CsvOptions, Check>>
 
 const checks = {
   ...scoringChecks,
@@ -337,17 +349,29 @@ export function readOptions<T extends object>(
   return copy
 }
 
-/** Refuses options that name no input, or two. */
+/** By an option that goes with others: one of those. */
+const companions = {
+  distance: 'left',
+  epsilon: 'left',
+  embeddings: 'left',
+  id: 'embeddings',
+  embedding: 'embeddings',
+} as const satisfies Partial<Record<keyof ColumnOptions, keyof ColumnOptions>>
+
+/** Refuses options that name no input, or two, and options that go with others that are absent. */
 function assertInput(options: Partial<Record<keyof ColumnOptions, unknown>>): void {
   const isPair = options.left !== undefined || options.right !== undefined
-  for (const name of isPair ? (['left', 'right'] as const) : (['input'] as const))
+  const required = isPair ? (['left', 'right'] as const) : (['input'] as const)
+  for (const name of [...required, ...(options.embeddings === undefined ? [] : (['id'] as const))]) {
     checkOption(name, options[name], text)
-  const needless = (isPair ? (['input'] as const) : (['distance', 'epsilon'] as const)).find(
-    (name) => options[name] !== undefined,
-  )
-  if (needless === undefined) return
-  const sides = message`${option('left')} and ${option('right')}`
-  throw optionError(needless, message`${option(needless)} ${isPair ? 'does not go with' : 'goes with'} ${sides}`)
+  }
+  if (isPair && options.input !== undefined) {
+    throw optionError('input', message`${option('input')} does not go with ${option('left')} and ${option('right')}`)
+  }
+  for (const [name, companion] of Object.entries(companions)) {
+    if (options[name as keyof typeof companions] === undefined || options[companion] !== undefined) continue
+    throw optionError(name, message`${option(name)} goes with ${option(companion)}`)
+  }
 }
 
 /** Copies the options of a run that scores no columns. */
@@ -462,10 +486,21 @@ export function readScoring(options: ColumnOptions<Margins> & CsvOptions & Pick<
   return { ...columns, nulls, nan, ...settings, ...selectCsvOptions(options) }
 }
 
-function readInput({ input = '', left, right, ...options }: ColumnOptions<Margins>): string | Pair {
+function readInput({
+  input = '',
+  left,
+  right,
+  embeddings,
+  id = '',
+  embedding,
+  ...options
+}: ColumnOptions<Margins>): string | Pair {
   if (left === undefined || right === undefined) return input
   const { distance = 'euclidean', epsilon = defaultEpsilon(distance) } = options
-  return { left, right, distance, epsilon }
+  const lookup = embeddings !== undefined && {
+    lookup: { file: embeddings, id, ...(embedding !== undefined && { embedding }) },
+  }
+  return { left, right, distance, epsilon, ...lookup }
 }
 
 type Settings = Pick<Scoring, 'margins' | keyof LabelOptions>

@@ -6,11 +6,31 @@ export type DistanceName = 'euclidean' | 'manhattan' | 'chebyshev' | 'cosine' | 
 
 /** An input that is the distance of two embeddings. */
 export interface Pair {
-  /** a column, an expression or a .npy file, as `input` */
+  /** a column, an expression or a .npy file, as `input`; with `lookup` it has ids */
   readonly left: string
   readonly right: string
+  readonly lookup?: Lookup
   readonly distance: DistanceName
   readonly epsilon: number
+}
+
+/** The file in which left and right are looked up. */
+export interface Lookup {
+  readonly file: string
+  /** a column or an expression of the file */
+  readonly id: string
+  /** the same; default: the only column of lists of numbers */
+  readonly embedding?: string
+  /** the file that the client of workers has seen */
+  readonly seen?: FileState
+}
+
+/** What shows that a file is the one that was seen. */
+export interface FileState {
+  /** in bytes */
+  readonly size: number
+  /** nanoseconds since 1970 */
+  readonly modified: string
 }
 
 const plainNames: readonly string[] = ['euclidean', 'manhattan', 'chebyshev', 'cosine'] satisfies DistanceName[]
@@ -40,6 +60,11 @@ export function defaultEpsilon(distance: DistanceName): number {
 export function nameInput(input: string | Pair): Message {
   if (typeof input === 'string') return message`${given('input', input)}`
   return message`the distance of ${given('left', input.left)} and ${given('right', input.right)}`
+}
+
+/** The file in which the embeddings of an input are looked up, if it has one. */
+export function lookupOf(input: string | Pair | undefined): Lookup | undefined {
+  return typeof input === 'object' ? input.lookup : undefined
 }
 
 /** The option that an error about an input has. */

@@ -6,7 +6,7 @@ import { nameInput, optionOfInput, type Pair } from './pair.ts'
 
 /**
  * What is wrong with a row: its input, an embedding or its label is null, its input is NaN, its label is neither of the two, an
- * embedding has a null among its elements, or the two embeddings differ in length.
+ * embedding has a null among its elements, the two embeddings differ in length, or an id is that of no embedding.
  */
 export type RowErrorKind =
   | 'input'
@@ -18,6 +18,8 @@ export type RowErrorKind =
   | 'leftElement'
   | 'rightElement'
   | 'length'
+  | 'leftId'
+  | 'rightId'
 
 /** The first row with an error of a kind, and the number of such rows. */
 export interface RowError {
@@ -39,12 +41,18 @@ const codes: Readonly<Record<RowErrorKind, string>> = {
   leftElement: 'ERR_NULL',
   rightElement: 'ERR_NULL',
   length: 'ERR_SHAPE_MISMATCH',
+  leftId: 'ERR_UNKNOWN_ID',
+  rightId: 'ERR_UNKNOWN_ID',
 }
 
 /** The option of the column that a row error is about. */
 function optionOf(kind: RowErrorKind, { input }: Scoring): string {
   if (kind === 'input' || kind === 'nan') return optionOfInput(input)
-  return { other: 'label', leftElement: 'left', rightElement: 'right', length: 'right' }[kind as string] ?? kind
+  return (
+    { other: 'label', leftElement: 'left', rightElement: 'right', length: 'right', leftId: 'left', rightId: 'right' }[
+      kind as string
+    ] ?? kind
+  )
 }
 
 /** The exception for a row error in a file; `place` stands for the file in its message. */
@@ -63,6 +71,10 @@ function describeRow({ kind, detail }: RowError, scoring: Scoring, rows: string)
   if (kind === 'length') {
     const [one = '', other = ''] = detail.split(',')
     return message`${left} has ${one} elements, but ${right} ${other} (${rows})`
+  }
+  if (kind === 'leftId' || kind === 'rightId') {
+    const file = pair.lookup?.file ?? ''
+    return message`${kind === 'leftId' ? left : right}: ${file} has no embedding of ${detail} (${rows})`
   }
   if (kind === 'leftElement' || kind === 'rightElement') {
     return message`${kind === 'leftElement' ? left : right} has a null as its element ${detail} (${rows})`

@@ -45,12 +45,14 @@ async function makeQueries(session: Session, typed: readonly TypedScan[], option
   for (const index of keep.keys()) types.push(await findKeptType(session, typed, index, options))
   const [margin] = options.margins as [number]
   const sql = typed.map((each) => {
+    // A join may change the order of rows.
+    const isJoined = each.scan.lookup !== undefined
     const kept = each.kept.map(({ name, type }, index) => {
       const value = type === types[index] ? `kept${index}` : `CAST(NULL AS ${types[index]})`
       return `, ${value} AS ${quoteName(name)}`
     })
     return `SELECT CAST(hinge_embedding_loss_each(${lossArguments(each, options, margin)}) AS ${lossType}) AS ${lossColumn}${kept.join('')}
-      FROM ${selectPairs(each.scan, options)}`
+      FROM ${selectPairs(each.scan, options, isJoined)} ${isJoined ? 'ORDER BY row' : ''}`
   })
   const keptColumns = types.map((type, index) => ({ name: typed[0]?.kept[index]?.name ?? '', type }))
   return { sql, lossType, keptColumns }

@@ -63,6 +63,11 @@ function isText({ kind }: Source): boolean {
   return kind === 'CSV' || kind === 'TSV' || kind === 'NDJSON'
 }
 
+/** Returns what the end of its name says of a file; undefined if it says nothing. */
+export function recognizeFile(file: string): Source | undefined {
+  return recognizeSource(file)
+}
+
 function requireSource(file: string, format?: Format): Source {
   const source = recognizeSource(file, format)
   if (source !== undefined) return source

@@ -274,7 +274,7 @@ describe('distances of left and right', function () {
       [
         { input: 'k', left: undefined, right: undefined, epsilon: 1 },
         { ...wrongOption, option: 'epsilon' },
-        /^epsilon goes with left and right$/,
+        /^epsilon goes with left$/,
       ],
       [
         { left: 'random()' },
@@ -304,7 +304,7 @@ describe('distances of left and right', function () {
         [[], /required option '--input <expr>' not specified/],
         [['--left', 'a'], /--right must be a string, got undefined/],
         [['--left', 'a', '--right', 'b', '--input', 'k'], /--input does not go with --left and --right/],
-        [['--input', 'k', '--distance', 'cosine'], /--distance goes with --left and --right/],
+        [['--input', 'k', '--distance', 'cosine'], /--distance goes with --left/],
       ] as const) {
         const { code, stderr } = await command(['score', file, '--label', 'y', ...args])
         expect(stderr).to.match(message)

@@ -94,6 +94,9 @@ describe('errors of scoreFiles', function () {
       right: text,
       distance: text,
       epsilon: number,
+      embeddings: text,
+      id: text,
+      embedding: text,
       output: text,
       nulls: text,
       nan: text,
@@ -130,8 +133,8 @@ describe('errors of scoreFiles', function () {
     for (const [option, wrong] of Object.entries(types)) {
       it(`throws a TypeError where ${option} has the wrong type`, async () => {
         for (const [given, message] of wrong) {
-          const isOfPair = ['left', 'right', 'distance', 'epsilon'].includes(option)
-          const input = isOfPair ? { left: 'w', right: 'w' } : { input: 'w' }
+          const isOfPair = ['left', 'right', 'distance', 'epsilon', 'embeddings', 'id', 'embedding'].includes(option)
+          const input = isOfPair ? { left: 'w', right: 'w', embeddings: 'e.csv', id: 'w' } : { input: 'w' }
           const options = { ...input, label: 'y', [option]: given } as unknown as ScoreFilesOptions
           const [Class, failure] = type(option, new RegExp(`^${option} ${message.replace(/[[\]]/g, '.')}$`))
           await rejects(scoreFiles([path('pairs.csv')], options), `${option}: ${given}`, failure, Class)

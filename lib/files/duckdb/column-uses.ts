@@ -1,4 +1,5 @@
 import { fileError, type Given, given, message } from '../errors.ts'
+import { lookupOf } from '../pair.ts'
 import { type Expression, type NamedColumn, resolveText } from './columns.ts'
 import type { ScanOptions } from './scan.ts'
 import type { Session } from './session.ts'
@@ -11,7 +12,7 @@ export interface ColumnUse {
   isNumber: boolean
   /** an expression reads it */
   isComputed: boolean
-  /** by names the column */
+  /** its values are group keys or ids */
   isGroup: boolean
   /** the options whose values must be those of the file, exactly */
   readonly exactFor: Given[]
@@ -21,9 +22,9 @@ export interface ColumnUse {
 const numberOptions = ['input', 'label']
 
 /** Each text of the options that stands for a column or an expression. */
-export function listTexts({ input, label, by, keep }: ScanOptions): [option: string, text: string][] {
+export function listTexts({ input, label, by, keep, id, embedding }: ScanOptions): [option: string, text: string][] {
   const scored = typeof input === 'object' ? { left: input.left, right: input.right } : { input }
-  return Object.entries({ ...scored, label, by, keep }).flatMap(([option, texts]) =>
+  return Object.entries({ ...scored, label, by, keep, id, embedding }).flatMap(([option, texts]) =>
     [texts ?? []].flat().map((text): [string, string] => [option, text]),
   )
 }
@@ -49,16 +50,17 @@ export function findColumnUses(
 ): ColumnUse[] {
   const names = new Set(fileColumns.map(({ tableName }) => tableName))
   const uses = new Map<string, ColumnUse>()
+  const keys = ['by', 'id', ...(lookupOf(options.input) ? ['left', 'right'] : [])]
   for (const [option, text] of listTexts(options)) {
     const { column: named, columns = [] } = expressions.get(text) ?? {}
     const isColumn = named !== undefined
     for (const column of columns.filter((each) => names.has(each))) {
       const use = uses.get(column) ?? { column, isNumber: false, isComputed: false, isGroup: false, exactFor: [] }
       uses.set(column, use)
-      const isKept = option === 'by' || option === 'keep'
+      const isKept = keys.includes(option) || option === 'keep'
       if (isColumn && numberOptions.includes(option)) use.isNumber = true
       if (!isColumn) use.isComputed = true
-      else if (option === 'by') use.isGroup = true
+      else if (keys.includes(option)) use.isGroup = true
       if (isKept || (option === 'label' && !isColumn)) use.exactFor.push(given(option, text))
     }
   }

@@ -19,7 +19,7 @@ export interface EmbeddingLists {
 }
 
 /** The type of the elements of a list or array. */
-function elementTypeOf(type: string): string | undefined {
+export function elementTypeOf(type: string): string | undefined {
   return /^(.+)\[\d*\]$/.exec(type)?.[1]
 }
 

@@ -109,6 +109,9 @@ async function readParquetColumns(
   return described.map(({ name, type }, index) => ({ name: schema?.names[index] ?? name, tableName: name, type }))
 }
 
+/** Columns that DuckDB adds to a file, and that differ between machines. A file's own columns of these names are read. */
+export const virtualColumns: readonly string[] = ['filename', 'file_index']
+
 /** Refuses names that are no columns, but that DuckDB reads as functions or as columns that it adds. */
 export function assertOwnColumns(scan: Scan, added: readonly string[] = ['file_index']): void {
   const columns = new Set(scan.columns.map(({ tableName }) => tableName.toLowerCase()))

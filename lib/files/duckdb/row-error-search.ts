@@ -41,6 +41,11 @@ interface RowCheck {
   readonly detail?: string
 }
 
+const unknownChecks: readonly RowCheck[] = [
+  { kind: 'leftId', condition: 'unknown_left IS NOT NULL', isError: true, detail: 'unknown_left' },
+  { kind: 'rightId', condition: 'unknown_right IS NOT NULL', isError: true, detail: 'unknown_right' },
+]
+
 /** The checks of two embeddings, of which no later check takes the distance if one holds. */
 function checkLists({ left, right }: EmbeddingLists, isNullError: boolean): RowCheck[] {
   const placeOfNull = (list: string) => `list_position(list_transform(${list}, lambda e: e IS NULL), TRUE)`
@@ -68,6 +73,7 @@ async function findRowError(
   const { positiveLabel, negativeLabel, otherLabels, nulls, nan } = options
   const isNullError = nulls === 'error'
   const checks: RowCheck[] = [
+    ...(scan.lookup ? unknownChecks : []),
     ...(lists
       ? checkLists(lists, isNullError)
       : [{ kind: 'input', condition: `${x} IS NULL`, isError: isNullError } as const]),
@@ -85,7 +91,7 @@ async function findRowError(
   const errors = checks.flatMap(({ kind, isError }) => (isError ? [quoteText(kind)] : []))
   const [found] = await session.readRows(`
     SELECT kind, min(row), arg_min(CASE kind ${details.join(' ')} END, row), count(*)
-    FROM (SELECT *, row_number() OVER () AS row, CASE ${kinds.join(' ')} END AS kind FROM ${selectPairs(scan, options)})
+    FROM (SELECT *, CASE ${kinds.join(' ')} END AS kind FROM ${selectPairs(scan, options, true)})
     WHERE kind IN (${errors}) GROUP BY kind ORDER BY min(row) LIMIT 1`)
   if (found === undefined) return undefined
   const [kind, row, detail, count] = found as [RowErrorKind, bigint, string, bigint]
@@ -93,7 +99,7 @@ async function findRowError(
 }
 
 /** The error of a scan in words of this package, with the nearest columns if no column has a name. */
-async function explainScanError(session: Session, scan: Scan, cause: unknown): Promise<Error> {
+export async function explainScanError(session: Session, scan: Scan, cause: unknown): Promise<Error> {
   const text = shortenError(cause)
   const [, missing] = /Referenced column "(.*)" not found/.exec(String(cause)) ?? []
   const [, column = missing] = /converting column "(.*)"\./.exec(String(cause)) ?? []

@@ -44,8 +44,22 @@ export interface Scan extends ScanFiles {
   readonly columns: readonly Column[]
   /** what each text of the options stands for */
   readonly expressions: ReadonlyMap<string, Expression>
+  /** the table in which left and right are looked up */
+  readonly lookup?: OpenedLookup
   /** the rows to read of a single Parquet file; by default all */
   readonly rows?: RowRange
+}
+
+/** A table of embeddings by their ids. */
+export interface OpenedLookup {
+  readonly file: string
+  /** what follows FROM to read it as columns id and embedding */
+  readonly sql: string
+  /** of an embedding */
+  readonly type: string
+  /** SQL of the ids, over columns left_id and right_id, that compares with the column id */
+  readonly left: string
+  readonly right: string
 }
 
 /** The texts of the options that stand for columns, and how text files are written. */
@@ -54,6 +68,9 @@ export interface ScanOptions extends CsvOptions {
   readonly label?: string
   readonly by?: string
   readonly keep?: readonly string[]
+  /** of a file of embeddings */
+  readonly id?: string
+  readonly embedding?: string
   /** is called with a message for a file that could be read in another way */
   readonly onNote?: (note: Message) => void
 }

@@ -63,7 +63,8 @@ async function describeScan(session: Session, scan: Scan, { input, label, by = '
   const { kind, files } = scan
   const inputs = Object.values(listInputs(input))
   const described = await describeTexts(session, scan, [...inputs, label, by, ...keep])
-  const [x = '', right] = described.splice(0, inputs.length).map(({ type }) => type)
+  const own = described.splice(0, inputs.length).map(({ type }) => type)
+  const [x = '', right] = scan.lookup ? [scan.lookup.type, scan.lookup.type] : own
   const [y, key, ...kept] = described
   const types = { x, right, input: right === undefined ? x : pairTypeOf(x, right) }
   return { scan, kind, file: files[0] ?? '', ...types, label: y?.type ?? '', by: key?.type ?? '', kept }
@@ -85,7 +86,13 @@ function castInput(
     return { option, text: input[option], sql: writeSql(scan, input[option]), column: `"${option}"`, type }
   }
   const lists = castToLists(side('left', x), side('right', right), type)
-  return { x: type === nullType ? 'CAST(NULL AS DOUBLE)' : callDistance(lists, input), lists }
+  const distance = type === nullType ? 'CAST(NULL AS DOUBLE)' : callDistance(lists, input)
+  if (scan.lookup === undefined) return { x: distance, lists }
+  const unknown = 'coalesce(unknown_left, unknown_right)'
+  return {
+    x: `CASE WHEN ${unknown} IS NULL THEN ${distance} ELSE error(concat('no embedding of ', ${unknown})) END`,
+    lists,
+  }
 }
 
 /** True if a row has an input. */
@@ -107,13 +114,25 @@ export async function hasValues(
 
 /**
  * What follows FROM to read the rows of a scan as columns x (of a pair left and right), y, key and, of what is kept, kept0,
- * kept1, …. No expression can refer to these names by mistake.
+ * kept1, …. No expression can refer to these names by mistake. With a lookup there are also unknown_left and unknown_right: the
+ * ids that it lacks; and the rows are in any order. `isNumbered` adds a column row, from 1 on in the order of the files.
  */
-export function selectPairs(scan: Scan, { input, label, by = 'NULL', keep = [] }: Scoring): string {
+export function selectPairs(scan: Scan, options: Scoring, isNumbered = false): string {
+  const { input, label, by = 'NULL', keep = [] } = options
+  const { lookup } = scan
   const inputs = listInputs(input)
   const expressions = [...Object.values(inputs), label, by, ...keep].map((text) => `(${sqlOf(scan, text)})`)
-  const names = [...Object.keys(inputs).map(quoteName), 'y', 'key', ...keep.map((_, index) => `kept${index}`)]
-  return `(SELECT ${expressions.join(', ')} FROM ${fromClause(scan)} WHERE ${rowCondition(scan)}) AS pairs(${names.join(', ')})`
+  const inputNames = Object.keys(inputs).map((name) => quoteName(lookup ? `${name}_id` : name))
+  const others = ['y', 'key', ...keep.map((_, index) => `kept${index}`), ...(isNumbered ? ['row'] : [])]
+  const number = isNumbered ? ', row_number() OVER ()' : ''
+  const rows = `(SELECT ${expressions.join(', ')}${number} FROM ${fromClause(scan)} WHERE ${rowCondition(scan)}) AS pairs(${[...inputNames, ...others].join(', ')})`
+  if (lookup === undefined) return rows
+  const sides = (['left', 'right'] as const).map((side) => ({
+    columns: `${side}_table.embedding AS "${side}", CASE WHEN ${side}_table.id IS NULL THEN ${side}_id END AS unknown_${side}`,
+    join: `LEFT JOIN ${lookup.sql} AS ${side}_table ON ${side}_table.id = ${lookup[side]}`,
+  }))
+  return `(SELECT ${[...sides.map(({ columns }) => columns), ...others].join(', ')}
+    FROM ${rows} ${sides.map(({ join }) => join).join(' ')}) AS pairs`
 }
 
 /** The arguments of the SQL functions of the loss at a margin, over the columns of `selectPairs`. */
