@@ -1,4 +1,4 @@
-import { invalidLabel, readLabels } from './labels.ts'
+import { invalidElements, readLabels, type WeightOptions } from './labels.ts'
 import { native, type OtherLabelPolicy, type StateRecord } from './native.ts'
 import { type MarginOptions, readSettings, type Settings, settingNames } from './settings.ts'
 import { type AsyncOptions, accumulateInSlices } from './slices.ts'
@@ -8,16 +8,20 @@ import { assertOptions, assertSignal, attempt, describe, inspect, invalidArgumen
 /** The totals of the losses of one class, or of all elements. */
 export interface ClassTotals {
   readonly count: number
-  /** exact, rounded once to float64 */
+  /** Σ l, or Σ w·l with weights: exact, rounded once to float64 */
   readonly sum: number
-  /** exact, rounded once to float64; NaN if `count` is 0 */
+  /** the sum by the count, or by the weight Σ w: exact, rounded once to float64; NaN if that is 0 */
   readonly mean: number
+  /** Σ w, exact, rounded once to float64; only of an accumulator that has weights */
+  readonly weight?: number
 }
 
 export interface NegativeTotals extends ClassTotals {
   /** the number of negatives inside the margin, x < Δ, which have a loss and a gradient */
   readonly active: number
 }
+
+export interface UpdateAsyncOptions extends WeightOptions, AsyncOptions {}
 
 interface Totals {
   readonly all: ClassTotals
@@ -26,17 +30,22 @@ interface Totals {
   readonly others: number
 }
 
-/** A `LossAccumulator` as JSON: equal totals give equal JSON. Sums are exact text: `-0x1ap-4` is −26 · 2⁻⁴. */
+/**
+ * A `LossAccumulator` as JSON: equal totals give equal JSON. Sums are exact text: `-0x1ap-4` is −26 · 2⁻⁴. Without
+ * weights there are no `weights`, and every element has a weight of 1.
+ */
 export interface LossAccumulatorJSON extends Required<MarginOptions> {
   version: 1
   positives: { count: number; sum: string }
   negatives: { count: number; sum: string; active: number }
   others: number
+  weights?: { positives: string; negatives: string; others: string }
 }
 
 /**
  * Exact totals of the hinge embedding loss, over any number of batches, streams, files or machines. Batches of any
- * size, in any order, give the same totals, bit for bit. The formula is that of `HingeEmbeddingLoss`.
+ * size, in any order, give the same totals, bit for bit. The formula is that of `HingeEmbeddingLoss`. Batches with
+ * weights and batches without may be mixed: an element without a weight has a weight of 1.
  *
  * @example
  * const total = new LossAccumulator({ margin: 1 })
@@ -45,7 +54,7 @@ export interface LossAccumulatorJSON extends Required<MarginOptions> {
  */
 export class LossAccumulator {
   readonly #settings: Settings
-  readonly #state = new Uint8Array(native.stateBytes)
+  #state: Uint8Array = new Uint8Array(native.stateBytes)
   /** Element count, below 2^53. */
   #size = 0
   /** The totals of the present state, once they have been read. */
@@ -65,20 +74,35 @@ export class LossAccumulator {
    *
    * @param input float32 or float64, of any shape
    * @param label of the input's shape and any numeric dtype, or one number for all elements
+   * @param options.weight one weight per element, of the input's dtype and shape, or one number for all elements
    * @throws what `HingeEmbeddingLoss.forward` throws
    *
    * @example
    * new LossAccumulator().update([0.25, 1.5], [1, -1]).sum // 0.25
    */
-  update(input: TensorLike, label: TensorLike): this {
+  update(input: TensorLike, label: TensorLike, options?: WeightOptions): this {
     const settings = this.#settings
     const { margin, positiveLabel, negativeLabel } = settings
     const x = readInput('input', input)
-    const y = readLabels(label, x, settings)
+    if (options !== undefined) assertOptions('options', options, ['weight'])
+    const y = readLabels(label, x, settings, options?.weight)
     const size = this.#sizeAfter('input', x.size)
-    const state = this.#state
-    const others = native.accumulate(x.data, y.values, y.code, margin, positiveLabel, negativeLabel, state)
-    if (others !== undefined) throw invalidLabel(others, y, settings)
+    const { weight } = y
+    const state = weight === undefined ? this.#state : this.#weightedState()
+    const invalid = native.accumulate(
+      x.data,
+      y.values,
+      y.code,
+      margin,
+      positiveLabel,
+      negativeLabel,
+      state,
+      undefined,
+      undefined,
+      weight,
+    )
+    if (invalid !== undefined) throw invalidElements(invalid, y, settings)
+    this.#state = state
     this.#size = size
     this.#cachedTotals = undefined
     return this
@@ -88,6 +112,7 @@ export class LossAccumulator {
    * Adds a batch as `update` does, in slices of about half a millisecond; between slices the event loop runs. The whole
    * batch is added at the end: a call that rejects adds nothing, and calls that overlap do not disturb each other.
    *
+   * @param options.weight as in `update`
    * @param options.signal aborts the call between two slices
    * @returns a promise of this accumulator. It rejects with what `update` throws, with ERR_SHAPE_MISMATCH if memory is
    * transferred or resized meanwhile, and with `signal.reason` after an abort.
@@ -95,17 +120,16 @@ export class LossAccumulator {
    * @example
    * for await (const { input, label } of batches) await total.updateAsync(input, label, { signal })
    */
-  async updateAsync(input: TensorLike, label: TensorLike, options: AsyncOptions = {}): Promise<this> {
+  async updateAsync(input: TensorLike, label: TensorLike, options: UpdateAsyncOptions = {}): Promise<this> {
     const settings = this.#settings
     const x = readInput('input', input)
-    assertOptions('options', options, ['signal'])
-    const { signal } = options
+    assertOptions('options', options, ['weight', 'signal'])
+    const { signal, weight } = options
     assertSignal('signal', signal)
-    const y = readLabels(label, x, settings)
+    const y = readLabels(label, x, settings, weight)
     const state = await accumulateInSlices(x, y, settings, signal, true)
     this.#size = this.#sizeAfter('input', x.size)
-    native.merge(this.#state, state)
-    this.#cachedTotals = undefined
+    this.#mergeState(state)
     return this
   }
 
@@ -119,7 +143,14 @@ export class LossAccumulator {
     return this.#totals().all.sum
   }
 
-  /** The mean loss of the elements that count: exact, rounded once to float64; NaN if there are none. */
+  /**
+   * The sum of the weights of the elements that count: exact, rounded once to float64. Without weights it is `count`.
+   */
+  get weight(): number {
+    return this.#totals().all.weight ?? this.count
+  }
+
+  /** The mean loss of the elements that count: exact, rounded once to float64; NaN if their weight is 0. */
   get mean(): number {
     return this.#totals().all.mean
   }
@@ -172,8 +203,7 @@ export class LossAccumulator {
       throw invalidArgument('ERR_INVALID_ARG_VALUE', 'other', `of the same ${name}, ${describe(own)}`, describe(theirs))
     }
     this.#size = this.#sizeAfter('other', other.#size)
-    native.merge(this.#state, other.#state)
-    this.#cachedTotals = undefined
+    this.#mergeState(other.#state)
     return this
   }
 
@@ -192,7 +222,8 @@ export class LossAccumulator {
 
   toString(): string {
     const { margin, count, sum, mean } = this
-    return `LossAccumulator(margin=${margin}, count=${count}, sum=${sum}, mean=${mean})`
+    const weight = hasWeights(this.#state) ? `, weight=${this.weight}` : ''
+    return `LossAccumulator(margin=${margin}, count=${count}, sum=${sum}, mean=${mean}${weight})`
   }
 
   [inspect](): string {
@@ -201,13 +232,15 @@ export class LossAccumulator {
 
   /** Returns the full state, for `JSON.stringify`, `fromJSON` and SQL's `hinge_embedding_loss_merge`. */
   toJSON(): LossAccumulatorJSON {
-    const [positives, positiveSum, negatives, negativeSum, active, others] = native.exportState(this.#state)
+    const record = native.exportState(this.#state)
+    const [positives, positiveSum, negatives, negativeSum, active, others, ...weights] = record
     return {
       version: 1,
       ...optionsOf(this.#settings),
       positives: { count: positives, sum: positiveSum },
       negatives: { count: negatives, sum: negativeSum, active },
       others,
+      ...weightsOf(weights),
     }
   }
 
@@ -229,9 +262,11 @@ export class LossAccumulator {
         describe(object),
       )
     }
-    const { version, positives, negatives, others, ...options } = attempt('object', () => {
+    const { version, positives, negatives, others, weights, ...options } = attempt('object', () => {
       const { toJSON } = object as Partial<LossAccumulator>
-      return readLike('object', typeof toJSON === 'function' ? toJSON.call(object) : object, emptyJSON)
+      const json: unknown = typeof toJSON === 'function' ? toJSON.call(object) : object
+      const isWeighted = typeof json === 'object' && json !== null && Object.hasOwn(json, 'weights')
+      return readLike('object', json, isWeighted ? emptyWeightedJSON : emptyJSON)
     })
     if (version !== 1) throw malformed('object.version', '1', version)
 
@@ -243,7 +278,9 @@ export class LossAccumulator {
       negatives.sum,
       negatives.active,
       others,
+      ...(weights === undefined ? ([] as const) : ([weights.positives, weights.negatives, weights.others] as const)),
     ]
+    if (weights !== undefined) accumulator.#state = new Uint8Array(native.weightedStateBytes)
     if (!native.importState(accumulator.#state, record)) {
       throw malformed('object', 'figures that toJSON gives together', describe(JSON.stringify(record)))
     }
@@ -264,6 +301,20 @@ export class LossAccumulator {
     throw invalidArgument('ERR_INVALID_ARG_VALUE', name, 'below 2^53 elements in all', String(size))
   }
 
+  /** Returns the state if it has weights, or a copy that has. */
+  #weightedState(): Uint8Array {
+    if (hasWeights(this.#state)) return this.#state
+    const state = new Uint8Array(native.weightedStateBytes)
+    native.merge(state, this.#state)
+    return state
+  }
+
+  #mergeState(other: Uint8Array): void {
+    if (hasWeights(other)) this.#state = this.#weightedState()
+    native.merge(this.#state, other)
+    this.#cachedTotals = undefined
+  }
+
   #totals(): Totals {
     this.#cachedTotals ??= this.#readTotals()
     return this.#cachedTotals
@@ -271,13 +322,20 @@ export class LossAccumulator {
 
   #readTotals(): Totals {
     const figures = native.totals(this.#state, this.#settings.policy)
-    const [all, positives, negatives] = [0, 3, 6].map((at) => {
-      const [count, sum, mean] = figures.slice(at, at + 3) as [number, number, number]
-      return Object.freeze({ count, sum, mean })
+    const [active, others, ...weights] = figures.slice(9) as [number, number, ...number[]]
+    const [all, positives, negatives] = weights.map((weight, i) => {
+      const [count, sum, mean] = figures.slice(3 * i) as [number, number, number]
+      return Object.freeze(hasWeights(this.#state) ? { count, sum, mean, weight } : { count, sum, mean })
     }) as [ClassTotals, ClassTotals, ClassTotals]
-    const [active, others] = figures.slice(9) as [number, number]
     return { all, positives, negatives: Object.freeze({ ...negatives, active }), others }
   }
+}
+
+const hasWeights = (state: Uint8Array) => state.length === native.weightedStateBytes
+
+function weightsOf([positives, negatives, others]: readonly string[]): Pick<LossAccumulatorJSON, 'weights'> {
+  if (positives === undefined || negatives === undefined || others === undefined) return {}
+  return { weights: { positives, negatives, others } }
 }
 
 function optionsOf({ margin, positiveLabel, negativeLabel, otherLabels }: Settings): Required<MarginOptions> {
@@ -293,7 +351,8 @@ function malformed(place: string, expected: string, actual: unknown): Error {
   )
 }
 
-const emptyJSON = new LossAccumulator().toJSON()
+const emptyJSON: LossAccumulatorJSON = new LossAccumulator().toJSON()
+const emptyWeightedJSON: LossAccumulatorJSON = { ...emptyJSON, weights: { positives: '', negatives: '', others: '' } }
 
 /**
  * Copies `value`, which must have the keys of `like` with values of the same types, at every depth. Reads each value

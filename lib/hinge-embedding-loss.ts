@@ -1,5 +1,5 @@
 import { types } from 'node:util'
-import { invalidLabel, readLabels } from './labels.ts'
+import { invalidElements, readLabels, type WeightOptions } from './labels.ts'
 import { type InputData, meanPlace, native, type OtherLabelPolicy } from './native.ts'
 import { type MarginOptions, readSettings, type Settings } from './settings.ts'
 import { type AsyncOptions, accumulateInSlices, computeSlices } from './slices.ts'
@@ -22,7 +22,7 @@ export interface HingeEmbeddingLossOptions<R extends Reduction = Reduction> exte
   name?: string
 }
 
-export interface ForwardOptions {
+export interface ForwardOptions extends WeightOptions {
   /** receives the losses, for reduction `'none'` only; of the input's dtype and size; may be the input itself */
   out?: InputData | Tensor
 }
@@ -32,7 +32,7 @@ export interface ForwardAsyncOptions extends ForwardOptions, AsyncOptions {}
 /** The upstream gradient: a number for all elements, or for `'none'` also a tensor of the input's shape and dtype. */
 export type GradOutput<R extends Reduction> = R extends 'none' ? TensorLike : number
 
-export interface GradOptions {
+export interface GradOptions extends WeightOptions {
   /** receives the gradients; of the input's dtype and size; may be the input itself */
   out?: InputData | Tensor
 }
@@ -81,17 +81,39 @@ function compute(
 ): InputTensor | number {
   const { margin, positiveLabel, negativeLabel } = settings
   const x = readInput('input', input)
-  const out = options === undefined ? undefined : readLossesOut(options, reduction, ['out'])
-  const y = readLabels(label, x, settings)
+  const out = options === undefined ? undefined : readLossesOut(options, reduction, ['out', 'weight'])
+  const y = readLabels(label, x, settings, options?.weight)
   if (reduction === 'none') {
     const given = readOut('out', out, x)
     const losses = given === undefined ? takeMemory('losses', x) : dataOf(given)
-    const others = native.forward(x.data, y.values, y.code, margin, positiveLabel, negativeLabel, losses)
-    if (others !== undefined) throw invalidLabel(others, y, settings)
+    const invalid = native.forward(
+      x.data,
+      y.values,
+      y.code,
+      margin,
+      positiveLabel,
+      negativeLabel,
+      losses,
+      undefined,
+      undefined,
+      y.weight,
+    )
+    if (invalid !== undefined) throw invalidElements(invalid, y, settings)
     return given ?? makeResult('losses', x, losses)
   }
-  const result = native.reduce(x.data, y.values, y.code + code, margin, positiveLabel, negativeLabel)
-  if (typeof result !== 'number') throw invalidLabel(result, y, settings)
+  const result = native.reduce(
+    x.data,
+    y.values,
+    y.code + code,
+    margin,
+    positiveLabel,
+    negativeLabel,
+    undefined,
+    undefined,
+    undefined,
+    y.weight,
+  )
+  if (typeof result !== 'number') throw invalidElements(result, y, settings)
   return result
 }
 
@@ -102,10 +124,10 @@ async function computeInSlices(
   options: ForwardAsyncOptions = {},
 ): Promise<InputTensor | number> {
   const x = readInput('input', input)
-  const out = readLossesOut(options, reduction, ['out', 'signal'])
-  const { signal } = options
+  const out = readLossesOut(options, reduction, ['out', 'weight', 'signal'])
+  const { signal, weight } = options
   assertSignal('signal', signal)
-  const y = readLabels(label, x, settings)
+  const y = readLabels(label, x, settings, weight)
   if (reduction === 'none') {
     const { margin, positiveLabel, negativeLabel } = settings
     const { values, code } = y
@@ -114,7 +136,7 @@ async function computeInSlices(
     const { data } = written
     await computeSlices(x, y, settings, signal, (begin, end) => {
       assertUnchanged('out', written)
-      return native.forward(x.data, values, code, margin, positiveLabel, negativeLabel, data, begin, end)
+      return native.forward(x.data, values, code, margin, positiveLabel, negativeLabel, data, begin, end, y.weight)
     })
     return losses
   }
@@ -132,13 +154,24 @@ function differentiate(
 ): InputTensor {
   const { margin, positiveLabel, negativeLabel } = settings
   const x = readInput('input', input)
-  const out = options === undefined ? undefined : readOutOption(options, ['out'])
-  const y = readLabels(label, x, settings)
+  const out = options === undefined ? undefined : readOutOption(options, ['out', 'weight'])
+  const y = readLabels(label, x, settings, options?.weight)
   const g = readGradOutput(gradOutput, x, reduction)
   const given = readOut('out', out, x)
   const gradInput = given === undefined ? takeMemory('gradients', x) : dataOf(given)
-  const others = native.backward(x.data, y.values, y.code + code, margin, positiveLabel, negativeLabel, gradInput, g)
-  if (others !== undefined) throw invalidLabel(others, y, settings)
+  const invalid = native.backward(
+    x.data,
+    y.values,
+    y.code + code,
+    margin,
+    positiveLabel,
+    negativeLabel,
+    gradInput,
+    g,
+    undefined,
+    y.weight,
+  )
+  if (invalid !== undefined) throw invalidElements(invalid, y, settings)
   return given ?? makeResult('gradients', x, gradInput)
 }
 
@@ -150,8 +183,8 @@ function computeBoth(
 ): { loss: InputTensor | number; gradInput: InputTensor } {
   const { margin, positiveLabel, negativeLabel } = settings
   const x = readInput('input', input)
-  const out = options === undefined ? undefined : readOutOption(options, ['out'])
-  const y = readLabels(label, x, settings)
+  const out = options === undefined ? undefined : readOutOption(options, ['out', 'weight'])
+  const y = readLabels(label, x, settings, options?.weight)
   const given = readOut('out', out, x)
   const gradInput = given === undefined ? takeMemory('gradients', x) : dataOf(given)
   const losses = reduction === 'none' ? takeMemory('losses', x) : undefined
@@ -164,8 +197,10 @@ function computeBoth(
     negativeLabel,
     gradInput,
     losses,
+    undefined,
+    y.weight,
   )
-  if (typeof value === 'object') throw invalidLabel(value, y, settings)
+  if (typeof value === 'object') throw invalidElements(value, y, settings)
   return {
     loss: losses === undefined ? (value as number) : makeResult('losses', x, losses),
     gradInput: given ?? makeResult('gradients', x, gradInput),
@@ -273,11 +308,14 @@ export class HingeEmbeddingLoss<R extends Reduction = 'mean'> extends Callable {
    * @param label of the input's shape and any numeric dtype, or one number for all elements
    * @returns for `'mean'` and `'sum'` the exact result, rounded once to float64 (NaN and 0 if there are no elements);
    * for `'none'` a tensor of the input's dtype and shape
+   * @param options.weight one weight per element: the mean is Σ w·l / Σ w, the sum Σ w·l, both exact and rounded once;
+   * `'none'` gives w·l. A mean of weight 0 is NaN
    * @throws {TypeError} ERR_INVALID_ARG_TYPE: an argument is not a tensor, or has the wrong dtype
-   * @throws {RangeError} ERR_SHAPE_MISMATCH: label or out differ from the input in shape
+   * @throws {RangeError} ERR_SHAPE_MISMATCH: label, weight or out differ from the input in shape
    * @throws {RangeError} ERR_INVALID_LABEL: a label is neither the positive nor the negative one, and `otherLabels` is
    * `'error'`; the contents of `out` are then unspecified
-   * @throws {RangeError} ERR_INVALID_ARG_VALUE: `out` overlaps input or label, or the margin overflows float32
+   * @throws {RangeError} ERR_INVALID_WEIGHT: a weight is negative, NaN or infinite; `out` is unchanged
+   * @throws {RangeError} ERR_INVALID_ARG_VALUE: `out` overlaps input, label or weight, or the margin overflows float32
    *
    * @example
    * new HingeEmbeddingLoss({ reduction: 'none' }).forward([0.2, 1.7, 0.4], [1, -1, -1]) // [0.2, 0, 0.6]
@@ -318,7 +356,7 @@ export class HingeEmbeddingLoss<R extends Reduction = 'mean'> extends Callable {
    *     d l / d x = 0                  for other labels that `otherLabels` lets pass
    *
    * g is the upstream gradient, which `'mean'` divides by the number of elements that count: in float64, rounded once
-   * to the input's dtype.
+   * to the input's dtype. With weights, g is g·w, and for `'mean'` g·w / Σ w.
    *
    * @param input float32 or float64, of any shape
    * @param label of the input's shape and any numeric dtype, or one number for all elements

@@ -1,4 +1,10 @@
-export { type ClassTotals, LossAccumulator, type LossAccumulatorJSON, type NegativeTotals } from './accumulator.ts'
+export {
+  type ClassTotals,
+  LossAccumulator,
+  type LossAccumulatorJSON,
+  type NegativeTotals,
+  type UpdateAsyncOptions,
+} from './accumulator.ts'
 export {
   type ForwardAsyncOptions,
   type ForwardOptions,
@@ -11,7 +17,7 @@ export {
   type Result,
   type ValueAndGrad,
 } from './hinge-embedding-loss.ts'
-export type { InvalidLabelError } from './labels.ts'
+export type { InvalidLabelError, InvalidWeightError, WeightOptions } from './labels.ts'
 export type { InputData, LabelData, OtherLabelPolicy } from './native.ts'
 export { getNumThreads, type RuntimeInfo, runtimeInfo, setNumThreads } from './runtime.ts'
 export type { LabelOptions, MarginOptions } from './settings.ts'

@@ -1,26 +1,49 @@
-import { type LabelData, type OtherLabels, policyPlace } from './native.ts'
+import {
+  type InputData,
+  type InvalidElements,
+  type LabelData,
+  policyPlace,
+  type Weight,
+  weightPlace,
+} from './native.ts'
 import { isMarginFinite, isZeroOneEncoding, type Settings } from './settings.ts'
 import { type DType, dtypes, dtypesCode } from './tensor/dtypes.ts'
 import { assertUnchanged, type Contents, type InputContents } from './tensor/tensor.ts'
-import { readTensor, type TensorLike } from './tensor/tensor-like.ts'
+import { readLikeInput, readTensor, type TensorLike } from './tensor/tensor-like.ts'
 import { invalidArgument } from './validate.ts'
 
-/** The labels of one call, with what the addon needs to read them beside the input. */
+/** What a call takes beside the input and the label. */
+export interface WeightOptions {
+  /**
+   * one weight per element, finite and not negative: of the input's dtype and shape, or one number for all. A loss of
+   * weight w is w·l for `'none'`, the mean is Σ w·l / Σ w and the sum Σ w·l
+   */
+  weight?: TensorLike
+}
+
+/** The labels and weights of one call, with what the addon needs to read them beside the input. */
 export interface Labels {
   /** one label per element, or one number for all elements */
   readonly values: LabelData | number
   /** the contents that `values` belong to, if they are one per element */
   readonly contents: Contents | undefined
+  /** the weight of a call that has one */
+  readonly weight: Weight | undefined
+  /** the contents that `weight` belongs to, if it is one per element */
+  readonly weightContents: InputContents | undefined
   /** the code of a call with this input and these settings */
   readonly code: number
 }
 
 /**
- * Reads labels that a kernel may take with `input`: of its shape, both in memory that is unchanged, and a margin that
- * its dtype has.
+ * Reads labels and weights that a kernel may take with `input`: of its shape, all in memory that is unchanged, and a
+ * margin that its dtype has.
  */
-export function readLabels(label: TensorLike, input: InputContents, settings: Settings): Labels {
+export function readLabels(label: TensorLike, input: InputContents, settings: Settings, weight?: TensorLike): Labels {
+  const isPerElement = weight !== undefined && typeof weight !== 'number'
+  const weightContents = isPerElement ? readLikeInput('weight', weight, input) : undefined
   const contents = typeof label === 'number' ? undefined : readTensor('label', label, input)
+  if (weightContents !== undefined) assertUnchanged('weight', weightContents)
   if (contents !== undefined) assertUnchanged('label', contents)
   assertUnchanged('input', input)
   if (!isMarginFinite(settings.margin, dtypes[input.code] as DType)) {
@@ -34,8 +57,24 @@ export function readLabels(label: TensorLike, input: InputContents, settings: Se
   return {
     values: contents === undefined ? (label as number) : contents.data,
     contents,
-    code: dtypesCode(input.code, contents === undefined ? input.code : contents.code) + policyPlace * settings.policy,
+    weight: weightContents === undefined ? (weight as number | undefined) : weightContents.data,
+    weightContents,
+    code:
+      dtypesCode(input.code, contents === undefined ? input.code : contents.code) +
+      policyPlace * settings.policy +
+      (weight === undefined ? 0 : weightPlace),
   }
+}
+
+/** A weight is negative, NaN or infinite. */
+export interface InvalidWeightError extends RangeError {
+  code: 'ERR_INVALID_WEIGHT'
+  /** flat index of the first such weight */
+  index: number
+  /** the first such weight */
+  value: number
+  /** the number of such weights */
+  count: number
 }
 
 /** A label is neither the positive nor the negative one. */
@@ -49,12 +88,25 @@ export interface InvalidLabelError extends RangeError {
   count: number
 }
 
-export function invalidLabel(others: OtherLabels, { values }: Labels, settings: Settings): InvalidLabelError {
-  const { index, count } = others
+/** The error about elements that the addon reports. */
+export function invalidElements(invalid: InvalidElements, labels: Labels, settings: Settings): RangeError {
+  return invalid.areWeights ? invalidWeight(invalid, labels) : invalidLabel(invalid, labels, settings)
+}
+
+function invalidWeight({ index, count }: InvalidElements, { weight }: Labels): InvalidWeightError {
+  const value = typeof weight === 'number' ? weight : ((weight as InputData)[index] as number)
+  const message = `weight must be 0 or more, and finite in the dtype of input, got ${describeFirst(value, index, count)}`
+  return Object.assign(new RangeError(message), { code: 'ERR_INVALID_WEIGHT' as const, index, value, count })
+}
+
+function describeFirst(value: number | bigint, index: number, count: number): string {
+  return count === 1 ? `${value} at flat index ${index}` : `${count} others, the first ${value} at flat index ${index}`
+}
+
+function invalidLabel({ index, count }: InvalidElements, { values }: Labels, settings: Settings): InvalidLabelError {
   const { positiveLabel, negativeLabel } = settings
   const value = typeof values === 'number' ? values : (values[index] as number | bigint)
-  const actual =
-    count === 1 ? `${value} at flat index ${index}` : `${count} others, the first ${value} at flat index ${index}`
+  const actual = describeFirst(value, index, count)
   const advice = isZeroOneEncoding(value, positiveLabel)
     ? 'negativeLabel: 0 reads 0/1 labels'
     : `positiveLabel and negativeLabel name the encoding; otherLabels: 'zero' or 'ignore' lets others pass`

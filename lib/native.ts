@@ -18,11 +18,16 @@ export type LabelData =
   | BigInt64Array
   | BigUint64Array
 
-/** What the addon reports of labels that are neither the positive nor the negative one, where they are an error. */
-export interface OtherLabels {
-  /** flat index of the first such label */
+/**
+ * What the addon reports of invalid elements: labels that are neither the positive nor the negative one, where they are
+ * an error, or weights that are negative, NaN or infinite.
+ */
+export interface InvalidElements {
+  /** flat index of the first such element */
   readonly index: number
   readonly count: number
+  /** true of weights, false of labels */
+  readonly areWeights: boolean
 }
 
 /** The index of a policy in this list is its code in the addon. */
@@ -30,8 +35,8 @@ export const otherLabelPolicies = ['error', 'zero', 'ignore'] as const
 export type OtherLabelPolicy = (typeof otherLabelPolicies)[number]
 
 /**
- * The full state of an accumulator. Exact sums are canonical hexadecimal text (`-0x1ap-4` is −26 · 2⁻⁴), `NaN`,
- * `Infinity` or `-Infinity`.
+ * The full state of an accumulator, with its weights if it has any. Exact sums are canonical hexadecimal text
+ * (`-0x1ap-4` is −26 · 2⁻⁴), `NaN`, `Infinity` or `-Infinity`.
  */
 export type StateRecord = [
   positives: number,
@@ -40,13 +45,15 @@ export type StateRecord = [
   negativeSum: string,
   active: number,
   others: number,
+  ...weights: [] | [positives: string, negatives: string, others: string],
 ]
 
 /**
- * The first arguments of every call over elements. `code` holds four values, because the addon takes long to read an
- * argument: what `dtypesCode` returns for input and label, `policyPlace` × the policy, and `meanPlace` for a mean.
+ * The first arguments of every call over elements. `code` holds five values, because the addon takes long to read an
+ * argument: what `dtypesCode` returns for input and label, `policyPlace` × the policy, `meanPlace` for a mean, and
+ * `weightPlace` if the call has weights.
  */
-type Elements = [
+export type Elements = [
   input: InputData,
   label: LabelData | number,
   code: number,
@@ -57,26 +64,39 @@ type Elements = [
 
 export const policyPlace = 100
 export const meanPlace = 300
+export const weightPlace = 600
 
-/** The range of elements that a call reads and writes, of input, label and out alike; by default all. */
-type Slice = [begin?: number, end?: number]
+/** The weights of a call: one per element, in the input's dtype, or one number for all elements. */
+export type Weight = InputData | number
+
+/**
+ * The range of elements that a call reads and writes, of input, label, weight and out alike; by default all. The last
+ * argument of a call is its weight.
+ */
+type Slice = [begin?: number, end?: number, weight?: Weight]
 
 /**
  * The addon's functions. A policy is an index into `otherLabelPolicies`. The addon trusts the dtypes in a code, because
- * to ask for the type of a typed array costs more than a small call. An empty `state` is `stateBytes` zeros.
+ * to ask for the type of a typed array costs more than a small call. An empty `state` is `stateBytes` zeros, or
+ * `weightedStateBytes` zeros if it has weights.
  */
 interface Native {
   readonly stateBytes: number
+  readonly weightedStateBytes: number
 
-  reduce(...call: Elements): number | OtherLabels
-  forward(...call: [...elements: Elements, out: InputData, ...slice: Slice]): undefined | OtherLabels
+  reduce(...call: [...elements: Elements, none?: undefined, ...slice: Slice]): number | InvalidElements
+  forward(...call: [...elements: Elements, out: InputData, ...slice: Slice]): undefined | InvalidElements
   /** `out` has the input's dtype and length; so has a `gradOutput` that is not one number for all elements. */
-  backward(...call: [...elements: Elements, out: InputData, gradOutput: InputData | number]): undefined | OtherLabels
+  backward(
+    ...call: [...elements: Elements, out: InputData, gradOutput: InputData | number, none?: undefined, weight?: Weight]
+  ): undefined | InvalidElements
   /** Writes gradients to `out`; writes losses to `losses`, or without it returns their mean or sum. */
-  valueAndGrad(...call: [...elements: Elements, out: InputData, losses?: InputData]): undefined | number | OtherLabels
-  accumulate(...call: [...elements: Elements, state: Uint8Array, ...slice: Slice]): undefined | OtherLabels
+  valueAndGrad(
+    ...call: [...elements: Elements, out: InputData, losses?: InputData, none?: undefined, weight?: Weight]
+  ): undefined | number | InvalidElements
+  accumulate(...call: [...elements: Elements, state: Uint8Array, ...slice: Slice]): undefined | InvalidElements
   /** Is faster than `accumulate`, but only the totals of all elements are then right in `state`. */
-  accumulateUnclassed(...call: [...elements: Elements, state: Uint8Array, ...slice: Slice]): undefined | OtherLabels
+  accumulateUnclassed(...call: [...elements: Elements, state: Uint8Array, ...slice: Slice]): undefined | InvalidElements
 
   /**
    * Fills `out` with the values of `source`: floats are rounded once, integers must not change. `dtypes` is the code of
@@ -84,8 +104,12 @@ interface Native {
    */
   convert(out: LabelData, source: LabelData, dtypes: number): number
 
+  /** A source with weights needs a target with weights. Elements without weights have a weight of 1. */
   merge(target: Uint8Array, source: Uint8Array): void
-  /** [all, positives, negatives] × [count, sum, mean], then active negatives and others. */
+  /**
+   * [all, positives, negatives] × [count, sum, mean], active negatives, others, then [all, positives, negatives] ×
+   * weight.
+   */
   totals(state: Uint8Array, policy: number): number[]
   exportState(state: Uint8Array): StateRecord
   /** Fills an empty state; returns false if `exportState` cannot have written the record. */

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers'
-import { invalidLabel, type Labels } from './labels.ts'
-import { native, type OtherLabels } from './native.ts'
+import { invalidElements, type Labels } from './labels.ts'
+import { type InvalidElements, native } from './native.ts'
 import type { Settings } from './settings.ts'
 import { assertUnchanged, type InputContents } from './tensor/tensor.ts'
 
@@ -38,7 +38,7 @@ export function waitForTurn(): Promise<void> {
  * Calls `compute` for one slice of `input` after another. Between slices JavaScript runs and may transfer or resize the
  * memory, so this thread computes, and checks the memory before each slice.
  *
- * @param compute returns what the addon reports of other labels in the slice
+ * @param compute returns what the addon reports of invalid elements in the slice
  * @throws what `forward` throws, and the signal's reason after an abort
  */
 export async function computeSlices(
@@ -46,11 +46,11 @@ export async function computeSlices(
   labels: Labels,
   settings: Settings,
   signal: AbortSignal | undefined,
-  compute: (begin: number, end: number) => OtherLabels | undefined,
+  compute: (begin: number, end: number) => InvalidElements | undefined,
 ): Promise<void> {
   const { size } = input
-  const { contents } = labels
-  let others: OtherLabels | undefined
+  const { contents, weightContents } = labels
+  let invalid: InvalidElements | undefined
   let length = firstLength
   let begin = 0
   do {
@@ -58,18 +58,22 @@ export async function computeSlices(
     if (signal?.aborted) throw signal.reason
     assertUnchanged('input', input)
     if (contents !== undefined) assertUnchanged('label', contents)
+    if (weightContents !== undefined) assertUnchanged('weight', weightContents)
     const end = Math.min(begin + length, size)
     const start = now()
-    const othersOfSlice = compute(begin, end)
+    const found = compute(begin, end)
     const target = Math.min(2, sliceTime / (now() - start)) * length
     length = Math.ceil(target / blockLength) * blockLength
-    if (othersOfSlice !== undefined) {
-      const { index, count } = othersOfSlice
-      others = { index: others?.index ?? index, count: count + (others?.count ?? 0) }
-    }
+    if (found !== undefined) invalid = joinInvalid(invalid, found)
     begin = end
   } while (begin < size)
-  if (others !== undefined) throw invalidLabel(others, labels, settings)
+  if (invalid !== undefined) throw invalidElements(invalid, labels, settings)
+}
+
+/** Joins the reports of two slices. All weights are checked before the labels. */
+function joinInvalid(before: InvalidElements | undefined, next: InvalidElements): InvalidElements {
+  if (before === undefined || next.areWeights !== before.areWeights) return before?.areWeights ? before : next
+  return { ...before, count: before.count + next.count }
 }
 
 /**
@@ -83,11 +87,12 @@ export async function accumulateInSlices(
   byClass: boolean,
 ): Promise<Uint8Array> {
   const { margin, positiveLabel, negativeLabel } = settings
-  const { values, code } = labels
-  const accumulate = byClass ? native.accumulate : native.accumulateUnclassed
-  const state = new Uint8Array(native.stateBytes)
+  const { values, code, weight } = labels
+  const hasWeights = weight !== undefined
+  const accumulate = byClass || hasWeights ? native.accumulate : native.accumulateUnclassed
+  const state = new Uint8Array(hasWeights ? native.weightedStateBytes : native.stateBytes)
   await computeSlices(input, labels, settings, signal, (begin, end) =>
-    accumulate(input.data, values, code, margin, positiveLabel, negativeLabel, state, begin, end),
+    accumulate(input.data, values, code, margin, positiveLabel, negativeLabel, state, begin, end, weight),
   )
   return state
 }

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <string>
+#include <type_traits>
 
 #include "convert.h"
 #include "float_environment.h"
@@ -31,29 +32,34 @@ struct View {
   }
 };
 
-// lib/native.ts says how a code holds two dtypes, a policy and whether a call is for a mean.
+// lib/native.ts says how a code holds two dtypes, a policy, whether a call is for a mean and whether it has
+// weights.
 hel::DType first_dtype(uint32_t code) { return static_cast<hel::DType>(code % hel::kDTypes); }
 hel::DType second_dtype(uint32_t code) { return static_cast<hel::DType>(code / hel::kDTypes % hel::kDTypes); }
 constexpr uint32_t kPolicyPlace = hel::kDTypes * hel::kDTypes;
 constexpr uint32_t kPolicies = 3;
 constexpr uint32_t kMeanPlace = kPolicyPlace * kPolicies;
+constexpr uint32_t kWeightPlace = kMeanPlace * 2;
 
 napi_value throw_memory_changed(napi_env env) {
   napi_throw_range_error(env, "ERR_SHAPE_MISMATCH",
-                         "input, label, out or gradOutput changed while the call was being prepared");
+                         "input, label, weight, out or gradOutput changed while the call was being prepared");
   return nullptr;
 }
 
 // The arguments that every call over elements begins with:
-// (input, label, code, margin, positiveLabel, negativeLabel, …)
+// (input, label, code, margin, positiveLabel, negativeLabel, …), and the tenth one: the weight
 struct Call {
-  static constexpr size_t kArguments = 9;  // missing arguments are undefined
+  static constexpr size_t kArguments = 10;  // missing arguments are undefined
 
   napi_env env;
   napi_value arguments[kArguments];
   View input;
   hel::DType input_dtype;
   bool is_mean;
+  bool has_weights;
+  View weight{};  // empty if one weight is for all elements
+  double constant_weight = 0;
   View label{};  // empty if one label is for all elements
   size_t label_bytes = 0;
   hel::Labels labels;   // of the slice
@@ -65,6 +71,7 @@ struct Call {
     size_t count = kArguments;
     return napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr) == napi_ok &&
            input.unpack(env, arguments[0]) && unpack_labels(arguments[1], arguments[2]) &&
+           (!has_weights || unpack_weights(arguments[9])) &&
            napi_get_value_double(env, arguments[3], &settings.margin) == napi_ok &&
            napi_get_value_int32(env, arguments[4], &settings.positive_label) == napi_ok &&
            napi_get_value_int32(env, arguments[5], &settings.negative_label) == napi_ok;
@@ -75,7 +82,8 @@ struct Call {
     if (napi_get_value_uint32(env, code_value, &code) != napi_ok) return false;
     input_dtype = first_dtype(code);
     settings.policy = static_cast<hel::OtherLabelPolicy>(code / kPolicyPlace % kPolicies);
-    is_mean = code >= kMeanPlace;
+    is_mean = code / kMeanPlace % 2 != 0;
+    has_weights = code >= kWeightPlace;
     const hel::DType label_dtype = second_dtype(code);
     n = input.length;
     if (label.unpack(env, value)) {
@@ -85,6 +93,33 @@ struct Call {
     }
     labels = {label_dtype, nullptr, 0};
     return napi_get_value_double(env, value, &labels.constant) == napi_ok;
+  }
+
+  template <class Use>
+  auto with_input(const Use& use) const {
+    return input_dtype == hel::DType::kFloat32 ? use(static_cast<float*>(input.data) + begin)
+                                               : use(static_cast<double*>(input.data) + begin);
+  }
+
+  // lib/ checks that weights have the input's dtype.
+  bool unpack_weights(napi_value value) {
+    return weight.unpack(env, value) ? weight.length == n
+                                     : napi_get_value_double(env, value, &constant_weight) == napi_ok;
+  }
+
+  // The weights of the slice.
+  template <class T>
+  hel::Weights<T> weights() const {
+    auto* const data = static_cast<const T*>(weight.data);
+    return {data == nullptr ? nullptr : data + begin, static_cast<T>(constant_weight)};
+  }
+
+  // True if there are weights of which some are negative, NaN or infinite.
+  bool has_invalid_weights(hel::InvalidWeights& invalid) const {
+    if (has_weights) {
+      invalid = with_input([&]<class T>(T*) { return hel::find_invalid(weights<T>(), n); });
+    }
+    return invalid.count > 0;
   }
 
   // (…, begin, end), or neither for all elements.
@@ -97,7 +132,7 @@ struct Call {
     }
     begin = static_cast<size_t>(from);
     n = static_cast<size_t>(to) - begin;
-    if (labels.data != nullptr) labels.data = static_cast<char*>(label.data) + begin * bytes_of(labels.dtype);
+    labels = labels.from(begin);
     return true;
   }
 
@@ -114,6 +149,8 @@ struct Call {
       error = "out must be the input itself or memory apart from it, got overlapping memory";
     } else if (out.overlaps(label.data, label_bytes, bytes)) {
       error = "out must be memory apart from label, got overlapping memory";
+    } else if (out.overlaps(weight.data, weight.data == nullptr ? 0 : bytes, bytes)) {
+      error = "out must be memory apart from weight, got overlapping memory";
     } else if (out.overlaps(grad_output.data, grad_output.data == nullptr ? 0 : bytes, bytes)) {
       error = "out must be memory apart from gradOutput, got overlapping memory";
     }
@@ -133,34 +170,65 @@ struct Call {
     return grad_output / static_cast<double>(count(others));
   }
 
-  template <class Use>
-  hel::OtherLabels with_input(const Use& use) const {
-    return input_dtype == hel::DType::kFloat32 ? use(static_cast<float*>(input.data) + begin)
-                                               : use(static_cast<double*>(input.data) + begin);
-  }
-
   napi_value round(const hel::ExactSum& sum, const hel::OtherLabels& others) const {
     napi_value rounded;
     napi_create_double(env, sum.round(is_mean ? count(others.count) : 1), &rounded);
     return rounded;
   }
 
-  // { index, count }; null if the worker thread is being terminated, where nothing can be created.
-  napi_value create_report(const hel::OtherLabels& others) const {
-    napi_value report = nullptr, index, count;
-    const bool is_created =
-        napi_create_object(env, &report) == napi_ok &&
-        napi_create_double(env, static_cast<double>(begin + others.first), &index) == napi_ok &&
-        napi_create_double(env, static_cast<double>(others.count), &count) == napi_ok &&
-        napi_set_named_property(env, report, "index", index) == napi_ok &&
-        napi_set_named_property(env, report, "count", count) == napi_ok;
+  // { index, count, areWeights }; null if the worker thread is being terminated, where nothing can be
+  // created.
+  napi_value create_report(uint64_t first, uint64_t number, bool is_of_weights) const {
+    napi_value report = nullptr, index, count, are_weights;
+    const bool is_created = napi_create_object(env, &report) == napi_ok &&
+                            napi_create_double(env, static_cast<double>(begin + first), &index) == napi_ok &&
+                            napi_create_double(env, static_cast<double>(number), &count) == napi_ok &&
+                            napi_get_boolean(env, is_of_weights, &are_weights) == napi_ok &&
+                            napi_set_named_property(env, report, "index", index) == napi_ok &&
+                            napi_set_named_property(env, report, "count", count) == napi_ok &&
+                            napi_set_named_property(env, report, "areWeights", are_weights) == napi_ok;
     return is_created ? report : nullptr;
   }
+  napi_value create_report(const hel::OtherLabels& others) const {
+    return create_report(others.first, others.count, false);
+  }
+  napi_value create_report(const hel::InvalidWeights& invalid) const {
+    return create_report(invalid.first, invalid.count, true);
+  }
+
+  // The totals of the elements, with their weights.
+  hel::OtherLabels accumulate_weighted(hel::WeightedTotals& totals) const {
+    return with_input(
+        [&]<class T>(T* data) { return hel::accumulate(totals, data, labels, weights<T>(), n, settings); });
+  }
+
+  napi_value round(const hel::WeightedTotals& totals) const {
+    napi_value rounded;
+    const hel::ClassFigures all = totals.all(settings.policy);
+    napi_create_double(env, is_mean ? all.mean : all.sum, &rounded);
+    return rounded;
+  }
+
+  // How the weights change upstream gradients; `totals` is of these elements.
+  template <class T>
+  hel::UpstreamWeights<T> upstream_weights(const hel::WeightedTotals& totals) const {
+    return is_mean ? hel::UpstreamWeights<T>(weights<T>(), totals.weight(settings.policy))
+                   : hel::UpstreamWeights<T>(weights<T>());
+  }
 };
+
+napi_value reduce_weighted(const Call& call) {
+  hel::InvalidWeights invalid;
+  if (call.has_invalid_weights(invalid)) return call.create_report(invalid);
+  hel::WeightedTotals totals;
+  const hel::OtherLabels others = call.accumulate_weighted(totals);
+  return others.are_errors(call.settings) ? call.create_report(others) : call.round(totals);
+}
 
 napi_value reduce(napi_env env, napi_callback_info info) {
   Call call;
   if (!call.unpack(env, info)) return throw_memory_changed(env);
+  if (call.has_weights) return reduce_weighted(call);
   hel::ExactSum sum;
   const hel::OtherLabels others = call.with_input(
       [&](auto* input) { return hel::reduce(sum, input, call.labels, call.n, call.settings); });
@@ -173,9 +241,29 @@ napi_value forward(napi_env env, napi_callback_info info) {
   if (!call.unpack(env, info) || !call.unpack_like_input(6, out) || !call.unpack_slice())
     return throw_memory_changed(env);
   if (call.throw_if_overlapping(out)) return nullptr;
-  const hel::OtherLabels others = call.with_input([&](auto* input) {
-    return hel::forward(static_cast<decltype(input)>(out.data) + call.begin, input, call.labels, call.n,
-                        call.settings);
+  hel::InvalidWeights invalid;
+  if (call.has_invalid_weights(invalid)) return call.create_report(invalid);
+  const hel::OtherLabels others = call.with_input([&]<class T>(T* input) {
+    const hel::Weights<T> weights = call.weights<T>();
+    return hel::forward(static_cast<T*>(out.data) + call.begin, input, call.labels, call.n, call.settings, {},
+                        call.has_weights ? &weights : nullptr);
+  });
+  return others.are_errors(call.settings) ? call.create_report(others) : nullptr;
+}
+
+// Writes gradients to `out`. A mean divides by the weight of the elements, which is known only after all of
+// them were read.
+napi_value differentiate_weighted(const Call& call, const View& out, const View& grad_output,
+                                  double constant) {
+  hel::InvalidWeights invalid;
+  if (call.has_invalid_weights(invalid)) return call.create_report(invalid);
+  hel::WeightedTotals totals;
+  if (call.is_mean) call.accumulate_weighted(totals);
+  const hel::OtherLabels others = call.with_input([&]<class T>(T* input) {
+    const hel::UpstreamWeights<T> weights = call.upstream_weights<T>(totals);
+    const hel::Gradients<T> gradients{static_cast<T*>(out.data), static_cast<T*>(grad_output.data), constant,
+                                      &weights};
+    return hel::backward(gradients, input, call.labels, call.n, call.settings);
   });
   return others.are_errors(call.settings) ? call.create_report(others) : nullptr;
 }
@@ -191,11 +279,30 @@ napi_value backward(napi_env env, napi_callback_info info) {
     return throw_memory_changed(env);
   }
   if (call.throw_if_overlapping(out, grad_output)) return nullptr;
+  if (call.has_weights) return differentiate_weighted(call, out, grad_output, constant);
   const double upstream = call.upstream(constant);
   const hel::OtherLabels others = call.with_input([&]<class T>(T* input) {
-    const hel::Gradients<T> gradients{static_cast<T*>(out.data), static_cast<T*>(grad_output.data),
-                                      static_cast<T>(upstream)};
+    const hel::Gradients<T> gradients{static_cast<T*>(out.data), static_cast<T*>(grad_output.data), upstream};
     return hel::backward(gradients, input, call.labels, call.n, call.settings);
+  });
+  return others.are_errors(call.settings) ? call.create_report(others) : nullptr;
+}
+
+// Writes gradients to `out`, and losses to `losses` unless it is null.
+napi_value value_and_grad_weighted(const Call& call, const View& out, void* losses) {
+  if (losses == nullptr) {
+    // The input may be `out`.
+    napi_value value = reduce_weighted(call);
+    napi_value report = differentiate_weighted(call, out, {}, 1);
+    return report == nullptr ? value : report;
+  }
+  hel::InvalidWeights invalid;
+  if (call.has_invalid_weights(invalid)) return call.create_report(invalid);
+  const hel::OtherLabels others = call.with_input([&]<class T>(T* input) {
+    const hel::UpstreamWeights<T> weights(call.weights<T>());
+    const hel::Gradients<T> gradients{static_cast<T*>(out.data), nullptr, 1, &weights};
+    return hel::forward(static_cast<T*>(losses), input, call.labels, call.n, call.settings, gradients,
+                        &weights.weights);
   });
   return others.are_errors(call.settings) ? call.create_report(others) : nullptr;
 }
@@ -209,10 +316,11 @@ napi_value value_and_grad(napi_env env, napi_callback_info info) {
   const bool is_reduced = napi_typeof(env, call.arguments[7], &type) == napi_ok && type == napi_undefined;
   if (!is_reduced && !call.unpack_like_input(7, losses)) return throw_memory_changed(env);
   if (call.throw_if_overlapping(out)) return nullptr;
+  if (call.has_weights) return value_and_grad_weighted(call, out, is_reduced ? nullptr : losses.data);
   const double upstream = call.upstream(1);
   hel::ExactSum sum;
   const hel::OtherLabels others = call.with_input([&]<class T>(T* input) {
-    const hel::Gradients<T> gradients{static_cast<T*>(out.data), nullptr, static_cast<T>(upstream)};
+    const hel::Gradients<T> gradients{static_cast<T*>(out.data), nullptr, upstream};
     return is_reduced ? hel::reduce(sum, input, call.labels, call.n, call.settings, gradients)
                       : hel::forward(static_cast<T*>(losses.data), input, call.labels, call.n, call.settings,
                                      gradients);
@@ -237,109 +345,166 @@ napi_value convert(napi_env env, napi_callback_info info) {
   return napi_create_double(env, static_cast<double>(end), &converted) == napi_ok ? converted : nullptr;
 }
 
-hel::Totals* totals_of(napi_env env, napi_value value) {
+// The state of an accumulator is Totals, or WeightedTotals once it has weights. Calls use(state), or returns
+// false for other memory.
+template <class Use>
+bool use_state(napi_env env, napi_value value, const Use& use) {
   View view;
-  const bool is_state = view.unpack(env, value) && view.length == sizeof(hel::Totals) &&
-                        reinterpret_cast<uintptr_t>(view.data) % alignof(hel::Totals) == 0;
-  return is_state ? static_cast<hel::Totals*>(view.data) : nullptr;
+  if (!view.unpack(env, value) || reinterpret_cast<uintptr_t>(view.data) % alignof(hel::Totals) != 0) {
+    return false;
+  }
+  if (view.length == sizeof(hel::Totals)) {
+    use(*static_cast<hel::Totals*>(view.data));
+  } else if (view.length == sizeof(hel::WeightedTotals)) {
+    use(*static_cast<hel::WeightedTotals*>(view.data));
+  } else {
+    return false;
+  }
+  return true;
+}
+
+// Returns false, and changes nothing, if the source has weights and the target has none.
+template <class Target, class Source>
+bool merge_states(Target& target, const Source& source) {
+  constexpr bool kCanMerge = std::is_constructible_v<Target, Source>;
+  if constexpr (kCanMerge) target.merge(Target(source));
+  return kCanMerge;
 }
 
 // Adds all elements to a state, or none if there is an error.
-template <class Add>
-napi_value add_to_state(napi_env env, napi_callback_info info, const Add& add) {
-  Call call;
-  hel::Totals* totals;
-  if (!call.unpack(env, info) || !call.unpack_slice() ||
-      (totals = totals_of(env, call.arguments[6])) == nullptr) {
-    return throw_memory_changed(env);
-  }
-  hel::Totals part;
-  const hel::OtherLabels others = call.with_input([&](auto* input) { return add(part, input, call); });
+template <class Part, class Add>
+napi_value add_to_state(const Call& call, const Add& add) {
+  Part part;
+  bool is_merged = false;
+  const hel::OtherLabels others = add(part);
   if (others.are_errors(call.settings)) return call.create_report(others);
-  totals->merge(part);
-  return nullptr;
+  const auto merge = [&](auto& state) { is_merged = merge_states(state, part); };
+  return use_state(call.env, call.arguments[6], merge) && is_merged ? nullptr
+                                                                    : throw_memory_changed(call.env);
 }
 
 napi_value accumulate(napi_env env, napi_callback_info info) {
-  return add_to_state(env, info, [](hel::Totals& totals, auto* input, const Call& call) {
-    return hel::accumulate(totals, input, call.labels, call.n, call.settings);
+  Call call;
+  if (!call.unpack(env, info) || !call.unpack_slice()) return throw_memory_changed(env);
+  if (call.has_weights) {
+    hel::InvalidWeights invalid;
+    if (call.has_invalid_weights(invalid)) return call.create_report(invalid);
+    return add_to_state<hel::WeightedTotals>(
+        call, [&](hel::WeightedTotals& totals) { return call.accumulate_weighted(totals); });
+  }
+  return add_to_state<hel::Totals>(call, [&](hel::Totals& totals) {
+    return call.with_input(
+        [&](auto* input) { return hel::accumulate(totals, input, call.labels, call.n, call.settings); });
   });
 }
 
 // Counts all elements as positives. Only the totals of all elements are then those of accumulate; it is
 // faster.
 napi_value accumulate_unclassed(napi_env env, napi_callback_info info) {
-  return add_to_state(env, info, [](hel::Totals& totals, auto* input, const Call& call) {
-    const hel::OtherLabels others = hel::reduce(totals.sums[0], input, call.labels, call.n, call.settings);
+  Call call;
+  if (!call.unpack(env, info) || !call.unpack_slice()) return throw_memory_changed(env);
+  return add_to_state<hel::Totals>(call, [&](hel::Totals& totals) {
+    const hel::OtherLabels others = call.with_input(
+        [&](auto* input) { return hel::reduce(totals.sums[0], input, call.labels, call.n, call.settings); });
     totals.positives = call.n - others.count;
     totals.others = others.count;
     return others;
   });
 }
 
-hel::Totals& unpack_state(const Napi::CallbackInfo& info, size_t index) {
-  hel::Totals* totals = totals_of(info.Env(), info[index]);
-  if (totals == nullptr) throw Napi::TypeError::New(info.Env(), "expected the state of an accumulator");
-  return *totals;
+// Calls use(state).
+template <class Use>
+void with_state(const Napi::CallbackInfo& info, size_t index, const Use& use) {
+  if (use_state(info.Env(), info[index], use)) return;
+  throw Napi::TypeError::New(info.Env(), "expected the state of an accumulator");
 }
 
 Napi::Value merge(const Napi::CallbackInfo& info) {
-  unpack_state(info, 0).merge(unpack_state(info, 1));
+  bool is_merged = false;
+  with_state(info, 0, [&](auto& target) {
+    with_state(info, 1, [&](auto& source) { is_merged = merge_states(target, source); });
+  });
+  if (!is_merged) throw Napi::TypeError::New(info.Env(), "expected a target with weights");
   return info.Env().Undefined();
 }
 
-// [all, positives, negatives] × [count, sum, mean], then active negatives and others.
+// [all, positives, negatives] × [count, sum, mean], active negatives, others, [all, positives, negatives] ×
+// weight.
 Napi::Value totals(const Napi::CallbackInfo& info) {
   const auto policy = static_cast<hel::OtherLabelPolicy>(info[1].As<Napi::Number>().Uint32Value());
-  const hel::Figures figures = unpack_state(info, 0).figures(policy);
+  hel::Figures figures;
+  with_state(info, 0, [&](auto& state) { figures = state.figures(policy); });
   Napi::Array list = Napi::Array::New(info.Env());
   uint32_t length = 0;
   const auto push = [&](double figure) { list.Set(length++, figure); };
-  for (const hel::ClassFigures& each : {figures.all, figures.positives, figures.negatives}) {
+  const hel::ClassFigures classes[] = {figures.all, figures.positives, figures.negatives};
+  for (const hel::ClassFigures& each : classes) {
     push(static_cast<double>(each.count));
     push(each.sum);
     push(each.mean);
   }
   push(static_cast<double>(figures.active));
   push(static_cast<double>(figures.others));
+  for (const hel::ClassFigures& each : classes) push(each.weight);
   return list;
 }
 
-// [positives, positiveSum, negatives, negativeSum, active, others]
+// Calls use(value) for each value of a state in the order of the record in lib/native.ts.
+template <class State, class Use>
+void visit_record(State& state, const Use& use) {
+  use(state.positives);
+  use(state.sums[0]);
+  use(state.negatives);
+  use(state.sums[1]);
+  use(state.active);
+  use(state.others);
+  if constexpr (requires { state.weights; }) {
+    use(state.weights[2]);
+    use(state.weights[0]);
+    use(state.weights[1]);
+  }
+}
+
 Napi::Value export_state(const Napi::CallbackInfo& info) {
-  const hel::Totals& totals = unpack_state(info, 0);
   Napi::Array record = Napi::Array::New(info.Env());
-  record.Set(0u, static_cast<double>(totals.positives));
-  record.Set(1u, totals.sums[0].to_text());
-  record.Set(2u, static_cast<double>(totals.negatives));
-  record.Set(3u, totals.sums[1].to_text());
-  record.Set(4u, static_cast<double>(totals.active));
-  record.Set(5u, static_cast<double>(totals.others));
+  with_state(info, 0, [&](auto& state) {
+    uint32_t length = 0;
+    visit_record(state, [&]<class Value>(const Value& value) {
+      if constexpr (std::is_integral_v<Value>) {
+        record.Set(length++, static_cast<double>(value));
+      } else {
+        record.Set(length++, value.to_text());
+      }
+    });
+  });
   return record;
+}
+
+bool read(const Napi::Value& value, uint64_t& count) {
+  if (!value.IsNumber()) return false;
+  const double number = value.As<Napi::Number>().DoubleValue();
+  const bool is_count = number >= 0 && number <= static_cast<double>(hel::kMaxElements) &&
+                        number == static_cast<double>(static_cast<uint64_t>(number));
+  count = is_count ? static_cast<uint64_t>(number) : 0;
+  return is_count;
+}
+
+template <class Sum>
+bool read(const Napi::Value& value, Sum& sum) {
+  return value.IsString() && Sum::from_text(value.As<Napi::String>().Utf8Value(), sum);
 }
 
 // Returns false if a count or a text is not one that export_state returns, or if they contradict each other.
 Napi::Value import_state(const Napi::CallbackInfo& info) {
-  hel::Totals& totals = unpack_state(info, 0);
   const Napi::Array record = info[1].As<Napi::Array>();
-  hel::Totals read;
-  const auto read_count = [&](uint32_t index, uint64_t& count) {
-    const Napi::Value value = record.Get(index);
-    if (!value.IsNumber()) return false;
-    const double number = value.As<Napi::Number>().DoubleValue();
-    const bool is_count = number >= 0 && number <= static_cast<double>(hel::kMaxElements) &&
-                          number == static_cast<double>(static_cast<uint64_t>(number));
-    count = is_count ? static_cast<uint64_t>(number) : 0;
-    return is_count;
-  };
-  const auto read_sum = [&](uint32_t index, hel::ExactSum& sum) {
-    const Napi::Value value = record.Get(index);
-    return value.IsString() && hel::ExactSum::from_text(value.As<Napi::String>().Utf8Value(), sum);
-  };
-  const bool is_record = read_count(0, read.positives) && read_sum(1, read.sums[0]) &&
-                         read_count(2, read.negatives) && read_sum(3, read.sums[1]) &&
-                         read_count(4, read.active) && read_count(5, read.others) && read.is_possible();
-  if (is_record) totals = read;
+  bool is_record = true;
+  with_state(info, 0, [&]<class State>(State& state) {
+    State imported;
+    uint32_t length = 0;
+    visit_record(imported, [&](auto& value) { is_record = is_record && read(record.Get(length++), value); });
+    is_record = is_record && imported.is_possible();
+    if (is_record) state = imported;
+  });
   return Napi::Boolean::New(info.Env(), is_record);
 }
 
@@ -397,6 +562,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   };
   napi_define_properties(env, exports, std::size(calls), calls);
   exports.Set("stateBytes", static_cast<double>(sizeof(hel::Totals)));
+  exports.Set("weightedStateBytes", static_cast<double>(sizeof(hel::WeightedTotals)));
   exports.Set("merge", Napi::Function::New<wrapped_entry<merge>>(env));
   exports.Set("totals", Napi::Function::New<wrapped_entry<totals>>(env));
   exports.Set("exportState", Napi::Function::New<wrapped_entry<export_state>>(env));

@@ -10,7 +10,7 @@ namespace hinge_embedding_loss {
 
 namespace {
 
-constexpr int kLowestExponent = -1074;  // every finite double is an integer times 2^−1074
+constexpr int kLeastDouble = -1074;  // every finite double is an integer times 2^−1074
 
 // Each deposit changes a limb by less than 2^32, so 2^29 of them stay below 2^61, and two such sums can
 // merge.
@@ -27,26 +27,44 @@ void propagate(int64_t* limbs, int low, int high) {
   limbs[high - 1] += carry;
 }
 
+// Rounds q · 2^exponent once, to nearest and ties to even, where 2^53 < q: `beyond` is true if a part of less
+// than 1 was cut off q.
+double round_quotient(uint64_t q, int exponent, bool beyond) {
+  const int length = 64 - std::countl_zero(q);
+  const int kept = std::min(53, length + exponent - kLeastDouble);  // fewer for subnormals
+  if (kept < 0) return 0;
+  const int shift = length - kept;  // from 1 to 64
+  uint64_t significand = shift == 64 ? 0 : q >> shift;
+  const uint64_t half = uint64_t{1} << (shift - 1);
+  const uint64_t rest = q & (half - 1 + half);
+  if (rest > half || (rest == half && (beyond || (significand & 1)))) significand++;
+  return std::ldexp(static_cast<double>(significand), exponent + shift);
+}
+
 }  // namespace
 
-// ±significand · 2^(position − 1074), where the significand is below 2^53.
-struct ExactSum::Term {
+// ±significand · 2^(position + kLowestExponent), where the significand is below 2^53.
+template <int kLowestExponent, int kMaxBits>
+struct BasicExactSum<kLowestExponent, kMaxBits>::Term {
   uint64_t significand;
   int position;
   bool is_negative;
 
   static Term of(double value) {
+    constexpr int kLeastPosition = kLeastDouble - kLowestExponent;
     const uint64_t bits = std::bit_cast<uint64_t>(value);
     const int exponent = static_cast<int>(bits >> 52 & 0x7ff);
     const uint64_t fraction = bits & ((uint64_t{1} << 52) - 1);
     const bool is_negative = bits >> 63;
-    if (exponent == 0) return {fraction, 0, is_negative};
-    return {fraction | uint64_t{1} << 52, exponent - 1, is_negative};
+    if (exponent == 0) return {fraction, kLeastPosition, is_negative};
+    return {fraction | uint64_t{1} << 52, kLeastPosition + exponent - 1, is_negative};
   }
 
-  // Infinite if the term is beyond the doubles, and exact otherwise.
+  // Infinite if the term is not a double, and exact otherwise.
   double value() const {
-    const double magnitude = std::ldexp(static_cast<double>(significand), position + kLowestExponent);
+    const int exponent = position + kLowestExponent;
+    if (exponent < kLeastDouble) return HUGE_VAL;
+    const double magnitude = std::ldexp(static_cast<double>(significand), exponent);
     return is_negative ? -magnitude : magnitude;
   }
 
@@ -65,14 +83,15 @@ struct ExactSum::Term {
   }
 };
 
-// |S| as an integer times 2^−1074, in base 2^32. Digits outside of [low, high) are 0 and not set; the last
-// one of [low, high) is not 0.
-struct ExactSum::Magnitude {
+// |S| as an integer times 2^kLowestExponent, in base 2^32. Digits outside of [low, high) are 0 and not set;
+// the last one of [low, high) is not 0.
+template <int kLowestExponent, int kMaxBits>
+struct BasicExactSum<kLowestExponent, kMaxBits>::Magnitude {
   uint32_t digits[kLimbs];
   int low = 0, high = 0;
   bool is_negative = false;
 
-  explicit Magnitude(const ExactSum& sum) {
+  explicit Magnitude(const BasicExactSum& sum) {
     int64_t limbs[kLimbs];
     const Term terms[] = {Term::of(sum.small_.head), Term::of(sum.small_.tail)};
     if (sum.uses_limbs_) {
@@ -113,7 +132,17 @@ struct ExactSum::Magnitude {
     return 32 * i + std::countr_zero(digits[i]);
   }
 
-  // Replaces the digits by those of the quotient down to the first of at least 75 bits, or to 2^−1074, and
+  // Writes the first 32 · size bits, the last digit first. The magnitude is not zero.
+  void write_aligned(uint32_t* out, int size) const {
+    const int shift = std::countl_zero(digits[high - 1]);
+    const auto digit = [&](int i) { return i >= low && i < high ? uint64_t{digits[i]} : 0; };
+    for (int k = 1; k <= size; k++) {
+      const uint64_t pair = digit(high - k) << 32 | digit(high - k - 1);
+      out[size - k] = static_cast<uint32_t>(pair >> (32 - shift));
+    }
+  }
+
+  // Replaces the digits by those of the quotient down to the first of at least 75 bits, or to the unit, and
   // returns the remainder. The divisor is below 2^53.
   uint64_t divide(uint64_t divisor) {
     const int begin = std::clamp(high - 5, 0, low);  // 5 digits are 2^128 or more
@@ -150,7 +179,8 @@ struct ExactSum::Magnitude {
   }
 };
 
-void ExactSum::add_to_limbs(double value) {
+template <int kLowestExponent, int kMaxBits>
+void BasicExactSum<kLowestExponent, kMaxBits>::add_to_limbs(double value) {
   if (std::isfinite(value)) {
     deposit(Term::of(value));
   } else {
@@ -158,7 +188,8 @@ void ExactSum::add_to_limbs(double value) {
   }
 }
 
-void ExactSum::add(const Term& term) {
+template <int kLowestExponent, int kMaxBits>
+void BasicExactSum<kLowestExponent, kMaxBits>::add(const Term& term) {
   const double value = term.value();
   if (std::isfinite(value)) {
     add(value);
@@ -167,30 +198,56 @@ void ExactSum::add(const Term& term) {
   }
 }
 
-void ExactSum::deposit(const Term& term) {
+template <int kLowestExponent, int kMaxBits>
+void BasicExactSum<kLowestExponent, kMaxBits>::deposit(const Term& term) {
   start_limbs();
   if (pending_ == kMaxDeposits) propagate_limbs();
   pending_++;
   term.add_to(limbs_);
 }
 
-void ExactSum::start_limbs() {
+template <int kLowestExponent, int kMaxBits>
+void BasicExactSum<kLowestExponent, kMaxBits>::start_limbs() {
   if (uses_limbs_) return;
   std::memset(limbs_, 0, sizeof limbs_);
   pending_ = 0;
   uses_limbs_ = 1;
 }
 
-void ExactSum::propagate_limbs() {
+template <int kLowestExponent, int kMaxBits>
+void BasicExactSum<kLowestExponent, kMaxBits>::propagate_limbs() {
   propagate(limbs_, 0, kLimbs);
   pending_ = 0;
 }
 
-void ExactSum::merge(const ExactSum& other) {
+template <int kLowestExponent, int kMaxBits>
+void BasicExactSum<kLowestExponent, kMaxBits>::add_product(double a,
+                                                           double b) requires(kLowestExponent <= 2 * -1074) {
+  if (!std::isfinite(a) || !std::isfinite(b)) {
+    special_ += a * b;
+    return;
+  }
+  // The product of two significands has 106 bits: two terms.
+  constexpr int kHalfBits = 53;
+  const Term first = Term::of(a), second = Term::of(b);
+  const unsigned __int128 product = static_cast<unsigned __int128>(first.significand) * second.significand;
+  const int position = first.position + second.position + kLowestExponent;
+  const bool is_negative = first.is_negative != second.is_negative;
+  const auto low = static_cast<uint64_t>(product) & ((uint64_t{1} << kHalfBits) - 1);
+  const auto high = static_cast<uint64_t>(product >> kHalfBits);
+  if (low != 0) add(Term{low, position, is_negative});
+  if (high != 0) add(Term{high, position + kHalfBits, is_negative});
+}
+
+template <int kLowestExponent, int kMaxBits>
+template <int kOtherLowest, int kOtherBits>
+void BasicExactSum<kLowestExponent, kMaxBits>::merge(const BasicExactSum<kOtherLowest, kOtherBits>& other) {
+  constexpr int kFirst = (kOtherLowest - kLowestExponent) / 32;
+  static_assert(kOtherLowest == kLowestExponent + 32 * kFirst && kOtherBits + 32 * kFirst <= kMaxBits);
   const SmallSum small = other.small_;  // `other` may be this sum
   if (other.uses_limbs_) {
     start_limbs();
-    for (int i = 0; i < kLimbs; i++) limbs_[i] += other.limbs_[i];
+    for (int i = 0; i < other.kLimbs; i++) limbs_[kFirst + i] += other.limbs_[i];
     pending_ += other.pending_ + 1;  // digits that the other's last propagate left count as one deposit
     if (pending_ > kMaxDeposits) propagate_limbs();
   }
@@ -199,7 +256,8 @@ void ExactSum::merge(const ExactSum& other) {
   if (small.tail != 0) add(small.tail);  // few sums have one
 }
 
-double ExactSum::round(uint64_t divisor) const {
+template <int kLowestExponent, int kMaxBits>
+double BasicExactSum<kLowestExponent, kMaxBits>::round(uint64_t divisor) const {
   if (divisor == 0) return std::nan("");
   if (special_ != 0) return special_;
   if (!uses_limbs_ && divisor == 1) return small_.head + small_.tail;
@@ -207,13 +265,13 @@ double ExactSum::round(uint64_t divisor) const {
   Magnitude magnitude(*this);
   const uint64_t remainder = magnitude.divide(divisor);
   const int length = magnitude.bit_length();
-  const int shift = length > 53 ? length - 53 : 0;
+  const int shift = length - std::min(53, length + kLowestExponent - kLeastDouble);  // 0 or more
   uint64_t significand = magnitude.bits(shift) & ((uint64_t{1} << 53) - 1);
   // The discarded bits: `half` is the first of them, `below` is true if any lower bit is set.
   bool half, below;
   if (shift > 0) {
     half = magnitude.bits(shift - 1) & 1;
-    below = magnitude.lowest_bit() < shift - 1 || remainder != 0;
+    below = remainder != 0 || (!magnitude.is_zero() && magnitude.lowest_bit() < shift - 1);
   } else {
     half = 2 * remainder >= divisor;
     below = 2 * remainder != divisor;
@@ -223,14 +281,66 @@ double ExactSum::round(uint64_t divisor) const {
   return magnitude.is_negative ? -rounded : rounded;
 }
 
-bool ExactSum::is_zero() const { return special_ == 0 && Magnitude(*this).is_zero(); }
+template <int kLowestExponent, int kMaxBits>
+template <int kOtherLowest, int kOtherBits>
+double BasicExactSum<kLowestExponent, kMaxBits>::round(
+    const BasicExactSum<kOtherLowest, kOtherBits>& divisor) const {
+  const bool are_doubles =
+      !uses_limbs_ && !divisor.uses_limbs_ && small_.tail == 0 && divisor.small_.tail == 0;
+  if (divisor.is_zero()) return std::nan("");
+  if (special_ != 0) return special_;
+  if (are_doubles) return small_.head / divisor.small_.head;
+  const Magnitude dividend(*this);
+  if (dividend.is_zero()) return 0;
+  const typename BasicExactSum<kOtherLowest, kOtherBits>::Magnitude by(divisor);
 
-std::string ExactSum::to_text() const {
+  // Long division of dividend · 2^a by divisor · 2^b, with a and b so that the first bits of both are
+  // aligned. 64 steps give the quotient to 63 bits at least, of which the first is 1 or 1/2.
+  constexpr int kMaxDigits = std::max(kLimbs, BasicExactSum<kOtherLowest, kOtherBits>::kLimbs);
+  uint32_t rest[kMaxDigits], subtrahend[kMaxDigits];
+  const int size = std::max(dividend.high - dividend.low, by.high - by.low) + 1;
+  dividend.write_aligned(rest, size);
+  by.write_aligned(subtrahend, size);
+  uint64_t quotient = 0, carry = 0;
+  for (int step = 0; step < 64; step++) {
+    int i = size - 1;
+    while (i > 0 && rest[i] == subtrahend[i]) i--;
+    const bool is_contained = carry != 0 || rest[i] >= subtrahend[i];
+    quotient = quotient << 1 | is_contained;
+    int64_t borrow = 0;
+    carry = 0;
+    for (int k = 0; k < size; k++) {
+      borrow += static_cast<int64_t>(rest[k]) - (is_contained ? subtrahend[k] : 0);
+      carry |= static_cast<uint64_t>(static_cast<uint32_t>(borrow)) << 1;
+      rest[k] = static_cast<uint32_t>(carry);
+      carry >>= 32;
+      borrow >>= 32;
+    }
+  }
+  const bool beyond = carry != 0 || std::any_of(rest, rest + size, [](uint32_t digit) { return digit != 0; });
+  const int exponent = dividend.bit_length() + kLowestExponent - by.bit_length() - kOtherLowest - 63;
+  const double rounded = round_quotient(quotient, exponent, beyond);
+  return dividend.is_negative ? -rounded : rounded;
+}
+
+template <int kLowestExponent, int kMaxBits>
+bool BasicExactSum<kLowestExponent, kMaxBits>::is_zero() const {
+  return special_ == 0 && Magnitude(*this).is_zero();
+}
+
+template <int kLowestExponent, int kMaxBits>
+bool BasicExactSum<kLowestExponent, kMaxBits>::is_negative() const {
+  return special_ < 0 || (special_ == 0 && Magnitude(*this).is_negative);
+}
+
+template <int kLowestExponent, int kMaxBits>
+std::string BasicExactSum<kLowestExponent, kMaxBits>::to_text() const {
   char text[kMaxTextLength];
   return std::string(text, write_text(text));
 }
 
-char* ExactSum::write_text(char* at) const {
+template <int kLowestExponent, int kMaxBits>
+char* BasicExactSum<kLowestExponent, kMaxBits>::write_text(char* at) const {
   const auto write = [&](std::string_view text) { return std::copy(text.begin(), text.end(), at); };
   if (special_ != 0) return write(std::isnan(special_) ? "NaN" : special_ > 0 ? "Infinity" : "-Infinity");
   const Magnitude magnitude(*this);
@@ -248,8 +358,9 @@ char* ExactSum::write_text(char* at) const {
   return std::to_chars(at, at + 5, exponent).ptr;
 }
 
-bool ExactSum::from_text(std::string_view text, ExactSum& sum) {
-  sum = ExactSum();
+template <int kLowestExponent, int kMaxBits>
+bool BasicExactSum<kLowestExponent, kMaxBits>::from_text(std::string_view text, BasicExactSum& sum) {
+  sum = BasicExactSum();
   for (const double special : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
     sum.special_ = special;
     if (sum.to_text() == text) return true;
@@ -268,7 +379,8 @@ bool ExactSum::from_text(std::string_view text, ExactSum& sum) {
   if (power.starts_with('+')) power.remove_prefix(1);
   int exponent = 0;
   const auto [end, error] = std::from_chars(power.data(), power.data() + power.size(), exponent);
-  if (error != std::errc() || exponent < kLowestExponent || exponent > 1077) return false;
+  const bool is_possible = exponent >= kLowestExponent && exponent < kLowestExponent + kMaxBits;
+  if (error != std::errc() || !is_possible) return false;
 
   int position = exponent - kLowestExponent;
   if (position + 4 * static_cast<int>(digits.size()) > kMaxBits) return false;
@@ -285,7 +397,8 @@ bool ExactSum::from_text(std::string_view text, ExactSum& sum) {
   return sum.to_text() == text;
 }
 
-char* ExactSum::write_bytes(char* at) const {
+template <int kLowestExponent, int kMaxBits>
+char* BasicExactSum<kLowestExponent, kMaxBits>::write_bytes(char* at) const {
   if (special_ != 0) {
     *at++ = std::isnan(special_) ? 'n' : special_ > 0 ? '+' : '-';
     return at;
@@ -302,8 +415,9 @@ char* ExactSum::write_bytes(char* at) const {
   return at;
 }
 
-bool ExactSum::from_bytes(std::string_view bytes, ExactSum& sum) {
-  sum = ExactSum();
+template <int kLowestExponent, int kMaxBits>
+bool BasicExactSum<kLowestExponent, kMaxBits>::from_bytes(std::string_view bytes, BasicExactSum& sum) {
+  sum = BasicExactSum();
   if (bytes.empty()) return true;
   if (bytes.size() == 1) {
     sum.special_ = bytes == "n" ? std::nan("") : bytes == "+" ? HUGE_VAL : bytes == "-" ? -HUGE_VAL : 0;
@@ -326,5 +440,12 @@ bool ExactSum::from_bytes(std::string_view bytes, ExactSum& sum) {
   }
   return true;
 }
+
+template class BasicExactSum<-1074, 2152>;
+template class BasicExactSum<-1074 - 34 * 32, 2152 + 34 * 32 + 1024>;
+template void ExactSum::merge(const ExactSum&);
+template void ProductSum::merge(const ProductSum&);
+template void ProductSum::merge(const ExactSum&);
+template double ProductSum::round(const ExactSum&) const;
 
 }  // namespace hinge_embedding_loss

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <mutex>
 #include <type_traits>
 
@@ -154,6 +155,39 @@ class Output {
   bool is_streamed_;
 };
 
+// g · w / (divisor · 2^exponent), also where g · w or the divisor is beyond the doubles.
+double scale_exactly(double g, double w, double divisor, int exponent) {
+  if (!std::isfinite(g)) return g * w;
+  int g_exponent, w_exponent;
+  const double product = std::frexp(g, &g_exponent) * std::frexp(w, &w_exponent);
+  return std::ldexp(product / divisor, g_exponent + w_exponent - exponent);
+}
+
+// out[n], the weighted upstream gradients of the elements from `index` on.
+template <class T>
+void weight_upstream(T* out, const Gradients<T>& gradients, size_t index, size_t n) {
+  const auto& [weights, fraction, exponent] = *gradients.weights;
+  const auto upstream = [&](size_t i) {
+    return gradients.upstream == nullptr ? gradients.constant
+                                         : static_cast<double>(gradients.upstream[index + i]);
+  };
+  const double divisor = std::ldexp(fraction, exponent);
+  // Between these, g · w / divisor rounds as it does without limits of the exponent.
+  constexpr double kLeast = 0x1p-500, kMost = 0x1p500;
+  bool is_plain = divisor == 0 || (divisor >= kLeast && divisor <= kMost);
+  for (size_t i = 0; i < n; i++) {
+    const double g = upstream(i), w = weights.at(index + i), product = g * w;
+    const double magnitude = std::abs(product);
+    const bool rounds_alike = (magnitude >= kLeast) & (magnitude <= kMost);
+    is_plain &= rounds_alike | (g == 0) | (w == 0);
+    out[i] = static_cast<T>(product / divisor);
+  }
+  if (is_plain || divisor == 1) return;
+  for (size_t i = 0; i < n; i++) {
+    out[i] = static_cast<T>(scale_exactly(upstream(i), weights.at(index + i), fraction, exponent));
+  }
+}
+
 // The gradients of a call, written block by block.
 template <class T>
 class GradientOutput {
@@ -164,8 +198,12 @@ class GradientOutput {
   template <class L>
   bool write(const T* input, const L* label, size_t n, size_t index) const {
     if (gradients_.out == nullptr) return true;
-    const bool one_for_all = gradients_.upstream == nullptr;
-    const T* upstream = one_for_all ? &gradients_.constant : gradients_.upstream + index;
+    const bool has_weights = gradients_.weights != nullptr;
+    const bool one_for_all = gradients_.upstream == nullptr && !has_weights;
+    const T constant = static_cast<T>(gradients_.constant);
+    T weighted[kBlock];
+    if (has_weights) weight_upstream(weighted, gradients_, index, n);
+    const T* upstream = has_weights ? weighted : one_for_all ? &constant : gradients_.upstream + index;
     return out_.write(input, n, index, [&](T* to, bool streamed) {
       return kernels_for<T>(label).backward[one_for_all](to, input, label, upstream, n, margin_, streamed);
     });
@@ -177,6 +215,91 @@ class GradientOutput {
   const Gradients<T>& gradients_;
   const Output<T> out_;
   const T margin_;
+};
+
+// The part of a · b that the product lost: Dekker's TwoProduct. Exact if |a| and |b| are below 2^500, and the
+// product is 0 because one of them is, or 2^−960 at least.
+double product_error(double a, double b, double product) {
+  constexpr double kSplit = (1 << 27) + 1;
+  const double a_high = kSplit * a - (kSplit * a - a), a_low = a - a_high;
+  const double b_high = kSplit * b - (kSplit * b - b), b_low = b - b_high;
+  return ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low;
+}
+
+// a[i] · b[i] = products[i] + errors[i], exactly. Returns false if that may not be so for some i.
+bool multiply(double* products, double* errors, const double* a, const double* b, size_t n) {
+  constexpr double kMost = 0x1p500, kLeast = 0x1p-960;
+  bool is_exact = true;
+  for (size_t i = 0; i < n; i++) {
+    const double product = a[i] * b[i];
+    is_exact &= (std::abs(a[i]) < kMost) & (std::abs(b[i]) < kMost) &
+                ((std::abs(product) >= kLeast) | (a[i] == 0) | (b[i] == 0));
+    products[i] = product;
+    errors[i] = product_error(a[i], b[i], product);
+  }
+  return is_exact;
+}
+
+// Elements whose weighted losses are summed together. They are few, because the stack of DuckDB's threads may
+// be small.
+constexpr size_t kWeightedBlock = 512;
+
+// Adds elements with weights, block by block.
+template <class T>
+class WeightedSums {
+ public:
+  WeightedTotals totals;
+
+  // Adds n ≤ kWeightedBlock elements of these losses, classes and weights.
+  void add_block(const T* losses, const int8_t* classes, const Weights<T>& weights, size_t begin, size_t n) {
+    double factors[kWeightedBlock], widened[kWeightedBlock];
+    double products[kWeightedBlock], errors[kWeightedBlock];
+    for (size_t i = 0; i < n; i++) {
+      factors[i] = weights.at(begin + i);
+      widened[i] = static_cast<double>(losses[i]);
+    }
+    // The product of two floats is a double.
+    constexpr bool kHasErrors = sizeof(T) > 4;
+    bool is_exact = true;
+    if constexpr (kHasErrors) {
+      is_exact = multiply(products, errors, factors, widened, n);
+    } else {
+      for (size_t i = 0; i < n; i++) products[i] = factors[i] * widened[i];
+    }
+    for (const int8_t each : {1, -1, 0}) {
+      const size_t count = static_cast<size_t>(std::count(classes, classes + n, each));
+      (each > 0 ? totals.positives : each < 0 ? totals.negatives : totals.others) += count;
+      if (count == 0) continue;
+      add_class(weight_ladder_, factors, classes, each, n, totals.weights[each + 1]);
+      if (each == 0) continue;
+      ProductSum& sum = totals.sums[each < 0];
+      if (is_exact) {
+        add_class(product_ladder_, products, classes, each, n, sum);
+        if (kHasErrors) add_class(error_ladder_, errors, classes, each, n, sum);
+      } else {
+        for (size_t i = 0; i < n; i++) {
+          if (classes[i] == each) sum.add_product(factors[i], widened[i]);
+        }
+      }
+    }
+    for (size_t i = 0; i < n; i++) totals.active += (classes[i] < 0) & (losses[i] > 0);
+  }
+
+ private:
+  // Adds the values of one class to `sum`.
+  template <class Sum>
+  static void add_class(Ladder& ladder, const double* values, const int8_t* classes, int8_t class_of,
+                        size_t n, Sum& sum) {
+    double selected[kWeightedBlock];
+    int8_t ones[kWeightedBlock];
+    for (size_t i = 0; i < n; i++) selected[i] = classes[i] == class_of ? values[i] : 0;
+    std::fill_n(ones, n, int8_t{1});
+    BlockSums block;
+    reduce_block(ladder, false, selected, ones, n, 0.0, &sum, block);
+  }
+
+  Ladder product_ladder_ = Ladder::start(1.0), error_ladder_ = Ladder::start(0x1p-53),
+         weight_ladder_ = Ladder::start(1.0);
 };
 
 template <class T>
@@ -202,10 +325,7 @@ bool SmallTotals::merge(const SmallTotals& other) {
 }
 
 Totals::Totals(const SmallTotals& small)
-    : positives(small.counts[2]),
-      negatives(small.counts[0]),
-      active(small.active),
-      others(small.counts[1]),
+    : Counts{small.counts[2], small.counts[0], small.active, small.counts[1]},
       sums{ExactSum(small.sums[0]), ExactSum(small.sums[1])} {}
 
 bool Totals::is_small(SmallTotals& small) const {
@@ -220,10 +340,26 @@ bool Totals::is_small(SmallTotals& small) const {
 
 void Totals::merge(const Totals& other) {
   for (int c = 0; c < 2; c++) sums[c].merge(other.sums[c]);
-  positives += other.positives;
-  negatives += other.negatives;
-  active += other.active;
-  others += other.others;
+  *this += other;
+}
+
+WeightedTotals::WeightedTotals(const Totals& totals) : Counts(totals) {
+  for (int c = 0; c < 2; c++) sums[c].merge(totals.sums[c]);
+  const uint64_t counts[] = {negatives, others, positives};
+  for (int k = 0; k < 3; k++) weights[k].add(static_cast<double>(counts[k]));
+}
+
+void WeightedTotals::merge(const WeightedTotals& other) {
+  for (int c = 0; c < 2; c++) sums[c].merge(other.sums[c]);
+  for (int k = 0; k < 3; k++) weights[k].merge(other.weights[k]);
+  *this += other;
+}
+
+ExactSum WeightedTotals::weight(OtherLabelPolicy policy) const {
+  ExactSum weight = weights[0];
+  weight.merge(weights[2]);
+  if (policy != OtherLabelPolicy::kIgnore) weight.merge(weights[1]);
+  return weight;
 }
 
 double label_at(const Labels& labels, size_t index) {
@@ -235,14 +371,54 @@ double label_at(const Labels& labels, size_t index) {
   });
 }
 
+namespace {
+
+uint64_t count_of(const Counts& counts, OtherLabelPolicy policy) {
+  return counts.positives + counts.negatives + (policy == OtherLabelPolicy::kIgnore ? 0 : counts.others);
+}
+
+ClassFigures round(uint64_t count, const ExactSum& sum) {
+  return {count, sum.round(1), sum.round(count), static_cast<double>(count)};
+}
+
+ClassFigures round(uint64_t count, const ProductSum& sum, const ExactSum& weight) {
+  return {count, sum.round(1), sum.round(weight), weight.round(1)};
+}
+
+}  // namespace
+
 Figures Totals::figures(OtherLabelPolicy policy) const {
-  const auto round = [](uint64_t count, const ExactSum& sum) {
-    return ClassFigures{count, sum.round(1), sum.round(count)};
-  };
-  const uint64_t count = positives + negatives + (policy == OtherLabelPolicy::kIgnore ? 0 : others);
   ExactSum all = sums[0];
   all.merge(sums[1]);
-  return {round(count, all), round(positives, sums[0]), round(negatives, sums[1]), active, others};
+  return {round(count_of(*this, policy), all), round(positives, sums[0]), round(negatives, sums[1]), active,
+          others};
+}
+
+ClassFigures WeightedTotals::all(OtherLabelPolicy policy) const {
+  ProductSum all = sums[0];
+  all.merge(sums[1]);
+  return round(count_of(*this, policy), all, weight(policy));
+}
+
+Figures WeightedTotals::figures(OtherLabelPolicy policy) const {
+  return {all(policy), round(positives, sums[0], weights[2]), round(negatives, sums[1], weights[0]), active,
+          others};
+}
+
+bool WeightedTotals::is_possible() const {
+  const auto is_weight = [](uint64_t count, const ExactSum& weight) {
+    if (count == 0) return weight.is_zero();
+    return weight.is_finite() && !weight.is_negative() && std::isfinite(weight.round(count));
+  };
+  const auto is_sum = [](uint64_t count, const ProductSum& sum, const ExactSum& weight) {
+    if (weight.is_zero()) return sum.is_zero() || (count > 0 && sum.is_nan());
+    return !sum.is_finite() || std::isfinite(sum.round(weight));
+  };
+  const ProductSum& hinges = sums[1];
+  return active <= negatives && is_weight(negatives, weights[0]) && is_weight(others, weights[1]) &&
+         is_weight(positives, weights[2]) && is_sum(positives, sums[0], weights[2]) &&
+         is_sum(negatives, hinges, weights[0]) &&
+         (hinges.is_nan() || (active > 0 ? !hinges.is_negative() : hinges.is_zero()));
 }
 
 bool Totals::is_possible() const {
@@ -274,16 +450,53 @@ uint64_t count_others(const Labels& labels, size_t n, const Settings& settings) 
 }
 
 template <class T>
+InvalidWeights find_invalid(const Weights<T>& weights, size_t n) {
+  const auto is_invalid = [](T weight) { return !(weight >= 0 && weight <= std::numeric_limits<T>::max()); };
+  InvalidWeights all;
+  if (weights.data == nullptr) return is_invalid(weights.constant) ? InvalidWeights{n, 0} : all;
+  std::mutex joining;
+  parallel_for(n, [&](Ranges& ranges) {
+    InvalidWeights invalid;
+    for (size_t begin, end; ranges.next(begin, end);) {
+      const auto count = std::count_if(weights.data + begin, weights.data + end, is_invalid);
+      if (count == 0) continue;
+      invalid.count += static_cast<uint64_t>(count);
+      const T* first = std::find_if(weights.data + begin, weights.data + end, is_invalid);
+      invalid.first = std::min(invalid.first, static_cast<uint64_t>(first - weights.data));
+    }
+    const std::lock_guard lock(joining);
+    all = {all.count + invalid.count, std::min(all.first, invalid.first)};
+  });
+  return all;
+}
+
+template <class T>
+UpstreamWeights<T>::UpstreamWeights(const Weights<T>& all, const ExactSum& weight) : weights(all) {
+  // A sum of 2^53 weights may be too large for a double.
+  constexpr int kShift = 52;
+  const double rounded = weight.round(1);
+  const bool is_double = std::isfinite(rounded);
+  divisor = std::frexp(is_double ? rounded : weight.round(uint64_t{1} << kShift), &exponent);
+  if (!is_double) exponent += kShift;
+}
+
+template <class T>
 OtherLabels forward(T* out, const T* input, const Labels& labels, size_t n, const Settings& settings,
-                    const Gradients<T>& gradients) {
+                    const Gradients<T>& gradients, const Weights<T>* weights) {
   const T margin = static_cast<T>(settings.margin);
-  const Output<T> losses(out, input, n);
+  const bool reads_losses = weights != nullptr;  // what is streamed is not in the caches
+  const Output<T> losses(out, input, reads_losses ? 0 : n);
   const GradientOutput<T> gradient_output(gradients, input, n, margin);
   return visit_blocks(
       out, input, labels, n, settings, [] { return 0; },
       [&](int, const T* x, const auto* y, size_t count, size_t index) {
         const auto compute = [&](T* to, bool streamed) {
-          return kernels_for<T>(y).forward(to, x, y, count, margin, streamed);
+          if (!kernels_for<T>(y).forward(to, x, y, count, margin, streamed)) return false;
+          if (weights == nullptr) return true;
+          for (size_t i = 0; i < count; i++) {
+            to[i] = to[i] * static_cast<T>(weights->at(index + i)) + T{0};  // −0 + 0 = +0
+          }
+          return true;
         };
         return losses.write(x, count, index, compute) && gradient_output.write(x, y, count, index);
       },
@@ -358,6 +571,31 @@ OtherLabels accumulate(Totals& totals, const T* input, const Labels& labels, siz
 }
 
 template <class T>
+OtherLabels accumulate(WeightedTotals& totals, const T* input, const Labels& labels,
+                       const Weights<T>& weights, size_t n, const Settings& settings) {
+  OtherLabels all_others;
+  std::mutex joining;
+  parallel_for(n, [&](Ranges& ranges) {
+    WeightedSums<T> part;
+    OtherLabels others;
+    for (size_t begin, end; ranges.next(begin, end);) {
+      for (size_t i = begin, length; i < end; i += length) {
+        length = std::min(kWeightedBlock, end - i);
+        T losses[kWeightedBlock];
+        int8_t classes[kWeightedBlock];
+        const OtherLabels found = classify(losses, classes, input + i, labels.from(i), length, settings);
+        if (found.count > 0) others = {others.count + found.count, std::min(others.first, i + found.first)};
+        part.add_block(losses, classes, weights, i, length);
+      }
+    }
+    const std::lock_guard lock(joining);
+    totals.merge(part.totals);
+    all_others = {all_others.count + others.count, std::min(all_others.first, others.first)};
+  });
+  return all_others;
+}
+
+template <class T>
 OtherLabels classify(T* losses, int8_t* classes, const T* input, const Labels& labels, size_t n,
                      const Settings& settings) {
   const bool has_others =
@@ -377,10 +615,14 @@ OtherLabels classify(T* losses, int8_t* classes, const T* input, const Labels& l
   return others;
 }
 
+template InvalidWeights find_invalid(const Weights<float>&, size_t);
+template InvalidWeights find_invalid(const Weights<double>&, size_t);
+template struct UpstreamWeights<float>;
+template struct UpstreamWeights<double>;
 template OtherLabels forward(float*, const float*, const Labels&, size_t, const Settings&,
-                             const Gradients<float>&);
+                             const Gradients<float>&, const Weights<float>*);
 template OtherLabels forward(double*, const double*, const Labels&, size_t, const Settings&,
-                             const Gradients<double>&);
+                             const Gradients<double>&, const Weights<double>*);
 template OtherLabels backward(const Gradients<float>&, const float*, const Labels&, size_t, const Settings&);
 template OtherLabels backward(const Gradients<double>&, const double*, const Labels&, size_t,
                               const Settings&);
@@ -390,6 +632,10 @@ template OtherLabels reduce(ExactSum&, const double*, const Labels&, size_t, con
                             const Gradients<double>&);
 template OtherLabels accumulate(Totals&, const float*, const Labels&, size_t, const Settings&);
 template OtherLabels accumulate(Totals&, const double*, const Labels&, size_t, const Settings&);
+template OtherLabels accumulate(WeightedTotals&, const float*, const Labels&, const Weights<float>&, size_t,
+                                const Settings&);
+template OtherLabels accumulate(WeightedTotals&, const double*, const Labels&, const Weights<double>&, size_t,
+                                const Settings&);
 template OtherLabels classify(float*, int8_t*, const float*, const Labels&, size_t, const Settings&);
 template OtherLabels classify(double*, int8_t*, const double*, const Labels&, size_t, const Settings&);
 

@@ -26,10 +26,37 @@ struct Labels {
   DType dtype;
   const void* data;
   double constant;
+
+  // The labels from the flat index on.
+  Labels from(size_t index) const {
+    const auto* const bytes = static_cast<const char*>(data);
+    return {dtype, bytes == nullptr ? nullptr : bytes + index * bytes_of(dtype), constant};
+  }
 };
 
 // The label at a flat index, as the nearest double.
 double label_at(const Labels& labels, size_t index);
+
+// One weight per element, finite and not negative. If `data` is null, `constant` is the weight of all
+// elements.
+template <class T>
+struct Weights {
+  const T* data;
+  T constant;
+
+  double at(size_t index) const {
+    return static_cast<double>(data == nullptr ? constant : data[index]) + 0;  // −0 + 0 = +0
+  }
+};
+
+struct InvalidWeights {
+  uint64_t count = 0;
+  uint64_t first = UINT64_MAX;  // flat index
+};
+
+// Finds weights that are negative, NaN or infinite. The other functions take no such weights.
+template <class T>
+InvalidWeights find_invalid(const Weights<T>& weights, size_t n);
 
 // The caller reports an error, or other labels count as elements, or they do not.
 enum class OtherLabelPolicy { kError, kZero, kIgnore };
@@ -52,11 +79,13 @@ struct OtherLabels {
   }
 };
 
-// The sum and the mean are rounded once; the mean of no elements is NaN.
+// The sum Σ w·l, the weight Σ w and the mean Σ w·l / Σ w are rounded once; w is 1 where there are no weights.
+// A mean of weight 0 is NaN.
 struct ClassFigures {
   uint64_t count;
   double sum;
   double mean;
+  double weight;
 };
 
 struct Figures {
@@ -86,13 +115,26 @@ struct SmallTotals {
   bool merge(const SmallTotals& other);
 };
 
-// Totals of up to kMaxElements elements, from any number of calls. They are plain memory without pointers,
-// and all zeros for no elements.
-struct Totals {
+struct Counts {
   uint64_t positives = 0;
   uint64_t negatives = 0;
   uint64_t active = 0;  // negatives with x < Δ
   uint64_t others = 0;
+
+  uint64_t size() const { return positives + negatives + others; }
+
+  Counts& operator+=(const Counts& more) {
+    positives += more.positives;
+    negatives += more.negatives;
+    active += more.active;
+    others += more.others;
+    return *this;
+  }
+};
+
+// Totals of up to kMaxElements elements, from any number of calls. They are plain memory without pointers,
+// and all zeros for no elements.
+struct Totals : Counts {
   ExactSum sums[2];  // losses of the positives, of the negatives
 
   Totals() {}  // not defaulted: {} would then clear limbs that are not in use, a kilobyte
@@ -109,11 +151,42 @@ struct Totals {
   void merge(const Totals& other);
   // Returns true, and sets `small` to these totals, if they fit.
   bool is_small(SmallTotals& small) const;
-  uint64_t size() const { return positives + negatives + others; }
   Figures figures(OtherLabelPolicy policy) const;
 
   // True if some elements have these totals.
   bool is_possible() const;
+};
+
+// Totals of elements with weights, as Totals are.
+struct WeightedTotals : Counts {
+  ProductSum sums[2];   // w·l of the positives, of the negatives
+  ExactSum weights[3];  // by class + 1
+
+  WeightedTotals() = default;
+  explicit WeightedTotals(const Totals& totals);  // of weight 1
+
+  void merge(const WeightedTotals& other);
+  ClassFigures all(OtherLabelPolicy policy) const;
+  // The weight of the elements that count.
+  ExactSum weight(OtherLabelPolicy policy) const;
+  Figures figures(OtherLabelPolicy policy) const;
+
+  // False only if no elements have these totals.
+  bool is_possible() const;
+};
+
+// How weights w change an upstream gradient g: to g · w / (divisor · 2^exponent), in float64 and rounded
+// once.
+template <class T>
+struct UpstreamWeights {
+  Weights<T> weights;
+  double divisor = 1;  // 0, or from 1/2 to 1
+  int exponent = 0;
+
+  // For a sum of losses.
+  explicit UpstreamWeights(const Weights<T>& all) : weights(all) {}
+  // For a mean over elements of this weight.
+  UpstreamWeights(const Weights<T>& all, const ExactSum& weight);
 };
 
 // Where gradients are written, and the upstream gradient that multiplies them.
@@ -121,16 +194,17 @@ template <class T>
 struct Gradients {
   T* out = nullptr;             // [n], may be the input; null: no gradients are computed
   const T* upstream = nullptr;  // [n]; null: `constant` is the upstream gradient of all elements
-  T constant = 0;
+  double constant = 0;
+  const UpstreamWeights<T>* weights = nullptr;
 };
 
 uint64_t count_others(const Labels& labels, size_t n, const Settings& settings);
 
-// out[n] from input[n]: losses, and in the same pass gradients. `out` may be the input if no gradients are
-// computed.
+// out[n] from input[n]: losses times weights, and in the same pass gradients. `out` may be the input if no
+// gradients are computed.
 template <class T>
 OtherLabels forward(T* out, const T* input, const Labels& labels, size_t n, const Settings& settings,
-                    const Gradients<T>& gradients = {});
+                    const Gradients<T>& gradients = {}, const Weights<T>* weights = nullptr);
 
 // gradients.out[n] from input[n].
 template <class T>
@@ -146,6 +220,10 @@ OtherLabels reduce(ExactSum& sum, const T* input, const Labels& labels, size_t n
 template <class T>
 OtherLabels accumulate(Totals& totals, const T* input, const Labels& labels, size_t n,
                        const Settings& settings);
+
+template <class T>
+OtherLabels accumulate(WeightedTotals& totals, const T* input, const Labels& labels,
+                       const Weights<T>& weights, size_t n, const Settings& settings);
 
 // Computes the loss and the class of each of input[n], n ≤ kBlock, on the calling thread: the class is +1 for
 // positives, −1 for negatives, and 0 for other labels.

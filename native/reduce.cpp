@@ -43,9 +43,9 @@ void set_anchors(double* anchors, int bound) {
   }
 }
 
-template <class T, class L>
+template <class T, class L, class Sum>
 void add_one_by_one(const LossKernels<T, L>& kernel, bool by_class, const T* input, const L* label, size_t n,
-                    T margin, ExactSum* sums) {
+                    T margin, Sum* sums) {
   T losses[kBlock];
   kernel.forward(losses, input, label, n, margin, false);
   for (size_t i = 0; i < n; i++) sums[by_class && label[i] < 0].add(static_cast<double>(losses[i]));
@@ -66,9 +66,9 @@ void Ladder::adapt(int above, int lowest) {
   levels = one_level ? kMinLevels<T> : std::clamp(levels_for(bound - lowest), 2, kLevels);
 }
 
-template <class T, class L>
+template <class T, class L, class Sum>
 bool reduce_block(Ladder& ladder, bool by_class, const T* input, const L* label, size_t n, T margin,
-                  ExactSum* sums, BlockSums& block) {
+                  Sum* sums, BlockSums& block) {
   const LossKernels<T, L>& kernel = kernels().loss<T, L>();
   for (;;) {
     double anchors[kLevels - 1];
@@ -104,6 +104,8 @@ template bool reduce_block(Ladder&, bool, const float*, const int8_t*, size_t, f
 template bool reduce_block(Ladder&, bool, const double*, const double*, size_t, double, ExactSum*,
                            BlockSums&);
 template bool reduce_block(Ladder&, bool, const double*, const int8_t*, size_t, double, ExactSum*,
+                           BlockSums&);
+template bool reduce_block(Ladder&, bool, const double*, const int8_t*, size_t, double, ProductSum*,
                            BlockSums&);
 
 }  // namespace hinge_embedding_loss

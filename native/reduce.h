@@ -21,8 +21,8 @@ struct Ladder {
 
 // Adds a block's losses exactly to sums[0]; if by_class, those of its negatives to sums[1]. Returns false,
 // and adds nothing, if a label is neither +1 nor −1.
-template <class T, class L>
+template <class T, class L, class Sum>
 bool reduce_block(Ladder& ladder, bool by_class, const T* input, const L* label, size_t n, T margin,
-                  ExactSum* sums, BlockSums& block);
+                  Sum* sums, BlockSums& block);
 
 }  // namespace hinge_embedding_loss

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { HingeEmbeddingLoss, setNumThreads, Tensor } from '../lib/index.ts'
-import { type InputData, native, type OtherLabels, otherLabelPolicies } from '../lib/native.ts'
+import { type InputData, type InvalidElements, native, otherLabelPolicies } from '../lib/native.ts'
 import { expected, expectedGradients, type Format, formats } from './oracle.ts'
 import {
   type Arguments,
@@ -86,7 +86,7 @@ function checkWhole(call: Arguments, each: Case, gradOutput: InputData, what: st
         const result = run(x, out)
         const where = `${what}, ${set}${inPlace ? ', in place' : ''}: ${way}`
         if (answer.firstOther !== undefined && each.policy === 'error') {
-          const { index, count } = result as OtherLabels
+          const { index, count } = result as InvalidElements
           agree([index, count], [answer.firstOther, answer.others], where)
           continue
         }

@@ -59,12 +59,12 @@ function roundedQuotient({ units, special }: Exact, divisor: number): number {
  * Formats a sum as a saved state does: hexadecimal digits that neither begin nor end with 0, and the power of the last
  * one.
  */
-function exactText({ units, special }: Exact): string {
+function exactText({ units, special }: Exact, leastPower = -1074): string {
   if (special !== 0) return String(special)
   if (units === 0n) return '0x0p+0'
   const all = magnitude(units).toString(16)
   const digits = all.replace(/0+$/, '')
-  const power = 4 * (all.length - digits.length) - 1074
+  const power = 4 * (all.length - digits.length) + leastPower
   return `${units < 0n ? '-' : ''}0x${digits}p${power < 0 ? '' : '+'}${power}`
 }
 
@@ -155,6 +155,120 @@ export function expectedGradients(
     if (y !== settings.negativeLabel || x >= margin) return 0
     return x < margin ? -g : Number.NaN
   })
+}
+
+/** The value of a finite double in units of 2^−1074. */
+function unitsOf(value: number): bigint {
+  double[0] = value
+  const [low, high] = words as unknown as [number, number]
+  const exponent = (high >>> 20) & 0x7ff
+  const significand = (BigInt(high & 0xfffff) << 32n) + BigInt(low) + (exponent === 0 ? 0n : 2n ** 52n)
+  const units = significand << BigInt(Math.max(exponent, 1) - 1)
+  return high >>> 31 ? -units : units
+}
+
+/** Rounds numerator / denominator · 2^power once to the nearest double, ties to even; the denominator is positive. */
+export function roundRatio(numerator: bigint, denominator: bigint, power = 0): number {
+  if (numerator === 0n) return 0
+  const dividend = magnitude(numerator)
+  // The place of the last bit that a double of this size has.
+  let place = Math.max(bitLength(dividend) - bitLength(denominator) + power - 53, -1074)
+  const divide = (): [quotient: bigint, rest: bigint, divisor: bigint] => {
+    const shift = BigInt(place - power)
+    const [top, bottom] = shift < 0n ? [dividend << -shift, denominator] : [dividend, denominator << shift]
+    return [top / bottom, top % bottom, bottom]
+  }
+  if (divide()[0] >= 2n ** 53n) place++
+  const [quotient, rest, divisor] = divide()
+  const isUp = 2n * rest > divisor || (2n * rest === divisor && quotient % 2n === 1n)
+  const rounded = Number(quotient + (isUp ? 1n : 0n))
+  // Two steps: 2^place may be too large for a double where the product is not.
+  const value = rounded * 2 ** Math.max(place, -1000) * 2 ** Math.min(place + 1000, 0)
+  return numerator < 0n ? -value : value
+}
+
+/** Exact sums of weights and of weighted losses, of the elements of some classes. */
+interface WeightedSum {
+  /** in units of 2^−1074 */
+  readonly weight: bigint
+  /** in units of 2^−2148 */
+  readonly units: bigint
+  /** the IEEE sum of products that are not finite */
+  readonly special: number
+}
+
+interface WeightedSummary extends Summary {
+  readonly weight: number
+}
+
+export interface ExpectedWeighted extends WeightedSummary {
+  readonly losses: InputData
+  readonly positives: WeightedSummary
+  readonly negatives: WeightedSummary
+  readonly record: StateRecord
+  /** Σ w in units of 2^−1074 */
+  readonly weightUnits: bigint
+}
+
+/** The exponent of the least limb of a sum of products. */
+const leastProductPower = -2162
+
+function weightedText({ units, special }: WeightedSum): string {
+  return exactText({ units: units << BigInt(-2148 - leastProductPower), special }, leastProductPower)
+}
+
+/** Computes what every function of the addon must return for elements with weights, from the definitions. */
+export function expectedWeighted(
+  input: InputData,
+  label: LabelData | number,
+  weight: InputData | number,
+  settings: Settings,
+  policy: OtherLabelPolicy,
+): ExpectedWeighted {
+  const round = input instanceof Float32Array ? Math.fround : (value: number) => value
+  const answer = expected(input, label, settings, policy)
+  const products = input.slice()
+  const empty = { weight: 0n, units: 0n, special: 0 }
+  const sums = { positive: { ...empty }, negative: { ...empty }, other: { ...empty } }
+  for (let i = 0; i < input.length; i++) {
+    const y = typeof label === 'number' ? label : Number(label[i])
+    const w = typeof weight === 'number' ? round(weight) : (weight[i] as number)
+    const loss = answer.losses[i] as number
+    const name = y === settings.positiveLabel ? 'positive' : y === settings.negativeLabel ? 'negative' : 'other'
+    const sum = sums[name]
+    products[i] = round(w * loss) + 0
+    sum.weight += unitsOf(w)
+    if (Number.isFinite(loss)) sum.units += unitsOf(w) * unitsOf(loss)
+    else sum.special += w * loss
+  }
+  const { positive, negative, other } = sums
+  const counted = policy === 'ignore' ? [positive, negative] : [positive, negative, other]
+  const all = counted.reduce((a, b) => ({
+    weight: a.weight + b.weight,
+    units: a.units + b.units,
+    special: a.special + b.special,
+  }))
+  const summaryOf = ({ weight, units, special }: WeightedSum, count: number): WeightedSummary => {
+    return {
+      count,
+      sum: special === 0 ? roundRatio(units, 1n, -2148) : special,
+      mean: weight === 0n ? Number.NaN : special === 0 ? roundRatio(units, weight, -1074) : special,
+      weight: roundRatio(weight, 1n, -1074),
+    }
+  }
+  const weightText = ({ weight }: WeightedSum) => exactText({ units: weight, special: 0 })
+  const [positives, , negatives, , active, others] = answer.record
+  return {
+    losses: products,
+    ...summaryOf(all, answer.count),
+    positives: summaryOf(positive, positives),
+    negatives: summaryOf(negative, negatives),
+    record: [
+      ...([positives, weightedText(positive), negatives, weightedText(negative), active, others] as const),
+      ...([weightText(positive), weightText(negative), weightText(other)] as const),
+    ],
+    weightUnits: all.weight,
+  }
 }
 
 /** The finite numbers of a format: multiples of 2^lowest below 2^highest, of so many binary digits. */

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { type InputData, native, type OtherLabels, otherLabelPolicies, type StateRecord } from '../../lib/native.ts'
+import { type InputData, type InvalidElements, native, otherLabelPolicies, type StateRecord } from '../../lib/native.ts'
 import { type Expected, expected, type Format, formats, kinds } from '../oracle.ts'
 import {
   type Arguments,
@@ -69,8 +69,10 @@ const newState = () => new Uint8Array(native.stateBytes)
 
 function agreeState(state: Uint8Array, answer: Expected, policy: number, what: string) {
   const { positives, negatives, others } = answer
-  const totals = [answer, positives, negatives].flatMap((row) => [row.count, row.sum, row.mean])
-  agree(native.totals(state, policy), [...totals, negatives.active, others], `${what}: totals`)
+  const classes = [answer, positives, negatives]
+  const totals = classes.flatMap((row) => [row.count, row.sum, row.mean])
+  const weights = classes.map((row) => row.count)
+  agree(native.totals(state, policy), [...totals, negatives.active, others, ...weights], `${what}: totals`)
   agree(native.exportState(state), answer.record, `${what}: export`)
 }
 
@@ -87,7 +89,7 @@ function checkCalls(call: Arguments, answer: Expected, policy: number, what: str
   const refusals = [native.forward(...call, out), native.forward(inPlace, ...rest, inPlace)]
   refusals.push(native.accumulate(...call, state))
   if (answer.firstOther !== undefined && policy === otherLabelPolicies.indexOf('error')) {
-    const given = [sum, mean, ...refusals].map((each) => each as OtherLabels)
+    const given = [sum, mean, ...refusals].map((each) => each as InvalidElements)
     const wanted = given.flatMap(() => [answer.firstOther as number, answer.others])
     const figures = given.flatMap(({ index, count }) => [index, count])
     agree(figures, wanted, `${what}: refusals`)

@@ -1,8 +1,8 @@
 import {
+  type Elements,
   type InputData,
   type LabelData,
   meanPlace,
-  type native,
   type OtherLabelPolicy,
   otherLabelPolicies,
   policyPlace,
@@ -58,7 +58,7 @@ export interface Case extends Settings {
   readonly name: string
 }
 
-export type Arguments = Parameters<typeof native.reduce>
+export type Arguments = Elements
 
 export const policyCode = ({ policy }: Pick<Case, 'policy'>) => otherLabelPolicies.indexOf(policy)
 
