@@ -162,7 +162,7 @@ struct WeightedTotals : Counts {
   ProductSum sums[2];   // w·l of the positives, of the negatives
   ExactSum weights[3];  // by class + 1
 
-  WeightedTotals() = default;
+  WeightedTotals() {}                             // as Totals
   explicit WeightedTotals(const Totals& totals);  // of weight 1
 
   void merge(const WeightedTotals& other);
