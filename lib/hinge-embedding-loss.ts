@@ -1,4 +1,4 @@
-import { types } from 'node:util'
+import { addName, Callable, defineOptions } from './callable.ts'
 import { invalidElements, readLabels, type WeightOptions } from './labels.ts'
 import { type InputData, meanPlace, native, type OtherLabelPolicy } from './native.ts'
 import { type MarginOptions, readSettings, type Settings } from './settings.ts'
@@ -6,7 +6,7 @@ import { type AsyncOptions, accumulateInSlices, computeSlices } from './slices.t
 import { makeResult, makeTensorLike, takeMemory } from './tensor/results.ts'
 import { assertUnchanged, contentsOf, type InputContents, type InputTensor, type Tensor } from './tensor/tensor.ts'
 import { readInput, readLikeInput, readOut, type TensorLike } from './tensor/tensor-like.ts'
-import { assertOneOf, assertOptions, assertSignal, clip, describe, inspect, invalidArgument } from './validate.ts'
+import { assertOneOf, assertOptions, assertSignal, describe, inspect, invalidArgument } from './validate.ts'
 
 const reductions = ['none', 'mean', 'sum'] as const
 
@@ -231,32 +231,6 @@ function readGradOutput(gradOutput: TensorLike, input: InputContents, reduction:
   throw invalidArgument('ERR_INVALID_ARG_TYPE', 'gradOutput', expected, describe(gradOutput))
 }
 
-/**
- * Puts the name of the loss in front of the message of our own error. What an argument has thrown may be frozen, or not
- * be an error.
- */
-function addName(error: unknown, name: string): unknown {
-  if (name === '' || !types.isNativeError(error) || !Object.hasOwn(error, 'code')) return error
-  const message: unknown = Object.getOwnPropertyDescriptor(error, 'message')?.value
-  Reflect.defineProperty(error, 'message', { value: `${clip(name, 40)}: ${message}` })
-  return error
-}
-
-/**
- * The base class that makes instances functions, which call their own `forward`. The `name` of an instance is the
- * function's.
- */
-const Callable = function (name: string) {
-  const self = {
-    [name]: (input: TensorLike, label: TensorLike, options?: ForwardOptions) => callable.forward(input, label, options),
-  }[name]
-  const callable: HingeEmbeddingLoss = Object.setPrototypeOf(self, new.target.prototype)
-  return callable
-} as unknown as new (
-  name: string,
-) => object
-Object.setPrototypeOf(Callable.prototype, Function.prototype)
-
 export interface HingeEmbeddingLoss<R extends Reduction = 'mean'> {
   /** Calls `forward`. */
   // biome-ignore lint/style/useShorthandFunctionType: merged with the class, it types instances that can be called
@@ -296,9 +270,7 @@ export class HingeEmbeddingLoss<R extends Reduction = 'mean'> extends Callable {
     super(loss.name)
     this.#loss = loss
     const { name: _, ...properties } = optionsOf(loss)
-    for (const [name, value] of Object.entries(properties)) {
-      Object.defineProperty(this, name, { value, enumerable: true, writable: false, configurable: false })
-    }
+    defineOptions(this, properties)
   }
 
   /**

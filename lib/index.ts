@@ -6,6 +6,17 @@ export {
   type UpdateAsyncOptions,
 } from './accumulator.ts'
 export {
+  CosineDistance,
+  type Distance,
+  type DistanceForwardAsyncOptions,
+  type DistanceForwardOptions,
+  type DistanceOptions,
+  type PairGradients,
+  type PairGradOptions,
+  PairwiseDistance,
+  type PairwiseDistanceOptions,
+} from './distance.ts'
+export {
   type ForwardAsyncOptions,
   type ForwardOptions,
   type GradOptions,

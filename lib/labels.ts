@@ -6,7 +6,7 @@ import {
   type Weight,
   weightPlace,
 } from './native.ts'
-import { isMarginFinite, isZeroOneEncoding, type Settings } from './settings.ts'
+import { isFiniteIn, isZeroOneEncoding, type Settings } from './settings.ts'
 import { type DType, dtypes, dtypesCode } from './tensor/dtypes.ts'
 import { assertUnchanged, type Contents, type InputContents } from './tensor/tensor.ts'
 import { readLikeInput, readTensor, type TensorLike } from './tensor/tensor-like.ts'
@@ -46,7 +46,7 @@ export function readLabels(label: TensorLike, input: InputContents, settings: Se
   if (weightContents !== undefined) assertUnchanged('weight', weightContents)
   if (contents !== undefined) assertUnchanged('label', contents)
   assertUnchanged('input', input)
-  if (!isMarginFinite(settings.margin, dtypes[input.code] as DType)) {
+  if (!isFiniteIn(settings.margin, dtypes[input.code] as DType)) {
     throw invalidArgument(
       'ERR_INVALID_ARG_VALUE',
       'margin',

@@ -62,6 +62,24 @@ export type Elements = [
   negativeLabel: number,
 ]
 
+/** The index of a kind in this list is its code in the addon. */
+export const distanceKinds = ['euclidean', 'manhattan', 'chebyshev', 'minkowski', 'cosine'] as const
+export type DistanceKind = (typeof distanceKinds)[number]
+
+/**
+ * The first arguments of every call over pairs: both sides, each with `count` rows of `width` elements, or one row for
+ * all pairs; `code` is what `dtypesCode` returns for the dtype and the kind of distance.
+ */
+export type PairElements = [
+  left: InputData,
+  right: InputData,
+  code: number,
+  count: number,
+  width: number,
+  p: number,
+  epsilon: number,
+]
+
 export const policyPlace = 100
 export const meanPlace = 300
 export const weightPlace = 600
@@ -97,6 +115,13 @@ interface Native {
   accumulate(...call: [...elements: Elements, state: Uint8Array, ...slice: Slice]): undefined | InvalidElements
   /** Is faster than `accumulate`, but only the totals of all elements are then right in `state`. */
   accumulateUnclassed(...call: [...elements: Elements, state: Uint8Array, ...slice: Slice]): undefined | InvalidElements
+
+  /** Writes the distances of the pairs [begin, end) to their places in `out`, which has one for each pair. */
+  distances(...call: [...pairs: PairElements, out: InputData, begin: number, end: number]): void
+  /** `gradOutput` has one number for each pair, or is one for all. */
+  distanceGradients(
+    ...call: [...pairs: PairElements, outLeft: InputData, outRight: InputData, gradOutput: InputData | number]
+  ): void
 
   /**
    * Fills `out` with the values of `source`: floats are rounded once, integers must not change. `dtypes` is the code of

@@ -41,12 +41,9 @@ const maxLabel = 2 ** 24
 /** The smallest number that rounds to infinity in float32, in the default rounding mode. */
 const float32Limit = 3.4028235677973366e38
 
-/**
- * True if the margin is finite once it is rounded to the input's dtype. Math.fround would round in the program's own
- * mode.
- */
-export function isMarginFinite(margin: number, dtype: DType): boolean {
-  return dtype === 'float64' || Math.abs(margin) < float32Limit
+/** True if a number is finite once it is rounded to a dtype. Math.fround would round in the program's own mode. */
+export function isFiniteIn(value: number, dtype: DType): boolean {
+  return dtype === 'float64' || Math.abs(value) < float32Limit
 }
 
 /** True if an invalid label shows that the labels are 0 and 1: it is 0, as a number, as text or as `false`. */

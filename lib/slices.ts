@@ -35,8 +35,35 @@ export function waitForTurn(): Promise<void> {
 }
 
 /**
- * Calls `compute` for one slice of `input` after another. Between slices JavaScript runs and may transfer or resize the
- * memory, so this thread computes, and checks the memory before each slice.
+ * Calls `compute` for one slice of [0, size) after another. Between slices JavaScript runs and may transfer or resize
+ * memory, so this thread computes, and `compute` checks the memory first.
+ *
+ * @param width how many elements of an input are as much work as one of these
+ * @throws the signal's reason after an abort
+ */
+export async function runSlices(
+  size: number,
+  width: number,
+  signal: AbortSignal | undefined,
+  compute: (begin: number, end: number) => void,
+): Promise<void> {
+  const unit = Math.ceil(blockLength / Math.max(1, width))
+  let length = Math.ceil(firstLength / Math.max(1, width))
+  let begin = 0
+  do {
+    await waitForTurn()
+    if (signal?.aborted) throw signal.reason
+    const end = Math.min(begin + length, size)
+    const start = now()
+    compute(begin, end)
+    const target = Math.min(2, sliceTime / (now() - start)) * length
+    length = Math.ceil(target / unit) * unit
+    begin = end
+  } while (begin < size)
+}
+
+/**
+ * Calls `compute` for one slice of `input` after another, and checks the memory before each.
  *
  * @param compute returns what the addon reports of invalid elements in the slice
  * @throws what `forward` throws, and the signal's reason after an abort
@@ -48,25 +75,15 @@ export async function computeSlices(
   signal: AbortSignal | undefined,
   compute: (begin: number, end: number) => InvalidElements | undefined,
 ): Promise<void> {
-  const { size } = input
   const { contents, weightContents } = labels
   let invalid: InvalidElements | undefined
-  let length = firstLength
-  let begin = 0
-  do {
-    await waitForTurn()
-    if (signal?.aborted) throw signal.reason
+  await runSlices(input.size, 1, signal, (begin, end) => {
     assertUnchanged('input', input)
     if (contents !== undefined) assertUnchanged('label', contents)
     if (weightContents !== undefined) assertUnchanged('weight', weightContents)
-    const end = Math.min(begin + length, size)
-    const start = now()
     const found = compute(begin, end)
-    const target = Math.min(2, sliceTime / (now() - start)) * length
-    length = Math.ceil(target / blockLength) * blockLength
     if (found !== undefined) invalid = joinInvalid(invalid, found)
-    begin = end
-  } while (begin < size)
+  })
   if (invalid !== undefined) throw invalidElements(invalid, labels, settings)
 }
 

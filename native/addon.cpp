@@ -4,10 +4,14 @@
 #include <napi.h>
 
 #include <atomic>
+#include <initializer_list>
+#include <new>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 #include "convert.h"
+#include "distance.h"
 #include "float_environment.h"
 #include "hinge_embedding_loss.h"
 #include "kernels/kernels.h"
@@ -42,8 +46,7 @@ constexpr uint32_t kMeanPlace = kPolicyPlace * kPolicies;
 constexpr uint32_t kWeightPlace = kMeanPlace * 2;
 
 napi_value throw_memory_changed(napi_env env) {
-  napi_throw_range_error(env, "ERR_SHAPE_MISMATCH",
-                         "input, label, weight, out or gradOutput changed while the call was being prepared");
+  napi_throw_range_error(env, "ERR_SHAPE_MISMATCH", "an argument changed while the call was being prepared");
   return nullptr;
 }
 
@@ -329,6 +332,131 @@ napi_value value_and_grad(napi_env env, napi_callback_info info) {
   return is_reduced ? call.round(sum, others) : nullptr;
 }
 
+// The arguments that every call over pairs begins with:
+// (left, right, code, count, width, p, epsilon, …)
+struct PairCall {
+  static constexpr size_t kArguments = 10;  // missing arguments are undefined
+
+  napi_env env;
+  napi_value arguments[kArguments];
+  View left, right;
+  hel::DType dtype;
+  hel::Distance distance;
+  size_t count, width;
+
+  bool unpack(napi_env environment, napi_callback_info info) {
+    env = environment;
+    size_t length = kArguments;
+    uint32_t code;
+    if (napi_get_cb_info(env, info, &length, arguments, nullptr, nullptr) != napi_ok ||
+        !left.unpack(env, arguments[0]) || !right.unpack(env, arguments[1]) ||
+        napi_get_value_uint32(env, arguments[2], &code) != napi_ok || !unpack_size(arguments[3], count) ||
+        !unpack_size(arguments[4], width) ||
+        napi_get_value_double(env, arguments[5], &distance.p) != napi_ok ||
+        napi_get_value_double(env, arguments[6], &distance.epsilon) != napi_ok) {
+      return false;
+    }
+    dtype = first_dtype(code);
+    distance.kind = static_cast<hel::DistanceKind>(code / hel::kDTypes % hel::kDistanceKinds);
+    return is_side(left) && is_side(right);
+  }
+
+  bool unpack_size(napi_value value, size_t& size) const {
+    int64_t number;
+    if (napi_get_value_int64(env, value, &number) != napi_ok || number < 0) return false;
+    size = static_cast<size_t>(number);
+    return true;
+  }
+
+  // A row of every pair, or one for all.
+  bool is_side(const View& view) const { return view.length == width || has_all_rows(view); }
+  bool has_all_rows(const View& view) const {
+    return width == 0 ? view.length == 0 : view.length % width == 0 && view.length / width == count;
+  }
+
+  // Throws, and returns true, if writing to `out` would change memory that is read or written too.
+  bool throw_if_overlapping(const char* name, const View& out,
+                            std::initializer_list<std::pair<const char*, const View*>> others) const {
+    for (const auto& [other_name, other] : others) {
+      if (other->data == nullptr ||
+          !out.overlaps(other->data, other->length * bytes_of(dtype), out.length * bytes_of(dtype))) {
+        continue;
+      }
+      const std::string message =
+          std::string(name) + " must be memory apart from " + other_name + ", got overlapping memory";
+      napi_throw_range_error(env, "ERR_INVALID_ARG_VALUE", message.c_str());
+      return true;
+    }
+    return false;
+  }
+
+  // Calls use(pairs), of float or double.
+  template <class Use>
+  void with_pairs(const Use& use) const {
+    const auto use_typed = [&]<class T>(T) {
+      const auto side = [&](const View& view) {
+        return hel::Side<T>{static_cast<const T*>(view.data), !has_all_rows(view)};
+      };
+      use(hel::Pairs<T>{side(left), side(right), count, width, distance});
+    };
+    if (dtype == hel::DType::kFloat32) return use_typed(float{});
+    use_typed(double{});
+  }
+};
+
+// (…, out, begin, end)
+napi_value distances(napi_env env, napi_callback_info info) {
+  PairCall call;
+  View out;
+  size_t begin, end;
+  if (!call.unpack(env, info) || !out.unpack(env, call.arguments[7]) || out.length != call.count ||
+      !call.unpack_size(call.arguments[8], begin) || !call.unpack_size(call.arguments[9], end) ||
+      begin > end || end > call.count) {
+    return throw_memory_changed(env);
+  }
+  if (call.throw_if_overlapping("out", out, {{"left", &call.left}, {"right", &call.right}})) return nullptr;
+  call.with_pairs([&]<class T>(const hel::Pairs<T>& pairs) {
+    hel::compute_distances_in_parallel(static_cast<T*>(out.data) + begin, pairs, begin, end);
+  });
+  return nullptr;
+}
+
+// (…, outLeft, outRight, gradOutput)
+napi_value distance_gradients(napi_env env, napi_callback_info info) {
+  PairCall call;
+  View out_left, out_right, grad_output;
+  double constant = 0;
+  if (!call.unpack(env, info) || !out_left.unpack(env, call.arguments[7]) ||
+      out_left.length != call.left.length || !out_right.unpack(env, call.arguments[8]) ||
+      out_right.length != call.right.length ||
+      !(napi_get_value_double(env, call.arguments[9], &constant) == napi_ok ||
+        (grad_output.unpack(env, call.arguments[9]) && grad_output.length == call.count))) {
+    return throw_memory_changed(env);
+  }
+  if (call.throw_if_overlapping("outLeft", out_left,
+                                {{"left", &call.left},
+                                 {"right", &call.right},
+                                 {"gradOutput", &grad_output},
+                                 {"outRight", &out_right}}) ||
+      call.throw_if_overlapping(
+          "outRight", out_right,
+          {{"left", &call.left}, {"right", &call.right}, {"gradOutput", &grad_output}})) {
+    return nullptr;
+  }
+  call.with_pairs([&]<class T>(const hel::Pairs<T>& pairs) {
+    const T one = static_cast<T>(constant);
+    const bool is_one = grad_output.data == nullptr;
+    const T* upstream = is_one ? &one : static_cast<const T*>(grad_output.data);
+    try {
+      hel::differentiate_distances(static_cast<T*>(out_left.data), static_cast<T*>(out_right.data), pairs,
+                                   upstream, is_one ? 0 : 1);
+    } catch (const std::bad_alloc&) {
+      napi_throw_range_error(env, nullptr, "not enough memory for the sums of a gradient");
+    }
+  });
+  return nullptr;
+}
+
 // (out, source, dtypes)
 napi_value convert(napi_env env, napi_callback_info info) {
   size_t count = 3;
@@ -555,10 +683,15 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
                                     nullptr, nullptr, napi_enumerable, nullptr};
   };
   const napi_property_descriptor calls[] = {
-      describe("reduce", entry<reduce>),         describe("forward", entry<forward>),
-      describe("backward", entry<backward>),     describe("valueAndGrad", entry<value_and_grad>),
-      describe("accumulate", entry<accumulate>), describe("accumulateUnclassed", entry<accumulate_unclassed>),
+      describe("reduce", entry<reduce>),
+      describe("forward", entry<forward>),
+      describe("backward", entry<backward>),
+      describe("valueAndGrad", entry<value_and_grad>),
+      describe("accumulate", entry<accumulate>),
+      describe("accumulateUnclassed", entry<accumulate_unclassed>),
       describe("convert", entry<convert>),
+      describe("distances", entry<distances>),
+      describe("distanceGradients", entry<distance_gradients>),
   };
   napi_define_properties(env, exports, std::size(calls), calls);
   exports.Set("stateBytes", static_cast<double>(sizeof(hel::Totals)));

@@ -5,21 +5,30 @@
 #include <limits>
 
 #include "kernels/kernels.h"
+#include "parallel.h"
 #include "power.h"
 
 namespace hinge_embedding_loss {
 
 namespace {
 
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
 // Between these, squares of float64 neither overflow nor lose bits that count, and neither does the product
 // of two sums of squares. Sums of float32 are always between them, or 0, or not finite.
-constexpr double kLeastSquares = 0x1p-500, kMostSquares = 0x1p500;
+bool are_safe_squares(double sum) { return sum >= 0x1p-500 && sum <= 0x1p500; }
 
-bool are_safe_squares(double sum) { return sum >= kLeastSquares && sum <= kMostSquares; }
-
-// The exponent of the power of two by which an extreme row is scaled. Its largest element is then between
+// The exponent of the power of two by which an extreme row is divided. Its largest element is then between
 // 2^-74 and 2^24.
 int scale_exponent(double largest) { return std::clamp(std::ilogb(largest), -1000, 1000); }
+
+// Every NaN becomes the same one, and −0 becomes +0.
+template <class T>
+T round_to(double value) {
+  const T rounded = static_cast<T>(value) + T{0};
+  return rounded == rounded ? rounded : std::numeric_limits<T>::quiet_NaN();
+}
 
 // Σ term(i), with the errors of the additions.
 template <class Term>
@@ -33,14 +42,20 @@ double sum_terms(size_t count, const Term& term) {
   return sum + error;
 }
 
-// Two vectors, and the kernels for them.
 template <class T>
 struct Row {
   const T* left;
   const T* right;
   size_t width;
   T epsilon;
-  const DistanceKernels<T>& kernels = hinge_embedding_loss::kernels().distance<T>();
+  const DistanceKernels<T>& kernels;
+
+  Row(const Distance& distance, const T* l, const T* r, size_t n)
+      : left(l),
+        right(r),
+        width(n),
+        epsilon(static_cast<T>(distance.epsilon)),
+        kernels(hinge_embedding_loss::kernels().distance<T>()) {}
 
   double difference(size_t i) const {
     const T difference = left[i] - right[i];
@@ -49,89 +64,199 @@ struct Row {
   double largest() const { return kernels.find_largest(left, right, width, epsilon); }
 };
 
-bool is_normal(double value) { return value > 0 && value < std::numeric_limits<double>::infinity(); }
+// The distance of a row whose sum is 0, not finite, or may have lost bits: sum(factor), with elements that
+// are multiplied by `factor`, is right.
+template <class T, class Sum>
+Scaled measure_extreme(const Row<T>& row, const Sum& sum) {
+  const double largest = row.largest();
+  if (!(largest > 0 && largest < kInfinity)) return {largest, 0};
+  const int exponent = scale_exponent(largest);
+  return {sum(scale(1, -exponent)), exponent};
+}
 
 template <class T>
-double euclidean(const Row<T>& row) {
+Scaled measure_euclidean(const Row<T>& row) {
   const double sum = row.kernels.sum_squares(row.left, row.right, row.width, row.epsilon);
-  if (are_safe_squares(sum)) return std::sqrt(sum);
-  const double largest = row.largest();
-  if (!is_normal(largest)) return largest;
-  const int exponent = scale_exponent(largest);
-  const double factor = scale(1, -exponent);
-  const double squares = sum_terms(row.width, [&](size_t i) {
-    const double d = row.difference(i) * factor;
-    return d * d;
+  if (are_safe_squares(sum)) return {std::sqrt(sum), 0};
+  return measure_extreme(row, [&](double factor) {
+    return std::sqrt(sum_terms(row.width, [&](size_t i) {
+      const double d = row.difference(i) * factor;
+      return d * d;
+    }));
   });
-  return scale(std::sqrt(squares), exponent);
 }
 
 template <class T>
-double manhattan(const Row<T>& row) {
+Scaled measure_manhattan(const Row<T>& row) {
   const double sum = row.kernels.sum_magnitudes(row.left, row.right, row.width, row.epsilon);
-  if (std::isfinite(sum)) return sum;
-  const double largest = row.largest();
-  if (!is_normal(largest)) return largest;
-  const int exponent = scale_exponent(largest);
-  const double factor = scale(1, -exponent);
-  return scale(sum_terms(row.width, [&](size_t i) { return std::abs(row.difference(i)) * factor; }),
-               exponent);
+  if (std::isfinite(sum)) return {sum, 0};
+  return measure_extreme(row, [&](double factor) {
+    return sum_terms(row.width, [&](size_t i) { return std::abs(row.difference(i)) * factor; });
+  });
 }
 
 template <class T>
-double chebyshev(const Row<T>& row) {
-  return row.largest();
-}
-
-template <class T>
-double minkowski(const Row<T>& row, double p) {
+Scaled measure_minkowski(const Row<T>& row, double p) {
   const double largest = row.largest();
-  if (!is_normal(largest)) return largest;
+  if (!(largest > 0 && largest < kInfinity)) return {largest, 0};
   const double sum = sum_terms(row.width, [&](size_t i) {
     const double ratio = std::abs(row.difference(i)) / largest;
-    return ratio == 0 ? 0 : power(ratio, p);
+    return ratio > 0 ? power(ratio, p) : 0;
   });
   const Scaled norm = root(sum, p);
   int exponent;
-  const double fraction = std::frexp(largest, &exponent) * norm.fraction;
-  return scale(fraction, exponent + norm.exponent);
+  const double fraction = std::frexp(largest, &exponent);
+  return {fraction * norm.fraction, exponent + norm.exponent};
 }
 
-double cosine_of(const CosineSums& sums, double epsilon) {
-  const double norms = std::max(std::sqrt(sums.left_squares * sums.right_squares), epsilon);
-  return norms == 0 ? 0 : std::clamp(sums.products / norms, -1.0, 1.0);
+// The distance by one of the powers p, as fraction · 2^exponent.
+template <class T>
+Scaled measure_power(const Distance& distance, const Row<T>& row) {
+  switch (distance.kind) {
+    case DistanceKind::kEuclidean:
+      return measure_euclidean(row);
+    case DistanceKind::kManhattan:
+      return measure_manhattan(row);
+    case DistanceKind::kChebyshev:
+      return {row.largest(), 0};
+    default:
+      return measure_minkowski(row, distance.p);
+  }
 }
+
+// What the cosine distance of a row and its gradients are computed from. The sums are of left · left_factor
+// and right · right_factor, powers of two, and so is `norms`, √(Σ l² · Σ r²).
+struct Cosine {
+  CosineSums sums;
+  double norms;
+  double similarity;
+  bool is_clipped;  // ε is larger than the norms, or both are 0
+  double left_factor = 1, right_factor = 1;
+
+  Cosine(const CosineSums& all, double epsilon)
+      : sums(all), norms(std::sqrt(all.left_squares * all.right_squares)) {
+    is_clipped = norms < epsilon || norms == 0;
+    const double divisor = std::max(norms, epsilon);
+    similarity = divisor == 0 ? 0 : std::clamp(sums.products / divisor, -1.0, 1.0);
+  }
+};
 
 template <class T>
 double find_magnitude(const T* values, size_t width) {
   double largest = 0;
   for (size_t i = 0; i < width; i++) {
     const double magnitude = std::abs(static_cast<double>(values[i]));
-    if (!(magnitude <= largest)) largest = magnitude;
-    if (std::isnan(magnitude)) break;
+    if (std::isnan(magnitude)) return magnitude;
+    largest = std::max(largest, magnitude);
   }
   return largest;
 }
 
 template <class T>
-double cosine(const Row<T>& row, double epsilon) {
+Cosine measure_cosine(const Distance& distance, const Row<T>& row) {
   const CosineSums sums = row.kernels.sum_products(row.left, row.right, row.width);
-  const bool are_safe = are_safe_squares(sums.left_squares) && are_safe_squares(sums.right_squares);
-  if (are_safe) return 1 - cosine_of(sums, epsilon);
+  if (are_safe_squares(sums.left_squares) && are_safe_squares(sums.right_squares)) {
+    return {sums, distance.epsilon};
+  }
   const double left_largest = find_magnitude(row.left, row.width);
   const double right_largest = find_magnitude(row.right, row.width);
-  if (!std::isfinite(left_largest) || !std::isfinite(right_largest)) {
-    return std::numeric_limits<double>::quiet_NaN();
-  }
-  if (left_largest == 0 || right_largest == 0) return 1;
+  if (!std::isfinite(left_largest) || !std::isfinite(right_largest)) return {{kNaN, kNaN, kNaN}, 0};
+  if (left_largest == 0 || right_largest == 0) return {{0, 0, 0}, distance.epsilon};
   const int left_exponent = scale_exponent(left_largest), right_exponent = scale_exponent(right_largest);
   const double left_factor = scale(1, -left_exponent), right_factor = scale(1, -right_exponent);
-  const auto l = [&](size_t i) { return row.left[i] * left_factor; };
-  const auto r = [&](size_t i) { return row.right[i] * right_factor; };
+  const auto l = [&](size_t i) { return static_cast<double>(row.left[i]) * left_factor; };
+  const auto r = [&](size_t i) { return static_cast<double>(row.right[i]) * right_factor; };
   const CosineSums scaled = {sum_terms(row.width, [&](size_t i) { return l(i) * r(i); }),
                              sum_terms(row.width, [&](size_t i) { return l(i) * l(i); }),
                              sum_terms(row.width, [&](size_t i) { return r(i) * r(i); })};
-  return 1 - cosine_of(scaled, std::ldexp(epsilon, -left_exponent - right_exponent));
+  Cosine cosine(scaled, std::ldexp(distance.epsilon, -left_exponent - right_exponent));
+  cosine.left_factor = left_factor;
+  cosine.right_factor = right_factor;
+  return cosine;
+}
+
+template <class T>
+double measure(const Distance& distance, const Row<T>& row) {
+  if (distance.kind == DistanceKind::kCosine) return 1 - measure_cosine(distance, row).similarity;
+  const auto [fraction, exponent] = measure_power(distance, row);
+  return exponent == 0 ? fraction : scale(fraction, exponent);
+}
+
+// The gradients of an element by both sides.
+struct ElementGradients {
+  double left, right;
+};
+
+// Calls use(gradients): gradients(i) returns those of element i.
+template <class T, class Use>
+void with_power_gradients(const Distance& distance, const Row<T>& row, double upstream, const Use& use) {
+  const auto use_left = [&](const auto& left) {
+    use([&](size_t i) {
+      const double gradient = left(row.difference(i));
+      return ElementGradients{gradient, -gradient};
+    });
+  };
+  const Scaled norm = measure_power(distance, row);
+  // d · factor / divisor is d / distance.
+  const int exponent = std::clamp(norm.exponent, -1000, 1000);
+  const double factor = scale(1, -exponent);
+  const double divisor =
+      exponent == norm.exponent ? norm.fraction : scale(norm.fraction, norm.exponent - exponent);
+  if (std::isnan(divisor)) return use_left([](double) { return kNaN; });
+  if (divisor == 0) return use_left([](double) { return 0.0; });
+
+  const auto sign = [](double d) { return static_cast<double>(d > 0) - static_cast<double>(d < 0); };
+  switch (distance.kind) {
+    case DistanceKind::kEuclidean: {
+      const double ratio = upstream / divisor, magnitude = std::abs(ratio);
+      const bool is_plain = upstream == 0 || (magnitude >= 0x1p-1000 && magnitude <= 0x1p1000);
+      if (is_plain) return use_left([&](double d) { return ratio * (d * factor); });
+      return use_left([&](double d) { return upstream * (d * factor / divisor); });
+    }
+    case DistanceKind::kManhattan:
+      return use_left([&](double d) { return upstream * sign(d); });
+    case DistanceKind::kChebyshev:
+      return use_left([&](double d) { return upstream * (std::abs(d) == divisor ? sign(d) : 0); });
+    default:
+      return use_left([&](double d) {
+        const double ratio = std::abs(d) * factor / divisor;
+        return ratio > 0 ? upstream * sign(d) * power(ratio, distance.p - 1) : ratio;
+      });
+  }
+}
+
+template <class T, class Use>
+void with_cosine_gradients(const Distance& distance, const Row<T>& row, double upstream, const Use& use) {
+  const Cosine cosine = measure_cosine(distance, row);
+  const auto& [sums, norms, similarity, is_clipped, left_factor, right_factor] = cosine;
+  const double epsilon = distance.epsilon;
+  if (std::isnan(similarity)) return use([](size_t) { return ElementGradients{kNaN, kNaN}; });
+  if (is_clipped && epsilon == 0) return use([](size_t) { return ElementGradients{0, 0}; });
+  const auto l = [&](size_t i) { return static_cast<double>(row.left[i]); };
+  const auto r = [&](size_t i) { return static_cast<double>(row.right[i]); };
+  if (is_clipped) {
+    return use([&](size_t i) {
+      return ElementGradients{-upstream * (r(i) / epsilon), -upstream * (l(i) / epsilon)};
+    });
+  }
+  const double of_left = similarity / sums.left_squares, of_right = similarity / sums.right_squares;
+  const double of_other = 1 / norms;
+  use([&](size_t i) {
+    const double left = l(i) * left_factor, right = r(i) * right_factor;
+    return ElementGradients{upstream * ((of_left * left - of_other * right) * left_factor),
+                            upstream * ((of_right * right - of_other * left) * right_factor)};
+  });
+}
+
+// Pairs whose gradients by a shared row are summed together.
+constexpr size_t kGroup = 256;
+
+// Elements whose gradients are in the first-level cache.
+constexpr size_t kTile = 256;
+
+template <class T>
+const T* row_at(const Side<T>& side, size_t pair, size_t width) {
+  return side.is_shared ? side.rows : side.rows + pair * width;
 }
 
 }  // namespace
@@ -144,27 +269,120 @@ Distance Distance::of_power(double p, double epsilon) {
 
 template <class T>
 T distance(const Distance& distance, const T* left, const T* right, size_t width) {
-  const Row<T> row{left, right, width, static_cast<T>(distance.epsilon)};
-  const auto compute = [&] {
-    switch (distance.kind) {
-      case DistanceKind::kEuclidean:
-        return euclidean(row);
-      case DistanceKind::kManhattan:
-        return manhattan(row);
-      case DistanceKind::kChebyshev:
-        return chebyshev(row);
-      case DistanceKind::kMinkowski:
-        return minkowski(row, distance.p);
-      case DistanceKind::kCosine:
-        return cosine(row, distance.epsilon);
+  return round_to<T>(measure(distance, Row<T>(distance, left, right, width)));
+}
+
+template <class T>
+size_t Pairs<T>::step() const {
+  return std::max<size_t>(1, kRange / std::max<size_t>(1, width));
+}
+
+template <class T>
+void compute_distances(T* out, const Pairs<T>& pairs, size_t begin, size_t end) {
+  for (size_t pair = begin; pair < end; pair++) {
+    out[pair - begin] = distance(pairs.distance, row_at(pairs.left, pair, pairs.width),
+                                 row_at(pairs.right, pair, pairs.width), pairs.width);
+  }
+}
+
+template <class T>
+void compute_distances_in_parallel(T* out, const Pairs<T>& pairs, size_t begin, size_t end) {
+  const auto compute = [&](Ranges& ranges) {
+    for (size_t from, to; ranges.next(from, to);) {
+      compute_distances(out + from, pairs, begin + from, begin + to);
     }
-    return std::numeric_limits<double>::quiet_NaN();
   };
-  const double value = compute();
-  return std::isnan(value) ? std::numeric_limits<T>::quiet_NaN() : static_cast<T>(value);
+  parallel_for(end - begin, compute, pairs.step());
+}
+
+template <class T>
+DistanceGradients<T>::DistanceGradients(const Pairs<T>& pairs, T* left, T* right)
+    : pairs_(pairs), left_{left, {}}, right_{right, {}} {
+  const size_t groups = (pairs.count + kGroup - 1) / kGroup;
+  if (pairs.left.is_shared) left_.sums.resize(groups * pairs.width);
+  if (pairs.right.is_shared) right_.sums.resize(groups * pairs.width);
+}
+
+template <class T>
+size_t DistanceGradients<T>::step() const {
+  const bool has_sums = pairs_.left.is_shared || pairs_.right.is_shared;
+  const size_t step = pairs_.step();
+  return has_sums ? (step + kGroup - 1) / kGroup * kGroup : step;
+}
+
+template <class T>
+void DistanceGradients<T>::write(size_t begin, size_t end, const T* upstream, size_t stride) {
+  const auto& [left, right, count, width, distance] = pairs_;
+  for (size_t pair = begin; pair < end; pair++, upstream += stride) {
+    const Row<T> row(distance, row_at(left, pair, width), row_at(right, pair, width), width);
+    const auto store = [&](Output& output, bool is_shared, size_t from, const double* values, size_t n) {
+      if (is_shared) {
+        double* sums = &output.sums[pair / kGroup * width + from];
+        for (size_t i = 0; i < n; i++) sums[i] += values[i];
+      } else {
+        T* rows = output.rows + pair * width + from;
+        for (size_t i = 0; i < n; i++) rows[i] = round_to<T>(values[i]);
+      }
+    };
+    const auto write_row = [&](const auto& gradients) {
+      for (size_t from = 0; from < width; from += kTile) {
+        double by_left[kTile], by_right[kTile];
+        const size_t n = std::min(kTile, width - from);
+        for (size_t i = 0; i < n; i++) {
+          const ElementGradients each = gradients(from + i);
+          by_left[i] = each.left;
+          by_right[i] = each.right;
+        }
+        store(left_, left.is_shared, from, by_left, n);
+        store(right_, right.is_shared, from, by_right, n);
+      }
+    };
+    const double g = static_cast<double>(*upstream);
+    if (distance.kind == DistanceKind::kCosine) {
+      with_cosine_gradients(distance, row, g, write_row);
+    } else {
+      with_power_gradients(distance, row, g, write_row);
+    }
+  }
+}
+
+template <class T>
+void DistanceGradients<T>::finish() {
+  const size_t width = pairs_.width;
+  const auto round_sums = [&](const Output& output) {
+    for (size_t i = 0; i < width; i++) {
+      double sum = 0;
+      for (size_t at = i; at < output.sums.size(); at += width) sum += output.sums[at];
+      output.rows[i] = round_to<T>(sum);
+    }
+  };
+  if (pairs_.left.is_shared) round_sums(left_);
+  if (pairs_.right.is_shared) round_sums(right_);
+}
+
+template <class T>
+void differentiate_distances(T* left, T* right, const Pairs<T>& pairs, const T* upstream, size_t stride) {
+  DistanceGradients<T> gradients(pairs, left, right);
+  const auto write = [&](Ranges& ranges) {
+    for (size_t begin, end; ranges.next(begin, end);) {
+      gradients.write(begin, end, upstream + begin * stride, stride);
+    }
+  };
+  parallel_for(pairs.count, write, gradients.step());
+  gradients.finish();
 }
 
 template float distance(const Distance&, const float*, const float*, size_t);
 template double distance(const Distance&, const double*, const double*, size_t);
+template struct Pairs<float>;
+template struct Pairs<double>;
+template void compute_distances(float*, const Pairs<float>&, size_t, size_t);
+template void compute_distances(double*, const Pairs<double>&, size_t, size_t);
+template void compute_distances_in_parallel(float*, const Pairs<float>&, size_t, size_t);
+template void compute_distances_in_parallel(double*, const Pairs<double>&, size_t, size_t);
+template class DistanceGradients<float>;
+template class DistanceGradients<double>;
+template void differentiate_distances(float*, float*, const Pairs<float>&, const float*, size_t);
+template void differentiate_distances(double*, double*, const Pairs<double>&, const double*, size_t);
 
 }  // namespace hinge_embedding_loss

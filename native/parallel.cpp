@@ -15,12 +15,9 @@ namespace hinge_embedding_loss {
 
 namespace {
 
-// Elements that a thread takes at a time: enough to make taking them cheap, few enough to end together.
-constexpr size_t kRange = size_t{1} << 15;
-
-// For fewer elements, waking another thread costs more than it saves. Measured: for 128 K elements, one
+// For fewer ranges, waking another thread costs more than it saves. Measured: for 128 K elements, one
 // thread takes as long as two if the second must wake up, and 1.8 times as long if it still spins.
-constexpr size_t kMinParallel = size_t{1} << 17;
+constexpr size_t kMinRanges = 4;
 
 // Pause instructions, 20 to 40 ns each.
 constexpr int kSpins = 1000;
@@ -118,9 +115,11 @@ size_t num_threads() { return thread_count().load(std::memory_order_relaxed); }
 
 void set_num_threads(size_t count) { thread_count().store(count, std::memory_order_relaxed); }
 
-void run_parallel(size_t n, Call call, const void* body) {
-  const size_t threads = n < kMinParallel ? 1 : std::min(num_threads(), (n + kRange - 1) / kRange);
-  Ranges ranges(n, threads == 1 ? n : kRange);
+void run_parallel(size_t n, size_t step, Call call, const void* body) {
+  const size_t whole_ranges = n / step;
+  const size_t threads =
+      whole_ranges < kMinRanges ? 1 : std::min(num_threads(), whole_ranges + (n % step > 0));
+  Ranges ranges(n, threads == 1 ? n : step);
   if (threads == 1 || !pool().run(call, body, ranges, threads - 1)) call(body, ranges);
 }
 

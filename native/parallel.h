@@ -29,16 +29,19 @@ class Ranges {
   std::atomic<size_t> next_ = 0;
 };
 
-void run_parallel(size_t n, void (*call)(const void* body, Ranges& ranges), const void* body);
+// Elements that a thread takes at a time: enough to make taking them cheap, few enough to end together.
+constexpr size_t kRange = size_t{1} << 15;
+
+void run_parallel(size_t n, size_t step, void (*call)(const void* body, Ranges& ranges), const void* body);
 
 // Runs body(ranges) on the calling thread and, if n is large, on the pool's threads at the same time; returns
 // when all are done. Each body takes ranges until none are left. The caller must have set the default
 // floating-point environment; the pool's threads have it. One call at a time has the pool; a second one
-// meanwhile runs on its own thread alone.
+// meanwhile runs on its own thread alone. A range of `step` should be as much work as kRange elements.
 template <class Body>
-void parallel_for(size_t n, const Body& body) {
+void parallel_for(size_t n, const Body& body, size_t step = kRange) {
   run_parallel(
-      n, [](const void* body, Ranges& ranges) { (*static_cast<const Body*>(body))(ranges); }, &body);
+      n, step, [](const void* body, Ranges& ranges) { (*static_cast<const Body*>(body))(ranges); }, &body);
 }
 
 }  // namespace hinge_embedding_loss

@@ -10,7 +10,16 @@ import { node, root, succeeds } from './support/processes.ts'
 type Layer = readonly [files: readonly string[], mayImport: readonly string[]]
 
 const base = ['lib/validate.ts', 'lib/format.ts']
-const core = ['lib/slices.ts', 'lib/labels.ts', 'lib/settings.ts', 'lib/tensor/', 'lib/native.ts', ...base]
+const core = [
+  'lib/pairs.ts',
+  'lib/slices.ts',
+  'lib/labels.ts',
+  'lib/callable.ts',
+  'lib/settings.ts',
+  'lib/tensor/',
+  'lib/native.ts',
+  ...base,
+]
 /** What layers above the library's public face may import of it. */
 const library = ['lib/index.ts', 'lib/duckdb.ts', 'lib/settings.ts', 'lib/tensor/dtypes.ts', ...base]
 const losses = ['lib/files/chunk-losses.ts', 'lib/files/scan-losses.ts']
@@ -57,14 +66,20 @@ const layers: readonly Layer[] = [
   [['lib/files/similar.ts'], []],
   [['lib/files/errors.ts'], library],
   [['lib/duckdb.ts'], ['lib/binaries.ts']],
-  [['lib/index.ts'], ['lib/hinge-embedding-loss.ts', 'lib/accumulator.ts', 'lib/runtime.ts', ...core]],
-  [['lib/hinge-embedding-loss.ts'], core],
-  [['lib/accumulator.ts'], core],
+  [
+    ['lib/index.ts'],
+    ['lib/hinge-embedding-loss.ts', 'lib/accumulator.ts', 'lib/distance.ts', 'lib/runtime.ts', ...core],
+  ],
+  [['lib/hinge-embedding-loss.ts'], ['lib/distance.ts', ...core]],
+  [['lib/accumulator.ts'], ['lib/distance.ts', ...core]],
+  [['lib/distance.ts'], core],
+  [['lib/pairs.ts'], ['lib/settings.ts', 'lib/tensor/', 'lib/native.ts', ...base]],
   [['lib/slices.ts'], ['lib/labels.ts', 'lib/settings.ts', 'lib/tensor/', 'lib/native.ts', ...base]],
   [['lib/labels.ts'], ['lib/settings.ts', 'lib/tensor/', 'lib/native.ts', ...base]],
   [['lib/settings.ts'], ['lib/tensor/', 'lib/native.ts', ...base]],
   [['lib/tensor/'], ['lib/native.ts', ...base]],
   [['lib/runtime.ts'], ['lib/native.ts', ...base]],
+  [['lib/callable.ts'], base],
   [['lib/native.ts'], ['lib/binaries.ts', 'lib/load-error.ts', ...base]],
   [['lib/binaries.ts'], ['lib/load-error.ts', 'lib/libc.ts']],
   [['lib/load-error.ts'], ['lib/package-managers.ts', 'lib/libc.ts', 'lib/format.ts']],

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { type DType, type LabelOptions, LossAccumulator, type OtherLabelPolicy } from '../index.ts'
-import { isMarginFinite, settingNames } from '../settings.ts'
+import { isFiniteIn, settingNames } from '../settings.ts'
 import { assertNumber, assertOneOf, assertSignal, attempt, describe, invalidArgument, isArray } from '../validate.ts'
 import { asOptionError, type Message, message, option, optionError } from './errors.ts'
 import { checkDistance, checkEpsilon, type DistanceName, defaultEpsilon, type Pair } from './pair.ts'
@@ -517,7 +517,7 @@ export function emptyTotals({ margins, ...labels }: Settings): LossAccumulator[]
 
 /** Refuses a margin that is infinite once it is rounded to the dtype of the input. */
 export function assertMargins(margins: readonly number[], dtype: DType): void {
-  const margin = margins.find((each) => !isMarginFinite(each, dtype))
+  const margin = margins.find((each) => !isFiniteIn(each, dtype))
   if (margin === undefined) return
   const expected = message`must be finite in float32, in which the input is scored, got ${margin}`
   throw optionError('margin', message`${option('margin')} ${expected}`)

@@ -25,6 +25,7 @@ import {
   contentsOf,
   formatQuantity,
   type InputContents,
+  type Like,
   maxRank,
   readContents,
   readIntegers,
@@ -99,7 +100,7 @@ export function tensor(data: TensorLike, options?: { dtype?: TensorDType; shape?
  * @param like the input, whose shape `value` must have. Shapes are compared before memory is taken: any object can
  * claim a huge one.
  */
-export function readTensor(name: string, value: unknown, like?: Contents): Contents {
+export function readTensor(name: string, value: unknown, like?: Like): Contents {
   const code = codeOf(value)
   const contents = code === undefined ? contentsOf(value) : readContents(name, value as LabelData, undefined, code)
   if (contents !== undefined) {
@@ -114,25 +115,26 @@ export function readTensor(name: string, value: unknown, like?: Contents): Conte
 }
 
 /** Reads a tensor of another library; returns undefined for any other object. */
-function readTheirs(name: string, source: Source, like: Contents | undefined): Contents | undefined {
+function readTheirs(name: string, source: Source, like: Like | undefined): Contents | undefined {
   return attempt(name, () => {
     for (const { looksAlike, read } of readers) if (looksAlike(source)) return read(name, source, like)
     return undefined
   })
 }
 
-const nameOf = ({ code }: Contents) => dtypes[code] as TensorDType
+const nameOf = ({ code }: Like) => dtypes[code] as TensorDType
 
-/** Reads a value as contents of float32 or float64. */
-export function readInput(name: string, value: unknown): InputContents {
-  const contents = readTensor(name, value)
+/** Reads a value as contents of float32 or float64. Nested arrays are read in the dtype of `sibling`, if it is given. */
+export function readInput(name: string, value: unknown, sibling?: Like): InputContents {
+  const isNestedSibling = sibling !== undefined && isArray(value)
+  const contents = isNestedSibling ? readNested(name, value, undefined, nameOf(sibling)) : readTensor(name, value)
   if (isFloat(contents.code)) return contents as InputContents
   const expected = `a tensor of float32 or float64, as tensor(data, { dtype: 'float32' }) makes it`
   throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, nameOf(contents))
 }
 
 /** Returns the tensor to write to, over the memory of `out`, or undefined if `out` is. */
-export function readOut(name: string, out: unknown, input: InputContents): Tensor<InputData> | undefined {
+export function readOut(name: string, out: unknown, input: Like): Tensor<InputData> | undefined {
   if (out === undefined) return undefined
   const contents = contentsOf(out)
   if (contents !== undefined) {
@@ -148,23 +150,25 @@ export function readOut(name: string, out: unknown, input: InputContents): Tenso
 }
 
 /** Reads a value as contents of the input's dtype and shape. Nested arrays are read in that dtype. */
-export function readLikeInput(name: string, value: unknown, input: InputContents): InputContents {
+export function readLikeInput(name: string, value: unknown, input: Like): InputContents {
   const contents = isArray(value) ? readNested(name, value, input, nameOf(input)) : readTensor(name, value, input)
   assertLikeInput(name, contents, input)
   return contents as InputContents
 }
 
-function assertLikeInput(name: string, contents: Contents, input: InputContents): void {
+function assertLikeInput(name: string, contents: Contents, input: Like): void {
   if (contents.code !== input.code) {
-    const expected = `of the dtype of input, ${nameOf(input)}`
+    const expected = `of the dtype of ${nameInErrors(input)}, ${nameOf(input)}`
     throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, nameOf(contents))
   }
   assertLike(name, contents.shape, input)
   assertUnchanged(name, contents)
 }
 
-function assertLike(name: string, shape: readonly number[], like: Contents | undefined): void {
-  if (like !== undefined) assertSameShape(name, shape, 'input', like.shape)
+const nameInErrors = ({ name }: Like) => name ?? 'input'
+
+function assertLike(name: string, shape: readonly number[], like: Like | undefined): void {
+  if (like !== undefined) assertSameShape(name, shape, nameInErrors(like), like.shape)
 }
 
 /**
@@ -183,7 +187,7 @@ const dtypeAliases: Readonly<Record<string, TensorDType>> = {
 type Source = Readonly<Partial<Record<string, unknown>>>
 interface Reader {
   looksAlike(source: Source): boolean
-  read(name: string, source: Source, like: Contents | undefined): Contents
+  read(name: string, source: Source, like: Like | undefined): Contents
 }
 
 /** Readers of other libraries' tensors, which their properties identify. */
@@ -194,13 +198,13 @@ const readers: readonly Reader[] = [
   { looksAlike: ({ shape }) => isArray(shape), read: readStrided },
 ]
 
-function readTensorFlow(name: string, source: Source, like: Contents | undefined): Contents {
+function readTensorFlow(name: string, source: Source, like: Like | undefined): Contents {
   const { shape, dtype } = source
   const data = (source as { dataSync(): unknown }).dataSync()
   return readParts(name, like, data, shape, dtype)
 }
 
-function readOnnx(name: string, source: Source, like: Contents | undefined): Contents {
+function readOnnx(name: string, source: Source, like: Like | undefined): Contents {
   const { type, dims, location = 'cpu' } = source
   if (location !== 'cpu') {
     throw invalidArgument('ERR_INVALID_ARG_VALUE', `${name}.location`, `'cpu'`, describe(location))
@@ -226,7 +230,7 @@ function readArrowType(name: string, type: unknown): TensorDType {
   throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, isHalf ? 'Float16' : describe(type))
 }
 
-function readArrow(name: string, source: Source, like: Contents | undefined): Contents {
+function readArrow(name: string, source: Source, like: Like | undefined): Contents {
   const dtype = readArrowType(name, source.type)
   const isBool = (source.type as Source).typeId === arrowTypeIds.bool
   const chunks = source.data as readonly ArrowChunk[]
@@ -275,7 +279,7 @@ function readData(name: string, value: unknown): LabelData {
 }
 
 /** Reads `{ data, shape }`, with `stride` (scijs) or `strides` (@stdlib) in elements. */
-function readStrided(name: string, source: Source, like: Contents | undefined): Contents {
+function readStrided(name: string, source: Source, like: Like | undefined): Contents {
   const { data, shape, dtype, strides = source.stride, offset } = source
   return readParts(name, like, data, shape, dtype, strides, offset)
 }
@@ -286,7 +290,7 @@ function readStrided(name: string, source: Source, like: Contents | undefined): 
  */
 function readParts(
   name: string,
-  like: Contents | undefined,
+  like: Like | undefined,
   elements: unknown,
   extents: unknown,
   dtypeName: unknown,
@@ -405,11 +409,11 @@ const maxShared = 2 ** 24
 const leastBytesOfElement = 4
 
 /** Reads a number, or nested arrays of elements of one type; for a dtype of BigInts, of any types. */
-function readNested(name: string, root: unknown, like?: Contents, dtype?: TensorDType): Contents {
+function readNested(name: string, root: unknown, like?: Like, dtype?: TensorDType): Contents {
   return attempt(name, () => readElements(name, root, like, dtype))
 }
 
-function readElements(name: string, root: unknown, like?: Contents, dtype?: TensorDType): Contents {
+function readElements(name: string, root: unknown, like?: Like, dtype?: TensorDType): Contents {
   const shape: number[] = []
   let first = root
   for (; isArray(first) && shape.at(-1) !== 0; first = first[0]) {

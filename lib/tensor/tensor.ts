@@ -19,7 +19,7 @@ function copyShape(shape: readonly number[]): number[] {
   return copy
 }
 
-const formatShape = (shape: readonly number[]) => `[${copyShape(shape).join(', ')}]`
+export const formatShape = (shape: readonly number[]) => `[${copyShape(shape).join(', ')}]`
 export const formatQuantity = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`
 
 export function sizeOf(shape: readonly number[]): number {
@@ -67,18 +67,24 @@ function notAnInteger(name: string, value: unknown, least: number): Error {
   return invalidArgument('ERR_INVALID_ARG_VALUE', name, expected, String(value))
 }
 
-/**
- * The private contents of a tensor. The addon trusts the dtype that it gets, so it gets this one: a program can
- * override the properties of a tensor or of a typed array.
- */
-export interface Contents<D extends LabelData = LabelData> {
-  readonly data: D
+/** What another tensor must be like. */
+export interface Like {
   /** The code of the dtype. */
   readonly code: DTypeCode
   /** Extents, outermost first: an array that programs do not get. Not frozen, since V8 reads frozen arrays slowly. */
   readonly shape: readonly number[]
   /** The number of elements when the tensor was made: memory can be transferred or resized later. */
   readonly size: number
+  /** What errors call it; by default `input`. */
+  readonly name?: string
+}
+
+/**
+ * The private contents of a tensor. The addon trusts the dtype that it gets, so it gets this one: a program can
+ * override the properties of a tensor or of a typed array.
+ */
+export interface Contents<D extends LabelData = LabelData> extends Like {
+  readonly data: D
 }
 
 /** Contents that the kernels take as input, of float32 or float64. */
