@@ -156,7 +156,10 @@ describe('the pages', function () {
     /** A declaration without comments, white space and what only the compiler needs. */
     function normalize(declarations: string): string {
       const code = declarations.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*/g, '')
-      const bare = code.replaceAll(/#private;|\[inspect\]\(\): string;|extends Callable|\b(?:export|declare) /g, '')
+      const bare = code.replaceAll(
+        /#private;|\[inspect\]\(\): string;|protected constructor\([^)]*\);|extends Callable|\b(?:export|declare) /g,
+        '',
+      )
       return bare
         .replaceAll(/[\s;]/g, '')
         .replaceAll(/,(?=[)}])/g, '')
