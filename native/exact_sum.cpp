@@ -221,8 +221,9 @@ void BasicExactSum<kLowestExponent, kMaxBits>::propagate_limbs() {
 }
 
 template <int kLowestExponent, int kMaxBits>
-void BasicExactSum<kLowestExponent, kMaxBits>::add_product(double a,
-                                                           double b) requires(kLowestExponent <= 2 * -1074) {
+void BasicExactSum<kLowestExponent, kMaxBits>::add_product(double a, double b)
+  requires(kLowestExponent <= 2 * -1074)
+{
   if (!std::isfinite(a) || !std::isfinite(b)) {
     special_ += a * b;
     return;

@@ -41,7 +41,8 @@ class BasicExactSum {
     if (!small_.add(value)) add_to_limbs(value);
   }
 
-  void add_product(double a, double b) requires(kLowestExponent <= 2 * -1074);
+  void add_product(double a, double b)
+    requires(kLowestExponent <= 2 * -1074);
 
   // The other's terms must be possible terms of this sum.
   template <int kOtherLowest, int kOtherBits>
