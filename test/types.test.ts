@@ -393,7 +393,7 @@ describe('the types', () => {
         Equal<Group['by'], GroupValue>,
         IsAny<GroupValue> extends false ? true : false,
         Equal<ReturnType<typeof mergePartials>, ReturnType<typeof scoreFiles<number>>>,
-        Equal<ReturnType<typeof plotFiles>, ReturnType<typeof scoreFiles<number>>>,
+        Equal<ReturnType<typeof plotFiles<number>>, ReturnType<typeof scoreFiles<number>>>,
       ]
     >()
     const columns = { input: 'd', label: 'y' }

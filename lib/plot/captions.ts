@@ -7,7 +7,8 @@ import { type ClassName, classNames, classStrata, type Stratum } from './strata.
 export interface Panel {
   /** the name of the group */
   readonly name?: string
-  readonly total: LossAccumulator
+  /** for each margin, in ascending order */
+  readonly totals: readonly LossAccumulator[]
   readonly histogram: Histogram
 }
 
@@ -17,10 +18,14 @@ export interface ChartData {
   readonly input: string
   /** the expression of the groups, as the user wrote it */
   readonly by?: string
-  readonly total: LossAccumulator
+  /** for each margin, in ascending order */
+  readonly totals: readonly LossAccumulator[]
   readonly panels: readonly Panel[]
   readonly view: View
 }
+
+/** What is drawn over the margin where there are several, from top to bottom. */
+export const marginTitles = { meanLoss: 'mean loss over Δ', activeShare: 'active share over Δ' } as const
 
 /** A number with four digits, or with all digits before its point if these are more. */
 export function formatNumber(value: number): string {
@@ -36,17 +41,21 @@ export function formatTitle({ input }: ChartData): string {
   return `Hinge embedding loss of ${input}`
 }
 
+/** The title of the axis of distances, which are margins too where there are several. */
+export function formatAxisTitle({ input, totals }: ChartData): string {
+  return `distance x${totals.length === 1 ? '' : ' and margin Δ'}: ${input}`
+}
+
 /** Phrases about all rows. */
-export function describeTotal({ total, by, panels }: ChartData): string[] {
-  const { count, mean, margin, negatives, others } = total
+export function describeTotal({ totals, by, panels }: ChartData): string[] {
+  const [total] = totals as [LossAccumulator]
+  const { count, others } = total
   const [nulls, nans] = (['null', 'nan'] as const).map((stratum) =>
     panels.reduce((sum, { histogram }) => sum + histogram.count(stratum), 0),
   ) as [number, number]
   return [
     formatQuantity(count, 'row'),
-    `mean loss ${formatNumber(mean)}`,
-    `margin Δ = ${formatNumber(margin)}`,
-    `${formatCount(negatives.active)} of ${formatCount(negatives.count)} negatives active${formatActiveShare(negatives)}`,
+    ...(totals.length > 1 ? [describeMargins(totals)] : describeLosses(total)),
     ...(others > 0
       ? [`${formatQuantity(others, 'label')} that ${others === 1 ? 'is' : 'are'} neither, ${describeOthers(total)}`]
       : []),
@@ -56,17 +65,46 @@ export function describeTotal({ total, by, panels }: ChartData): string[] {
   ]
 }
 
-/** Phrases about the rows of one class in a panel. */
-export function describeClass({ total, histogram }: Panel, name: ClassName, view: View): string[] {
+function describeMargins(totals: readonly LossAccumulator[]): string {
+  const [least, most] = [totals[0], totals.at(-1)].map((total) => formatNumber((total as LossAccumulator).margin))
+  return `${totals.length} margins Δ from ${least} to ${most}`
+}
+
+/** Phrases about the losses of all rows at one margin. */
+function describeLosses({ mean, margin, negatives }: LossAccumulator): [mean: string, margin: string, active: string] {
+  const active = `${formatCount(negatives.active)} of ${formatCount(negatives.count)} negatives active`
+  return [
+    `mean loss ${formatNumber(mean)}`,
+    `margin Δ = ${formatNumber(margin)}`,
+    `${active}${formatActiveShare(negatives)}`,
+  ]
+}
+
+function describeMargin(total: LossAccumulator): string {
+  const [mean, margin, active] = describeLosses(total)
+  return `${margin}: ${mean}, ${active}`
+}
+
+/** Phrases about the rows of one class in a panel. What depends on the margin is left out where there are several. */
+function describeClass({ totals, histogram }: Panel, name: ClassName, view: View): string[] {
+  const [total] = totals as [LossAccumulator]
   const { count, mean } = total[`${name}s`]
   const { negatives } = total
   const active = `${formatCount(negatives.active)} active${formatActiveShare(negatives)}`
+  const hasOneMargin = totals.length === 1
   return [
     formatQuantity(count, name),
-    ...(count > 0 ? [`mean loss ${formatNumber(mean)}`] : []),
-    ...(count > 0 && name === 'negative' ? [active] : []),
+    ...(count > 0 && (hasOneMargin || name === 'positive') ? [`mean loss ${formatNumber(mean)}`] : []),
+    ...(count > 0 && hasOneMargin && name === 'negative' ? [active] : []),
     ...describeHidden(histogram, classStrata[name], view),
   ]
+}
+
+/** Phrases above each strip of a panel. */
+export function describeStrips(panel: Panel, view: View): string[][] {
+  const classes = classNames.map((name) => describeClass(panel, name, view))
+  const hasOneMargin = panel.totals.length === 1
+  return [...classes, ...(hasOneMargin ? [] : Object.values(marginTitles).map((title) => [title]))]
 }
 
 function describeHidden(histogram: Histogram, strata: readonly Stratum[], view: View): string[] {
@@ -82,9 +120,18 @@ function describeHidden(histogram: Histogram, strata: readonly Stratum[], view: 
 }
 
 /** Phrases that say how to read the picture. */
-export function describeMarks({ width }: View): string[] {
+export function describeMarks({ totals, view }: ChartData): string[] {
+  const bars = `bars: share of the class in each bin of ${formatNumber(view.width)}`
+  if (totals.length > 1) {
+    return [
+      bars,
+      'vertical lines: the margins Δ',
+      'filled: positives, and negatives inside the least margin',
+      'dots: exact values at the margins; nothing is drawn between them',
+    ]
+  }
   return [
-    `bars: share of the class in each bin of ${formatNumber(width)}`,
+    bars,
     'filled: positives, and negatives inside the margin (active)',
     'outlined: negatives beyond it, whose loss is 0',
     'dashed: the loss of a row at x, which is x for positives and max(0, Δ − x) for negatives',
@@ -94,7 +141,9 @@ export function describeMarks({ width }: View): string[] {
 /** The picture in words, for readers who do not see it. */
 export function describeChart(data: ChartData): string {
   const panels = data.panels.map((panel) => {
-    const words = classNames.flatMap((name) => describeClass(panel, name, data.view)).join(', ')
+    const classes = classNames.flatMap((name) => describeClass(panel, name, data.view))
+    const margins = panel.totals.length === 1 ? [] : panel.totals.map(describeMargin)
+    const words = [classes.join(', '), ...margins].join('; ')
     return panel.name === undefined ? words : `${panel.name}: ${words}`
   })
   return [formatTitle(data), describeTotal(data).join(', '), ...panels].join('. ')

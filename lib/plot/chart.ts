@@ -1,28 +1,36 @@
-import type { Mark, Spec } from 'vega'
-import { type ChartData, formatTitle, type Panel } from './captions.ts'
+import type { GroupMark, Mark, Spec } from 'vega'
+import { type ChartData, formatAxisTitle, formatTitle, marginTitles, type Panel } from './captions.ts'
+import type { Drawing, Place } from './drawing.ts'
 import { computeLayout } from './layout.ts'
 import { type Look, sizes, themes } from './look.ts'
+import { buildMarginStrip, findDomain } from './margin-strip.ts'
 import { text } from './marks.ts'
 import { classNames } from './strata.ts'
-import { buildStrip, type Drawing, topShareOf } from './strip.ts'
+import { buildStrip, topShareOf } from './strip.ts'
 import { truncate } from './text.ts'
+
+/** Builds one of the strips that each panel has. */
+type StripBuilder = (panel: Panel, place: Place) => GroupMark
 
 /** The specification of a picture: the distributions of both classes' distances in all panels, with one view and scale. */
 export function buildChart(data: ChartData, look: Look): Spec {
-  const { panels, view, input } = data
+  const { panels, view, totals } = data
   const layout = computeLayout(data, sizes[look.size])
   const theme = themes[look.theme]
-  const histograms = panels.map(({ histogram }) => histogram)
-  const [positive, negative] = classNames.map((name) => topShareOf(name, histograms, view)) as [number, number]
-  const drawing = { layout, theme, view, margin: data.total.margin, topShares: { positive, negative } }
+  const drawing = { layout, theme, view, margins: totals.map(({ margin }) => margin) }
+  const builders = makeStripBuilders(data, drawing)
 
   const { width, height, fontSize, pad, left, right, textWidth, gridTop, gridBottom } = layout
   const { ink, pale } = theme
   const [center, middle] = [(left + width - right) / 2, (gridTop + gridBottom) / 2]
   // Bold letters are wider than the estimate.
   const title = truncate(formatTitle(data), textWidth, 1.4 * fontSize)
-  const axisTitle = truncate(`distance x: ${input}`, textWidth, fontSize)
+  const axisTitle = truncate(formatAxisTitle(data), textWidth, fontSize)
   const axisStyle = { fontSize, fill: pale, align: 'center' } as const
+  const sideTitles = [
+    text(['share of its class'], pad + 0.6 * fontSize, middle, { ...axisStyle, angle: -90 }),
+    text(['loss (dashed)'], width - pad - 0.6 * fontSize, middle, { ...axisStyle, angle: 90 }),
+  ]
   return {
     width,
     height,
@@ -32,19 +40,40 @@ export function buildChart(data: ChartData, look: Look): Spec {
     marks: [
       text([title], pad, pad + fontSize, { fontSize: 1.3 * fontSize, fill: ink, fontWeight: 'bold' }),
       text(layout.head, pad, pad + 3 * fontSize, { fontSize, fill: ink }),
-      ...panels.flatMap((panel, i) => buildPanel(panel, i, panels.length, drawing)),
-      text(['share of its class'], pad + 0.6 * fontSize, middle, { ...axisStyle, angle: -90 }),
-      text(['loss (dashed)'], width - pad - 0.6 * fontSize, middle, { ...axisStyle, angle: 90 }),
+      ...panels.flatMap((panel, i) => buildPanel(panel, i, panels.length, builders, drawing)),
+      ...(totals.length === 1 ? sideTitles : []),
       text([axisTitle], center, gridBottom + 3 * fontSize, axisStyle),
       text(layout.foot, pad, gridBottom + 5 * fontSize, { fontSize: 0.9 * fontSize, fill: pale }),
     ],
   }
 }
 
-/** The panel with this index: its name and, for each class, a caption and a strip. */
-function buildPanel({ name, histogram }: Panel, index: number, count: number, drawing: Drawing): Mark[] {
-  const { layout, theme } = drawing
+/** The strips of a panel, from top to bottom. All panels have the same scales. */
+function makeStripBuilders({ panels, totals }: ChartData, drawing: Drawing): StripBuilder[] {
+  const histograms = panels.map(({ histogram }) => histogram)
+  const classes = classNames.map((name): StripBuilder => {
+    const topShare = topShareOf(name, histograms, drawing.view)
+    return ({ histogram }, place) => buildStrip(name, histogram, topShare, drawing, place)
+  })
+  if (totals.length === 1) return classes
+  const all = panels.flatMap(({ totals }) => totals)
+  const figures = (Object.keys(marginTitles) as (keyof typeof marginTitles)[]).map((name): StripBuilder => {
+    const domain = findDomain(name, all)
+    return ({ totals }, place) => buildMarginStrip(name, totals, domain, drawing, place)
+  })
+  return [...classes, ...figures]
+}
+
+/** The panel with this index: its name and its strips, each with a caption. */
+function buildPanel(
+  panel: Panel,
+  index: number,
+  count: number,
+  builders: readonly StripBuilder[],
+  { layout, theme }: Drawing,
+): Mark[] {
   const { columns, panelWidth, panelHeight, gap, fontSize, lineHeight } = layout
+  const { name } = panel
   const column = index % columns
   const x = layout.left + column * (panelWidth + gap)
   let y = layout.gridTop + Math.floor(index / columns) * (panelHeight + gap)
@@ -55,16 +84,16 @@ function buildPanel({ name, histogram }: Panel, index: number, count: number, dr
     marks.push(text([line], x, y + 0.8 * lineHeight, { fontSize, fill: theme.ink, fontWeight: 'bold' }))
   }
   y += layout.nameHeight
-  for (const [k, className] of classNames.entries()) {
+  for (const [k, build] of builders.entries()) {
     const caption = layout.captions[index]?.[k] as string[]
     marks.push(text(caption, x, y + lineHeight, { fontSize, fill: theme.ink }))
     y += layout.captionHeights[k] as number
     const labels = {
-      bottom: k === classNames.length - 1 && index + columns >= count,
+      bottom: k === builders.length - 1 && index + columns >= count,
       left: column === 0,
       right: column === columns - 1 || index === count - 1,
     }
-    marks.push(buildStrip(className, histogram, drawing, { x, y, labels }))
+    marks.push(build(panel, { x, y, labels }))
     y += layout.stripHeight
   }
   return marks

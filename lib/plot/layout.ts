@@ -1,36 +1,38 @@
-import { type ChartData, describeClass, describeMarks, describeTotal } from './captions.ts'
+import { type ChartData, describeMarks, describeStrips, describeTotal } from './captions.ts'
 import type { Size } from './look.ts'
-import { classNames } from './strata.ts'
 import { estimateWidth, wrapPhrases } from './text.ts'
 
 export type Layout = ReturnType<typeof computeLayout>
 
 /** Computes where everything is, in pixels, from the numbers of panels and of lines of text. */
 export function computeLayout(data: ChartData, size: Size) {
-  const { panels, view } = data
-  const columns = size.columns[panels.length - 1] as number
+  const { panels, totals } = data
+  const hasOneMargin = totals.length === 1
+  const columns = (hasOneMargin ? size.columns : size.columnsOfMargins)[panels.length - 1] as number
   const rows = Math.ceil(panels.length / columns)
   const fontSize = size.fontSizes[columns - 1] as number
   const [pad, gap, lineHeight] = [1.2 * fontSize, 1.6 * fontSize, 1.4 * fontSize]
-  const [left, right] = [pad + 5.2 * fontSize, pad + 5.8 * fontSize]
+  // On the right are the losses, and on both sides the titles of the axes, only where there is one margin.
+  const [left, right] = [pad + (hasOneMargin ? 5.2 : 4) * fontSize, pad + (hasOneMargin ? 5.8 : 1.2) * fontSize]
   const textWidth = size.width - 2 * pad
   const panelWidth = (size.width - left - right - (columns - 1) * gap) / columns
 
   const head = wrapPhrases(describeTotal(data), textWidth, fontSize)
-  const foot = wrapPhrases(describeMarks(view), textWidth, 0.9 * fontSize, '; ')
+  const foot = wrapPhrases(describeMarks(data), textWidth, 0.9 * fontSize, '; ')
   const captions = wrapCaptions(data, panelWidth, fontSize)
-  const captionHeights = classNames.map((_, k) => {
+  const captionHeights = (captions[0] as string[][]).map((_, k) => {
     const lines = Math.max(...captions.map((ofPanel) => (ofPanel[k] as string[]).length))
     return (lines + 0.6) * lineHeight
   })
+  const strips = captionHeights.length
 
   const nameHeight = panels.some(({ name }) => name !== undefined) ? lineHeight : 0
   const textHeight = nameHeight + captionHeights.reduce((sum, height) => sum + height)
   const gridTop = pad + (2.4 + 1.4 * head.length) * fontSize
   const footHeight = pad + (4 + 1.3 * foot.length) * fontSize
   const fixedHeight = gridTop + footHeight + rows * textHeight + (rows - 1) * gap
-  const stripHeight = size.stripHeight ?? ((size.height ?? 0) - fixedHeight) / (2 * rows)
-  const height = Math.ceil(fixedHeight + 2 * rows * stripHeight)
+  const stripHeight = size.stripHeight ?? ((size.height ?? 0) - fixedHeight) / (strips * rows)
+  const height = Math.ceil(fixedHeight + strips * rows * stripHeight)
   return {
     width: size.width,
     height,
@@ -43,7 +45,7 @@ export function computeLayout(data: ChartData, size: Size) {
     right,
     textWidth,
     panelWidth,
-    panelHeight: textHeight + 2 * stripHeight,
+    panelHeight: textHeight + strips * stripHeight,
     stripHeight,
     nameHeight,
     captionHeights,
@@ -55,9 +57,9 @@ export function computeLayout(data: ChartData, size: Size) {
   }
 }
 
-/** The lines of each class in each panel. Panels look alike: unless all phrases fit on one line, each has a line of its own. */
+/** The lines above each strip in each panel. Panels look alike: unless all phrases fit on one line, each has a line of its own. */
 function wrapCaptions({ panels, view }: ChartData, width: number, fontSize: number): string[][][] {
-  const phrases = panels.map((panel) => classNames.map((name) => describeClass(panel, name, view)))
+  const phrases = panels.map((panel) => describeStrips(panel, view))
   const isWide =
     panels.length === 1 || phrases.flat().every((part) => estimateWidth(part.join(', '), fontSize) <= width)
   return isWide ? phrases.map((ofPanel) => ofPanel.map((part) => wrapPhrases(part, width, fontSize))) : phrases

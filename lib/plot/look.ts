@@ -27,6 +27,8 @@ export interface Size {
   readonly stripHeight?: number
   /** the number of columns for 1 panel, 2 panels, … */
   readonly columns: readonly number[]
+  /** the same for panels with several margins, which have twice as many strips */
+  readonly columnsOfMargins: readonly number[]
   /** the font size for 1 column, 2 columns, … */
   readonly fontSizes: readonly number[]
 }
@@ -36,12 +38,14 @@ export const sizes = {
     width: 880,
     stripHeight: 110,
     columns: [1, 2, 3, 2, 3, 3, 4, 4, 3, 4, 4, 4],
+    columnsOfMargins: [1, 2, 3, 2, 3, 3, 4, 4, 3, 4, 4, 4],
     fontSizes: [14, 13, 12, 12],
   },
   slide: {
     width: 1600,
     height: 900,
     columns: [1, 2, 3, 4, 3, 3, 4, 4, 5, 5, 6, 6],
+    columnsOfMargins: [1, 2, 3, 4, 5, 6, 6, 6, 6, 6, 6, 6],
     fontSizes: [26, 22, 19, 18, 16, 15],
   },
 } as const satisfies Readonly<Record<string, Size>>

@@ -30,6 +30,11 @@ export function rule(properties: Properties): Mark {
   return { type: 'rule', aria: false, encode: encode(properties) }
 }
 
+/** A disk. */
+export function dot(x: number, y: number, radius: number, fill: string): Mark {
+  return { type: 'symbol', aria: false, encode: encode({ x, y, size: (2 * radius) ** 2, fill }) }
+}
+
 /** The steps of a data set of bins, from 0 up. */
 export function steps(data: string, properties: Properties): Mark {
   const scaled = {

@@ -2,7 +2,10 @@ import type { Scoring } from '../files/options.ts'
 import { Missing } from '../files/readers/chunks.ts'
 import type { DType } from '../index.ts'
 
-/** What a row is to the loss. A negative is active if its distance is less than the margin; a row is `nan` if it is left out. */
+/**
+ * What a row is to the loss. A negative is active if its distance is less than the margin, of several the least; a row is
+ * `nan` if it is left out.
+ */
 export const strata = ['positive', 'active', 'inactive', 'other', 'null', 'nan'] as const
 export type Stratum = (typeof strata)[number]
 
@@ -27,7 +30,7 @@ type Rule = readonly [stratum: Stratum, column: 'x' | 'y', operator: keyof typeo
 
 /** The first rule that holds gives the stratum of a row without a null. If none does, the row is inactive. */
 function rulesOf({ margins, positiveLabel, negativeLabel }: Scoring, dtype: DType): Rule[] {
-  const [margin] = margins as [number]
+  const margin = Math.min(...margins)
   return [
     ['positive', 'y', '=', positiveLabel],
     ['other', 'y', '<>', negativeLabel],

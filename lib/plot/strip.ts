@@ -1,28 +1,21 @@
-import type { Axis, GroupMark, Mark, Scale } from 'vega'
+import type { GroupMark, Mark, Scale } from 'vega'
 import { formatNumber } from './captions.ts'
+import {
+  buildBottomAxis,
+  buildBoxScales,
+  buildScale,
+  buildSideAxis,
+  type Drawing,
+  heightsOf,
+  numberLabel,
+  type Place,
+  percentLabel,
+  placeOf,
+} from './drawing.ts'
 import type { Histogram, View } from './histogram.ts'
-import type { Layout } from './layout.ts'
-import type { Theme } from './look.ts'
 import { encode, lossLine, rule, steps, text } from './marks.ts'
 import { type ClassName, classNames, classStrata, type Stratum } from './strata.ts'
 import { estimateWidth } from './text.ts'
-
-/** What all strips of a picture share. */
-export interface Drawing {
-  readonly layout: Layout
-  readonly theme: Theme
-  readonly view: View
-  readonly margin: number
-  /** the largest share of a class in one bin of any panel */
-  readonly topShares: Readonly<Record<ClassName, number>>
-}
-
-/** Where a strip is, and which of its axes have labels. */
-interface Place {
-  readonly x: number
-  readonly y: number
-  readonly labels: Readonly<Record<'bottom' | 'left' | 'right', boolean>>
-}
 
 /** The strata whose loss depends on the distance. The others are outlined. */
 const filledStrata = {
@@ -48,22 +41,42 @@ const lossCorners: Readonly<Record<ClassName, (view: View, margin: number) => Po
   ],
 }
 
-/** A strip of a panel: the distances of one class as bars, with the loss of a row over them. */
-export function buildStrip(name: ClassName, histogram: Histogram, drawing: Drawing, place: Place): GroupMark {
-  const { layout, view, margin } = drawing
-  const { x, y, labels } = place
+/**
+ * A strip of a panel: the distances of one class as bars, and over them the loss of a row, if there is one margin. The
+ * highest bar of all panels has the share `topShare`.
+ */
+export function buildStrip(
+  name: ClassName,
+  histogram: Histogram,
+  topShare: number,
+  drawing: Drawing,
+  place: Place,
+): GroupMark {
+  const { layout, view, margins } = drawing
+  const [margin, ...others] = margins as [number]
+  const hasLosses = others.length === 0
+  const lossAxis = hasLosses ? [buildSideAxis(drawing, place, 'right', 'loss', numberLabel)] : []
   return {
     type: 'group',
     aria: false,
-    encode: encode({ x, y, width: layout.panelWidth, height: layout.stripHeight }),
+    encode: encode({ x: place.x, y: place.y, width: layout.panelWidth, height: layout.stripHeight }),
     data: [
       { name: 'all', values: stepsOf(name, classStrata[name], histogram, view) },
       { name: 'filled', values: stepsOf(name, filledStrata[name], histogram, view) },
-      { name: 'losses', values: lossCorners[name](view, margin) },
+      ...(hasLosses ? [{ name: 'losses', values: lossCorners[name](view, margin) }] : []),
     ],
-    scales: buildScales(name, drawing),
-    axes: buildAxes(drawing, labels),
-    marks: buildMarks(name, drawing),
+    scales: [
+      ...buildBoxScales(drawing),
+      buildScale('share', [0, topShare], heightsOf(layout)),
+      ...(hasLosses ? [buildLossScale(margin, drawing)] : []),
+    ],
+    axes: [buildBottomAxis(drawing, place), buildSideAxis(drawing, place, 'left', 'share', percentLabel), ...lossAxis],
+    marks: [
+      ...buildBars(name, drawing),
+      ...buildMarginRules(drawing),
+      ...(hasLosses ? buildLossLine(drawing) : []),
+      ...buildMarginLabels(drawing),
+    ],
   }
 }
 
@@ -83,65 +96,57 @@ function stepsOf(name: ClassName, strata: readonly Stratum[], histogram: Histogr
   return [...shares, shares.at(-1) as number].map((share, bin) => ({ x: view.low + bin * view.width, share }))
 }
 
-function buildScales(name: ClassName, { layout, view, margin, topShares }: Drawing): Scale[] {
-  const { panelWidth, stripHeight, fontSize } = layout
-  const scale = (name: string, domain: number[], range: number[]) =>
-    ({ name, type: 'linear', domain, range, zero: false }) as const
-  const heights = [stripHeight, 1.5 * fontSize]
+function buildLossScale(margin: number, { layout, view }: Drawing): Scale {
   const losses = classNames.flatMap((name) => lossCorners[name](view, margin).map(({ loss }) => loss))
-  return [
-    scale('x', [view.low, view.high], [0, panelWidth]),
-    scale('box', [0, 1], [stripHeight, 0]),
-    scale('share', [0, topShares[name]], heights),
-    scale('loss', [Math.min(...losses), Math.max(...losses)], heights),
-  ]
+  return buildScale('loss', [Math.min(...losses), Math.max(...losses)], heightsOf(layout))
 }
 
-const numberLabel = `format(datum.value, abs(datum.value) < 1e3 || abs(datum.value) >= 1e15 ? '~g' : '~s')`
-const percentLabel = `format(100 * datum.value, '~g') + ' %'`
-
-function buildAxes({ layout, theme }: Drawing, labels: Place['labels']): Axis[] {
-  const { panelWidth, fontSize, columns } = layout
-  const axis = (orient: keyof Place['labels'], scale: string, label: string, more: Partial<Axis>): Axis => ({
-    orient,
-    scale,
-    aria: false,
-    labels: labels[orient],
-    ticks: labels[orient],
-    domain: false,
-    encode: { labels: { update: { text: { signal: label } } } },
-    labelFont: 'sans-serif',
-    labelFontSize: 0.9 * fontSize,
-    labelColor: theme.pale,
-    tickColor: theme.pale,
-    gridColor: theme.grid,
-    ...more,
-  })
-  const tickCount = Math.floor(panelWidth / (5 * fontSize))
-  return [
-    axis('bottom', 'x', numberLabel, { grid: true, gridScale: 'box', tickCount, labelFlush: columns > 1 }),
-    axis('left', 'share', percentLabel, { grid: true, gridScale: 'x', tickCount: 3 }),
-    axis('right', 'loss', numberLabel, { tickCount: 3 }),
-  ]
-}
-
-function buildMarks(name: ClassName, { layout, theme, view, margin }: Drawing): Mark[] {
+function buildBars(name: ClassName, { layout, theme }: Drawing): Mark[] {
   const { panelWidth, stripHeight, fontSize } = layout
   const color = theme[name]
-  const x = (panelWidth * (margin - view.low)) / (view.high - view.low)
-  const label = `margin ${formatNumber(margin)}`
-  const isRight = x + estimateWidth(label, fontSize) + fontSize < panelWidth
   return [
     steps('all', { fill: color, fillOpacity: 0.15, stroke: color, strokeWidth: fontSize / 10 }),
     steps('filled', { fill: color }),
     rule({ x: 0, x2: panelWidth, y: stripHeight, y2: stripHeight, stroke: theme.pale, strokeWidth: fontSize / 8 }),
-    rule({ x, x2: x, y: 0, y2: stripHeight, stroke: theme.ink, strokeWidth: fontSize / 8 }),
+  ]
+}
+
+function buildLossLine({ layout: { fontSize }, theme }: Drawing): Mark[] {
+  return [
     lossLine('losses', { stroke: theme.paper, strokeWidth: fontSize / 3, strokeOpacity: 0.6 }),
     lossLine('losses', { stroke: theme.ink, strokeWidth: fontSize / 7, strokeDash: [fontSize / 2, fontSize / 3] }),
-    text([label], isRight ? x + 0.4 * fontSize : x - 0.4 * fontSize, fontSize, {
+  ]
+}
+
+/** A line at each margin, thinner where there are several. */
+function buildMarginRules(drawing: Drawing): Mark[] {
+  const { layout, theme, margins } = drawing
+  const strokeWidth = layout.fontSize / (margins.length === 1 ? 8 : 12)
+  return margins.map((margin) => {
+    const x = placeOf(margin, drawing)
+    return rule({ x, x2: x, y: 0, y2: layout.stripHeight, stroke: theme.ink, strokeWidth })
+  })
+}
+
+/** The labels of the margins, to the right of their lines or else to the left; of several those that meet no other line. */
+function buildMarginLabels(drawing: Drawing): Mark[] {
+  const { layout, theme, margins } = drawing
+  const { panelWidth, fontSize } = layout
+  const hasOneMargin = margins.length === 1
+  const places = margins.map((margin) => placeOf(margin, drawing))
+  let free = 0
+  return margins.flatMap((margin, index) => {
+    const x = places[index] as number
+    const label = `${hasOneMargin ? 'margin ' : 'Δ = '}${formatNumber(margin)}`
+    const width = estimateWidth(label, fontSize) + fontSize
+    const isRight = x + width < (places[index + 1] ?? panelWidth)
+    const isLeft = x - width > free
+    free = isRight ? x + width : x
+    if (!isRight && !isLeft && !hasOneMargin) return []
+    return text([label], isRight ? x + 0.4 * fontSize : x - 0.4 * fontSize, fontSize, {
       fontSize: 0.9 * fontSize,
       fill: theme.ink,
       align: isRight ? 'left' : 'right',
-    }),
-  ]
+    })
+  })
 }

@@ -8,15 +8,16 @@ const furthest = 2 ** 1000
 
 type Range = readonly [low: number, high: number]
 
-/** Chooses one view for all panels. It holds the margin and all distances but outliers that would squash the others. */
-export function chooseView(histograms: readonly Histogram[], margin: number): View {
-  const unite = (ranges: readonly Range[]) => uniteRanges([...ranges, [margin, margin]])
+/** Chooses one view for all panels. It holds the margins and all distances but outliers that would squash the others. */
+export function chooseView(histograms: readonly Histogram[], margins: readonly number[]): View {
+  const unite = (ranges: readonly Range[]) =>
+    uniteRanges([...ranges, ...margins.map((margin): Range => [margin, margin])])
   const classes = histograms.flatMap((histogram) =>
     Object.values(classStrata).map((strata) => histogram.finiteBins(strata)),
   )
   const all = unite(classes.flatMap(rangesOf))
   const most = unite(classes.map(dropOutliers).flatMap(rangesOf))
-  const [low, high] = addRoom(lengthOf(all) <= 1.5 * lengthOf(most) ? all : most, margin)
+  const [low, high] = addRoom(lengthOf(all) <= 1.5 * lengthOf(most) ? all : most, margins)
   const finest = 2 * fineWidth(Math.max(Math.abs(low), Math.abs(high)))
   const width = 2 ** Math.ceil(Math.log2(Math.max(lengthOf([low, high]) / mostBins, finest)))
   return { low: Math.floor(low / width) * width, high: Math.ceil(high / width) * width, width }
@@ -60,12 +61,12 @@ function lengthOf([low, high]: Range): number {
 }
 
 /** Extends a range to a 0 that is near, and beyond a margin at one of its ends. */
-function addRoom([low, high]: Range, margin: number): Range {
+function addRoom([low, high]: Range, margins: readonly number[]): Range {
   const length = high - low || Math.abs(low) || 1
   const room = high === low ? length : length / 20
   const isNearZero = (end: number) => Math.abs(end) <= 3 * length
   return [
-    low >= 0 && isNearZero(low) ? 0 : low - (margin === low ? room : 0),
-    high <= 0 && isNearZero(high) ? 0 : high + (margin === high ? room : 0),
+    low >= 0 && isNearZero(low) ? 0 : low - (margins.includes(low) ? room : 0),
+    high <= 0 && isNearZero(high) ? 0 : high + (margins.includes(high) ? room : 0),
   ]
 }

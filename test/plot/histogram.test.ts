@@ -46,7 +46,7 @@ describe('the histogram of a plot', () => {
   for (const [name, { values, margin }] of Object.entries(cases)) {
     it(`a histogram counts ${name} as comparing with the edges of bins does, and loses none`, () => {
       const histogram = histogramOf(values)
-      const view = chooseView([histogram], margin)
+      const view = chooseView([histogram], [margin])
       const shown = histogram.countByBin(['positive'], view)
       const { below, above, infinite, nan } = histogram.countHidden(['positive'], view)
       expect(shown).to.deep.equal(countByComparing(values, view))
@@ -63,10 +63,10 @@ describe('the histogram of a plot', () => {
 
   it('a view leaves out only the outliers that would squash the other values', () => {
     const values = Array.from({ length: 3000 }, (_, i) => Math.sin(i))
-    const { low, high } = chooseView([histogramOf([...values, 1e9])], 0.5)
+    const { low, high } = chooseView([histogramOf([...values, 1e9])], [0.5])
     expect([low, high]).to.deep.equal(
-      [-1, 1.03125].map((end) => chooseView([histogramOf(values)], 0.5)[end < 0 ? 'low' : 'high']),
+      [-1, 1.03125].map((end) => chooseView([histogramOf(values)], [0.5])[end < 0 ? 'low' : 'high']),
     )
-    expect(chooseView([histogramOf([...values, 1.5])], 0.5).high).to.be.above(1.5)
+    expect(chooseView([histogramOf([...values, 1.5])], [0.5]).high).to.be.above(1.5)
   })
 })

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander'
+import type { Margins } from '../../files/options.ts'
 import type { PlotFilesOptions } from '../../plot/plot.ts'
 import {
   addFileOptions,
@@ -10,12 +11,14 @@ import {
 } from '../options.ts'
 import type { FileFlags } from '../run.ts'
 
-type PlotFlags = FileFlags & PlotFilesOptions
+type PlotFlags = FileFlags & PlotFilesOptions<Margins>
 
 export function definePlot(command: Command, context: Context): void {
   addFileOptions(command)
     .summary('draw the distances of both classes and the losses over them')
-    .description('Draws the distances of both classes and the losses over them, and prints the totals as score does.')
+    .description(
+      'Draws the distances of both classes and the losses over them or, with several margins, the mean loss and the active share of each; prints the totals as score does.',
+    )
     .addOption(makeRequiredOption('--output <file>', 'the picture: .svg, or .png with twice as many pixels each way'))
     .option('--by <expr>', 'a panel for each value of a column or SQL expression, at most 12')
     .addOption(new Option('--theme <theme>', 'the background').choices(['light', 'dark']).default('light'))
@@ -31,6 +34,6 @@ export function definePlot(command: Command, context: Context): void {
       const { streamTotals } = await import('../../files/totals.ts')
       const { runOnFiles } = await import('../run.ts')
       const totals = await runOnFiles(paths, flags, context, 'rows', plotFiles)
-      await context.printTotals([streamTotals(totals)], flags)
+      await context.printTotals([totals].flat().map(streamTotals), flags)
     })
 }

@@ -1,0 +1,149 @@
+import type { GroupMark, Mark } from 'vega'
+import type { LossAccumulator } from '../index.ts'
+import { formatNumber, type marginTitles } from './captions.ts'
+import {
+  buildBottomAxis,
+  buildBoxScales,
+  buildScale,
+  buildSideAxis,
+  type Drawing,
+  heightsOf,
+  numberLabel,
+  type Place,
+  percentLabel,
+  placeOf,
+} from './drawing.ts'
+import type { Layout } from './layout.ts'
+import type { Theme } from './look.ts'
+import { dot, encode, rule, text } from './marks.ts'
+import { estimateWidth } from './text.ts'
+
+type FigureName = keyof typeof marginTitles
+
+/** What is drawn over the margin. */
+interface Figure {
+  /** the rows that it is of: it is drawn if there are any */
+  readonly countRows: (total: LossAccumulator) => number
+  readonly read: (total: LossAccumulator) => number
+  readonly format: (value: number) => string
+  readonly axisLabel: string
+  readonly color: keyof Theme
+}
+
+const figures: Readonly<Record<FigureName, Figure>> = {
+  meanLoss: {
+    countRows: ({ count }) => count,
+    read: ({ mean }) => mean,
+    format: formatNumber,
+    axisLabel: numberLabel,
+    color: 'ink',
+  },
+  activeShare: {
+    countRows: ({ negatives }) => negatives.count,
+    read: ({ negatives: { active, count } }) => active / count,
+    format: (share) => `${(100 * share).toFixed(1)} %`,
+    axisLabel: percentLabel,
+    color: 'negative',
+  },
+}
+
+type Domain = readonly [low: number, high: number]
+
+/** The range of a figure over all panels and margins, with 0 in it. */
+export function findDomain(name: FigureName, totals: readonly LossAccumulator[]): Domain {
+  const values = totals.map(figures[name].read).filter(Number.isFinite)
+  const [low, high] = [Math.min(0, ...values), Math.max(0, ...values)]
+  return low === high ? [0, 1] : [low, high]
+}
+
+/** A strip of a panel: a figure at each margin, as a dot on a stem. A figure that is not finite has a label alone. */
+export function buildMarginStrip(
+  name: FigureName,
+  totals: readonly LossAccumulator[],
+  domain: Domain,
+  drawing: Drawing,
+  place: Place,
+): GroupMark {
+  const { layout, theme } = drawing
+  const { panelWidth, stripHeight, fontSize } = layout
+  const { axisLabel, color } = figures[name]
+  const zero = heightOf(0, domain, drawing)
+  const points = placePoints(name, totals, domain, drawing)
+  const stroke = { stroke: theme[color], strokeWidth: fontSize / 8 }
+  return {
+    type: 'group',
+    aria: false,
+    encode: encode({ x: place.x, y: place.y, width: panelWidth, height: stripHeight }),
+    scales: [...buildBoxScales(drawing), buildScale('value', domain, heightsOf(layout))],
+    axes: [buildBottomAxis(drawing, place), buildSideAxis(drawing, place, 'left', 'value', axisLabel)],
+    marks: [
+      rule({ x: 0, x2: panelWidth, y: zero, y2: zero, stroke: theme.pale, strokeWidth: fontSize / 8 }),
+      ...points
+        .filter(({ hasDot }) => hasDot)
+        .flatMap(({ x, y }): Mark[] => [
+          rule({ x, x2: x, y, y2: zero, ...stroke }),
+          dot(x, y, dotRadius(fontSize), theme[color]),
+        ]),
+      ...placeLabels(points, zero, layout).map(({ label, x, y }) =>
+        text([label], x, y, { fontSize: 0.9 * fontSize, fill: theme.ink, align: 'center' }),
+      ),
+    ],
+  }
+}
+
+/** A figure at a margin, in pixels of its strip. */
+interface Point {
+  readonly x: number
+  readonly y: number
+  readonly hasDot: boolean
+  readonly label: string
+}
+
+function placePoints(name: FigureName, totals: readonly LossAccumulator[], domain: Domain, drawing: Drawing): Point[] {
+  const { countRows, read, format } = figures[name]
+  return totals
+    .filter((total) => countRows(total) > 0)
+    .map((total) => {
+      const value = read(total)
+      const hasDot = Number.isFinite(value)
+      const y = heightOf(hasDot ? value : 0, domain, drawing)
+      return { x: placeOf(total.margin, drawing), y, hasDot, label: format(value) }
+    })
+}
+
+function heightOf(value: number, [low, high]: Domain, { layout }: Drawing): number {
+  const [bottom, top] = heightsOf(layout)
+  return bottom + ((value - low) / (high - low)) * (top - bottom)
+}
+
+function dotRadius(fontSize: number): number {
+  return 0.3 * fontSize
+}
+
+interface Box {
+  readonly left: number
+  readonly right: number
+  readonly top: number
+  readonly bottom: number
+}
+
+/** The labels above dots and stems that meet no other dot, stem or label. */
+function placeLabels(points: readonly Point[], zero: number, { panelWidth, fontSize }: Layout) {
+  const radius = dotRadius(fontSize)
+  const taken = points.map(({ x, y }): Box => {
+    return { left: x - radius, right: x + radius, top: Math.min(y, zero) - radius, bottom: Math.max(y, zero) }
+  })
+  return points.flatMap(({ label, x, y }) => {
+    const half = estimateWidth(label, 0.9 * fontSize) / 2
+    const center = Math.min(Math.max(x, half), panelWidth - half)
+    const bottom = Math.min(y, zero) - radius - 0.2 * fontSize
+    const box = { left: center - half, right: center + half, top: bottom - 0.9 * fontSize, bottom }
+    if (taken.some((other) => meet(box, other))) return []
+    taken.push(box)
+    return [{ label, x: center, y: bottom }]
+  })
+}
+
+function meet(one: Box, other: Box): boolean {
+  return one.left < other.right && other.left < one.right && one.top < other.bottom && other.top < one.bottom
+}
