@@ -189,7 +189,12 @@ describe('several margins', function () {
     [[1, -Infinity], 'ERR_INVALID_ARG_VALUE', 'margin must be a finite number, got -Infinity'],
     [[1, '2'], 'ERR_INVALID_ARG_TYPE', "margin[1] must be a number, got '2'"],
     [new Array(1), 'ERR_INVALID_ARG_TYPE', 'margin[0] must be a number, got undefined'],
-    [[1, 1e300], 'ERR_INVALID_ARG_VALUE', 'margin must be finite in float32, in which the input is scored, got 1e+300', { input: 'd' }],
+    [
+      [1, 1e300],
+      'ERR_INVALID_ARG_VALUE',
+      'margin must be finite in float32, in which the input is scored, got 1e+300',
+      { input: 'd' },
+    ],
     [[1, 2], 'ERR_INVALID_ARG_VALUE', 'margin takes one number with output, got a list of 2', { output: 'l.csv' }],
   ]
   for (const [given, code, message, more = {}] of wrong) {
