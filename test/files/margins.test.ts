@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
-import { type FileTotals, type Group, type ScoreFilesOptions, scoreFiles } from '../../lib/files.ts'
+import { type FileTotals, type Group, plotFiles, type ScoreFilesOptions, scoreFiles } from '../../lib/files.ts'
 import { chunksOf, command, fails } from '../support/command.ts'
 import { assertTotals, pairs, selectRows, writePairs } from '../support/pairs.ts'
 
@@ -144,6 +144,19 @@ describe('several margins', function () {
     expect(JSON.parse(separate[0] as string).groups).to.have.lengthOf(60_000)
     const both = await command([...args, '1.5,0.5'])
     expect(both.stdout === `[${separate.join(',')}]\n`).to.equal(true)
+  })
+
+  it('take one distance of two embeddings', async () => {
+    const connection = await (await DuckDBInstance.create(':memory:')).connect()
+    // Embeddings of one element, whose manhattan distance is that element if the other is 0.
+    const sql = `SELECT [w] AS l, [0::DOUBLE] AS r, y FROM '${path('pairs.parquet')}' WHERE w >= 0`
+    await connection.run(`COPY (${sql}) TO '${path('vectors.parquet')}'`)
+    connection.closeSync()
+    const columns = { left: 'l', right: 'r', label: 'y', distance: 'manhattan', epsilon: 0 } as const
+    const rows = selectRows(w, y, (row) => (w[row] as number) >= 0)
+    assertEach(await scoreFiles([path('vectors.parquet')], { ...columns, margin }), ...rows)
+    await plotFiles([path('vectors.parquet')], { ...columns, margin, output: path('vectors.svg') })
+    expect(readFileSync(path('vectors.svg'), 'utf8')).to.include('manhattan distance of l and r')
   })
 
   it('give onGroup the groups of one margin after those of the other', async () => {
