@@ -224,8 +224,14 @@ template <int kLowestExponent, int kMaxBits>
 void BasicExactSum<kLowestExponent, kMaxBits>::add_product(double a, double b)
   requires(kLowestExponent <= 2 * -1074)
 {
+  double product_of_doubles, error;
+  if (two_product(a, b, product_of_doubles, error)) {
+    add(product_of_doubles);
+    add(error);
+    return;
+  }
   if (!std::isfinite(a) || !std::isfinite(b)) {
-    special_ += a * b;
+    special_ += product_of_doubles;
     return;
   }
   // The product of two significands has 106 bits: two terms.

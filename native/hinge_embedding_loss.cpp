@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <mutex>
+#include <numeric>
 #include <type_traits>
 
 #include "kernels/kernels.h"
@@ -217,26 +219,10 @@ class GradientOutput {
   const T margin_;
 };
 
-// The part of a · b that the product lost: Dekker's TwoProduct. Exact if |a| and |b| are below 2^500, and the
-// product is 0 because one of them is, or 2^−960 at least.
-double product_error(double a, double b, double product) {
-  constexpr double kSplit = (1 << 27) + 1;
-  const double a_high = kSplit * a - (kSplit * a - a), a_low = a - a_high;
-  const double b_high = kSplit * b - (kSplit * b - b), b_low = b - b_high;
-  return ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low;
-}
-
 // a[i] · b[i] = products[i] + errors[i], exactly. Returns false if that may not be so for some i.
 bool multiply(double* products, double* errors, const double* a, const double* b, size_t n) {
-  constexpr double kMost = 0x1p500, kLeast = 0x1p-960;
   bool is_exact = true;
-  for (size_t i = 0; i < n; i++) {
-    const double product = a[i] * b[i];
-    is_exact &= (std::abs(a[i]) < kMost) & (std::abs(b[i]) < kMost) &
-                ((std::abs(product) >= kLeast) | (a[i] == 0) | (b[i] == 0));
-    products[i] = product;
-    errors[i] = product_error(a[i], b[i], product);
-  }
+  for (size_t i = 0; i < n; i++) is_exact &= two_product(a[i], b[i], products[i], errors[i]);
   return is_exact;
 }
 
@@ -245,21 +231,23 @@ bool multiply(double* products, double* errors, const double* a, const double* b
 constexpr size_t kWeightedBlock = 512;
 
 // Adds elements with weights, block by block.
-template <class T>
+template <class T, class W>
 class WeightedSums {
  public:
   WeightedTotals totals;
 
   // Adds n ≤ kWeightedBlock elements of these losses, classes and weights.
-  void add_block(const T* losses, const int8_t* classes, const Weights<T>& weights, size_t begin, size_t n) {
+  void add_block(const T* losses, const int8_t* classes, const Weights<W>& weights, size_t begin, size_t n) {
     double factors[kWeightedBlock], widened[kWeightedBlock];
     double products[kWeightedBlock], errors[kWeightedBlock];
-    for (size_t i = 0; i < n; i++) {
-      factors[i] = weights.at(begin + i);
-      widened[i] = static_cast<double>(losses[i]);
+    for (size_t i = 0; i < n; i++) widened[i] = static_cast<double>(losses[i]);
+    if (weights.data == nullptr) {
+      std::fill_n(factors, n, weights.at(0));
+    } else {
+      for (size_t i = 0; i < n; i++) factors[i] = static_cast<double>(weights.data[begin + i]) + 0;
     }
     // The product of two floats is a double.
-    constexpr bool kHasErrors = sizeof(T) > 4;
+    constexpr bool kHasErrors = sizeof(T) > 4 || sizeof(W) > 4;
     bool is_exact = true;
     if constexpr (kHasErrors) {
       is_exact = multiply(products, errors, factors, widened, n);
@@ -267,32 +255,37 @@ class WeightedSums {
       for (size_t i = 0; i < n; i++) products[i] = factors[i] * widened[i];
     }
     for (const int8_t each : {1, -1, 0}) {
-      const size_t count = static_cast<size_t>(std::count(classes, classes + n, each));
+      int64_t masks[kWeightedBlock];  // all ones for elements of this class
+      for (size_t i = 0; i < n; i++) masks[i] = -static_cast<int64_t>(classes[i] == each);
+      const auto count = static_cast<uint64_t>(-std::accumulate(masks, masks + n, int64_t{0}));
       (each > 0 ? totals.positives : each < 0 ? totals.negatives : totals.others) += count;
       if (count == 0) continue;
-      add_class(weight_ladder_, factors, classes, each, n, totals.weights[each + 1]);
+      add_selected(weight_ladder_, factors, masks, n, totals.weights[each + 1]);
       if (each == 0) continue;
       ProductSum& sum = totals.sums[each < 0];
       if (is_exact) {
-        add_class(product_ladder_, products, classes, each, n, sum);
-        if (kHasErrors) add_class(error_ladder_, errors, classes, each, n, sum);
+        add_selected(product_ladder_, products, masks, n, sum);
+        if (kHasErrors) add_selected(error_ladder_, errors, masks, n, sum);
       } else {
         for (size_t i = 0; i < n; i++) {
-          if (classes[i] == each) sum.add_product(factors[i], widened[i]);
+          if (masks[i] != 0) sum.add_product(factors[i], widened[i]);
         }
       }
     }
-    for (size_t i = 0; i < n; i++) totals.active += (classes[i] < 0) & (losses[i] > 0);
+    uint32_t active = 0;
+    for (size_t i = 0; i < n; i++) active += (classes[i] < 0) & (losses[i] > 0);
+    totals.active += active;
   }
 
  private:
-  // Adds the values of one class to `sum`.
+  // Adds the values whose masks are all ones to `sum`. Branches would cost more: classes are hard to predict.
   template <class Sum>
-  static void add_class(Ladder& ladder, const double* values, const int8_t* classes, int8_t class_of,
-                        size_t n, Sum& sum) {
+  static void add_selected(Ladder& ladder, const double* values, const int64_t* masks, size_t n, Sum& sum) {
     double selected[kWeightedBlock];
     int8_t ones[kWeightedBlock];
-    for (size_t i = 0; i < n; i++) selected[i] = classes[i] == class_of ? values[i] : 0;
+    for (size_t i = 0; i < n; i++) {
+      selected[i] = std::bit_cast<double>(std::bit_cast<int64_t>(values[i]) & masks[i]);
+    }
     std::fill_n(ones, n, int8_t{1});
     BlockSums block;
     reduce_block(ladder, false, selected, ones, n, 0.0, &sum, block);
@@ -347,6 +340,15 @@ WeightedTotals::WeightedTotals(const Totals& totals) : Counts(totals) {
   for (int c = 0; c < 2; c++) sums[c].merge(totals.sums[c]);
   const uint64_t counts[] = {negatives, others, positives};
   for (int k = 0; k < 3; k++) weights[k].add(static_cast<double>(counts[k]));
+}
+
+void WeightedTotals::add(double loss, double weight, int8_t class_of) {
+  positives += class_of > 0;
+  negatives += class_of < 0;
+  others += class_of == 0;
+  active += class_of < 0 && loss > 0;
+  weights[class_of + 1].add(weight);
+  if (class_of != 0) sums[class_of < 0].add_product(loss, weight);
 }
 
 void WeightedTotals::merge(const WeightedTotals& other) {
@@ -570,13 +572,13 @@ OtherLabels accumulate(Totals& totals, const T* input, const Labels& labels, siz
   return others;
 }
 
-template <class T>
+template <class T, class W>
 OtherLabels accumulate(WeightedTotals& totals, const T* input, const Labels& labels,
-                       const Weights<T>& weights, size_t n, const Settings& settings) {
+                       const Weights<W>& weights, size_t n, const Settings& settings) {
   OtherLabels all_others;
   std::mutex joining;
   parallel_for(n, [&](Ranges& ranges) {
-    WeightedSums<T> part;
+    WeightedSums<T, W> part;
     OtherLabels others;
     for (size_t begin, end; ranges.next(begin, end);) {
       for (size_t i = begin, length; i < end; i += length) {
@@ -633,6 +635,8 @@ template OtherLabels reduce(ExactSum&, const double*, const Labels&, size_t, con
 template OtherLabels accumulate(Totals&, const float*, const Labels&, size_t, const Settings&);
 template OtherLabels accumulate(Totals&, const double*, const Labels&, size_t, const Settings&);
 template OtherLabels accumulate(WeightedTotals&, const float*, const Labels&, const Weights<float>&, size_t,
+                                const Settings&);
+template OtherLabels accumulate(WeightedTotals&, const float*, const Labels&, const Weights<double>&, size_t,
                                 const Settings&);
 template OtherLabels accumulate(WeightedTotals&, const double*, const Labels&, const Weights<double>&, size_t,
                                 const Settings&);

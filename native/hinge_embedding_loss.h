@@ -165,6 +165,8 @@ struct WeightedTotals : Counts {
   WeightedTotals() {}                             // as Totals
   explicit WeightedTotals(const Totals& totals);  // of weight 1
 
+  // Adds an element of the class.
+  void add(double loss, double weight, int8_t class_of);
   void merge(const WeightedTotals& other);
   ClassFigures all(OtherLabelPolicy policy) const;
   // The weight of the elements that count.
@@ -221,9 +223,10 @@ template <class T>
 OtherLabels accumulate(Totals& totals, const T* input, const Labels& labels, size_t n,
                        const Settings& settings);
 
-template <class T>
+// The weights may be of another type than the input.
+template <class T, class W>
 OtherLabels accumulate(WeightedTotals& totals, const T* input, const Labels& labels,
-                       const Weights<T>& weights, size_t n, const Settings& settings);
+                       const Weights<W>& weights, size_t n, const Settings& settings);
 
 // Computes the loss and the class of each of input[n], n ≤ kBlock, on the calling thread: the class is +1 for
 // positives, −1 for negatives, and 0 for other labels.

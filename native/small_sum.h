@@ -1,6 +1,20 @@
 #pragma once
 
+#include <cmath>
+
 namespace hinge_embedding_loss {
+
+// Dekker's TwoProduct: a · b = product + error. Returns true if that is exact: |a| and |b| are below 2^500,
+// and the product is 0 because one of them is, or 2^−960 at least.
+inline bool two_product(double a, double b, double& product, double& error) {
+  constexpr double kSplit = (1 << 27) + 1, kMost = 0x1p500, kLeast = 0x1p-960;
+  product = a * b;
+  const double a_high = kSplit * a - (kSplit * a - a), a_low = a - a_high;
+  const double b_high = kSplit * b - (kSplit * b - b), b_low = b - b_high;
+  error = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low;
+  const bool are_small = (std::abs(a) < kMost) & (std::abs(b) < kMost);
+  return are_small & ((std::abs(product) >= kLeast) | (a == 0) | (b == 0));
+}
 
 // The exact sum of doubles, head + tail, for as long as two doubles can hold it. All zeros is the empty sum.
 struct SmallSum {

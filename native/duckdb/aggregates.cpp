@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <span>
 #include <vector>
 
 #include "arguments.h"
@@ -23,6 +24,13 @@ template <class T>
 void add_run(State state, const Elements<T>& elements, size_t begin, size_t end, const Settings& settings) {
   if (begin == end) return;
   const Labels labels = elements.labels_from(begin);
+  if (elements.weights != nullptr) {
+    return group(state).add_weighted_run(PackedSettings(settings), [&](WeightedTotals& totals) {
+      check_labels(accumulate(totals, elements.input + begin, labels, elements.weights_from(begin),
+                              end - begin, settings),
+                   labels, settings);
+    });
+  }
   group(state).add_run(PackedSettings(settings), end - begin, [&](Totals& totals) {
     check_labels(accumulate(totals, elements.input + begin, labels, end - begin, settings), labels, settings);
   });
@@ -40,7 +48,13 @@ void add_each(const State* states, const Elements<T>& elements, size_t begin, si
     const Labels labels = elements.labels_from(i);
     check_labels(classify(losses, classes, elements.input + i, labels, length, settings), labels, settings);
     for (size_t k = 0; k < length; k++) {
-      group(states[i + k]).add(packed, static_cast<double>(losses[k]), classes[k]);
+      GroupState& state = group(states[i + k]);
+      const auto loss = static_cast<double>(losses[k]);
+      if (elements.weights == nullptr) {
+        state.add(packed, loss, classes[k]);
+      } else {
+        state.add(packed, loss, elements.weights_from(i).at(k), classes[k]);
+      }
     }
   }
 }
@@ -81,12 +95,13 @@ Index state_size(FunctionInfo) { return sizeof(GroupState); }
 
 void init(FunctionInfo, State state) { new (state) GroupState{}; }
 
+template <bool kIsWeighted>
 void update(FunctionInfo info, DataChunk chunk, State* states) {
   void* const caller = __builtin_return_address(0);
   run_callback(api.aggregate_function_set_error, info, [&] {
     const RowStates row_states(states, api.data_chunk_get_size(chunk), caller, info);
     row_states.update([&] {
-      const Arguments arguments(chunk);
+      const Arguments arguments(chunk, kIsWeighted);
       arguments.input.type() == Type::kFloat ? update_groups<float>(arguments, row_states)
                                              : update_groups<double>(arguments, row_states);
     });
@@ -132,28 +147,28 @@ void finalize(FunctionInfo info, State* states, Index count, const Store& store)
   });
 }
 
+template <bool kIsWeighted>
 void finalize_figures(FunctionInfo info, State* states, Vector result, Index count, Index offset) {
-  const FigureColumns columns(result);
-  finalize(info, states, count, [&](const GroupState& state, Index i) {
-    Totals copy;
-    columns.store(offset + i, state.totals(copy), state.settings().policy);
-  });
+  const FigureColumns columns(result, kIsWeighted);
+  finalize(info, states, count,
+           [&](const GroupState& state, Index i) { columns.store(offset + i, state.figures()); });
 }
 
 template <WritePartial Write>
 void finalize_partials(FunctionInfo info, State* states, Vector result, Index count, Index offset) {
   finalize(info, states, count, [&](const GroupState& state, Index i) {
     if (!state.has_rows()) return set_null(result, offset + i);
-    Totals copy;
     char bytes[kMaxPartialBytes];
-    set_text(result, offset + i, {bytes, Write(bytes, {state.totals(copy), state.settings()})});
+    set_text(result, offset + i, {bytes, Write(bytes, state.partial())});
   });
 }
 
+template <bool kIsWeighted>
 std::vector<AggregateOverload> overloads_of_pairs(LogicalType result, Finalize finalize) {
   std::vector<AggregateOverload> overloads;
-  for (const Parameters& parameters : overloads_for(Type::kAny)) {
-    overloads.push_back({parameters, result, {state_size, init, update, combine, finalize, destroy}});
+  for (const Parameters& parameters : overloads_for(Type::kAny, kIsWeighted)) {
+    overloads.push_back(
+        {parameters, result, {state_size, init, update<kIsWeighted>, combine, finalize, destroy}});
   }
   return overloads;
 }
@@ -167,14 +182,21 @@ AggregateOverload overload_of_partials(Type type, LogicalType result, Finalize f
 bool register_aggregates(Connection connection) {
   const OwnedType text(Type::kVarchar), blob(Type::kBlob);
   const FiguresType figures;
+  const WeightedFiguresType weighted_figures;
   const Finalize to_json = finalize_partials<write_json>, to_bytes = finalize_partials<pack>;
   const AggregateOverload merges[] = {overload_of_partials(Type::kVarchar, text, to_json),
                                       overload_of_partials(Type::kBlob, blob, to_bytes)};
-  return register_aggregate(connection, "hinge_embedding_loss",
-                            overloads_of_pairs(figures, finalize_figures)) &&
-         register_aggregate(connection, "hinge_embedding_loss_partial", overloads_of_pairs(text, to_json)) &&
-         register_aggregate(connection, "hinge_embedding_loss_state", overloads_of_pairs(blob, to_bytes)) &&
-         register_aggregate(connection, "hinge_embedding_loss_merge", merges);
+  const auto add = [&](const char* name, std::span<const AggregateOverload> overloads) {
+    return register_aggregate(connection, name, overloads);
+  };
+  return add("hinge_embedding_loss", overloads_of_pairs<false>(figures, finalize_figures<false>)) &&
+         add("hinge_embedding_loss_partial", overloads_of_pairs<false>(text, to_json)) &&
+         add("hinge_embedding_loss_state", overloads_of_pairs<false>(blob, to_bytes)) &&
+         add("hinge_embedding_loss_weighted",
+             overloads_of_pairs<true>(weighted_figures, finalize_figures<true>)) &&
+         add("hinge_embedding_loss_weighted_partial", overloads_of_pairs<true>(text, to_json)) &&
+         add("hinge_embedding_loss_weighted_state", overloads_of_pairs<true>(blob, to_bytes)) &&
+         add("hinge_embedding_loss_merge", merges);
 }
 
 }  // namespace hinge_embedding_loss::duckdb

@@ -13,18 +13,20 @@
 #include "columns.h"
 #include "registration.h"
 #include "settings.h"
+#include "text.h"
 
-// The arguments of a call from SQL: (input, label [, margin [, positive_label, negative_label,
-// other_labels]]).
+// The arguments of a call from SQL: (input, label [, weight] [, margin [, positive_label, negative_label,
+// other_labels]]). The name of the function says whether there is a weight.
 namespace hinge_embedding_loss::duckdb {
 
 inline constexpr Type kOptionTypes[] = {Type::kDouble, Type::kDouble, Type::kDouble, Type::kVarchar};
 
 // The overloads of a function: without options, with the margin, with all options.
-inline std::vector<Parameters> overloads_for(Type input) {
+inline std::vector<Parameters> overloads_for(Type input, bool is_weighted = false) {
   std::vector<Parameters> overloads;
   for (const size_t options : {size_t{0}, size_t{1}, std::size(kOptionTypes)}) {
     overloads.push_back({input, Type::kAny});
+    if (is_weighted) overloads.back().push_back(Type::kAny);
     overloads.back().insert(overloads.back().end(), kOptionTypes, kOptionTypes + options);
   }
   return overloads;
@@ -46,19 +48,24 @@ struct Pairs {
   size_t input_begin;
   size_t label_begin;
   size_t size;
+  const NumberColumn* weight = nullptr;  // if there are weights, of the same rows as the input
 
   bool are_valid(size_t i) const {
-    return input.is_valid(input_begin + i) && label.is_valid(label_begin + i);
+    return input.is_valid(input_begin + i) && label.is_valid(label_begin + i) &&
+           (weight == nullptr || weight->is_valid(input_begin + i));
   }
-  bool may_have_nulls() const { return input.validity != nullptr || label.validity != nullptr; }
+  bool may_have_nulls() const {
+    return input.validity != nullptr || label.validity != nullptr ||
+           (weight != nullptr && weight->validity != nullptr);
+  }
 };
 
-// The columns from the third one on.
+// The columns from `first` on.
 class Options {
  public:
-  explicit Options(DataChunk chunk)
-      : rows_(api.data_chunk_get_size(chunk)), count_(api.data_chunk_get_column_count(chunk) - 2) {
-    for (size_t c = 0; c < count_; c++) columns_[c] = Column(api.data_chunk_get_vector(chunk, 2 + c));
+  explicit Options(DataChunk chunk, size_t first = 2)
+      : rows_(api.data_chunk_get_size(chunk)), count_(api.data_chunk_get_column_count(chunk) - first) {
+    for (size_t c = 0; c < count_; c++) columns_[c] = Column(api.data_chunk_get_vector(chunk, first + c));
   }
 
   bool may_have_nulls() const {
@@ -102,17 +109,20 @@ class Arguments {
  public:
   const size_t rows;
   const NumberColumn input, label;
+  const std::optional<NumberColumn> weight;
   const Options options;
 
-  explicit Arguments(DataChunk chunk)
+  explicit Arguments(DataChunk chunk, bool is_weighted = false)
       : rows(api.data_chunk_get_size(chunk)),
         input(api.data_chunk_get_vector(chunk, 0), "input"),
         label(api.data_chunk_get_vector(chunk, 1), "label"),
-        options(chunk) {
+        weight(is_weighted ? std::optional(NumberColumn(api.data_chunk_get_vector(chunk, 2), "weight"))
+                           : std::nullopt),
+        options(chunk, is_weighted ? 3 : 2) {
     check_input(input);
   }
 
-  Pairs pairs() const { return {input, label, 0, 0, rows}; }
+  Pairs pairs() const { return {input, label, 0, 0, rows, weight ? &*weight : nullptr}; }
   bool may_have_nulls() const { return pairs().may_have_nulls() || options.may_have_nulls(); }
   bool are_valid(size_t row) const { return pairs().are_valid(row) && options.are_valid(row); }
 };
@@ -127,6 +137,7 @@ class Elements {
  public:
   const T* input;
   Labels labels;
+  const double* weights = nullptr;  // the nearest doubles
   size_t size;
   size_t end;  // the row after the last one, where the next Elements begin
 
@@ -134,7 +145,8 @@ class Elements {
   Elements(const Pairs& pairs, size_t begin, bool may_have_nulls, const IsValid& is_valid) : begin_(begin) {
     const bool is_input_readable = pairs.input.type() == kType;
     const std::optional<DType> label_dtype = dtype_of(pairs.label.type());
-    is_view_ = is_input_readable && label_dtype && !may_have_nulls;
+    const bool are_weights_readable = pairs.weight == nullptr || pairs.weight->type() == Type::kDouble;
+    is_view_ = is_input_readable && label_dtype && are_weights_readable && !may_have_nulls;
     end = std::min(pairs.size, begin + (is_view_ ? kBlock : kCopiedRows));
     size = end - begin;
     const DType dtype = label_dtype.value_or(DType::kFloat64);
@@ -143,6 +155,7 @@ class Elements {
     labels = {dtype, column_labels, 0};
     if (is_view_) {
       input = &pairs.input.template at<T>(pairs.input_begin + begin);
+      if (pairs.weight != nullptr) weights = &pairs.weight->template at<double>(pairs.input_begin + begin);
       return;
     }
     size_t valid = 0;
@@ -164,6 +177,11 @@ class Elements {
     }
     input = input_copy_;
     labels.data = label_copy_;
+    if (pairs.weight == nullptr) return;
+    for (size_t i = 0; i < size; i++) {
+      weight_copy_[i] = pairs.weight->number(pairs.input_begin + begin + rows_[i]);
+    }
+    weights = weight_copy_;
   }
   Elements(const Elements&) = delete;
 
@@ -172,9 +190,8 @@ class Elements {
   // The index of an element's row in the pairs.
   size_t row(size_t i) const { return begin_ + (is_view_ ? i : rows_[i]); }
 
-  Labels labels_from(size_t i) const {
-    return {labels.dtype, static_cast<const char*>(labels.data) + i * label_bytes_, 0};
-  }
+  Labels labels_from(size_t i) const { return labels.from(i); }
+  Weights<double> weights_from(size_t i) const { return {weights + i, 0}; }
 
  private:
   static constexpr Type kType = std::is_same_v<T, float> ? Type::kFloat : Type::kDouble;
@@ -185,7 +202,17 @@ class Elements {
   uint16_t rows_[kCopiedRows];
   T input_copy_[kCopiedRows];
   alignas(8) char label_copy_[kCopiedRows * 8];
+  double weight_copy_[kCopiedRows];
 };
+
+template <class T>
+void check_weights(const Elements<T>& elements) {
+  if (elements.weights == nullptr) return;
+  const InvalidWeights invalid = find_invalid(elements.weights_from(0), elements.size);
+  if (invalid.count == 0) return;
+  throw QueryError("weight must be 0 or more, and finite, got " +
+                   format_number(elements.weights[invalid.first]));
+}
 
 // Calls visit(elements, begin, end, settings) for all rows without nulls: elements [begin, end) have these
 // settings.
@@ -197,6 +224,7 @@ void for_each_settings(const Arguments& arguments, const Visit& visit) {
   const bool have_same_settings = arguments.options.have_same_bytes();
   for (size_t begin = 0; begin < arguments.rows;) {
     const Elements<T> elements(arguments.pairs(), begin, may_have_nulls, is_valid);
+    check_weights(elements);
     const size_t step = have_same_settings ? elements.size : 1;
     for (size_t i = 0; i < elements.size; i += step) {
       visit(elements, i, i + step, arguments.options.settings(elements.row(i), arguments.input.type()));

@@ -9,9 +9,12 @@ namespace hinge_embedding_loss::duckdb {
 
 namespace {
 
-// Indices of fields, after count, sum and mean.
-constexpr Index kPositives = 3, kNegatives = 4, kOthers = 5;
-constexpr Index kActive = 3;  // in the negatives
+// The fields count, sum, mean and with weights weight, which come first.
+Index own_fields(bool is_weighted) { return is_weighted ? 4 : 3; }
+
+// Indices of further fields, after these.
+constexpr Index kPositives = 0, kNegatives = 1, kOthers = 2;
+constexpr Index kActive = 0;  // in the negatives
 
 template <class T>
 T* data_of(Vector parent, Index field) {
@@ -29,43 +32,51 @@ char* write_json_number(char* at, double value) {
 }
 
 // Without the closing brace.
-char* write_class(char* at, const ClassFigures& figures) {
+char* write_class(char* at, const ClassFigures& figures, bool is_weighted) {
   at = write_integer(write_text(at, R"({"count":)"), figures.count);
   at = write_json_number(write_text(at, R"(,"sum":)"), figures.sum);
-  return write_json_number(write_text(at, R"(,"mean":)"), figures.mean);
+  at = write_json_number(write_text(at, R"(,"mean":)"), figures.mean);
+  return is_weighted ? write_json_number(write_text(at, R"(,"weight":)"), figures.weight) : at;
 }
 
 }  // namespace
 
 char* write_figures(char* at, const Partial& partial) {
-  const Figures figures = partial.totals.figures(partial.settings.policy);
-  at = write_class(at, figures.all);
+  const Figures figures = partial.figures();
+  const bool is_weighted = partial.weighted.has_value();
+  at = write_class(at, figures.all, is_weighted);
   at = write_json_number(write_text(at, R"(,"margin":)"), partial.settings.margin);
-  at = write_class(write_text(at, R"(,"positives":)"), figures.positives);
-  at = write_class(write_text(at, R"(},"negatives":)"), figures.negatives);
+  at = write_class(write_text(at, R"(,"positives":)"), figures.positives, is_weighted);
+  at = write_class(write_text(at, R"(},"negatives":)"), figures.negatives, is_weighted);
   at = write_integer(write_text(at, R"(,"active":)"), figures.active);
   at = write_integer(write_text(at, R"(},"others":)"), figures.others);
   return write_text(at, "}");
 }
 
-FigureColumns::ClassColumns::ClassColumns(Vector parent)
-    : count(data_of<int64_t>(parent, 0)), sum(data_of<double>(parent, 1)), mean(data_of<double>(parent, 2)) {}
+FigureColumns::ClassColumns::ClassColumns(Vector parent, bool is_weighted)
+    : count(data_of<int64_t>(parent, 0)),
+      sum(data_of<double>(parent, 1)),
+      mean(data_of<double>(parent, 2)),
+      weight(is_weighted ? data_of<double>(parent, 3) : nullptr) {}
 
 void FigureColumns::ClassColumns::store(Index row, const ClassFigures& figures) const {
   count[row] = static_cast<int64_t>(figures.count);
   sum[row] = figures.sum;
   mean[row] = figures.mean;
+  if (weight != nullptr) weight[row] = figures.weight;
 }
 
-FigureColumns::FigureColumns(Vector result)
-    : all_(result),
-      positives_(api.struct_vector_get_child(result, kPositives)),
-      negatives_(api.struct_vector_get_child(result, kNegatives)),
-      active_(data_of<int64_t>(api.struct_vector_get_child(result, kNegatives), kActive)),
-      others_(data_of<int64_t>(result, kOthers)) {}
+FigureColumns::FigureColumns(Vector result, bool is_weighted)
+    : result_(result),
+      own_fields_(own_fields(is_weighted)),
+      all_(result, is_weighted),
+      positives_(api.struct_vector_get_child(result, own_fields_ + kPositives), is_weighted),
+      negatives_(api.struct_vector_get_child(result, own_fields_ + kNegatives), is_weighted),
+      active_(data_of<int64_t>(api.struct_vector_get_child(result, own_fields_ + kNegatives),
+                               own_fields_ + kActive)),
+      others_(data_of<int64_t>(result, own_fields_ + kOthers)) {}
 
-void FigureColumns::store(Index row, const Totals& totals, OtherLabelPolicy policy) const {
-  const Figures figures = totals.figures(policy);
+void FigureColumns::store(Index row, const Figures& figures) const {
   all_.store(row, figures.all);
   positives_.store(row, figures.positives);
   negatives_.store(row, figures.negatives);
@@ -73,11 +84,12 @@ void FigureColumns::store(Index row, const Totals& totals, OtherLabelPolicy poli
   others_[row] = static_cast<int64_t>(figures.others);
 }
 
-void set_figures_null(Vector result, Index row) {
-  set_null(result, row);
-  set_fields_null(result, kOthers + 1, row);
-  set_fields_null(api.struct_vector_get_child(result, kPositives), 3, row);
-  set_fields_null(api.struct_vector_get_child(result, kNegatives), kActive + 1, row);
+void FigureColumns::set_null(Index row) const {
+  duckdb::set_null(result_, row);
+  set_fields_null(result_, own_fields_ + kOthers + 1, row);
+  set_fields_null(api.struct_vector_get_child(result_, own_fields_ + kPositives), own_fields_, row);
+  set_fields_null(api.struct_vector_get_child(result_, own_fields_ + kNegatives), own_fields_ + kActive + 1,
+                  row);
 }
 
 }  // namespace hinge_embedding_loss::duckdb

@@ -43,19 +43,21 @@ bool has_one_for_all(size_t rows, StateLayout layout) {
 
 void GroupState::merge(const Partial& partial) {
   set_settings(PackedSettings(partial.settings));
-  Totals copy;
-  if (totals(copy).size() + partial.totals.size() > kMaxElements) {
+  if (size() + partial.counts().size() > kMaxElements) {
     throw QueryError("a group must have fewer than 2^53 elements");
   }
-  merge(partial.totals);
+  if (partial.weighted) {
+    grow_weighted().merge(*partial.weighted);
+  } else {
+    merge(partial.totals);
+  }
 }
 
 void GroupState::combine(const GroupState& source) {
   if (source.full_ != nullptr && !source.full_->error.empty()) store_error(source.full_->error.c_str());
   if (!source.has_rows() || (full_ != nullptr && !full_->error.empty())) return;
   try {
-    Totals copy;
-    merge({source.totals(copy), source.settings()});
+    merge(source.partial());
   } catch (const QueryError& error) {
     store_error(error.what());
   }
@@ -63,6 +65,25 @@ void GroupState::combine(const GroupState& source) {
 
 void GroupState::throw_error() const {
   if (full_ != nullptr && !full_->error.empty()) throw QueryError(full_->error);
+}
+
+Partial GroupState::partial() const {
+  if (is_weighted()) return {{}, settings_.unpack(), *full_->weighted};
+  Totals copy;
+  return {totals(copy), settings_.unpack(), {}};
+}
+
+Figures GroupState::figures() const {
+  const OtherLabelPolicy policy = settings_.unpack().policy;
+  if (is_weighted()) return full_->weighted->figures(policy);
+  Totals copy;
+  return totals(copy).figures(policy);
+}
+
+uint64_t GroupState::size() const {
+  if (is_weighted()) return full_->weighted->size();
+  Totals copy;
+  return totals(copy).size();
 }
 
 const Totals& GroupState::totals(Totals& copy) const {
@@ -84,12 +105,19 @@ void GroupState::throw_different(const PackedSettings& settings) const {
 void GroupState::merge(const Totals& totals) {
   SmallTotals small;
   if (full_ == nullptr && totals.is_small(small) && small_.merge(small)) return;
+  if (is_weighted()) return full_->weighted->merge(WeightedTotals(totals));
   grow().totals.merge(totals);
 }
 
 GroupState::Full& GroupState::grow() {
-  if (full_ == nullptr) full_ = new Full{Totals(small_), ""};
+  if (full_ == nullptr) full_ = new Full{Totals(small_), nullptr, ""};
   return *full_;
+}
+
+WeightedTotals& GroupState::grow_weighted() {
+  Full& full = grow();
+  if (full.weighted == nullptr) full.weighted = std::make_unique<WeightedTotals>(full.totals);
+  return *full.weighted;
 }
 
 RowStates::RowStates(const State* states, size_t rows, StateLayout layout)

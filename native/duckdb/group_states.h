@@ -1,6 +1,7 @@
 #pragma once
 
 #include <bit>
+#include <memory>
 #include <string>
 
 #include "../hinge_embedding_loss.h"
@@ -49,6 +50,7 @@ class GroupState {
   void add(const PackedSettings& settings, double loss, int8_t class_of) {
     set_settings(settings);
     if (full_ == nullptr && small_.add(loss, class_of)) return;
+    if (is_weighted()) return full_->weighted->add(loss, 1, class_of);
     grow().totals.add(loss, class_of);
   }
 
@@ -57,10 +59,21 @@ class GroupState {
   void add_run(const PackedSettings& settings, size_t count, const Accumulate& accumulate) {
     set_settings(settings);
     if (count >= kMinFullRun) grow();
-    if (full_ != nullptr) return accumulate(full_->totals);
+    if (full_ != nullptr && !is_weighted()) return accumulate(full_->totals);
     Totals totals;
     accumulate(totals);
     merge(totals);
+  }
+
+  // The same with weights.
+  void add(const PackedSettings& settings, double loss, double weight, int8_t class_of) {
+    set_settings(settings);
+    grow_weighted().add(loss, weight, class_of);
+  }
+  template <class Accumulate>
+  void add_weighted_run(const PackedSettings& settings, const Accumulate& accumulate) {
+    set_settings(settings);
+    accumulate(grow_weighted());
   }
 
   void merge(const Partial& partial);
@@ -72,16 +85,16 @@ class GroupState {
   void throw_error() const;
 
   bool has_rows() const { return !settings_.is_none(); }
-  Settings settings() const { return settings_.unpack(); }
-  // Returns a reference to the full totals, or to `copy`.
-  const Totals& totals(Totals& copy) const;
+  Partial partial() const;
+  Figures figures() const;
 
   void destroy();
 
  private:
   struct Full {
     Totals totals;
-    std::string error;  // finalize throws it; "" for none
+    std::unique_ptr<WeightedTotals> weighted;  // null without weights; has then all elements
+    std::string error;                         // finalize throws it; "" for none
   };
 
   // Sets the settings of the first row; throws if a later row has others.
@@ -91,8 +104,13 @@ class GroupState {
     settings_ = settings;
   }
   [[noreturn]] void throw_different(const PackedSettings& settings) const;
+  bool is_weighted() const { return full_ != nullptr && full_->weighted != nullptr; }
+  // Returns a reference to the full totals, or to `copy`.
+  const Totals& totals(Totals& copy) const;
+  uint64_t size() const;
   void merge(const Totals& totals);
   Full& grow();
+  WeightedTotals& grow_weighted();
 
   PackedSettings settings_;
   SmallTotals small_;

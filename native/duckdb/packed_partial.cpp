@@ -10,10 +10,11 @@ namespace hinge_embedding_loss::duckdb {
 
 namespace {
 
-// "HEL" and the version; the policy; the margin as a double; the labels; positives, negatives, active,
-// others; for each class the length and the bytes of its sum. The first byte of the double is the lowest.
-// Other numbers are in groups of 7 bits, the lowest first, with the upper bit set in all bytes but the last.
-constexpr std::string_view kBegin = "HEL\1";
+// "HEL" and 1, or 2 if it is weighted; the policy; the margin as a double; the labels; positives, negatives,
+// active, others; for each class the length and the bytes of its sum; if it is weighted, those of the weights
+// of negatives, others and positives. The first byte of the double is the lowest. Other numbers are in groups
+// of 7 bits, the lowest first, with the upper bit set in all bytes but the last.
+constexpr std::string_view kBegin = "HEL\1", kWeightedBegin = "HEL\2";
 
 // Labels may be negative.
 uint64_t zigzag(int32_t label) {
@@ -28,6 +29,13 @@ char* write_varint(char* at, uint64_t number) {
   for (; number >= 0x80; number >>= 7) *at++ = static_cast<char>(number | 0x80);
   *at++ = static_cast<char>(number);
   return at;
+}
+
+template <class Sum>
+char* write_sum(char* at, const Sum& sum) {
+  char bytes[Sum::kMaxTextLength];
+  const char* const end = sum.write_bytes(bytes);
+  return std::copy<const char*>(bytes, end, write_varint(at, static_cast<uint64_t>(end - bytes)));
 }
 
 // Its functions return false for bytes that pack never writes.
@@ -63,10 +71,12 @@ class Reader {
     return value != 0 || bits == 0;  // a margin is never −0
   }
 
-  bool read(ExactSum& sum) {
+  template <int kLowestExponent, int kMaxBits>
+  bool read(BasicExactSum<kLowestExponent, kMaxBits>& sum) {
     uint64_t size;
     std::string_view bytes;
-    return read(size) && read(size, bytes) && ExactSum::from_bytes(bytes, sum);
+    return read(size) && read(size, bytes) &&
+           BasicExactSum<kLowestExponent, kMaxBits>::from_bytes(bytes, sum);
   }
 
   bool is_at_end() const { return rest_.empty(); }
@@ -78,35 +88,48 @@ class Reader {
 }  // namespace
 
 char* pack(char* at, const Partial& partial) {
-  const auto& [totals, settings] = partial;
-  at = write_text(at, kBegin);
+  const Counts& counts = partial.counts();
+  const Settings& settings = partial.settings;
+  at = write_text(at, partial.weighted ? kWeightedBegin : kBegin);
   *at++ = static_cast<char>(settings.policy);
   for (int i = 0; i < 8; i++) *at++ = static_cast<char>(std::bit_cast<uint64_t>(settings.margin) >> (8 * i));
   for (const int32_t label : {settings.positive_label, settings.negative_label}) {
     at = write_varint(at, zigzag(label));
   }
-  for (const uint64_t count : {totals.positives, totals.negatives, totals.active, totals.others}) {
+  for (const uint64_t count : {counts.positives, counts.negatives, counts.active, counts.others}) {
     at = write_varint(at, count);
   }
-  for (const ExactSum& sum : totals.sums) {
-    char bytes[ExactSum::kMaxTextLength];
-    const char* const end = sum.write_bytes(bytes);
-    at = std::copy<const char*>(bytes, end, write_varint(at, static_cast<uint64_t>(end - bytes)));
+  if (partial.weighted) {
+    for (const ProductSum& sum : partial.weighted->sums) at = write_sum(at, sum);
+    for (const ExactSum& weight : partial.weighted->weights) at = write_sum(at, weight);
+  } else {
+    for (const ExactSum& sum : partial.totals.sums) at = write_sum(at, sum);
   }
   return at;
 }
 
 bool unpack(std::string_view bytes, Partial& partial) {
   Reader reader(bytes);
-  Totals& totals = partial.totals;
   std::string_view begin, policy;
   double margin;
   uint64_t labels[2];
-  const bool is_read = reader.read(kBegin.size(), begin) && begin == kBegin && reader.read(1, policy) &&
-                       reader.read(margin) && reader.read(labels[0]) && reader.read(labels[1]) &&
-                       reader.read(totals.positives) && reader.read(totals.negatives) &&
-                       reader.read(totals.active) && reader.read(totals.others) &&
-                       reader.read(totals.sums[0]) && reader.read(totals.sums[1]) && reader.is_at_end();
+  const auto read_totals = [&](auto& totals) {
+    return reader.read(totals.positives) && reader.read(totals.negatives) && reader.read(totals.active) &&
+           reader.read(totals.others) && reader.read(totals.sums[0]) && reader.read(totals.sums[1]);
+  };
+  bool is_read = reader.read(kBegin.size(), begin) && (begin == kBegin || begin == kWeightedBegin) &&
+                 reader.read(1, policy) && reader.read(margin) && reader.read(labels[0]) &&
+                 reader.read(labels[1]);
+  if (!is_read) return false;
+  if (begin == kWeightedBegin) {
+    WeightedTotals& totals = partial.weighted.emplace();
+    is_read = read_totals(totals) && reader.read(totals.weights[0]) && reader.read(totals.weights[1]) &&
+              reader.read(totals.weights[2]);
+  } else {
+    partial.weighted.reset();
+    is_read = read_totals(partial.totals);
+  }
+  is_read = is_read && reader.is_at_end();
   if (!is_read || static_cast<uint8_t>(policy[0]) > static_cast<uint8_t>(OtherLabelPolicy::kIgnore))
     return false;
   const auto other_labels = static_cast<OtherLabelPolicy>(policy[0]);

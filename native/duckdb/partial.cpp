@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <initializer_list>
+#include <type_traits>
 #include <vector>
 
 #include "settings.h"
@@ -37,11 +38,12 @@ class Reader {
   struct Member {
     std::string_view name;
     std::function<bool(Reader&)> read;
+    bool is_optional = false;
   };
 
   explicit Reader(std::string_view text) : rest_(text) {}
 
-  // An object of exactly these members, in any order. As in JSON.parse, the last of equal names counts.
+  // An object of these members only, in any order. As in JSON.parse, the last of equal names counts.
   bool read_object(std::initializer_list<Member> members) {
     std::vector<bool> is_read(members.size());
     if (!skip_token('{')) return false;
@@ -53,7 +55,10 @@ class Reader {
       if (i == members.size() || !members.begin()[i].read(*this)) return false;
       is_read[i] = true;
     } while (skip_token(','));
-    return skip_token('}') && is_read == std::vector<bool>(members.size(), true);
+    for (size_t i = 0; i < members.size(); i++) {
+      if (!is_read[i] && !members.begin()[i].is_optional) return false;
+    }
+    return skip_token('}');
   }
 
   bool read(double& number) {
@@ -90,11 +95,6 @@ class Reader {
       }
     }
     return true;
-  }
-
-  bool read(ExactSum& sum) {
-    std::string text;
-    return read(text) && ExactSum::from_text(text, sum);
   }
 
   bool is_at_end() {
@@ -176,43 +176,60 @@ Reader::Member member(std::string_view name, Value& value) {
 }  // namespace
 
 bool is_valid(const Partial& partial) {
-  const auto& [totals, settings] = partial;
-  for (const uint64_t count : {totals.positives, totals.negatives, totals.others}) {
+  const Counts& counts = partial.counts();
+  for (const uint64_t count : {counts.positives, counts.negatives, counts.others}) {
     if (count > kMaxElements) return false;
   }
-  return totals.size() <= kMaxElements && totals.is_possible() &&
-         (totals.others == 0 || settings.policy != OtherLabelPolicy::kError);
+  const bool is_possible = partial.weighted ? partial.weighted->is_possible() : partial.totals.is_possible();
+  return counts.size() <= kMaxElements && is_possible &&
+         (counts.others == 0 || partial.settings.policy != OtherLabelPolicy::kError);
 }
 
 char* write_json(char* at, const Partial& partial) {
-  const Totals& totals = partial.totals;
+  const Counts& counts = partial.counts();
   const Settings& settings = partial.settings;
+  const auto write_sum = [&](int c) {
+    at = write_text(at, R"(,"sum":")");
+    at = partial.weighted ? partial.weighted->sums[c].write_text(at) : partial.totals.sums[c].write_text(at);
+  };
   at = write_number(write_text(at, R"({"version":1,"margin":)"), settings.margin);
   at = write_integer(write_text(at, R"(,"positiveLabel":)"), settings.positive_label);
   at = write_integer(write_text(at, R"(,"negativeLabel":)"), settings.negative_label);
   at = write_text(write_text(at, R"(,"otherLabels":")"), name_of(settings.policy));
-  at = write_integer(write_text(at, R"(","positives":{"count":)"), totals.positives);
-  at = totals.sums[0].write_text(write_text(at, R"(,"sum":")"));
-  at = write_integer(write_text(at, R"("},"negatives":{"count":)"), totals.negatives);
-  at = totals.sums[1].write_text(write_text(at, R"(,"sum":")"));
-  at = write_integer(write_text(at, R"(","active":)"), totals.active);
-  at = write_integer(write_text(at, R"(},"others":)"), totals.others);
+  at = write_integer(write_text(at, R"(","positives":{"count":)"), counts.positives);
+  write_sum(0);
+  at = write_integer(write_text(at, R"("},"negatives":{"count":)"), counts.negatives);
+  write_sum(1);
+  at = write_integer(write_text(at, R"(","active":)"), counts.active);
+  at = write_integer(write_text(at, R"(},"others":)"), counts.others);
+  if (partial.weighted) {
+    const ExactSum* const weights = partial.weighted->weights;
+    at = weights[2].write_text(write_text(at, R"(,"weights":{"positives":")"));
+    at = weights[0].write_text(write_text(at, R"(","negatives":")"));
+    at = weights[1].write_text(write_text(at, R"(","others":")"));
+    at = write_text(at, R"("})");
+  }
   return write_text(at, "}");
 }
 
 bool from_json(std::string_view text, Partial& partial) {
   Reader reader(text);
-  Totals& totals = partial.totals;
-  totals = {};
+  Counts counts;
   double version, margin, positive_label, negative_label;
-  std::string policy_name;
+  std::string policy_name, sums[2], weights[3];
   const auto read_positives = [&](Reader& inner) {
-    return inner.read_object({member("count", totals.positives), member("sum", totals.sums[0])});
+    return inner.read_object({member("count", counts.positives), member("sum", sums[0])});
   };
   const auto read_negatives = [&](Reader& inner) {
     return inner.read_object(
-        {member("count", totals.negatives), member("sum", totals.sums[1]), member("active", totals.active)});
+        {member("count", counts.negatives), member("sum", sums[1]), member("active", counts.active)});
   };
+  const auto read_weights = [&](Reader& inner) {
+    partial.weighted.emplace();
+    return inner.read_object(
+        {member("positives", weights[2]), member("negatives", weights[0]), member("others", weights[1])});
+  };
+  partial.weighted.reset();
   const bool is_read = reader.read_object({
       member("version", version),
       member("margin", margin),
@@ -221,9 +238,19 @@ bool from_json(std::string_view text, Partial& partial) {
       member("otherLabels", policy_name),
       {"positives", read_positives},
       {"negatives", read_negatives},
-      member("others", totals.others),
+      member("others", counts.others),
+      {"weights", read_weights, true},
   });
   if (!is_read || !reader.is_at_end() || version != 1) return false;
+  const auto read_totals = [&]<class AnyTotals>(AnyTotals& totals) {
+    static_cast<Counts&>(totals) = counts;
+    using Sum = std::remove_reference_t<decltype(totals.sums[0])>;
+    return Sum::from_text(sums[0], totals.sums[0]) && Sum::from_text(sums[1], totals.sums[1]);
+  };
+  if (!(partial.weighted ? read_totals(*partial.weighted) : read_totals(partial.totals))) return false;
+  for (int k = 0; partial.weighted && k < 3; k++) {
+    if (!ExactSum::from_text(weights[k], partial.weighted->weights[k])) return false;
+  }
   const std::string error =
       read_settings(margin, positive_label, negative_label, policy_name, partial.settings);
   return error.empty() && is_valid(partial);

@@ -68,10 +68,10 @@ void score_lists(FunctionInfo info, DataChunk chunk, Vector output) {
     check_input(inputs.elements);
     const Options options(chunk);
     const size_t rows = api.data_chunk_get_size(chunk);
-    const FigureColumns columns(output);
+    const FigureColumns columns(output, false);
     for (size_t row = 0; row < rows; row++) {
       if (!inputs.is_valid(row) || !labels.is_valid(row) || !options.are_valid(row)) {
-        set_figures_null(output, row);
+        columns.set_null(row);
         continue;
       }
       const auto& [input_begin, size] = inputs[row];
@@ -85,7 +85,7 @@ void score_lists(FunctionInfo info, DataChunk chunk, Vector output) {
       const Pairs pairs{inputs.elements, labels.elements, input_begin, label_begin, size};
       const Totals totals = type == Type::kFloat ? accumulate_pairs<float>(pairs, settings)
                                                  : accumulate_pairs<double>(pairs, settings);
-      columns.store(row, totals, settings.policy);
+      columns.store(row, totals.figures(settings.policy));
     }
   });
 }

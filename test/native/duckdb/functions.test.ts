@@ -442,9 +442,13 @@ describe('the DuckDB extension', function () {
         `await connection.run('CREATE MACRO sum(x) AS 0')`,
       )
       const endings = ['', '_as_partial', '_each', '_json', '_merge', '_of', '_partial', '_state']
+      const weighted = ['_weighted', '_weighted_partial', '_weighted_state']
       expect(lines).to.deep.equal([
         [10, 10, 10, 10, 10, 35, 35, 35, 35, 35].join(),
-        ['hinge_embedding_distance', ...endings.map((ending) => `hinge_embedding_loss${ending}`)].join(),
+        [
+          'hinge_embedding_distance',
+          ...[...endings, ...weighted].map((ending) => `hinge_embedding_loss${ending}`),
+        ].join(),
       ])
     })
 
