@@ -127,7 +127,7 @@ interface Box {
   readonly bottom: number
 }
 
-/** The labels above dots and stems that meet no other dot, stem or label. */
+/** The labels above dots and stems that meet no other dot, stem or label; none where the dots nearly make a line. */
 function placeLabels(points: readonly Point[], zero: number, { panelWidth, fontSize }: Layout) {
   const radius = dotRadius(fontSize)
   const taken = points.map(({ x, y }): Box => {
@@ -138,7 +138,8 @@ function placeLabels(points: readonly Point[], zero: number, { panelWidth, fontS
     const center = Math.min(Math.max(x, half), panelWidth - half)
     const bottom = Math.min(y, zero) - radius - 0.2 * fontSize
     const box = { left: center - half, right: center + half, top: bottom - 0.9 * fontSize, bottom }
-    if (taken.some((other) => meet(box, other))) return []
+    const isClose = points.some((other) => other.x !== x && Math.abs(other.x - x) < fontSize)
+    if (isClose || taken.some((other) => meet(box, other))) return []
     taken.push(box)
     return [{ label, x: center, y: bottom }]
   })

@@ -118,13 +118,17 @@ function buildLossLine({ layout: { fontSize }, theme }: Drawing): Mark[] {
   ]
 }
 
-/** A line at each margin, thinner where there are several. */
+/** A line at each margin: of several thinner ones, which are paler the more they are. */
 function buildMarginRules(drawing: Drawing): Mark[] {
   const { layout, theme, margins } = drawing
-  const strokeWidth = layout.fontSize / (margins.length === 1 ? 8 : 12)
+  const { panelWidth, stripHeight, fontSize } = layout
+  const style =
+    margins.length === 1
+      ? { strokeWidth: fontSize / 8 }
+      : { strokeWidth: fontSize / 12, strokeOpacity: Math.min(1, panelWidth / margins.length / (3 * fontSize)) }
   return margins.map((margin) => {
     const x = placeOf(margin, drawing)
-    return rule({ x, x2: x, y: 0, y2: layout.stripHeight, stroke: theme.ink, strokeWidth })
+    return rule({ x, x2: x, y: 0, y2: stripHeight, stroke: theme.ink, ...style })
   })
 }
 

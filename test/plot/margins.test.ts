@@ -191,7 +191,7 @@ describe('plot with several margins', function () {
     }
   })
 
-  it('keeps labels apart: none meets another label of its strip', async () => {
+  it('keeps labels apart: none meets another of its strip, and there is none where dots make a line', async () => {
     const many = Array.from({ length: 40 }, (_, i) => (i + 1) / 32)
     const svg = await draw('many.svg', 'pairs.parquet', { margin: many })
     expect(dotsOf(svg, ink)).to.have.lengthOf(40)
@@ -204,6 +204,9 @@ describe('plot with several margins', function () {
       // Those of the axis stand to the left of the strip.
       .filter(({ x }) => x > 0)
     expect(labels.length).to.be.within(5, 39)
+    const dense = await draw('dense.svg', 'pairs.parquet', { margin: many.map((margin) => margin / 4) })
+    expect(dotsOf(dense, ink)).to.have.lengthOf(40)
+    expect(textsOf(dense).filter((text) => /^\d+\.\d %$/.test(text))).to.deep.equal([])
     for (const [i, one] of labels.entries()) {
       for (const other of labels.slice(i + 1)) {
         const width = (0.6 * one.size * (one.text.length + other.text.length)) / 2
