@@ -200,6 +200,24 @@ describe(`exact sums (${instructionSets.join(', ')})`, () => {
       )
     })
 
+    it('sums positives exactly beside a NaN of the other class, in whatever lane it hides the largest loss', () => {
+      const settings = { margin: 0.5, positiveLabel: 1, negativeLabel: -1 }
+      for (const { Type, digits } of formats) {
+        const input = new Type(2048).map((_, i) => 1 + i * 2 ** (1 - digits))
+        const labels = new Int8Array(2048).fill(1)
+        for (const name of instructionSets) {
+          native.setInstructionSet(name)
+          for (let lane = 0; lane < 64; lane++) {
+            const [x, y] = [input.slice(), labels.slice()]
+            x[lane] = Number.NaN
+            y[lane] = -1
+            x[lane + 64] = 2 ** 60
+            agreeState(scored(x, y), expected(x, y, settings, 'error'), 0, `${Type.name}, ${name}, lane ${lane}`)
+          }
+        }
+      }
+    })
+
     it('returns the same bits if threads share the work', () => {
       fc.assert(
         fc.property(elements(100, 1), fc.integer({ min: 2 ** 17, max: 2 ** 17 + 2 ** 16 }), (few, n) => {
