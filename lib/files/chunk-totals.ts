@@ -7,9 +7,11 @@ import {
 } from '../index.ts'
 import { codeOf, detailsOf, errorAt, fileError, given, isOptionError, message, option } from './errors.ts'
 import type { LossSchema } from './loss-batches.ts'
-import { assertMargins, emptyTotals, type Group, type Io, type Progress, type Scoring } from './options.ts'
+import { assertFiniteSettings, emptyTotals, type Group, type Io, type Progress, type Scoring } from './options.ts'
+import { optionOfInput } from './pair.ts'
 import { type ArraySource, openArraySource } from './readers/array-source.ts'
 import { type Chunk, findCompleteRows, Missing, readChunks, Scratch, selectRows } from './readers/chunks.ts'
+import { makeDistances } from './readers/embeddings.ts'
 import { compareKeys, type GroupKey, type KeyKind, makeKey } from './readers/group-keys.ts'
 import { containingFile } from './readers/npz.ts'
 import { type RowError, type RowErrorKind, rowError } from './row-errors.ts'
@@ -37,6 +39,7 @@ export async function* scoreChunks(
   const { arraySources, signal, progress } = reading
   const { options } = totals
   const scratch = new Scratch()
+  const compute = typeof options.input === 'object' ? makeDistances(options.input) : undefined
   const yieldTurn = takeTurns(signal)
   let first: { name: string; schema: LossSchema } | undefined
   for (const [index, source] of arraySources.entries()) {
@@ -44,11 +47,11 @@ export async function* scoreChunks(
     const file = containingFile(source.files[0] ?? '')
     const rowErrors = new RowErrors(options)
     try {
-      const reader = await openArraySource(source, { ...options, input: options.input as string }, reading)
-      assertMargins(options.margins, reader.schema.dtype)
+      const reader = await openArraySource(source, options, reading)
+      assertFiniteSettings(options, reader.schema.dtype)
       first ??= { name, schema: reader.schema }
-      assertSameSchema(reader.schema, first)
-      for await (const read of readChunks(reader, scratch)) {
+      assertSameSchema(reader.schema, first, options)
+      for await (const read of readChunks(reader, scratch, compute)) {
         const chunk = options.nan === 'keep' ? read : markNaN(read)
         totals.add(chunk, rowErrors)
         if (rowErrors.isEmpty) yield { ...chunk, schema: first.schema }
@@ -66,9 +69,10 @@ export async function* scoreChunks(
 }
 
 /** Refuses a source that is scored in another precision than the first, or whose kept columns have other types. */
-function assertSameSchema(schema: LossSchema, first: { name: string; schema: LossSchema }): void {
+function assertSameSchema(schema: LossSchema, first: { name: string; schema: LossSchema }, { input }: Scoring): void {
+  const inputOption = optionOfInput(input)
   const describe = ({ dtype, keptFields }: LossSchema) => [
-    { name: 'input', text: message`${option('input')} is scored in ${dtype}` },
+    { name: inputOption, text: message`${option(inputOption)} is scored in ${dtype}` },
     ...keptFields.map(({ name, type }) => ({ name: 'keep', text: message`${given('keep', name)} is ${String(type)}` })),
   ]
   const expected = describe(first.schema)
@@ -105,8 +109,9 @@ class RowErrors {
 
   constructor({ nulls, nan }: Scoring) {
     this.#required = [
-      ...(nulls === 'error' ? (['input', 'label'] as const) : []),
+      ...(nulls === 'error' ? (['input', 'left', 'right', 'label'] as const) : []),
       ...(nan === 'error' ? (['nan'] as const) : []),
+      ...(['length', 'leftElement', 'rightElement'] as const),
     ]
   }
 
@@ -119,13 +124,13 @@ class RowErrors {
   }
 
   /** Adds the rows of a chunk that miss a value; `begin` is the index of its first row. */
-  addMissing(missing: Uint8Array, begin: number): void {
+  addMissing(missing: Uint8Array, begin: number, details?: ReadonlyMap<number, string>): void {
     for (const kind of this.#required) {
       const code = Missing[kind]
       const index = missing.indexOf(code)
       if (index === -1) continue
       const count = missing.reduce((sum, each) => sum + Number(each === code), 0)
-      this.add({ kind, row: begin + index + 1, detail: '', count })
+      this.add({ kind, row: begin + index + 1, detail: details?.get(code) ?? '', count })
     }
   }
 
@@ -164,9 +169,9 @@ export class ChunkTotals {
   }
 
   /** Adds the rows that miss nothing. Adds rows that are an error to `rowErrors`. */
-  add({ input, label, missing, keyAt, row: begin }: Chunk, rowErrors: RowErrors): void {
+  add({ input, label, missing, details, keyAt, row: begin }: Chunk, rowErrors: RowErrors): void {
     if (input.length === 0) return
-    if (missing !== undefined) rowErrors.addMissing(missing, begin)
+    if (missing !== undefined) rowErrors.addMissing(missing, begin, details)
     if (keyAt === undefined) {
       const { totals } = this.#group(makeKey(null))
       if (missing === undefined) addRows(totals, input, label, begin, undefined, rowErrors)

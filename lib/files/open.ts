@@ -162,10 +162,7 @@ async function openInputs(
     scoring,
     sources.map(({ kind }) => kind),
   )
-  const arraySources = paths.length === 0 ? [findArrayPair(scoring)] : findArraySources(sources)
-  if (arraySources.length > 0 && typeof scoring.input !== 'string') {
-    throw optionError('left', message`${option('left')} takes Parquet, CSV, TSV or NDJSON`)
-  }
+  const arraySources = paths.length === 0 ? [findArrays(scoring)] : findArraySources(sources)
   if (arraySources.length > 0 && lookupOf(scoring.input) !== undefined) {
     throw optionError('embeddings', message`${option('embeddings')} takes pairs in Parquet, CSV, TSV or NDJSON`)
   }
@@ -215,15 +212,17 @@ function findArraySources(sources: readonly Source[]): ArraySource[] {
   return sources.flatMap(({ kind, file }) => (kind === 'Arrow' ? [{ kind, files: [file] }] : []))
 }
 
-/** The pair of arrays that the options name where there are no paths. */
-function findArrayPair({ input, label, by, keep }: Scoring): ArraySource {
+/** The arrays that the options name where there are no paths. */
+function findArrays({ input, label, by, keep }: Scoring): ArraySource {
   const inputs = typeof input === 'string' ? { input } : { left: input.left, right: input.right }
   const arrays = { ...inputs, label }
   for (const [name, path] of Object.entries(arrays)) {
     assertLocal(path, name)
     if (/\.npy$/i.test(path) || parseMember(path) !== undefined) continue
     const advice = /\.npz$/i.test(path) ? `, which is an archive: name one of its arrays, as in ${path}:distance` : ''
-    const expected = message`${option('input')} and ${option('label')} must name a .npy each`
+    const others =
+      typeof input === 'string' ? message`${option('input')}` : message`${option('left')}, ${option('right')}`
+    const expected = message`${others} and ${option('label')} must name a .npy each`
     throw optionError(name, message`without ${option('paths')} ${expected}, got ${given(name, path)}${advice}`)
   }
   for (const [name, columns] of Object.entries({ by, keep })) {

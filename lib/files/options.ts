@@ -515,12 +515,14 @@ export function emptyTotals({ margins, ...labels }: Settings): LossAccumulator[]
   }
 }
 
-/** Refuses a margin that is infinite once it is rounded to the dtype of the input. */
-export function assertMargins(margins: readonly number[], dtype: DType): void {
-  const margin = margins.find((each) => !isFiniteIn(each, dtype))
-  if (margin === undefined) return
-  const expected = message`must be finite in float32, in which the input is scored, got ${margin}`
-  throw optionError('margin', message`${option('margin')} ${expected}`)
+/** Refuses margins, and an epsilon, that are infinite once they are rounded to the dtype of the input. */
+export function assertFiniteSettings({ margins, input }: Pick<Scoring, 'margins' | 'input'>, dtype: DType): void {
+  const epsilons = typeof input === 'string' ? [] : [['epsilon', input.epsilon] as const]
+  for (const [name, value] of [...margins.map((margin) => ['margin', margin] as const), ...epsilons]) {
+    if (isFiniteIn(value, dtype)) continue
+    const expected = `must be finite in float32, in which the input is scored, got ${value}`
+    throw optionError(name, message`${option(name)} ${expected}`)
+  }
 }
 
 /** Refuses options for CSV that contradict each other, or that no file takes. */

@@ -1,4 +1,4 @@
-import { assertMargins, type Scoring } from '../options.ts'
+import { assertFiniteSettings, type Scoring } from '../options.ts'
 import { callDistance, castToLists, type EmbeddingLists, pairTypeOf } from './embedding-lists.ts'
 import { describeTexts, fromClause, rowCondition, type Scan, sqlOf, writeSql } from './scan.ts'
 import { castToScored, isSamePrecision, isScorable, nullType } from './scored-types.ts'
@@ -39,7 +39,7 @@ export async function typeScans(session: Session, scans: readonly Scan[], option
     if (!isScorable('label', label) && !(await hasValues(session, scan, options, 'y'))) each.label = nullType
   }
   for (const { kind, file, input } of described) {
-    assertMargins(options.margins, input === 'FLOAT' ? 'float32' : 'float64')
+    assertFiniteSettings(options, input === 'FLOAT' ? 'float32' : 'float64')
     const other = described.find((each) => each.kind === kind && each.input !== nullType)
     if (other !== undefined && !isSamePrecision(input, other.input)) {
       throw typeMismatchError('input', options, { file, type: input }, { file: other.file, type: other.input })

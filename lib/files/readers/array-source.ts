@@ -6,11 +6,11 @@ import { readArrow } from './arrow/arrow.ts'
 import { arrowMagic } from './arrow/messages.ts'
 import type { BatchReader, ColumnNames } from './batch.ts'
 import { FileBytes, PipeBytes } from './bytes.ts'
-import { readNpyPair } from './npy.ts'
+import { readNpyEmbeddings, readNpyPair } from './npy.ts'
 import { openMember, parseMember } from './npz.ts'
 import { spool } from './temporary-file.ts'
 
-/** Rows that this package reads itself, without DuckDB: Arrow IPC, or a pair of .npy arrays. */
+/** Rows that this package reads itself, without DuckDB: Arrow IPC, or .npy arrays. */
 export interface ArraySource {
   readonly kind: 'Arrow' | 'npy'
   /** paths; `-` is standard input, and `pairs.npz:distance` an array in an archive */
@@ -22,7 +22,10 @@ type Read = (bytes: readonly (FileBytes | PipeBytes)[], names: ColumnNames) => B
 /** By the kind of a source. Another format adds its kind above and its function here. */
 const readers: Readonly<Record<ArraySource['kind'], Read>> = {
   Arrow: ([bytes], names) => readArrow(bytes as FileBytes | PipeBytes, names),
-  npy: ([input, label], names) => readNpyPair(input as FileBytes, label as FileBytes, names),
+  npy: (bytes, { input, label }) =>
+    typeof input === 'string'
+      ? readNpyPair(bytes[0] as FileBytes, bytes[1] as FileBytes, { input, label })
+      : readNpyEmbeddings(bytes as [FileBytes, FileBytes, FileBytes], { ...input, label }),
 }
 
 /** Opens a source. Its files are closed when its batches have been read, or on an error. */

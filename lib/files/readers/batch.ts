@@ -8,7 +8,7 @@ import type { Bytes } from './bytes.ts'
 import type { GroupKey } from './group-keys.ts'
 
 /** The columns to read: names in Arrow, paths of .npy arrays. */
-export type ColumnNames = Pick<Scoring, 'label' | 'by' | 'keep'> & { readonly input: string }
+export type ColumnNames = Pick<Scoring, 'input' | 'label' | 'by' | 'keep'>
 
 /** Reads the rows of an array source once, in their order, batch after batch. */
 export interface BatchReader {
@@ -19,7 +19,7 @@ export interface BatchReader {
 /** Consecutive rows, each column contiguous; valid until the next batch is requested. */
 export interface Batch {
   readonly rows: number
-  readonly input: Column
+  readonly input: Column | PairColumns
   readonly label: Column
   /** the group key of a row of the batch */
   readonly keyAt?: (row: number) => GroupKey
@@ -41,6 +41,21 @@ export interface Column {
   readonly position: number
   readonly dtype: ColumnDType
   readonly isBigEndian?: boolean
+  readonly validity?: ValidityBitmap
+}
+
+/** The embeddings whose distances are the input. */
+export interface PairColumns {
+  readonly left: ListColumn
+  readonly right: ListColumn
+}
+
+/** A column of lists of numbers. */
+export interface ListColumn {
+  /** the elements of the lists, one list after the other */
+  readonly elements: Column
+  /** where the lists begin and, one more, where the last ends; or their width, if all have one */
+  readonly extent: Int32Array | BigInt64Array | number
   readonly validity?: ValidityBitmap
 }
 

@@ -3,8 +3,17 @@ import type { InputData, LabelData } from '../../index.ts'
 import { typedArrays } from '../../tensor/dtypes.ts'
 import { importArrow } from '../arrow.ts'
 import { message, option } from '../errors.ts'
-import { assertNullCount, type Batch, type BatchReader, type Column, type ValidityBitmap } from './batch.ts'
+import {
+  assertNullCount,
+  type Batch,
+  type BatchReader,
+  type Column,
+  type ListColumn,
+  type PairColumns,
+  type ValidityBitmap,
+} from './batch.ts'
 import { MemoryBytes } from './bytes.ts'
+import { beginOf, type ComputeDistances, computeRows, ElementNulls, type Lists, widthOf } from './embeddings.ts'
 import type { GroupKey } from './group-keys.ts'
 
 /** Consecutive rows in memory, valid until the next chunk is requested. The values of a row with a null are undefined. */
@@ -15,6 +24,8 @@ export interface Chunk {
   readonly label: LabelData
   /** per row, a code of `Missing`; absent if no row misses a value */
   readonly missing?: Uint8Array
+  /** by a code of `Missing`: what an error says about the first row with it */
+  readonly details?: ReadonlyMap<number, string>
   /** the group key of a row of the chunk */
   readonly keyAt?: (row: number) => GroupKey
   readonly keptColumns: readonly Vector[]
@@ -22,8 +33,21 @@ export interface Chunk {
   readonly share?: number
 }
 
-/** The value that a row misses: its input or label is null, or its input is NaN. */
-export const Missing = { none: 0, input: 1, label: 2, nan: 3 } as const
+/**
+ * Why a row has no loss: its input, label or an embedding is null, its input is NaN, its embeddings differ in length, or one of
+ * them has a null among its elements.
+ */
+export const Missing = {
+  none: 0,
+  input: 1,
+  label: 2,
+  nan: 3,
+  left: 4,
+  right: 5,
+  length: 6,
+  leftElement: 7,
+  rightElement: 8,
+} as const
 
 /** Enough rows to outweigh the cost of a read, few enough to stay in the cache; a multiple of 8, for bitmaps. */
 const rowsPerChunk = 2 ** 18
@@ -44,33 +68,47 @@ export class Scratch {
   }
 }
 
-/** Reads a source chunk by chunk; a source without rows gives one empty chunk. */
-export async function* readChunks({ schema, batches }: BatchReader, scratch: Scratch): AsyncGenerator<Chunk> {
+/**
+ * Reads a source chunk by chunk; a source without rows gives one empty chunk.
+ *
+ * @param compute computes the input of a source of embeddings
+ */
+export async function* readChunks(
+  { schema, batches }: BatchReader,
+  scratch: Scratch,
+  compute?: ComputeDistances,
+): AsyncGenerator<Chunk> {
   let row = 0
   let shareBefore = 0
   for await (const batch of batches) {
     const { share, rows, keyAt } = batch
-    const nullCounts = { input: 0, label: 0 }
+    const columns = listColumns(batch)
+    const nullCounts = columns.map(() => 0)
     const most = keyAt ? rowsPerKeyedChunk : rowsPerChunk
-    for (let begin = 0; begin < rows; begin += most) {
-      const range = { begin, count: Math.min(most, rows - begin) }
+    const step = 'left' in batch.input ? limitRows(most, batch.input, rows) : most
+    for (let begin = 0; begin < rows; begin += step) {
+      const range = { begin, count: Math.min(step, rows - begin) }
       const end = begin + range.count
-      const input = toFloats(await readValues(batch.input, range, 'input', scratch), scratch)
       const label = await readValues(batch.label, range, 'label', scratch)
-      const missing = await readMissing(batch, range, scratch, nullCounts)
+      const missing = await readMissing(columns, range, scratch, nullCounts)
+      const inputs =
+        'left' in batch.input
+          ? await readDistances(batch.input, range, missing, compute as ComputeDistances, scratch)
+          : { missing, input: toFloats(await readValues(batch.input, range, 'input', scratch), 'doubles', scratch) }
       yield {
         row: row + begin,
-        input,
         label,
+        input: inputs.input,
         keptColumns: (batch.keptColumns ?? []).map((vector) => vector.slice(begin, end)),
-        ...(missing && { missing }),
+        ...(inputs.missing && { missing: inputs.missing }),
+        ...('details' in inputs && { details: inputs.details }),
         ...(keyAt && { keyAt: (index) => keyAt(begin + index) }),
         ...(share !== undefined && { share: shareBefore + ((share - shareBefore) * end) / rows }),
       }
     }
-    for (const role of roles) {
-      const { validity } = batch[role]
-      if (validity) assertNullCount(message`the column of ${option(role)}`, nullCounts[role], validity.nullCount)
+    for (const [index, { role, validity }] of columns.entries()) {
+      if (validity)
+        assertNullCount(message`the column of ${option(role)}`, nullCounts[index] as number, validity.nullCount)
     }
     row += rows
     shareBefore = share ?? 0
@@ -142,35 +180,122 @@ async function readBits(
 }
 
 /** Floats as they are; numbers of other types are scored in float64. */
-function toFloats(values: LabelData, scratch: Scratch): InputData {
+function toFloats(values: LabelData, role: string, scratch: Scratch): InputData {
   if (values instanceof Float32Array || values instanceof Float64Array) return values
-  const doubles = new Float64Array(scratch.bufferFor('doubles', values.length * 8), 0, values.length)
+  const doubles = new Float64Array(scratch.bufferFor(role, values.length * 8), 0, values.length)
   for (let i = 0; i < values.length; i++) doubles[i] = Number(values[i])
   return doubles
 }
 
-/** The input comes last: where both are null, the row misses its input. */
-const roles = ['label', 'input'] as const
+/** A column whose nulls leave a row without a loss. */
+interface RequiredColumn {
+  readonly role: 'input' | 'left' | 'right' | 'label'
+  readonly validity?: ValidityBitmap
+}
+
+/** Of a row with several nulls the last column counts. */
+function listColumns({ input, label }: Batch): RequiredColumn[] {
+  const inputs = 'left' in input ? { right: input.right, left: input.left } : { input }
+  return Object.entries({ label, ...inputs }).map(([role, { validity }]) => ({
+    role: role as RequiredColumn['role'],
+    ...(validity && { validity }),
+  }))
+}
 
 async function readMissing(
-  batch: Batch,
+  columns: readonly RequiredColumn[],
   range: Range,
   scratch: Scratch,
-  nullCounts: Record<(typeof roles)[number], number>,
+  nullCounts: number[],
 ): Promise<Uint8Array | undefined> {
   let missing: Uint8Array | undefined
-  for (const role of roles) {
-    const { validity } = batch[role]
+  for (const [index, { role, validity }] of columns.entries()) {
     const valid = validity && (await readBits(validity, range, `${role} validity`, scratch))
     if (!valid?.includes(0)) continue
-    missing ??= new Uint8Array(scratch.bufferFor('missing', range.count), 0, range.count).fill(Missing.none)
+    missing ??= makeMissing(range.count, scratch)
     for (let i = 0; i < range.count; i++) {
       if (valid[i] !== 0) continue
       missing[i] = Missing[role]
-      nullCounts[role]++
+      nullCounts[index] = (nullCounts[index] as number) + 1
     }
   }
   return missing
+}
+
+function makeMissing(count: number, scratch: Scratch): Uint8Array {
+  return new Uint8Array(scratch.bufferFor('missing', count), 0, count).fill(Missing.none)
+}
+
+/** The most rows of a chunk of embeddings: as many elements as a chunk has rows otherwise, on average; a multiple of 8. */
+function limitRows(most: number, { left, right }: PairColumns, rows: number): number {
+  const [one, other] = [left, right].map(({ extent }) => beginOf(extent, rows) - beginOf(extent, 0))
+  const width = Math.max(one as number, other as number) / rows
+  return Math.min(most, 8 * Math.max(1, Math.floor(rowsPerChunk / Math.max(width, 1) / 8)))
+}
+
+/** The distances of the embeddings of rows. Those that differ in length, or have a null among their elements, have none. */
+async function readDistances(
+  { left, right }: PairColumns,
+  range: Range,
+  nulls: Uint8Array | undefined,
+  compute: ComputeDistances,
+  scratch: Scratch,
+): Promise<Pick<Chunk, 'input' | 'missing' | 'details'>> {
+  const { begin, count } = range
+  let missing = nulls
+  const details = new Map<number, string>()
+  const mark = (index: number, code: number, detail: string) => {
+    missing ??= makeMissing(count, scratch)
+    missing[index] = code
+    if (!details.has(code)) details.set(code, detail)
+  }
+  const hasEmbeddings = (index: number) => {
+    const code = missing?.[index] ?? Missing.none
+    return code === Missing.none || code === Missing.label
+  }
+  const sides = [
+    await readLists(left, range, 'left', scratch),
+    await readLists(right, range, 'right', scratch),
+  ] as const
+  const [one, other] = sides
+  const places = [
+    { ...one, code: Missing.leftElement },
+    { ...other, code: Missing.rightElement },
+  ]
+  const isUniform = typeof left.extent === 'number' && left.extent === right.extent
+  if (!isUniform || places.some(({ elementNulls }) => elementNulls !== undefined)) {
+    for (let i = 0; i < count; i++) {
+      if (!hasEmbeddings(i)) continue
+      const [wide, wider] = [widthOf(left.extent, begin + i), widthOf(right.extent, begin + i)]
+      if (wide !== wider) {
+        mark(i, Missing.length, `${wide},${wider}`)
+        continue
+      }
+      for (const { extent, elementNulls, code } of places) {
+        const start = beginOf(extent, begin + i)
+        const found = elementNulls?.find(start, start + wide) ?? -1
+        if (found >= 0 && hasEmbeddings(i)) mark(i, code, String(found - start + 1))
+      }
+    }
+  }
+  const { constructor: Floats } = one.elements
+  const buffer = scratch.bufferFor('distances', count * one.elements.BYTES_PER_ELEMENT)
+  const input = new (Floats as Float32ArrayConstructor)(buffer, 0, count).fill(0)
+  computeRows(sides, begin, input, hasEmbeddings, compute)
+  return { input, details, ...(missing && { missing }) }
+}
+
+async function readLists(
+  { elements: column, extent }: ListColumn,
+  { begin, count }: Range,
+  role: string,
+  scratch: Scratch,
+): Promise<Lists & { elementNulls?: ElementNulls }> {
+  const [first, end] = [beginOf(extent, begin), beginOf(extent, begin + count)]
+  const values = await readValues(column, { begin: first, count: end - first }, role, scratch)
+  const elements = toFloats(values, `${role} doubles`, scratch)
+  const { validity } = column
+  return { elements, first, extent, ...(validity && { elementNulls: await ElementNulls.read(validity, first, end) }) }
 }
 
 /** The indices of the rows that miss nothing. */

@@ -1,5 +1,6 @@
+import type { DType } from '../../index.ts'
 import { errorAt, fileError } from '../errors.ts'
-import type { Batch, BatchReader, Column, ColumnNames } from './batch.ts'
+import type { Batch, BatchReader, Column } from './batch.ts'
 import type { FileBytes } from './bytes.ts'
 import { containingFile } from './npz.ts'
 import { type ElementSize, TransposedBytes } from './transposed.ts'
@@ -74,17 +75,10 @@ function invert(words: Readonly<Record<Code, string>>): ReadonlyMap<string, Code
 }
 
 /** The elements of two arrays of one shape, in the memory order of the input. */
-export function readNpyPair(input: FileBytes, label: FileBytes, names: ColumnNames): BatchReader {
-  const x = readHeaderOf(names.input, input)
+export function readNpyPair(input: FileBytes, label: FileBytes, names: Record<'input' | 'label', string>): BatchReader {
+  const x = readNumbers('input', names.input, input)
   const y = readHeaderOf(names.label, label)
-  if (x.type.code === 'b1') {
-    const file = containingFile(names.input)
-    throw fileError(`${names.input}: has dtype bool, must be a number`, { file, option: 'input' })
-  }
-  if (x.shape.join() !== y.shape.join()) {
-    const shapes = `${names.input} has shape ${formatShape(x)}, but ${names.label} has ${formatShape(y)}`
-    throw fileError(shapes, { file: containingFile(names.label), option: 'label' })
-  }
+  if (x.shape.join() !== y.shape.join()) throw shapeMismatch('label', names.label, y, names.input, x)
   const { shape, isFortranOrder } = x
   const batch = {
     rows: countElements(shape),
@@ -92,8 +86,55 @@ export function readNpyPair(input: FileBytes, label: FileBytes, names: ColumnNam
     label: locateElements(y, isFortranOrder),
     share: 1,
   }
-  const dtype = x.type.code === 'f4' || x.type.code === 'f2' ? 'float32' : 'float64'
-  return { schema: { dtype, keptFields: [], layout: { shape, isFortranOrder } }, batches: yieldOnce(batch) }
+  return {
+    schema: { dtype: scoredDType(x), keptFields: [], layout: { shape, isFortranOrder } },
+    batches: yieldOnce(batch),
+  }
+}
+
+/** The rows of two arrays of one shape [N, D], and a label [N]. */
+export function readNpyEmbeddings(
+  [left, right, label]: readonly [FileBytes, FileBytes, FileBytes],
+  names: Record<'left' | 'right' | 'label', string>,
+): BatchReader {
+  const [l, r] = [readNumbers('left', names.left, left), readNumbers('right', names.right, right)]
+  const y = readHeaderOf(names.label, label)
+  const [rows = 0, width = 0] = l.shape
+  if (l.shape.length !== 2) {
+    const file = containingFile(names.left)
+    throw fileError(`${names.left}: has shape ${formatShape(l)}, must have two axes`, { file, option: 'left' })
+  }
+  if (r.shape.join() !== l.shape.join()) throw shapeMismatch('right', names.right, r, names.left, l)
+  if (y.shape.join() !== String(rows)) throw shapeMismatch('label', names.label, y, names.left, l)
+  const dtype = scoredDType(l)
+  if (scoredDType(r) !== dtype) {
+    const file = containingFile(names.right)
+    const types = `${names.right}: has ${dtypes[r.type.code]}, but ${names.left} has ${dtypes[l.type.code]}`
+    throw fileError(`${types}: both must have float32 or float16, or neither`, { file, option: 'right' })
+  }
+  const input = {
+    left: { elements: locateElements(l, false), extent: width },
+    right: { elements: locateElements(r, false), extent: width },
+  }
+  const batch = { rows, input, label: locateElements(y, false), share: 1 }
+  const layout = { shape: [rows], isFortranOrder: false }
+  return { schema: { dtype, keptFields: [], layout }, batches: yieldOnce(batch) }
+}
+
+/** The header of an array that is not of booleans. */
+function readNumbers(option: string, name: string, bytes: FileBytes): Npy {
+  const npy = readHeaderOf(name, bytes)
+  if (npy.type.code !== 'b1') return npy
+  throw fileError(`${name}: has dtype bool, must be a number`, { file: containingFile(name), option })
+}
+
+function scoredDType({ type: { code } }: Npy): DType {
+  return code === 'f4' || code === 'f2' ? 'float32' : 'float64'
+}
+
+function shapeMismatch(option: string, name: string, npy: Npy, first: string, expected: Npy): Error {
+  const shapes = `${first} has shape ${formatShape(expected)}, but ${name} has ${formatShape(npy)}`
+  return fileError(shapes, { file: containingFile(name), option })
 }
 
 function formatShape({ shape }: Pick<Npy, 'shape'>): string {

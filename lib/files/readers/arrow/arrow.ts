@@ -12,13 +12,23 @@ import {
   columnOfVector,
   decodeDictionary,
   firstWithPlainUnions,
+  listsOfVector,
   locateColumn,
   type Region,
   splitBatch,
 } from './columns.ts'
 import type { FieldLayout } from './flatbuffer.ts'
 import { type ArrowMessage, explainFailure, prefixLength, readMessages, type SchemaMessage } from './messages.ts'
-import { assertInputType, assertKeyType, assertLabelType, requireColumn, toDType, valueTypeOf } from './types.ts'
+import {
+  assertInputType,
+  assertKeyType,
+  assertLabelType,
+  mixedTypes,
+  requireColumn,
+  scoredDType,
+  toDType,
+  valueTypeOf,
+} from './types.ts'
 import { expandDictionary, extractVector, makeKeyReader } from './vectors.ts'
 
 /** Reads the record batches of an Arrow IPC file or stream. */
@@ -62,7 +72,8 @@ class BatchDecoder {
   readonly #indices: readonly number[]
   /** of the columns to read */
   readonly #schema: Schema
-  readonly #input: number
+  /** of the input or, of a pair, of left and right */
+  readonly #inputs: readonly number[]
   readonly #label: number
   readonly #by: number | undefined
   readonly #keep: readonly number[]
@@ -84,15 +95,19 @@ class BatchDecoder {
       assertReadable(schemaMessage.fields[index] as FieldLayout, option, name)
       return index
     }
-    this.#input = find('input', names.input)
+    const inputs = listInputs(names)
+    this.#inputs = inputs.map(([option, name]) => find(option, name))
     this.#label = find('label', names.label)
     this.#by = names.by === undefined ? undefined : find('by', names.by)
     this.#keep = (names.keep ?? []).map((name) => find('keep', name))
-    const all = [this.#input, this.#label, ...(this.#by === undefined ? [] : [this.#by]), ...this.#keep]
+    const all = [...this.#inputs, this.#label, ...(this.#by === undefined ? [] : [this.#by]), ...this.#keep]
     this.#indices = [...new Set(all)].sort((a, b) => a - b)
     const head = schemaMessage.headWith(this.#indices)
     this.#schema = explainFailure('the schema', () => arrow.RecordBatchReader.from([head]).open().schema)
-    assertInputType(arrow, names.input, this.#type(this.#input))
+    for (const [place, index] of this.#inputs.entries()) {
+      const [option, name] = inputs[place] as [string, string]
+      assertInputType(arrow, option, name, this.#type(index))
+    }
     assertLabelType(arrow, names.label, this.#type(this.#label))
     if (this.#by !== undefined) assertKeyType(arrow, names.by as string, this.#type(this.#by))
   }
@@ -106,8 +121,9 @@ class BatchDecoder {
   }
 
   get #dtype(): DType {
-    const dtype = toDType(this.#arrow, valueTypeOf(this.#arrow, this.#type(this.#input)))
-    return dtype === 'float32' || dtype === 'float16' ? 'float32' : 'float64'
+    const [dtype, other = dtype] = this.#inputs.map((index) => scoredDType(this.#arrow, this.#type(index)))
+    if (dtype !== other) throw mixedTypes(this.#inputs.map((index) => this.#field(index)))
+    return dtype as DType
   }
 
   async addDictionary({ batch, dictionaryId, isDelta, head, bodyLength, bodyPosition }: ArrowMessage): Promise<void> {
@@ -127,8 +143,9 @@ class BatchDecoder {
     const columnAt = (index: number) => columns[index] as BatchColumn
     const regionsOf = await this.#locateBuffers(message, this.#indices.map(columnAt))
     const isDictionary = (index: number) => this.#arrow.DataType.isDictionary(this.#type(index))
-    const isInPlace = (index: number) => batch.codec === undefined && !isDictionary(index)
-    const scored = [this.#input, this.#label]
+    const isInPlace = (index: number) =>
+      batch.codec === undefined && !isDictionary(index) && toDType(this.#arrow, this.#type(index)) !== undefined
+    const scored = [...this.#inputs, this.#label]
     const vectorIndices = this.#indices.filter(
       (index) => index === this.#by || this.#keep.includes(index) || (scored.includes(index) && !isInPlace(index)),
     )
@@ -149,10 +166,13 @@ class BatchDecoder {
         ? locateColumn(batch.rows, batchColumn, regionsOf(batchColumn), dtype)
         : columnOfVector(vector(index), dtype)
     }
+    const lists = (index: number) => listsOfVector(this.#arrow, vector(index), columnAt(index).name)
+    const [input] = this.#inputs as [number]
     const keptColumns = this.#keep.map((index) => expandDictionary(this.#arrow, vector(index)))
     return {
       rows: batch.rows,
-      input: column(this.#input),
+      input:
+        this.#inputs.length === 1 ? column(input) : { left: lists(input), right: lists(this.#inputs[1] as number) },
       label: column(this.#label),
       ...(this.#by !== undefined && { keyAt: makeKeyReader(this.#arrow, vector(this.#by), this.#keys) }),
       ...(keptColumns.length > 0 && { keptColumns }),
@@ -227,6 +247,15 @@ class BatchDecoder {
     const messages = [headWith(indices), ...[...this.#dictionaries.values()].flat(), head, body]
     return explainFailure('a record batch', () => RecordBatchReader.from(messages).next().value as RecordBatch)
   }
+}
+
+/** The options of the input, and their columns. */
+function listInputs({ input }: ColumnNames): [option: string, name: string][] {
+  if (typeof input === 'string') return [['input', input]]
+  return [
+    ['left', input.left],
+    ['right', input.right],
+  ]
 }
 
 function assertReadable({ unknown, unreadable }: FieldLayout, option: string, name: string): void {

@@ -2,7 +2,7 @@ import type { Data, Vector } from 'apache-arrow'
 import type { TensorDType } from '../../../index.ts'
 import { typedArrays } from '../../../tensor/dtypes.ts'
 import type { Arrow } from '../../arrow.ts'
-import { bytesPerElement, type Column, type ColumnDType } from '../batch.ts'
+import { bytesPerElement, type Column, type ColumnDType, type ListColumn, type ValidityBitmap } from '../batch.ts'
 import { type Bytes, MemoryBytes } from '../bytes.ts'
 import { damagedColumn, describeColumn, pastBuffer } from './damage.ts'
 import type { FieldLayout } from './flatbuffer.ts'
@@ -96,11 +96,25 @@ export function locateColumn(
 
 /** A column of numbers or bits that apache-arrow has decompressed. */
 export function columnOfVector({ data: [data] }: Vector, dtype: ColumnDType): Column {
-  const { values, nullBitmap, nullCount } = data as Data
-  const column = { bytes: new MemoryBytes(values), position: 0, dtype }
-  return nullCount === 0
-    ? column
-    : { ...column, validity: { bytes: new MemoryBytes(nullBitmap), position: 0, nullCount } }
+  return columnOfData(data as Data, dtype)
+}
+
+function columnOfData(data: Data, dtype: ColumnDType): Column {
+  return { bytes: new MemoryBytes(data.values), position: 0, dtype, ...validityOf(data) }
+}
+
+function validityOf({ nullBitmap, nullCount }: Data): { validity?: ValidityBitmap } {
+  return nullCount === 0 ? {} : { validity: { bytes: new MemoryBytes(nullBitmap), position: 0, nullCount } }
+}
+
+/** A column of lists of numbers, whose offsets are checked. */
+export function listsOfVector(arrow: Arrow, { data: [data] }: Vector, name: string): ListColumn {
+  const { type, length, valueOffsets, children } = data as Data
+  const elements = children[0] as Data
+  const extent = arrow.DataType.isFixedSizeList(type) ? type.listSize : valueOffsets
+  if (typeof extent === 'number' && elements.length < length * extent) throw damagedColumn(name, pastBuffer)
+  const dtype = toDType(arrow, elements.type) as ColumnDType
+  return { elements: columnOfData(elements, dtype), extent, ...validityOf(data as Data) }
 }
 
 /** The values that a dictionary-encoded column stands for. */

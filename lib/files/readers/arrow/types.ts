@@ -1,8 +1,9 @@
-import type { DataType } from 'apache-arrow'
+import type { DataType, Field, FixedSizeList } from 'apache-arrow'
+import type { DType } from '../../../index.ts'
 import { dtypes } from '../../../tensor/dtypes.ts'
 import type { Arrow } from '../../arrow.ts'
 import { findColumn } from '../../column-names.ts'
-import { fileError, given, message } from '../../errors.ts'
+import { fileError, given, message, option } from '../../errors.ts'
 import type { ColumnDType } from '../batch.ts'
 
 /** The index of the column that an option names. */
@@ -31,9 +32,33 @@ export function valueTypeOf({ DataType }: Arrow, type: DataType): DataType {
   return DataType.isDictionary(type) ? type.dictionary : type
 }
 
-export function assertInputType(arrow: Arrow, name: string, type: DataType): void {
-  const dtype = toDType(arrow, valueTypeOf(arrow, type))
-  if (dtype === undefined || dtype === 'bit') throw wrongType('input', name, type, 'a number')
+/** The type of the elements of a list; undefined for any other type. */
+function elementTypeOf({ DataType }: Arrow, type: DataType): DataType | undefined {
+  const isList = DataType.isFixedSizeList(type) || DataType.isList(type) || DataType.isLargeList(type)
+  return isList ? (type as FixedSizeList).valueType : undefined
+}
+
+/** The precision in which a column of numbers, or lists of numbers, is scored. */
+export function scoredDType(arrow: Arrow, type: DataType): DType {
+  const dtype = toDType(arrow, elementTypeOf(arrow, type) ?? valueTypeOf(arrow, type))
+  return dtype === 'float32' || dtype === 'float16' ? 'float32' : 'float64'
+}
+
+/** Refuses an input that is no number, and a left or right that is no list of numbers. */
+export function assertInputType(arrow: Arrow, option: string, name: string, type: DataType): void {
+  const isList = option !== 'input'
+  const value = isList ? elementTypeOf(arrow, type) : valueTypeOf(arrow, type)
+  const dtype = value && toDType(arrow, value)
+  if (dtype !== undefined && dtype !== 'bit') return
+  throw wrongType(option, name, type, isList ? 'lists of numbers' : 'a number')
+}
+
+/** The error of embeddings of which one is scored in float32, the other in float64. */
+export function mixedTypes([left, right]: readonly Field[]): Error {
+  const types = `${right?.name} is ${String(right?.type)}, but ${left?.name} ${String(left?.type)}`
+  return fileError(message`${option('right')} ${types}: both must have float32 or float16, or neither`, {
+    option: 'right',
+  })
 }
 
 export function assertLabelType(arrow: Arrow, name: string, type: DataType): void {
