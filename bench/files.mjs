@@ -113,6 +113,43 @@ export const fileBenchmarks = {
       return [...rows, ...pythonRows(file)]
     }),
 
+  distances: () =>
+    withFiles(async (folder) => {
+      const rows = []
+      const connection = await connect(1)
+      for (const [type, width] of [
+        ['FLOAT', 16],
+        ['FLOAT', 128],
+        ['FLOAT', 768],
+        ['DOUBLE', 128],
+      ]) {
+        const file = join(folder, `${type}-${width}.parquet`)
+        const list = (salt) =>
+          `list_transform(range(0, ${width}), lambda k: (hash(i * ${width} + k + ${salt}) % 16777216) / 8388608)::${type}[]`
+        const count = Math.round((2 * amountOf.rows) / width)
+        await connection.run(`COPY (SELECT ${list(0)} AS l, ${list(9)} AS r FROM range(${count}) AS t(i)) TO '${file}'`)
+        await connection.run(
+          `CREATE OR REPLACE TABLE arrays AS SELECT l::${type}[${width}] AS l, r::${type}[${width}] AS r FROM '${file}'`,
+        )
+        const from = (distance, table) => () => connection.run(`SELECT sum(${distance}) FROM ${table}`)
+        const [ours, inLists, inArrays, ofArrays, arrayDistance] = await leastLater([
+          from('hinge_embedding_distance(l, r)', `'${file}'`),
+          from('list_distance(l, r)', `'${file}'`),
+          from(`array_distance(l::${type}[${width}], r::${type}[${width}])`, `'${file}'`),
+          from('hinge_embedding_distance(l, r)', 'arrays'),
+          from('array_distance(l, r)', 'arrays'),
+        ])
+        const what = `pairs of ${width} ${type}`
+        rows.push(
+          row(`${what} in Parquet: list_distance / ours`, inLists / ours, { target: 1, atLeast: true }),
+          row(`${what} in Parquet: array_distance / ours`, inArrays / ours, { target: 1, atLeast: true }),
+          row(`${what} in arrays in memory: array_distance / ours`, arrayDistance / ofArrays),
+        )
+      }
+      connection.closeSync()
+      return rows
+    }),
+
   groups: () =>
     withFiles(async (folder) => {
       const [many, most] = ['many.parquet', 'most.parquet'].map((name) => join(folder, name))
