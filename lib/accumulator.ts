@@ -1,7 +1,9 @@
-import { invalidElements, readLabels, type WeightOptions } from './labels.ts'
-import { native, type OtherLabelPolicy, type StateRecord } from './native.ts'
+import { type PairLossOptions, readDistance } from './distance.ts'
+import { invalidElements, type Labels, readLabels, type WeightOptions } from './labels.ts'
+import { type LossInput, native, type OtherLabelPolicy, type StateRecord } from './native.ts'
+import { readPairLabels, readPairs, slicePairs } from './pairs.ts'
 import { type MarginOptions, readSettings, type Settings, settingNames } from './settings.ts'
-import { type AsyncOptions, accumulateInSlices } from './slices.ts'
+import { type AsyncOptions, accumulateInSlices, type SlicedInput, sliceInput } from './slices.ts'
 import { readInput, type TensorLike } from './tensor/tensor-like.ts'
 import { assertOptions, assertSignal, attempt, describe, inspect, invalidArgument } from './validate.ts'
 
@@ -22,6 +24,8 @@ export interface NegativeTotals extends ClassTotals {
 }
 
 export interface UpdateAsyncOptions extends WeightOptions, AsyncOptions {}
+
+export interface UpdatePairsAsyncOptions extends PairLossOptions, AsyncOptions {}
 
 interface Totals {
   readonly all: ClassTotals
@@ -81,16 +85,42 @@ export class LossAccumulator {
    * new LossAccumulator().update([0.25, 1.5], [1, -1]).sum // 0.25
    */
   update(input: TensorLike, label: TensorLike, options?: WeightOptions): this {
-    const settings = this.#settings
-    const { margin, positiveLabel, negativeLabel } = settings
     const x = readInput('input', input)
     if (options !== undefined) assertOptions('options', options, ['weight'])
-    const y = readLabels(label, x, settings, options?.weight)
-    const size = this.#sizeAfter('input', x.size)
+    const y = readLabels(label, x, this.#settings, options?.weight)
+    return this.#add('input', x.data, x.size, y)
+  }
+
+  /**
+   * Adds the distances of pairs of embeddings: what `update(distance(left, right), label)` adds, without an array of
+   * distances. A call that throws adds nothing.
+   *
+   * @param left float32 or float64, of shape [..., D]
+   * @param right of the dtype and shape of `left`; or one of both is a row, [D] or [1, D], and the other [N, D]
+   * @param label of the shape of the distances and any numeric dtype, or one number for all pairs
+   * @param options.distance a PairwiseDistance or a CosineDistance; default `new PairwiseDistance()`
+   * @throws what `HingeEmbeddingLoss.forwardPairs` throws
+   *
+   * @example
+   * new LossAccumulator({ margin: 8 }).updatePairs([[0, 3], [1, 1]], [[4, 0], [1, 1]], [-1, 1]).count // 2
+   */
+  updatePairs(left: TensorLike, right: TensorLike, label: TensorLike, options: PairLossOptions = {}): this {
+    assertOptions('options', options, ['distance', 'weight'])
+    const { distance, weight } = options
+    const pairs = readPairs(left, right, readDistance(distance))
+    const y = readPairLabels(label, pairs, this.#settings, weight)
+    return this.#add('left', pairs.elements, pairs.count, y)
+  }
+
+  /** Adds `count` elements, which come with the argument `name`. */
+  #add(name: string, data: LossInput, count: number, y: Labels): this {
+    const settings = this.#settings
+    const { margin, positiveLabel, negativeLabel } = settings
+    const size = this.#sizeAfter(name, count)
     const { weight } = y
     const state = weight === undefined ? this.#state : this.#weightedState()
     const invalid = native.accumulate(
-      x.data,
+      data,
       y.values,
       y.code,
       margin,
@@ -121,14 +151,41 @@ export class LossAccumulator {
    * for await (const { input, label } of batches) await total.updateAsync(input, label, { signal })
    */
   async updateAsync(input: TensorLike, label: TensorLike, options: UpdateAsyncOptions = {}): Promise<this> {
-    const settings = this.#settings
     const x = readInput('input', input)
     assertOptions('options', options, ['weight', 'signal'])
     const { signal, weight } = options
     assertSignal('signal', signal)
-    const y = readLabels(label, x, settings, weight)
-    const state = await accumulateInSlices(x, y, settings, signal, true)
-    this.#size = this.#sizeAfter('input', x.size)
+    const y = readLabels(label, x, this.#settings, weight)
+    return this.#addInSlices('input', sliceInput(x), y, signal)
+  }
+
+  /**
+   * Adds the distances of pairs as `updatePairs` does, in slices, as `updateAsync` does.
+   *
+   * @param options.distance, options.weight as in `updatePairs`
+   * @param options.signal aborts the call between two slices
+   * @returns a promise of this accumulator. It rejects with what `updatePairs` throws, and as `updateAsync` does.
+   *
+   * @example
+   * for await (const { left, right, label } of batches) await total.updatePairsAsync(left, right, label, { signal })
+   */
+  async updatePairsAsync(
+    left: TensorLike,
+    right: TensorLike,
+    label: TensorLike,
+    options: UpdatePairsAsyncOptions = {},
+  ): Promise<this> {
+    assertOptions('options', options, ['distance', 'weight', 'signal'])
+    const { distance, signal, weight } = options
+    assertSignal('signal', signal)
+    const pairs = readPairs(left, right, readDistance(distance))
+    const y = readPairLabels(label, pairs, this.#settings, weight)
+    return this.#addInSlices('left', slicePairs(pairs), y, signal)
+  }
+
+  async #addInSlices(name: string, input: SlicedInput, y: Labels, signal: AbortSignal | undefined): Promise<this> {
+    const state = await accumulateInSlices(input, y, this.#settings, signal, true)
+    this.#size = this.#sizeAfter(name, input.size)
     this.#mergeState(state)
     return this
   }

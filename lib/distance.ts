@@ -1,5 +1,6 @@
 import { addName, Callable, defineOptions } from './callable.ts'
-import { type DistanceKind, type InputData, native } from './native.ts'
+import type { WeightOptions } from './labels.ts'
+import { type DistanceKind, type InputData, native, type SideOutputs } from './native.ts'
 import { assertPairsUnchanged, type DistanceSettings, type Pairs, readPairs } from './pairs.ts'
 import { type AsyncOptions, runSlices } from './slices.ts'
 import { makeResult, makeTensorLike, takeMemory } from './tensor/results.ts'
@@ -43,6 +44,11 @@ export interface PairGradOptions {
   outRight?: InputData | Tensor
 }
 
+export interface PairLossOptions extends WeightOptions {
+  /** the distance of a pair; default `new PairwiseDistance()` */
+  distance?: PairwiseDistance | CosineDistance
+}
+
 export interface PairGradients {
   /** of the dtype and shape of `left` */
   readonly gradLeft: InputTensor
@@ -50,10 +56,9 @@ export interface PairGradients {
   readonly gradRight: InputTensor
 }
 
-/** The memory and the tensors that gradients by both sides are written to. */
+/** What gradients by both sides are written to. */
 export interface PairOutputs {
-  readonly left: InputData
-  readonly right: InputData
+  readonly memory: SideOutputs
   /** Makes the result, once the memory is written. */
   finish(): PairGradients
 }
@@ -65,8 +70,7 @@ export function takePairOutputs({ left, right }: Pairs, options: PairGradOptions
   const outLeft = givenLeft === undefined ? takeMemory('gradients', left) : dataOf(givenLeft)
   const outRight = givenRight === undefined ? takeMemory('rightGradients', right) : dataOf(givenRight)
   return {
-    left: outLeft,
-    right: outRight,
+    memory: [outLeft, outRight],
     finish: () => ({
       gradLeft: givenLeft ?? makeResult('gradients', left, outLeft),
       gradRight: givenRight ?? makeResult('rightGradients', right, outRight),
@@ -77,7 +81,7 @@ export function takePairOutputs({ left, right }: Pairs, options: PairGradOptions
 const dataOf = (tensor: InputTensor) => (contentsOf(tensor) as InputContents).data
 
 /** Returns the settings of a distance, or undefined for any other value. */
-export let settingsOfDistance: (value: unknown) => DistanceSettings | undefined
+let settingsOfDistance: (value: unknown) => DistanceSettings | undefined
 
 export interface Distance {
   /** Calls `forward`. */
@@ -190,7 +194,7 @@ export abstract class Distance extends Callable {
       assertPairsUnchanged(pairs)
       if (typeof g !== 'number') assertUnchanged('gradOutput', g)
       const upstream = typeof g === 'number' ? g : g.data
-      native.distanceGradients(...pairs.elements, outputs.left, outputs.right, upstream)
+      native.distanceGradients(...pairs.elements, outputs.memory, upstream)
       return outputs.finish()
     } catch (error) {
       throw addName(error, this.#name)
@@ -243,6 +247,20 @@ export class PairwiseDistance extends Distance {
     super(kindsByPower.get(p) ?? 'minkowski', p, others, 1e-6)
     defineOptions(this, { p })
   }
+}
+
+const defaultSettings = settingsOfDistance(new PairwiseDistance()) as DistanceSettings
+
+/** Reads the option `distance` of a loss of pairs. */
+export function readDistance(distance: unknown): DistanceSettings {
+  const settings = distance === undefined ? defaultSettings : settingsOfDistance(distance)
+  if (settings !== undefined) return settings
+  throw invalidArgument(
+    'ERR_INVALID_ARG_TYPE',
+    'distance',
+    'a PairwiseDistance or a CosineDistance',
+    describe(distance),
+  )
 }
 
 /**

@@ -1,10 +1,25 @@
 import { addName, Callable, defineOptions } from './callable.ts'
-import { invalidElements, readLabels, type WeightOptions } from './labels.ts'
-import { type InputData, meanPlace, native, type OtherLabelPolicy } from './native.ts'
+import {
+  type PairGradients,
+  type PairGradOptions,
+  type PairLossOptions,
+  readDistance,
+  takePairOutputs,
+} from './distance.ts'
+import { invalidElements, type Labels, readLabels, type WeightOptions } from './labels.ts'
+import { type InputData, type LossInput, meanPlace, native, type OtherLabelPolicy } from './native.ts'
+import { readPairLabels, readPairs, slicePairs } from './pairs.ts'
 import { type MarginOptions, readSettings, type Settings } from './settings.ts'
-import { type AsyncOptions, accumulateInSlices, computeSlices } from './slices.ts'
+import { type AsyncOptions, accumulateInSlices, computeSlices, type SlicedInput, sliceInput } from './slices.ts'
 import { makeResult, makeTensorLike, takeMemory } from './tensor/results.ts'
-import { assertUnchanged, contentsOf, type InputContents, type InputTensor, type Tensor } from './tensor/tensor.ts'
+import {
+  assertUnchanged,
+  contentsOf,
+  type InputContents,
+  type InputTensor,
+  type Like,
+  type Tensor,
+} from './tensor/tensor.ts'
 import { readInput, readLikeInput, readOut, type TensorLike } from './tensor/tensor-like.ts'
 import { assertOneOf, assertOptions, assertSignal, describe, inspect, invalidArgument } from './validate.ts'
 
@@ -35,6 +50,19 @@ export type GradOutput<R extends Reduction> = R extends 'none' ? TensorLike : nu
 export interface GradOptions extends WeightOptions {
   /** receives the gradients; of the input's dtype and size; may be the input itself */
   out?: InputData | Tensor
+}
+
+export interface ForwardPairsOptions extends PairLossOptions {
+  /** receives the losses, for reduction `'none'` only; of the dtype and size of the distances; apart from all inputs */
+  out?: InputData | Tensor
+}
+
+export interface ForwardPairsAsyncOptions extends ForwardPairsOptions, AsyncOptions {}
+
+export interface GradPairsOptions extends PairLossOptions, PairGradOptions {}
+
+export interface ValueAndGradPairs<R extends Reduction = Reduction> extends PairGradients {
+  readonly loss: Result<R>
 }
 
 export interface ValueAndGrad<R extends Reduction = Reduction> {
@@ -74,20 +102,45 @@ function optionsOf<R extends Reduction>({
 }
 
 function compute(
-  { settings, reduction, code }: Loss<Reduction>,
+  loss: Loss<Reduction>,
   input: TensorLike,
   label: TensorLike,
   options?: ForwardOptions,
 ): InputTensor | number {
-  const { margin, positiveLabel, negativeLabel } = settings
   const x = readInput('input', input)
-  const out = options === undefined ? undefined : readLossesOut(options, reduction, ['out', 'weight'])
-  const y = readLabels(label, x, settings, options?.weight)
+  const out = options === undefined ? undefined : readLossesOut(options, loss.reduction, ['out', 'weight'])
+  const y = readLabels(label, x, loss.settings, options?.weight)
+  return evaluate(loss, x.data, x, y, out)
+}
+
+function computePairs(
+  loss: Loss<Reduction>,
+  left: TensorLike,
+  right: TensorLike,
+  label: TensorLike,
+  options: ForwardPairsOptions = {},
+): InputTensor | number {
+  const out = readLossesOut(options, loss.reduction, ['out', 'weight', 'distance'])
+  const { distance, weight } = options
+  const pairs = readPairs(left, right, readDistance(distance))
+  const y = readPairLabels(label, pairs, loss.settings, weight)
+  return evaluate(loss, pairs.elements, pairs.distances, y, out)
+}
+
+/** Computes the loss of `data`, whose elements have the dtype and shape of `x`. */
+function evaluate(
+  { settings, reduction, code }: Loss<Reduction>,
+  data: LossInput,
+  x: Like,
+  y: Labels,
+  out: unknown,
+): InputTensor | number {
+  const { margin, positiveLabel, negativeLabel } = settings
   if (reduction === 'none') {
     const given = readOut('out', out, x)
     const losses = given === undefined ? takeMemory('losses', x) : dataOf(given)
     const invalid = native.forward(
-      x.data,
+      data,
       y.values,
       y.code,
       margin,
@@ -102,7 +155,7 @@ function compute(
     return given ?? makeResult('losses', x, losses)
   }
   const result = native.reduce(
-    x.data,
+    data,
     y.values,
     y.code + code,
     margin,
@@ -118,29 +171,65 @@ function compute(
 }
 
 async function computeInSlices(
-  { settings, reduction }: Loss<Reduction>,
+  loss: Loss<Reduction>,
   input: TensorLike,
   label: TensorLike,
   options: ForwardAsyncOptions = {},
 ): Promise<InputTensor | number> {
   const x = readInput('input', input)
-  const out = readLossesOut(options, reduction, ['out', 'weight', 'signal'])
+  const out = readLossesOut(options, loss.reduction, ['out', 'weight', 'signal'])
   const { signal, weight } = options
   assertSignal('signal', signal)
-  const y = readLabels(label, x, settings, weight)
+  const y = readLabels(label, x, loss.settings, weight)
+  return evaluateInSlices(loss, sliceInput(x), x, y, out, signal)
+}
+
+async function computePairsInSlices(
+  loss: Loss<Reduction>,
+  left: TensorLike,
+  right: TensorLike,
+  label: TensorLike,
+  options: ForwardPairsAsyncOptions = {},
+): Promise<InputTensor | number> {
+  const out = readLossesOut(options, loss.reduction, ['out', 'weight', 'distance', 'signal'])
+  const { distance, signal, weight } = options
+  assertSignal('signal', signal)
+  const pairs = readPairs(left, right, readDistance(distance))
+  const y = readPairLabels(label, pairs, loss.settings, weight)
+  return evaluateInSlices(loss, slicePairs(pairs), pairs.distances, y, out, signal)
+}
+
+async function evaluateInSlices(
+  { settings, reduction }: Loss<Reduction>,
+  input: SlicedInput,
+  x: Like,
+  y: Labels,
+  out: unknown,
+  signal: AbortSignal | undefined,
+): Promise<InputTensor | number> {
   if (reduction === 'none') {
     const { margin, positiveLabel, negativeLabel } = settings
     const { values, code } = y
     const losses = readOut('out', out, x) ?? makeTensorLike(x)
     const written = contentsOf(losses) as InputContents
-    const { data } = written
-    await computeSlices(x, y, settings, signal, (begin, end) => {
+    await computeSlices(input, y, settings, signal, (begin, end) => {
       assertUnchanged('out', written)
-      return native.forward(x.data, values, code, margin, positiveLabel, negativeLabel, data, begin, end, y.weight)
+      return native.forward(
+        input.data,
+        values,
+        code,
+        margin,
+        positiveLabel,
+        negativeLabel,
+        written.data,
+        begin,
+        end,
+        y.weight,
+      )
     })
     return losses
   }
-  const state = await accumulateInSlices(x, y, settings, signal, false)
+  const state = await accumulateInSlices(input, y, settings, signal, false)
   const [, sum, mean] = native.totals(state, settings.policy) as [number, number, number]
   return reduction === 'mean' ? mean : sum
 }
@@ -204,6 +293,39 @@ function computeBoth(
   return {
     loss: losses === undefined ? (value as number) : makeResult('losses', x, losses),
     gradInput: given ?? makeResult('gradients', x, gradInput),
+  }
+}
+
+function computeBothOfPairs(
+  { settings, reduction, code }: Loss<Reduction>,
+  left: TensorLike,
+  right: TensorLike,
+  label: TensorLike,
+  options: GradPairsOptions = {},
+): { loss: InputTensor | number } & PairGradients {
+  const { margin, positiveLabel, negativeLabel } = settings
+  assertOptions('options', options, ['distance', 'weight', 'outLeft', 'outRight'])
+  const { distance, weight } = options
+  const pairs = readPairs(left, right, readDistance(distance))
+  const outputs = takePairOutputs(pairs, options)
+  const y = readPairLabels(label, pairs, settings, weight)
+  const losses = reduction === 'none' ? takeMemory('losses', pairs.distances) : undefined
+  const value = native.valueAndGrad(
+    pairs.elements,
+    y.values,
+    y.code + code,
+    margin,
+    positiveLabel,
+    negativeLabel,
+    outputs.memory,
+    losses,
+    undefined,
+    y.weight,
+  )
+  if (typeof value === 'object') throw invalidElements(value, y, settings)
+  return {
+    loss: losses === undefined ? (value as number) : makeResult('losses', pairs.distances, losses),
+    ...outputs.finish(),
   }
 }
 
@@ -360,6 +482,73 @@ export class HingeEmbeddingLoss<R extends Reduction = 'mean'> extends Callable {
   valueAndGrad(input: TensorLike, label: TensorLike, options?: GradOptions): ValueAndGrad<R> {
     try {
       return computeBoth(this.#loss, input, label, options) as ValueAndGrad<R>
+    } catch (error) {
+      throw addName(error, this.#loss.name)
+    }
+  }
+
+  /**
+   * Computes the loss of the distances of pairs of embeddings: what `forward(distance(left, right), label)` returns, to
+   * the last bit, without an array of distances. Memory is read once.
+   *
+   * @param left float32 or float64, of shape [..., D]
+   * @param right of the dtype and shape of `left`; or one of both is a row, [D] or [1, D], and the other [N, D]
+   * @param label of the shape of the distances and any numeric dtype, or one number for all pairs
+   * @param options.distance a PairwiseDistance or a CosineDistance; default `new PairwiseDistance()`
+   * @returns what `forward` returns for the distances
+   * @throws what `forward` and the distance throw
+   *
+   * @example
+   * new HingeEmbeddingLoss().forwardPairs([[0, 3], [1, 1]], [[4, 0], [1, 1]], [1, -1]) // about 3: the mean of 5 and 1
+   */
+  forwardPairs(left: TensorLike, right: TensorLike, label: TensorLike, options?: ForwardPairsOptions): Result<R> {
+    try {
+      return computePairs(this.#loss, left, right, label, options) as Result<R>
+    } catch (error) {
+      throw addName(error, this.#loss.name)
+    }
+  }
+
+  /**
+   * Computes what `forwardPairs` computes, to the last bit, in slices, as `forwardAsync` does.
+   *
+   * @param options.signal aborts the call between two slices
+   * @returns a promise. It rejects with what `forwardPairs` throws, and as `forwardAsync` does.
+   *
+   * @example
+   * const loss = await criterion.forwardPairsAsync(left, right, label, { distance: new CosineDistance() })
+   */
+  async forwardPairsAsync(
+    left: TensorLike,
+    right: TensorLike,
+    label: TensorLike,
+    options?: ForwardPairsAsyncOptions,
+  ): Promise<Result<R>> {
+    try {
+      return (await computePairsInSlices(this.#loss, left, right, label, options)) as Result<R>
+    } catch (error) {
+      throw error === options?.signal?.reason ? error : addName(error, this.#loss.name)
+    }
+  }
+
+  /**
+   * Computes what `forwardPairs` returns, and its gradients by both sides: what `backward` of the distance returns for
+   * the gradients of the loss by the distances, to the last bit.
+   *
+   * @returns the loss, and `gradLeft` and `gradRight`, tensors of the dtype and shape of `left` and `right`
+   * @throws what `forwardPairs` throws, also if `outLeft` or `outRight` overlaps another argument
+   *
+   * @example
+   * const { loss, gradLeft, gradRight } = criterion.valueAndGradPairs(left, right, label)
+   */
+  valueAndGradPairs(
+    left: TensorLike,
+    right: TensorLike,
+    label: TensorLike,
+    options?: GradPairsOptions,
+  ): ValueAndGradPairs<R> {
+    try {
+      return computeBothOfPairs(this.#loss, left, right, label, options) as ValueAndGradPairs<R>
     } catch (error) {
       throw addName(error, this.#loss.name)
     }

@@ -4,6 +4,7 @@ export {
   type LossAccumulatorJSON,
   type NegativeTotals,
   type UpdateAsyncOptions,
+  type UpdatePairsAsyncOptions,
 } from './accumulator.ts'
 export {
   CosineDistance,
@@ -13,20 +14,25 @@ export {
   type DistanceOptions,
   type PairGradients,
   type PairGradOptions,
+  type PairLossOptions,
   PairwiseDistance,
   type PairwiseDistanceOptions,
 } from './distance.ts'
 export {
   type ForwardAsyncOptions,
   type ForwardOptions,
+  type ForwardPairsAsyncOptions,
+  type ForwardPairsOptions,
   type GradOptions,
   type GradOutput,
+  type GradPairsOptions,
   HingeEmbeddingLoss,
   type HingeEmbeddingLossOptions,
   hingeEmbeddingLoss,
   type Reduction,
   type Result,
   type ValueAndGrad,
+  type ValueAndGradPairs,
 } from './hinge-embedding-loss.ts'
 export type { InvalidLabelError, InvalidWeightError, WeightOptions } from './labels.ts'
 export type { InputData, LabelData, OtherLabelPolicy } from './native.ts'

@@ -8,7 +8,7 @@ import {
 } from './native.ts'
 import { isFiniteIn, isZeroOneEncoding, type Settings } from './settings.ts'
 import { type DType, dtypes, dtypesCode } from './tensor/dtypes.ts'
-import { assertUnchanged, type Contents, type InputContents } from './tensor/tensor.ts'
+import { assertUnchanged, type Contents, type InputContents, type Like } from './tensor/tensor.ts'
 import { readLikeInput, readTensor, type TensorLike } from './tensor/tensor-like.ts'
 import { invalidArgument } from './validate.ts'
 
@@ -40,12 +40,18 @@ export interface Labels {
  * margin that its dtype has.
  */
 export function readLabels(label: TensorLike, input: InputContents, settings: Settings, weight?: TensorLike): Labels {
+  const labels = readLabelsLike(label, input, settings, weight)
+  assertUnchanged('input', input)
+  return labels
+}
+
+/** Reads labels and weights as `readLabels` does. The caller checks its memory afterwards: to read them may run any program. */
+export function readLabelsLike(label: TensorLike, input: Like, settings: Settings, weight?: TensorLike): Labels {
   const isPerElement = weight !== undefined && typeof weight !== 'number'
   const weightContents = isPerElement ? readLikeInput('weight', weight, input) : undefined
   const contents = typeof label === 'number' ? undefined : readTensor('label', label, input)
   if (weightContents !== undefined) assertUnchanged('weight', weightContents)
   if (contents !== undefined) assertUnchanged('label', contents)
-  assertUnchanged('input', input)
   if (!isFiniteIn(settings.margin, dtypes[input.code] as DType)) {
     throw invalidArgument(
       'ERR_INVALID_ARG_VALUE',

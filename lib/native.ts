@@ -53,8 +53,8 @@ export type StateRecord = [
  * argument: what `dtypesCode` returns for input and label, `policyPlace` × the policy, `meanPlace` for a mean, and
  * `weightPlace` if the call has weights.
  */
-export type Elements = [
-  input: InputData,
+export type Elements<Input extends LossInput = LossInput> = [
+  input: Input,
   label: LabelData | number,
   code: number,
   margin: number,
@@ -79,6 +79,12 @@ export type PairElements = [
   p: number,
   epsilon: number,
 ]
+
+/** What the loss is of: elements, or the distances of pairs, which the addon computes block by block. */
+export type LossInput = InputData | PairElements
+
+/** Memory for the gradients by both sides of pairs. */
+export type SideOutputs = [left: InputData, right: InputData]
 
 export const policyPlace = 100
 export const meanPlace = 300
@@ -108,9 +114,18 @@ interface Native {
   backward(
     ...call: [...elements: Elements, out: InputData, gradOutput: InputData | number, none?: undefined, weight?: Weight]
   ): undefined | InvalidElements
-  /** Writes gradients to `out`; writes losses to `losses`, or without it returns their mean or sum. */
+  /**
+   * Writes gradients to `out`, of pairs by both sides; writes losses to `losses`, or without it returns their mean or
+   * sum.
+   */
   valueAndGrad(
-    ...call: [...elements: Elements, out: InputData, losses?: InputData, none?: undefined, weight?: Weight]
+    ...call: [
+      ...elements: Elements,
+      out: InputData | SideOutputs,
+      losses?: InputData,
+      none?: undefined,
+      weight?: Weight,
+    ]
   ): undefined | number | InvalidElements
   accumulate(...call: [...elements: Elements, state: Uint8Array, ...slice: Slice]): undefined | InvalidElements
   /** Is faster than `accumulate`, but only the totals of all elements are then right in `state`. */
@@ -119,9 +134,7 @@ interface Native {
   /** Writes the distances of the pairs [begin, end) to their places in `out`, which has one for each pair. */
   distances(...call: [...pairs: PairElements, out: InputData, begin: number, end: number]): void
   /** `gradOutput` has one number for each pair, or is one for all. */
-  distanceGradients(
-    ...call: [...pairs: PairElements, outLeft: InputData, outRight: InputData, gradOutput: InputData | number]
-  ): void
+  distanceGradients(...call: [...pairs: PairElements, out: SideOutputs, gradOutput: InputData | number]): void
 
   /**
    * Fills `out` with the values of `source`: floats are rounded once, integers must not change. `dtypes` is the code of

@@ -1,5 +1,7 @@
+import { type Labels, readLabelsLike } from './labels.ts'
 import { type DistanceKind, distanceKinds, type PairElements } from './native.ts'
-import { isFiniteIn } from './settings.ts'
+import { isFiniteIn, type Settings } from './settings.ts'
+import type { SlicedInput } from './slices.ts'
 import { type DType, dtypes, dtypesCode } from './tensor/dtypes.ts'
 import { assertUnchanged, formatShape, type InputContents, type Like, shapeMismatch, sizeOf } from './tensor/tensor.ts'
 import { readInput, type TensorLike } from './tensor/tensor-like.ts'
@@ -51,6 +53,18 @@ export function readPairs(left: TensorLike, right: TensorLike, settings: Distanc
     distances: { code: l.code, shape: keepdim ? [...shape, 1] : shape, size: count, name: 'the distances' },
     elements: [l.data, r.data, code, count, width, p, epsilon],
   }
+}
+
+/** Reads labels and weights of the pairs. */
+export function readPairLabels(label: TensorLike, pairs: Pairs, settings: Settings, weight?: TensorLike): Labels {
+  const labels = readLabelsLike(label, pairs.distances, settings, weight)
+  assertPairsUnchanged(pairs)
+  return labels
+}
+
+export function slicePairs(pairs: Pairs): SlicedInput {
+  const { elements, count, width } = pairs
+  return { data: elements, size: count, width, assertUnchanged: () => assertPairsUnchanged(pairs) }
 }
 
 /** Throws if the memory of a side was transferred or resized after it was read. */

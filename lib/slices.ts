@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers'
 import { invalidElements, type Labels } from './labels.ts'
-import { type InvalidElements, native } from './native.ts'
+import { type InvalidElements, type LossInput, native } from './native.ts'
 import type { Settings } from './settings.ts'
 import { assertUnchanged, type InputContents } from './tensor/tensor.ts'
 
@@ -62,6 +62,23 @@ export async function runSlices(
   } while (begin < size)
 }
 
+/** What the loss is of, in an asynchronous call. */
+export interface SlicedInput {
+  /** the first argument of the addon's functions */
+  readonly data: LossInput
+  /** the number of elements */
+  readonly size: number
+  /** how many numbers each element is computed from */
+  readonly width: number
+  /** Throws if its memory was transferred or resized. */
+  assertUnchanged(): void
+}
+
+export function sliceInput(input: InputContents): SlicedInput {
+  const { data, size } = input
+  return { data, size, width: 1, assertUnchanged: () => assertUnchanged('input', input) }
+}
+
 /**
  * Calls `compute` for one slice of `input` after another, and checks the memory before each.
  *
@@ -69,7 +86,7 @@ export async function runSlices(
  * @throws what `forward` throws, and the signal's reason after an abort
  */
 export async function computeSlices(
-  input: InputContents,
+  input: SlicedInput,
   labels: Labels,
   settings: Settings,
   signal: AbortSignal | undefined,
@@ -77,8 +94,8 @@ export async function computeSlices(
 ): Promise<void> {
   const { contents, weightContents } = labels
   let invalid: InvalidElements | undefined
-  await runSlices(input.size, 1, signal, (begin, end) => {
-    assertUnchanged('input', input)
+  await runSlices(input.size, input.width, signal, (begin, end) => {
+    input.assertUnchanged()
     if (contents !== undefined) assertUnchanged('label', contents)
     if (weightContents !== undefined) assertUnchanged('weight', weightContents)
     const found = compute(begin, end)
@@ -97,7 +114,7 @@ function joinInvalid(before: InvalidElements | undefined, next: InvalidElements)
  * Returns the state of an accumulator of these elements; unless `byClass`, only its totals of all elements are right.
  */
 export async function accumulateInSlices(
-  input: InputContents,
+  input: SlicedInput,
   labels: Labels,
   settings: Settings,
   signal: AbortSignal | undefined,

@@ -3,9 +3,11 @@
 
 #include <napi.h>
 
+#include <algorithm>
 #include <atomic>
 #include <initializer_list>
 #include <new>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -36,6 +38,20 @@ struct View {
   }
 };
 
+// Memory of an argument, named for errors.
+struct Memory {
+  const char* name;
+  const void* data;
+  size_t bytes;
+};
+
+bool unpack_size(napi_env env, napi_value value, size_t& size) {
+  int64_t number;
+  if (napi_get_value_int64(env, value, &number) != napi_ok || number < 0) return false;
+  size = static_cast<size_t>(number);
+  return true;
+}
+
 // lib/native.ts says how a code holds two dtypes, a policy, whether a call is for a mean and whether it has
 // weights.
 hel::DType first_dtype(uint32_t code) { return static_cast<hel::DType>(code % hel::kDTypes); }
@@ -50,6 +66,102 @@ napi_value throw_memory_changed(napi_env env) {
   return nullptr;
 }
 
+// The two sides of pairs: (left, right, code, count, width, p, epsilon).
+struct Sides {
+  static constexpr size_t kArguments = 7;
+
+  View left, right;
+  hel::DType dtype;
+  hel::Distance distance;
+  size_t count = 0, width = 0;
+
+  bool unpack(napi_env env, const napi_value* arguments) {
+    uint32_t code;
+    if (!left.unpack(env, arguments[0]) || !right.unpack(env, arguments[1]) ||
+        napi_get_value_uint32(env, arguments[2], &code) != napi_ok ||
+        !unpack_size(env, arguments[3], count) || !unpack_size(env, arguments[4], width) ||
+        napi_get_value_double(env, arguments[5], &distance.p) != napi_ok ||
+        napi_get_value_double(env, arguments[6], &distance.epsilon) != napi_ok) {
+      return false;
+    }
+    dtype = first_dtype(code);
+    distance.kind = static_cast<hel::DistanceKind>(code / hel::kDTypes % hel::kDistanceKinds);
+    return is_side(left) && is_side(right);
+  }
+
+  // A row of every pair, or one for all.
+  bool is_side(const View& view) const { return view.length == width || has_all_rows(view); }
+  bool has_all_rows(const View& view) const {
+    return width == 0 ? view.length == 0 : view.length % width == 0 && view.length / width == count;
+  }
+
+  template <class T>
+  hel::Pairs<T> pairs() const {
+    const auto side = [&](const View& view) {
+      return hel::Side<T>{static_cast<const T*>(view.data), !has_all_rows(view)};
+    };
+    return {side(left), side(right), count, width, distance};
+  }
+
+  // Calls use(pairs), of float or double.
+  template <class Use>
+  void with_pairs(const Use& use) const {
+    if (dtype == hel::DType::kFloat32) {
+      use(pairs<float>());
+    } else {
+      use(pairs<double>());
+    }
+  }
+
+  // Throws, and returns true, if writing to `out` would change memory that is read or written too.
+  bool throw_if_overlapping(napi_env env, const char* name, const View& out,
+                            std::initializer_list<Memory> others) const {
+    const size_t bytes = out.length * bytes_of(dtype);
+    const auto throw_if = [&](const char* other_name, const void* data, size_t other_bytes) {
+      if (data == nullptr || !out.overlaps(data, other_bytes, bytes)) return false;
+      std::string message = name;
+      message.append(" must be memory apart from ").append(other_name).append(", got overlapping memory");
+      napi_throw_range_error(env, "ERR_INVALID_ARG_VALUE", message.c_str());
+      return true;
+    };
+    if (throw_if("left", left.data, left.length * bytes_of(dtype)) ||
+        throw_if("right", right.data, right.length * bytes_of(dtype))) {
+      return true;
+    }
+    return std::any_of(others.begin(), others.end(),
+                       [&](const Memory& other) { return throw_if(other.name, other.data, other.bytes); });
+  }
+};
+
+// Where the gradients by both sides are written: [left, right].
+struct SideOutputs {
+  View left, right;
+
+  bool unpack(napi_env env, napi_value value, const Sides& sides) {
+    napi_value elements[2];
+    for (uint32_t i = 0; i < 2; i++) {
+      if (napi_get_element(env, value, i, &elements[i]) != napi_ok) return false;
+    }
+    return left.unpack(env, elements[0]) && left.length == sides.left.length &&
+           right.unpack(env, elements[1]) && right.length == sides.right.length;
+  }
+
+  bool throw_if_overlapping(napi_env env, const Sides& sides, std::initializer_list<Memory> others) const {
+    const Memory right_memory{"outRight", right.data, right.length * bytes_of(sides.dtype)};
+    return sides.throw_if_overlapping(env, "outLeft", left, {right_memory}) ||
+           sides.throw_if_overlapping(env, "outLeft", left, others) ||
+           sides.throw_if_overlapping(env, "outRight", right, others);
+  }
+};
+
+// Where a call writes gradients, and what it reads for them.
+struct Outputs {
+  View out;            // empty if the input is of pairs
+  SideOutputs sides;   // empty unless it is
+  View grad_output{};  // empty if `constant` is that of all elements
+  double constant = 1;
+};
+
 // The arguments that every call over elements begins with:
 // (input, label, code, margin, positiveLabel, negativeLabel, …), and the tenth one: the weight
 struct Call {
@@ -57,7 +169,9 @@ struct Call {
 
   napi_env env;
   napi_value arguments[kArguments];
-  View input;
+  View input{};                // empty if the input is the distances of `sides`
+  std::optional<Sides> sides;  // as an array
+  size_t size;                 // elements of the input
   hel::DType input_dtype;
   bool is_mean;
   bool has_weights;
@@ -73,11 +187,25 @@ struct Call {
     env = environment;
     size_t count = kArguments;
     return napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr) == napi_ok &&
-           input.unpack(env, arguments[0]) && unpack_labels(arguments[1], arguments[2]) &&
+           unpack_input(arguments[0]) && unpack_labels(arguments[1], arguments[2]) &&
            (!has_weights || unpack_weights(arguments[9])) &&
            napi_get_value_double(env, arguments[3], &settings.margin) == napi_ok &&
            napi_get_value_int32(env, arguments[4], &settings.positive_label) == napi_ok &&
            napi_get_value_int32(env, arguments[5], &settings.negative_label) == napi_ok;
+  }
+
+  bool unpack_input(napi_value value) {
+    if (input.unpack(env, value)) {
+      size = input.length;
+      return true;
+    }
+    napi_value elements[Sides::kArguments];
+    for (uint32_t i = 0; i < Sides::kArguments; i++) {
+      if (napi_get_element(env, value, i, &elements[i]) != napi_ok) return false;
+    }
+    if (!sides.emplace().unpack(env, elements)) return false;
+    size = sides->count;
+    return true;
   }
 
   bool unpack_labels(napi_value value, napi_value code_value) {
@@ -88,7 +216,7 @@ struct Call {
     is_mean = code / kMeanPlace % 2 != 0;
     has_weights = code >= kWeightPlace;
     const hel::DType label_dtype = second_dtype(code);
-    n = input.length;
+    n = size;
     if (label.unpack(env, value)) {
       labels = {label_dtype, label.data, 0};
       label_bytes = n * bytes_of(label_dtype);
@@ -100,8 +228,12 @@ struct Call {
 
   template <class Use>
   auto with_input(const Use& use) const {
-    return input_dtype == hel::DType::kFloat32 ? use(static_cast<float*>(input.data) + begin)
-                                               : use(static_cast<double*>(input.data) + begin);
+    return input_dtype == hel::DType::kFloat32 ? use(slice<float>()) : use(slice<double>());
+  }
+  template <class T>
+  hel::Input<T> slice() const {
+    return sides ? hel::Input<T>(sides->pairs<T>().from(begin, n))
+                 : hel::Input<T>(static_cast<const T*>(input.data) + begin);
   }
 
   // lib/ checks that weights have the input's dtype.
@@ -120,7 +252,7 @@ struct Call {
   // True if there are weights of which some are negative, NaN or infinite.
   bool has_invalid_weights(hel::InvalidWeights& invalid) const {
     if (has_weights) {
-      invalid = with_input([&]<class T>(T*) { return hel::find_invalid(weights<T>(), n); });
+      invalid = with_input([&]<class T>(const hel::Input<T>&) { return hel::find_invalid(weights<T>(), n); });
     }
     return invalid.count > 0;
   }
@@ -141,12 +273,18 @@ struct Call {
 
   // A typed array of the input's length; lib/ checks that it has the input's dtype.
   bool unpack_like_input(size_t index, View& view) const {
-    return view.unpack(env, arguments[index]) && view.length == input.length;
+    return view.unpack(env, arguments[index]) && view.length == size;
   }
+
+  Memory memory_of_labels() const { return {"label", label.data, label_bytes}; }
+  Memory memory_of_weights() const { return {"weight", weight.data, size * bytes_of(input_dtype)}; }
 
   // Throws, and returns true, if writing `out` would change memory that is read later.
   bool throw_if_overlapping(const View& out, const View& grad_output = {}) const {
-    const size_t bytes = input.length * bytes_of(input_dtype);
+    const size_t bytes = size * bytes_of(input_dtype);
+    if (sides) {
+      return sides->throw_if_overlapping(env, "out", out, {memory_of_labels(), memory_of_weights()});
+    }
     const char* error = nullptr;
     if (out.data != input.data && out.overlaps(input.data, bytes, bytes)) {
       error = "out must be the input itself or memory apart from it, got overlapping memory";
@@ -159,6 +297,35 @@ struct Call {
     }
     if (error != nullptr) napi_throw_range_error(env, "ERR_INVALID_ARG_VALUE", error);
     return error != nullptr;
+  }
+
+  // Throws, and returns false, if the outputs are not as lib/ has checked.
+  bool unpack_outputs(size_t index, Outputs& outputs) const {
+    auto& [out, outs, grad_output, constant] = outputs;
+    const bool is_unpacked =
+        sides ? outs.unpack(env, arguments[index], *sides) : unpack_like_input(index, out);
+    if (!is_unpacked) {
+      throw_memory_changed(env);
+      return false;
+    }
+    return sides ? !outs.throw_if_overlapping(env, *sides, {memory_of_labels(), memory_of_weights()})
+                 : !throw_if_overlapping(out, grad_output);
+  }
+
+  // Calls use(input, gradients), where gradients are written to the outputs.
+  template <class Use>
+  hel::OtherLabels with_gradients(const Outputs& outputs, const Use& use) const {
+    return with_input([&]<class T>(const hel::Input<T>& input) {
+      hel::Gradients<T> gradients{static_cast<T*>(outputs.out.data),
+                                  static_cast<const T*>(outputs.grad_output.data)};
+      if (!sides) return use(input, gradients);
+      hel::DistanceGradients<T> by_sides(input.pairs, static_cast<T*>(outputs.sides.left.data),
+                                         static_cast<T*>(outputs.sides.right.data));
+      gradients.pairs = &by_sides;
+      const hel::OtherLabels others = use(input, gradients);
+      by_sides.finish();
+      return others;
+    });
   }
 
   bool ignores_others() const { return settings.policy == hel::OtherLabelPolicy::kIgnore; }
@@ -201,8 +368,9 @@ struct Call {
 
   // The totals of the elements, with their weights.
   hel::OtherLabels accumulate_weighted(hel::WeightedTotals& totals) const {
-    return with_input(
-        [&]<class T>(T* data) { return hel::accumulate(totals, data, labels, weights<T>(), n, settings); });
+    return with_input([&]<class T>(const hel::Input<T>& slice) {
+      return hel::accumulate(totals, slice, labels, weights<T>(), n, settings);
+    });
   }
 
   napi_value round(const hel::WeightedTotals& totals) const {
@@ -234,7 +402,7 @@ napi_value reduce(napi_env env, napi_callback_info info) {
   if (call.has_weights) return reduce_weighted(call);
   hel::ExactSum sum;
   const hel::OtherLabels others = call.with_input(
-      [&](auto* input) { return hel::reduce(sum, input, call.labels, call.n, call.settings); });
+      [&](const auto& input) { return hel::reduce(sum, input, call.labels, call.n, call.settings); });
   return others.are_errors(call.settings) ? call.create_report(others) : call.round(sum, others);
 }
 
@@ -246,7 +414,7 @@ napi_value forward(napi_env env, napi_callback_info info) {
   if (call.throw_if_overlapping(out)) return nullptr;
   hel::InvalidWeights invalid;
   if (call.has_invalid_weights(invalid)) return call.create_report(invalid);
-  const hel::OtherLabels others = call.with_input([&]<class T>(T* input) {
+  const hel::OtherLabels others = call.with_input([&]<class T>(const hel::Input<T>& input) {
     const hel::Weights<T> weights = call.weights<T>();
     return hel::forward(static_cast<T*>(out.data) + call.begin, input, call.labels, call.n, call.settings, {},
                         call.has_weights ? &weights : nullptr);
@@ -254,205 +422,130 @@ napi_value forward(napi_env env, napi_callback_info info) {
   return others.are_errors(call.settings) ? call.create_report(others) : nullptr;
 }
 
-// Writes gradients to `out`. A mean divides by the weight of the elements, which is known only after all of
-// them were read.
-napi_value differentiate_weighted(const Call& call, const View& out, const View& grad_output,
-                                  double constant) {
+// Writes gradients. A mean divides by the weight of the elements, which is known only after all of them were
+// read.
+napi_value differentiate_weighted(const Call& call, const Outputs& outputs) {
   hel::InvalidWeights invalid;
   if (call.has_invalid_weights(invalid)) return call.create_report(invalid);
   hel::WeightedTotals totals;
   if (call.is_mean) call.accumulate_weighted(totals);
-  const hel::OtherLabels others = call.with_input([&]<class T>(T* input) {
-    const hel::UpstreamWeights<T> weights = call.upstream_weights<T>(totals);
-    const hel::Gradients<T> gradients{static_cast<T*>(out.data), static_cast<T*>(grad_output.data), constant,
-                                      &weights};
-    return hel::backward(gradients, input, call.labels, call.n, call.settings);
-  });
+  const hel::OtherLabels others =
+      call.with_gradients(outputs, [&]<class T>(const hel::Input<T>& input, hel::Gradients<T>& gradients) {
+        const hel::UpstreamWeights<T> weights = call.upstream_weights<T>(totals);
+        gradients.constant = outputs.constant;
+        gradients.weights = &weights;
+        return hel::backward(gradients, input, call.labels, call.n, call.settings);
+      });
   return others.are_errors(call.settings) ? call.create_report(others) : nullptr;
 }
 
 // (…, out, gradOutput)
 napi_value backward(napi_env env, napi_callback_info info) {
   Call call;
-  View out, grad_output;
-  double constant = 0;
-  if (!call.unpack(env, info) || !call.unpack_like_input(6, out) ||
-      !(napi_get_value_double(env, call.arguments[7], &constant) == napi_ok ||
-        call.unpack_like_input(7, grad_output))) {
+  Outputs outputs;
+  if (!call.unpack(env, info) ||
+      !(napi_get_value_double(env, call.arguments[7], &outputs.constant) == napi_ok ||
+        call.unpack_like_input(7, outputs.grad_output))) {
     return throw_memory_changed(env);
   }
-  if (call.throw_if_overlapping(out, grad_output)) return nullptr;
-  if (call.has_weights) return differentiate_weighted(call, out, grad_output, constant);
-  const double upstream = call.upstream(constant);
-  const hel::OtherLabels others = call.with_input([&]<class T>(T* input) {
-    const hel::Gradients<T> gradients{static_cast<T*>(out.data), static_cast<T*>(grad_output.data), upstream};
-    return hel::backward(gradients, input, call.labels, call.n, call.settings);
-  });
+  if (!call.unpack_outputs(6, outputs)) return nullptr;
+  if (call.has_weights) return differentiate_weighted(call, outputs);
+  const double upstream = call.upstream(outputs.constant);
+  const hel::OtherLabels others =
+      call.with_gradients(outputs, [&]<class T>(const hel::Input<T>& input, hel::Gradients<T>& gradients) {
+        gradients.constant = upstream;
+        return hel::backward(gradients, input, call.labels, call.n, call.settings);
+      });
   return others.are_errors(call.settings) ? call.create_report(others) : nullptr;
 }
 
-// Writes gradients to `out`, and losses to `losses` unless it is null.
-napi_value value_and_grad_weighted(const Call& call, const View& out, void* losses) {
+// Writes gradients, and losses to `losses` unless it is null.
+napi_value value_and_grad_weighted(const Call& call, const Outputs& outputs, void* losses) {
   if (losses == nullptr) {
-    // The input may be `out`.
+    // The input may be the output.
     napi_value value = reduce_weighted(call);
-    napi_value report = differentiate_weighted(call, out, {}, 1);
+    napi_value report = differentiate_weighted(call, outputs);
     return report == nullptr ? value : report;
   }
   hel::InvalidWeights invalid;
   if (call.has_invalid_weights(invalid)) return call.create_report(invalid);
-  const hel::OtherLabels others = call.with_input([&]<class T>(T* input) {
-    const hel::UpstreamWeights<T> weights(call.weights<T>());
-    const hel::Gradients<T> gradients{static_cast<T*>(out.data), nullptr, 1, &weights};
-    return hel::forward(static_cast<T*>(losses), input, call.labels, call.n, call.settings, gradients,
-                        &weights.weights);
-  });
+  const hel::OtherLabels others =
+      call.with_gradients(outputs, [&]<class T>(const hel::Input<T>& input, hel::Gradients<T>& gradients) {
+        const hel::UpstreamWeights<T> weights(call.weights<T>());
+        gradients.constant = 1;
+        gradients.weights = &weights;
+        return hel::forward(static_cast<T*>(losses), input, call.labels, call.n, call.settings, gradients,
+                            &weights.weights);
+      });
   return others.are_errors(call.settings) ? call.create_report(others) : nullptr;
 }
 
 // (…, out, losses)
 napi_value value_and_grad(napi_env env, napi_callback_info info) {
   Call call;
-  View out, losses;
-  if (!call.unpack(env, info) || !call.unpack_like_input(6, out)) return throw_memory_changed(env);
+  Outputs outputs;
+  View losses;
+  if (!call.unpack(env, info)) return throw_memory_changed(env);
   napi_valuetype type;
   const bool is_reduced = napi_typeof(env, call.arguments[7], &type) == napi_ok && type == napi_undefined;
   if (!is_reduced && !call.unpack_like_input(7, losses)) return throw_memory_changed(env);
-  if (call.throw_if_overlapping(out)) return nullptr;
-  if (call.has_weights) return value_and_grad_weighted(call, out, is_reduced ? nullptr : losses.data);
+  if (!call.unpack_outputs(6, outputs)) return nullptr;
+  if (call.has_weights) return value_and_grad_weighted(call, outputs, is_reduced ? nullptr : losses.data);
   const double upstream = call.upstream(1);
   hel::ExactSum sum;
-  const hel::OtherLabels others = call.with_input([&]<class T>(T* input) {
-    const hel::Gradients<T> gradients{static_cast<T*>(out.data), nullptr, upstream};
-    return is_reduced ? hel::reduce(sum, input, call.labels, call.n, call.settings, gradients)
-                      : hel::forward(static_cast<T*>(losses.data), input, call.labels, call.n, call.settings,
-                                     gradients);
-  });
+  const hel::OtherLabels others =
+      call.with_gradients(outputs, [&]<class T>(const hel::Input<T>& input, hel::Gradients<T>& gradients) {
+        gradients.constant = upstream;
+        return is_reduced ? hel::reduce(sum, input, call.labels, call.n, call.settings, gradients)
+                          : hel::forward(static_cast<T*>(losses.data), input, call.labels, call.n,
+                                         call.settings, gradients);
+      });
   if (others.are_errors(call.settings)) return call.create_report(others);
   return is_reduced ? call.round(sum, others) : nullptr;
 }
 
-// The arguments that every call over pairs begins with:
-// (left, right, code, count, width, p, epsilon, …)
-struct PairCall {
-  static constexpr size_t kArguments = 10;  // missing arguments are undefined
-
-  napi_env env;
-  napi_value arguments[kArguments];
-  View left, right;
-  hel::DType dtype;
-  hel::Distance distance;
-  size_t count, width;
-
-  bool unpack(napi_env environment, napi_callback_info info) {
-    env = environment;
-    size_t length = kArguments;
-    uint32_t code;
-    if (napi_get_cb_info(env, info, &length, arguments, nullptr, nullptr) != napi_ok ||
-        !left.unpack(env, arguments[0]) || !right.unpack(env, arguments[1]) ||
-        napi_get_value_uint32(env, arguments[2], &code) != napi_ok || !unpack_size(arguments[3], count) ||
-        !unpack_size(arguments[4], width) ||
-        napi_get_value_double(env, arguments[5], &distance.p) != napi_ok ||
-        napi_get_value_double(env, arguments[6], &distance.epsilon) != napi_ok) {
-      return false;
-    }
-    dtype = first_dtype(code);
-    distance.kind = static_cast<hel::DistanceKind>(code / hel::kDTypes % hel::kDistanceKinds);
-    return is_side(left) && is_side(right);
-  }
-
-  bool unpack_size(napi_value value, size_t& size) const {
-    int64_t number;
-    if (napi_get_value_int64(env, value, &number) != napi_ok || number < 0) return false;
-    size = static_cast<size_t>(number);
-    return true;
-  }
-
-  // A row of every pair, or one for all.
-  bool is_side(const View& view) const { return view.length == width || has_all_rows(view); }
-  bool has_all_rows(const View& view) const {
-    return width == 0 ? view.length == 0 : view.length % width == 0 && view.length / width == count;
-  }
-
-  // Throws, and returns true, if writing to `out` would change memory that is read or written too.
-  bool throw_if_overlapping(const char* name, const View& out,
-                            std::initializer_list<std::pair<const char*, const View*>> others) const {
-    for (const auto& [other_name, other] : others) {
-      if (other->data == nullptr ||
-          !out.overlaps(other->data, other->length * bytes_of(dtype), out.length * bytes_of(dtype))) {
-        continue;
-      }
-      const std::string message =
-          std::string(name) + " must be memory apart from " + other_name + ", got overlapping memory";
-      napi_throw_range_error(env, "ERR_INVALID_ARG_VALUE", message.c_str());
-      return true;
-    }
-    return false;
-  }
-
-  // Calls use(pairs), of float or double.
-  template <class Use>
-  void with_pairs(const Use& use) const {
-    const auto use_typed = [&]<class T>(T) {
-      const auto side = [&](const View& view) {
-        return hel::Side<T>{static_cast<const T*>(view.data), !has_all_rows(view)};
-      };
-      use(hel::Pairs<T>{side(left), side(right), count, width, distance});
-    };
-    if (dtype == hel::DType::kFloat32) return use_typed(float{});
-    use_typed(double{});
-  }
-};
-
-// (…, out, begin, end)
+// (left, right, code, count, width, p, epsilon, out, begin, end)
 napi_value distances(napi_env env, napi_callback_info info) {
-  PairCall call;
+  size_t length = 10;
+  napi_value arguments[10];
+  Sides sides;
   View out;
   size_t begin, end;
-  if (!call.unpack(env, info) || !out.unpack(env, call.arguments[7]) || out.length != call.count ||
-      !call.unpack_size(call.arguments[8], begin) || !call.unpack_size(call.arguments[9], end) ||
-      begin > end || end > call.count) {
+  if (napi_get_cb_info(env, info, &length, arguments, nullptr, nullptr) != napi_ok ||
+      !sides.unpack(env, arguments) || !out.unpack(env, arguments[7]) || out.length != sides.count ||
+      !unpack_size(env, arguments[8], begin) || !unpack_size(env, arguments[9], end) || begin > end ||
+      end > sides.count) {
     return throw_memory_changed(env);
   }
-  if (call.throw_if_overlapping("out", out, {{"left", &call.left}, {"right", &call.right}})) return nullptr;
-  call.with_pairs([&]<class T>(const hel::Pairs<T>& pairs) {
+  if (sides.throw_if_overlapping(env, "out", out, {})) return nullptr;
+  sides.with_pairs([&]<class T>(const hel::Pairs<T>& pairs) {
     hel::compute_distances_in_parallel(static_cast<T*>(out.data) + begin, pairs, begin, end);
   });
   return nullptr;
 }
 
-// (…, outLeft, outRight, gradOutput)
+// (left, right, code, count, width, p, epsilon, outs, gradOutput)
 napi_value distance_gradients(napi_env env, napi_callback_info info) {
-  PairCall call;
-  View out_left, out_right, grad_output;
+  size_t length = 9;
+  napi_value arguments[9];
+  Sides sides;
+  SideOutputs outs;
+  View grad_output;
   double constant = 0;
-  if (!call.unpack(env, info) || !out_left.unpack(env, call.arguments[7]) ||
-      out_left.length != call.left.length || !out_right.unpack(env, call.arguments[8]) ||
-      out_right.length != call.right.length ||
-      !(napi_get_value_double(env, call.arguments[9], &constant) == napi_ok ||
-        (grad_output.unpack(env, call.arguments[9]) && grad_output.length == call.count))) {
+  if (napi_get_cb_info(env, info, &length, arguments, nullptr, nullptr) != napi_ok ||
+      !sides.unpack(env, arguments) || !outs.unpack(env, arguments[7], sides) ||
+      !(napi_get_value_double(env, arguments[8], &constant) == napi_ok ||
+        (grad_output.unpack(env, arguments[8]) && grad_output.length == sides.count))) {
     return throw_memory_changed(env);
   }
-  if (call.throw_if_overlapping("outLeft", out_left,
-                                {{"left", &call.left},
-                                 {"right", &call.right},
-                                 {"gradOutput", &grad_output},
-                                 {"outRight", &out_right}}) ||
-      call.throw_if_overlapping(
-          "outRight", out_right,
-          {{"left", &call.left}, {"right", &call.right}, {"gradOutput", &grad_output}})) {
-    return nullptr;
-  }
-  call.with_pairs([&]<class T>(const hel::Pairs<T>& pairs) {
+  const Memory upstream_memory{"gradOutput", grad_output.data, grad_output.length * bytes_of(sides.dtype)};
+  if (outs.throw_if_overlapping(env, sides, {upstream_memory})) return nullptr;
+  sides.with_pairs([&]<class T>(const hel::Pairs<T>& pairs) {
     const T one = static_cast<T>(constant);
     const bool is_one = grad_output.data == nullptr;
     const T* upstream = is_one ? &one : static_cast<const T*>(grad_output.data);
-    try {
-      hel::differentiate_distances(static_cast<T*>(out_left.data), static_cast<T*>(out_right.data), pairs,
-                                   upstream, is_one ? 0 : 1);
-    } catch (const std::bad_alloc&) {
-      napi_throw_range_error(env, nullptr, "not enough memory for the sums of a gradient");
-    }
+    hel::differentiate_distances(static_cast<T*>(outs.left.data), static_cast<T*>(outs.right.data), pairs,
+                                 upstream, is_one ? 0 : 1);
   });
   return nullptr;
 }
@@ -521,8 +614,9 @@ napi_value accumulate(napi_env env, napi_callback_info info) {
         call, [&](hel::WeightedTotals& totals) { return call.accumulate_weighted(totals); });
   }
   return add_to_state<hel::Totals>(call, [&](hel::Totals& totals) {
-    return call.with_input(
-        [&](auto* input) { return hel::accumulate(totals, input, call.labels, call.n, call.settings); });
+    return call.with_input([&](const auto& input) {
+      return hel::accumulate(totals, input, call.labels, call.n, call.settings);
+    });
   });
 }
 
@@ -532,8 +626,9 @@ napi_value accumulate_unclassed(napi_env env, napi_callback_info info) {
   Call call;
   if (!call.unpack(env, info) || !call.unpack_slice()) return throw_memory_changed(env);
   return add_to_state<hel::Totals>(call, [&](hel::Totals& totals) {
-    const hel::OtherLabels others = call.with_input(
-        [&](auto* input) { return hel::reduce(totals.sums[0], input, call.labels, call.n, call.settings); });
+    const hel::OtherLabels others = call.with_input([&](const auto& input) {
+      return hel::reduce(totals.sums[0], input, call.labels, call.n, call.settings);
+    });
     totals.positives = call.n - others.count;
     totals.others = others.count;
     return others;
@@ -668,7 +763,12 @@ Napi::Value set_num_threads(const Napi::CallbackInfo& info) {
 // The exported functions, which calculate in the default floating-point environment.
 template <napi_callback kFunction>
 napi_value entry(napi_env env, napi_callback_info info) {
-  return hel::in_default_float_environment([&] { return kFunction(env, info); });
+  try {
+    return hel::in_default_float_environment([&] { return kFunction(env, info); });
+  } catch (const std::bad_alloc&) {
+    napi_throw_range_error(env, nullptr, "Array buffer allocation failed");
+    return nullptr;
+  }
 }
 
 template <Napi::Value (*kFunction)(const Napi::CallbackInfo&)>

@@ -273,6 +273,15 @@ T distance(const Distance& distance, const T* left, const T* right, size_t width
 }
 
 template <class T>
+Pairs<T> Pairs<T>::from(size_t begin, size_t n) const {
+  return {{row_at(left, begin, width), left.is_shared},
+          {row_at(right, begin, width), right.is_shared},
+          n,
+          width,
+          distance};
+}
+
+template <class T>
 size_t Pairs<T>::step() const {
   return std::max<size_t>(1, kRange / std::max<size_t>(1, width));
 }

@@ -45,6 +45,8 @@ struct Pairs {
   size_t count, width;
   Distance distance;
 
+  // The pairs [begin, begin + n).
+  Pairs from(size_t begin, size_t n) const;
   // Pairs that are about as much work as kRange elements of a loss.
   size_t step() const;
 };

@@ -51,6 +51,14 @@ size_t block_length(const T* first, size_t left) {
   return misaligned == 0 ? kBlock : 64 / sizeof(T) - misaligned;
 }
 
+// The same for an input of pairs, whose rows are still in a cache when their gradients are computed.
+template <class T>
+size_t block_length(const Pairs<T>& pairs, size_t left) {
+  constexpr size_t kCachedBytes = size_t{1} << 17;
+  const size_t bytes = 2 * sizeof(T) * std::max<size_t>(1, pairs.width);
+  return std::min(left, std::clamp<size_t>(kCachedBytes / bytes, 1, kBlock));
+}
+
 // Counts the elements with code 0, whose first index is `begin`. As an input of Δ with label −1, their loss
 // and gradient are 0.
 template <class T>
@@ -70,37 +78,45 @@ void mask_others(T* masked, int8_t* codes, const T* input, size_t begin, size_t 
 // encoding, passes codes. Other labels are masked. Blocks are aligned in `aligned`: the input, or the array
 // that is written.
 template <class T, class L, class Visit>
-void for_each_block(const T* aligned, const T* input, const L* labels, size_t begin, size_t end,
+void for_each_block(const T* aligned, const Input<T>& input, const L* labels, size_t begin, size_t end,
                     const Settings& settings, OtherLabels& others, const Visit& visit) {
   constexpr bool kIsKernelLabel = std::is_same_v<L, T> || std::is_same_v<L, int8_t>;
   const bool has_kernel_encoding = settings.positive_label == 1 && settings.negative_label == -1;
   size_t n;
   for (size_t i = begin; i < end; i += n) {
-    n = block_length(aligned + i, end - i);
+    n = input.data == nullptr ? block_length(input.pairs, end - i) : block_length(aligned + i, end - i);
+    T buffer[kBlock];
+    const T* x = input.read(i, n, buffer);
     if constexpr (kIsKernelLabel) {
-      if (has_kernel_encoding && visit(input + i, labels + i, n, i)) continue;
+      if (has_kernel_encoding && visit(x, labels + i, n, i)) continue;
     }
     int8_t codes[kBlock];
     if (!encode(codes, labels, i, n, settings)) {
-      visit(input + i, codes, n, i);
+      visit(x, codes, n, i);
       continue;
     }
-    T masked[kBlock];
-    mask_others(masked, codes, input + i, i, n, settings, others);
-    visit(masked, codes, n, i);
+    mask_others(buffer, codes, x, i, n, settings, others);
+    visit(buffer, codes, n, i);
   }
+}
+
+// How much of an input a thread takes at a time.
+template <class T>
+size_t step_of(const Input<T>& input, const Gradients<T>& gradients = {}) {
+  if (gradients.pairs != nullptr) return gradients.pairs->step();
+  return input.data == nullptr ? input.pairs.step() : kRange;
 }
 
 // Visits all blocks of input[n], on several threads if n is large. Each thread has a part of its own, and
 // passes it to `join` at its end, one thread at a time.
 template <class T, class MakePart, class Visit, class Join>
-OtherLabels visit_blocks(const T* aligned, const T* input, const Labels& labels, size_t n,
+OtherLabels visit_blocks(const T* aligned, const Input<T>& input, const Labels& labels, size_t n, size_t step,
                          const Settings& settings, const MakePart& make_part, const Visit& visit,
                          const Join& join) {
   OtherLabels all_others;
   std::mutex joining;
   with_labels(labels, [&](const auto* data) {
-    parallel_for(n, [&](Ranges& ranges) {
+    const auto visit_ranges = [&](Ranges& ranges) {
       auto part = make_part();
       OtherLabels others;
       for (size_t begin, end; ranges.next(begin, end);) {
@@ -113,7 +129,8 @@ OtherLabels visit_blocks(const T* aligned, const T* input, const Labels& labels,
       join(part);
       all_others.count += others.count;
       all_others.first = std::min(all_others.first, others.first);
-    });
+    };
+    parallel_for(n, visit_ranges, step);
   });
   return all_others;
 }
@@ -194,21 +211,25 @@ void weight_upstream(T* out, const Gradients<T>& gradients, size_t index, size_t
 template <class T>
 class GradientOutput {
  public:
-  GradientOutput(const Gradients<T>& gradients, const T* input, size_t n, T margin)
-      : gradients_(gradients), out_(gradients.out, input, n), margin_(margin) {}
+  GradientOutput(const Gradients<T>& gradients, const Input<T>& input, size_t n, T margin)
+      : gradients_(gradients), out_(gradients.out, input.data, n), margin_(margin) {}
 
   template <class L>
   bool write(const T* input, const L* label, size_t n, size_t index) const {
-    if (gradients_.out == nullptr) return true;
+    if (!gradients_.are_wanted()) return true;
     const bool has_weights = gradients_.weights != nullptr;
     const bool one_for_all = gradients_.upstream == nullptr && !has_weights;
     const T constant = static_cast<T>(gradients_.constant);
-    T weighted[kBlock];
-    if (has_weights) weight_upstream(weighted, gradients_, index, n);
-    const T* upstream = has_weights ? weighted : one_for_all ? &constant : gradients_.upstream + index;
-    return out_.write(input, n, index, [&](T* to, bool streamed) {
+    T buffer[kBlock];
+    if (has_weights) weight_upstream(buffer, gradients_, index, n);
+    const T* upstream = has_weights ? buffer : one_for_all ? &constant : gradients_.upstream + index;
+    const auto compute = [&](T* to, bool streamed) {
       return kernels_for<T>(label).backward[one_for_all](to, input, label, upstream, n, margin_, streamed);
-    });
+    };
+    if (gradients_.pairs == nullptr) return out_.write(input, n, index, compute);
+    if (!compute(buffer, false)) return false;
+    gradients_.pairs->write(index, index + n, buffer, 1);
+    return true;
   }
 
   void finish() const { out_.finish(); }
@@ -296,9 +317,11 @@ class WeightedSums {
 };
 
 template <class T>
-Ladder start_ladder(const T* input, size_t n, T margin) {
-  const T first = n > 0 && std::isfinite(input[0]) ? std::abs(input[0]) : 0;
-  return Ladder::start(std::max(first, std::abs(margin)));
+Ladder start_ladder(const Input<T>& input, size_t n, T margin) {
+  T buffer[1];
+  const T first = n > 0 ? *input.read(0, 1, buffer) : 0;
+  const T likely = std::isfinite(first) ? std::abs(first) : 0;
+  return Ladder::start(std::max(likely, std::abs(margin)));
 }
 
 }  // namespace
@@ -483,14 +506,14 @@ UpstreamWeights<T>::UpstreamWeights(const Weights<T>& all, const ExactSum& weigh
 }
 
 template <class T>
-OtherLabels forward(T* out, const T* input, const Labels& labels, size_t n, const Settings& settings,
+OtherLabels forward(T* out, const Input<T>& input, const Labels& labels, size_t n, const Settings& settings,
                     const Gradients<T>& gradients, const Weights<T>* weights) {
   const T margin = static_cast<T>(settings.margin);
   const bool reads_losses = weights != nullptr;  // what is streamed is not in the caches
-  const Output<T> losses(out, input, reads_losses ? 0 : n);
+  const Output<T> losses(out, input.data, reads_losses ? 0 : n);
   const GradientOutput<T> gradient_output(gradients, input, n, margin);
   return visit_blocks(
-      out, input, labels, n, settings, [] { return 0; },
+      out, input, labels, n, step_of(input, gradients), settings, [] { return 0; },
       [&](int, const T* x, const auto* y, size_t count, size_t index) {
         const auto compute = [&](T* to, bool streamed) {
           if (!kernels_for<T>(y).forward(to, x, y, count, margin, streamed)) return false;
@@ -509,11 +532,11 @@ OtherLabels forward(T* out, const T* input, const Labels& labels, size_t n, cons
 }
 
 template <class T>
-OtherLabels backward(const Gradients<T>& gradients, const T* input, const Labels& labels, size_t n,
+OtherLabels backward(const Gradients<T>& gradients, const Input<T>& input, const Labels& labels, size_t n,
                      const Settings& settings) {
   const GradientOutput<T> gradient_output(gradients, input, n, static_cast<T>(settings.margin));
   return visit_blocks(
-      gradients.out, input, labels, n, settings, [] { return 0; },
+      gradients.out, input, labels, n, step_of(input, gradients), settings, [] { return 0; },
       [&](int, const T* x, const auto* y, size_t count, size_t index) {
         return gradient_output.write(x, y, count, index);
       },
@@ -521,8 +544,8 @@ OtherLabels backward(const Gradients<T>& gradients, const T* input, const Labels
 }
 
 template <class T>
-OtherLabels reduce(ExactSum& sum, const T* input, const Labels& labels, size_t n, const Settings& settings,
-                   const Gradients<T>& gradients) {
+OtherLabels reduce(ExactSum& sum, const Input<T>& input, const Labels& labels, size_t n,
+                   const Settings& settings, const Gradients<T>& gradients) {
   const T margin = static_cast<T>(settings.margin);
   const GradientOutput<T> gradient_output(gradients, input, n, margin);
   struct Part {
@@ -530,7 +553,8 @@ OtherLabels reduce(ExactSum& sum, const T* input, const Labels& labels, size_t n
     ExactSum sum;
   };
   return visit_blocks(
-      gradients.out == nullptr ? input : gradients.out, input, labels, n, settings,
+      gradients.out == nullptr ? input.data : gradients.out, input, labels, n, step_of(input, gradients),
+      settings,
       [&] {
         return Part{start_ladder(input, n, margin), {}};
       },
@@ -546,7 +570,7 @@ OtherLabels reduce(ExactSum& sum, const T* input, const Labels& labels, size_t n
 }
 
 template <class T>
-OtherLabels accumulate(Totals& totals, const T* input, const Labels& labels, size_t n,
+OtherLabels accumulate(Totals& totals, const Input<T>& input, const Labels& labels, size_t n,
                        const Settings& settings) {
   const T margin = static_cast<T>(settings.margin);
   struct Part {
@@ -554,7 +578,7 @@ OtherLabels accumulate(Totals& totals, const T* input, const Labels& labels, siz
     Totals totals;
   };
   const OtherLabels others = visit_blocks(
-      input, input, labels, n, settings,
+      input.data, input, labels, n, step_of(input), settings,
       [&] {
         return Part{start_ladder(input, n, margin), {}};
       },
@@ -573,19 +597,20 @@ OtherLabels accumulate(Totals& totals, const T* input, const Labels& labels, siz
 }
 
 template <class T, class W>
-OtherLabels accumulate(WeightedTotals& totals, const T* input, const Labels& labels,
+OtherLabels accumulate(WeightedTotals& totals, const Input<T>& input, const Labels& labels,
                        const Weights<W>& weights, size_t n, const Settings& settings) {
   OtherLabels all_others;
   std::mutex joining;
-  parallel_for(n, [&](Ranges& ranges) {
+  const auto add_ranges = [&](Ranges& ranges) {
     WeightedSums<T, W> part;
     OtherLabels others;
     for (size_t begin, end; ranges.next(begin, end);) {
       for (size_t i = begin, length; i < end; i += length) {
         length = std::min(kWeightedBlock, end - i);
-        T losses[kWeightedBlock];
+        T losses[kWeightedBlock], buffer[kWeightedBlock];
         int8_t classes[kWeightedBlock];
-        const OtherLabels found = classify(losses, classes, input + i, labels.from(i), length, settings);
+        const T* x = input.read(i, length, buffer);
+        const OtherLabels found = classify(losses, classes, x, labels.from(i), length, settings);
         if (found.count > 0) others = {others.count + found.count, std::min(others.first, i + found.first)};
         part.add_block(losses, classes, weights, i, length);
       }
@@ -593,7 +618,8 @@ OtherLabels accumulate(WeightedTotals& totals, const T* input, const Labels& lab
     const std::lock_guard lock(joining);
     totals.merge(part.totals);
     all_others = {all_others.count + others.count, std::min(all_others.first, others.first)};
-  });
+  };
+  parallel_for(n, add_ranges, step_of(input));
   return all_others;
 }
 
@@ -621,25 +647,26 @@ template InvalidWeights find_invalid(const Weights<float>&, size_t);
 template InvalidWeights find_invalid(const Weights<double>&, size_t);
 template struct UpstreamWeights<float>;
 template struct UpstreamWeights<double>;
-template OtherLabels forward(float*, const float*, const Labels&, size_t, const Settings&,
+template OtherLabels forward(float*, const Input<float>&, const Labels&, size_t, const Settings&,
                              const Gradients<float>&, const Weights<float>*);
-template OtherLabels forward(double*, const double*, const Labels&, size_t, const Settings&,
+template OtherLabels forward(double*, const Input<double>&, const Labels&, size_t, const Settings&,
                              const Gradients<double>&, const Weights<double>*);
-template OtherLabels backward(const Gradients<float>&, const float*, const Labels&, size_t, const Settings&);
-template OtherLabels backward(const Gradients<double>&, const double*, const Labels&, size_t,
+template OtherLabels backward(const Gradients<float>&, const Input<float>&, const Labels&, size_t,
                               const Settings&);
-template OtherLabels reduce(ExactSum&, const float*, const Labels&, size_t, const Settings&,
+template OtherLabels backward(const Gradients<double>&, const Input<double>&, const Labels&, size_t,
+                              const Settings&);
+template OtherLabels reduce(ExactSum&, const Input<float>&, const Labels&, size_t, const Settings&,
                             const Gradients<float>&);
-template OtherLabels reduce(ExactSum&, const double*, const Labels&, size_t, const Settings&,
+template OtherLabels reduce(ExactSum&, const Input<double>&, const Labels&, size_t, const Settings&,
                             const Gradients<double>&);
-template OtherLabels accumulate(Totals&, const float*, const Labels&, size_t, const Settings&);
-template OtherLabels accumulate(Totals&, const double*, const Labels&, size_t, const Settings&);
-template OtherLabels accumulate(WeightedTotals&, const float*, const Labels&, const Weights<float>&, size_t,
-                                const Settings&);
-template OtherLabels accumulate(WeightedTotals&, const float*, const Labels&, const Weights<double>&, size_t,
-                                const Settings&);
-template OtherLabels accumulate(WeightedTotals&, const double*, const Labels&, const Weights<double>&, size_t,
-                                const Settings&);
+template OtherLabels accumulate(Totals&, const Input<float>&, const Labels&, size_t, const Settings&);
+template OtherLabels accumulate(Totals&, const Input<double>&, const Labels&, size_t, const Settings&);
+template OtherLabels accumulate(WeightedTotals&, const Input<float>&, const Labels&, const Weights<float>&,
+                                size_t, const Settings&);
+template OtherLabels accumulate(WeightedTotals&, const Input<float>&, const Labels&, const Weights<double>&,
+                                size_t, const Settings&);
+template OtherLabels accumulate(WeightedTotals&, const Input<double>&, const Labels&, const Weights<double>&,
+                                size_t, const Settings&);
 template OtherLabels classify(float*, int8_t*, const float*, const Labels&, size_t, const Settings&);
 template OtherLabels classify(double*, int8_t*, const double*, const Labels&, size_t, const Settings&);
 

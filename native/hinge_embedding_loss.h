@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "distance.h"
 #include "dtypes.h"
 #include "exact_sum.h"
 
@@ -20,6 +21,24 @@
 // Arithmetic is in the input's dtype. A NaN stays NaN: x = NaN has a gradient of NaN for the negative label.
 // An "other" label is neither the positive nor the negative one: its loss and its gradient are 0.
 namespace hinge_embedding_loss {
+
+// What the loss is of: the elements of an array, or the distances of pairs, which are computed block by
+// block.
+template <class T>
+struct Input {
+  const T* data;  // null: of pairs
+  Pairs<T> pairs{};
+
+  explicit Input(const T* array) : data(array) {}
+  explicit Input(const Pairs<T>& all) : data(nullptr), pairs(all) {}
+
+  // The elements from `begin` on, in the array or in `buffer`, where n ≤ kBlock are written to.
+  const T* read(size_t begin, size_t n, T* buffer) const {
+    if (data != nullptr) return data + begin;
+    compute_distances(buffer, pairs, begin, begin + n);
+    return buffer;
+  }
+};
 
 // One label per element. If `data` is null, `constant` is the label of all elements.
 struct Labels {
@@ -198,6 +217,10 @@ struct Gradients {
   const T* upstream = nullptr;  // [n]; null: `constant` is the upstream gradient of all elements
   double constant = 0;
   const UpstreamWeights<T>* weights = nullptr;
+  // For an input of pairs, instead of `out`: the gradients by both sides.
+  DistanceGradients<T>* pairs = nullptr;
+
+  bool are_wanted() const { return out != nullptr || pairs != nullptr; }
 };
 
 uint64_t count_others(const Labels& labels, size_t n, const Settings& settings);
@@ -205,27 +228,27 @@ uint64_t count_others(const Labels& labels, size_t n, const Settings& settings);
 // out[n] from input[n]: losses times weights, and in the same pass gradients. `out` may be the input if no
 // gradients are computed.
 template <class T>
-OtherLabels forward(T* out, const T* input, const Labels& labels, size_t n, const Settings& settings,
+OtherLabels forward(T* out, const Input<T>& input, const Labels& labels, size_t n, const Settings& settings,
                     const Gradients<T>& gradients = {}, const Weights<T>* weights = nullptr);
 
 // gradients.out[n] from input[n].
 template <class T>
-OtherLabels backward(const Gradients<T>& gradients, const T* input, const Labels& labels, size_t n,
+OtherLabels backward(const Gradients<T>& gradients, const Input<T>& input, const Labels& labels, size_t n,
                      const Settings& settings);
 
 // Adds the losses of input[n] to `sum`, and computes gradients in the same pass.
 template <class T>
-OtherLabels reduce(ExactSum& sum, const T* input, const Labels& labels, size_t n, const Settings& settings,
-                   const Gradients<T>& gradients = {});
+OtherLabels reduce(ExactSum& sum, const Input<T>& input, const Labels& labels, size_t n,
+                   const Settings& settings, const Gradients<T>& gradients = {});
 
 // Adds counts and losses of input[n] to `totals`.
 template <class T>
-OtherLabels accumulate(Totals& totals, const T* input, const Labels& labels, size_t n,
+OtherLabels accumulate(Totals& totals, const Input<T>& input, const Labels& labels, size_t n,
                        const Settings& settings);
 
 // The weights may be of another type than the input.
 template <class T, class W>
-OtherLabels accumulate(WeightedTotals& totals, const T* input, const Labels& labels,
+OtherLabels accumulate(WeightedTotals& totals, const Input<T>& input, const Labels& labels,
                        const Weights<W>& weights, size_t n, const Settings& settings);
 
 // Computes the loss and the class of each of input[n], n ≤ kBlock, on the calling thread: the class is +1 for

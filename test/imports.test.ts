@@ -73,7 +73,7 @@ const layers: readonly Layer[] = [
   [['lib/hinge-embedding-loss.ts'], ['lib/distance.ts', ...core]],
   [['lib/accumulator.ts'], ['lib/distance.ts', ...core]],
   [['lib/distance.ts'], core],
-  [['lib/pairs.ts'], ['lib/settings.ts', 'lib/tensor/', 'lib/native.ts', ...base]],
+  [['lib/pairs.ts'], ['lib/slices.ts', 'lib/labels.ts', 'lib/settings.ts', 'lib/tensor/', 'lib/native.ts', ...base]],
   [['lib/slices.ts'], ['lib/labels.ts', 'lib/settings.ts', 'lib/tensor/', 'lib/native.ts', ...base]],
   [['lib/labels.ts'], ['lib/settings.ts', 'lib/tensor/', 'lib/native.ts', ...base]],
   [['lib/settings.ts'], ['lib/tensor/', 'lib/native.ts', ...base]],

@@ -26,13 +26,14 @@ void add_run(State state, const Elements<T>& elements, size_t begin, size_t end,
   const Labels labels = elements.labels_from(begin);
   if (elements.weights != nullptr) {
     return group(state).add_weighted_run(PackedSettings(settings), [&](WeightedTotals& totals) {
-      check_labels(accumulate(totals, elements.input + begin, labels, elements.weights_from(begin),
+      check_labels(accumulate(totals, Input(elements.input + begin), labels, elements.weights_from(begin),
                               end - begin, settings),
                    labels, settings);
     });
   }
   group(state).add_run(PackedSettings(settings), end - begin, [&](Totals& totals) {
-    check_labels(accumulate(totals, elements.input + begin, labels, end - begin, settings), labels, settings);
+    check_labels(accumulate(totals, Input(elements.input + begin), labels, end - begin, settings), labels,
+                 settings);
   });
 }
 

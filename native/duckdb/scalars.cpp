@@ -18,16 +18,17 @@ namespace {
 template <class T, class Output>
 void store_losses(const Arguments& arguments, Vector output) {
   Output* out = static_cast<Output*>(api.vector_get_data(output));
-  for_each_settings<T>(arguments, [&](const Elements<T>& elements, size_t first, size_t last,
-                                      const Settings& settings) {
-    for (size_t begin = first, end; begin < last; begin = end) {
-      T losses[kCopiedRows];
-      end = std::min(last, begin + kCopiedRows);
-      const Labels labels = elements.labels_from(begin);
-      check_labels(forward(losses, elements.input + begin, labels, end - begin, settings), labels, settings);
-      for (size_t i = begin; i < end; i++) out[elements.row(i)] = losses[i - begin];
-    }
-  });
+  for_each_settings<T>(
+      arguments, [&](const Elements<T>& elements, size_t first, size_t last, const Settings& settings) {
+        for (size_t begin = first, end; begin < last; begin = end) {
+          T losses[kCopiedRows];
+          end = std::min(last, begin + kCopiedRows);
+          const Labels labels = elements.labels_from(begin);
+          check_labels(forward(losses, Input(elements.input + begin), labels, end - begin, settings), labels,
+                       settings);
+          for (size_t i = begin; i < end; i++) out[elements.row(i)] = losses[i - begin];
+        }
+      });
   if (!arguments.may_have_nulls()) return;
   for (size_t row = 0; row < arguments.rows; row++) {
     if (!arguments.are_valid(row)) set_null(output, row);
@@ -54,7 +55,7 @@ Totals accumulate_pairs(const Pairs& pairs, const Settings& settings) {
   const auto is_valid = [&](size_t i) { return pairs.are_valid(i); };
   for (size_t begin = 0; begin < pairs.size;) {
     const Elements<T> elements(pairs, begin, pairs.may_have_nulls(), is_valid);
-    check_labels(accumulate(totals, elements.input, elements.labels, elements.size, settings),
+    check_labels(accumulate(totals, Input(elements.input), elements.labels, elements.size, settings),
                  elements.labels, settings);
     begin = elements.end;
   }

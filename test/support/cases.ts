@@ -58,7 +58,7 @@ export interface Case extends Settings {
   readonly name: string
 }
 
-export type Arguments = Elements
+export type Arguments = Elements<InputData>
 
 export const policyCode = ({ policy }: Pick<Case, 'policy'>) => otherLabelPolicies.indexOf(policy)
 
