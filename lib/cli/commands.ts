@@ -26,7 +26,7 @@ const commands: Readonly<Record<string, (command: Command, context: Context) => 
 /** Parses a command line, runs its command, and returns the exit code. */
 export async function runCommand(args: readonly string[], signal: AbortSignal, streams: Streams): Promise<number> {
   const { stdout, stderr } = streams
-  const print = (text: string) => write(stdout, text, signal)
+  const print: Context['print'] = (text) => write(stdout, text, signal)
   const printTotals: Context['printTotals'] = async (totals, flags) => {
     const report = await import('./report.ts')
     await report.printTotals(totals, flags, print)

@@ -10,8 +10,8 @@ export const programName = 'hinge-embedding-loss'
 export interface Context {
   readonly signal: AbortSignal
   readonly streams: Streams
-  /** writes a result to standard output */
-  readonly print: (text: string) => Promise<void>
+  /** writes a result, or UTF-8 text of one, to standard output */
+  readonly print: (text: string | Uint8Array) => Promise<void>
   /** writes the totals for each margin to standard output, as a table or, with `json`, as one line of JSON */
   readonly printTotals: (totals: readonly StreamedTotals[], flags: { json?: true; by?: string }) => Promise<void>
 }

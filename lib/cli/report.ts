@@ -2,8 +2,9 @@ import { formatFigures, type StreamedTotals } from '../files/totals.ts'
 import { describeOthers, formatActiveShare, formatCount } from '../format.ts'
 import type { ClassTotals, LossAccumulator, NegativeTotals } from '../index.ts'
 import { escapeInvisible } from './escape.ts'
+import type { Context } from './options.ts'
 
-type Print = (text: string) => Promise<void>
+type Print = Context['print']
 
 /**
  * Prints the totals for each margin, of which there is one at least: a table for people or, with `json`, one line of JSON,
@@ -24,9 +25,9 @@ export async function printTotals(
 async function printAsJSON({ total, groups }: StreamedTotals, begin: string, end: string, print: Print): Promise<void> {
   if (groups === undefined) return print(`${begin}${formatFigures(total)}${end}`)
   let separator = `${begin}{"groups":[`
-  for await (const { values, figures } of groups.readFigures('json')) {
-    const list = values.map((json, i) => `{"by":${json},${figures[i]?.slice(1)}`)
-    await print(`${separator}${list.join(',')}`)
+  for await (const elements of groups.readElements('json')) {
+    await print(separator)
+    await print(elements)
     separator = ','
   }
   await print(`${separator === ',' ? '' : separator}],"total":${formatFigures(total)}}${end}`)
@@ -42,14 +43,9 @@ async function printAsTable(totals: readonly StreamedTotals[], by: string, print
   else table.add([[...names, 'count', 'mean', 'sum', 'positives', 'negatives', 'active']])
   for (const { total, groups } of names.length === 0 ? [] : totals) {
     const margin = hasMargins ? [String(total.margin)] : []
-    for await (const { values, figures } of groups?.readFigures('key') ?? []) {
-      table.add(
-        values.map((key, i) => [
-          ...margin,
-          escapeInvisible(key ?? 'NULL'),
-          ...figureCells(JSON.parse(figures[i] as string)),
-        ]),
-      )
+    for await (const elements of groups?.readElements('key') ?? []) {
+      const list: readonly GroupFigures[] = JSON.parse(`[${decoder.decode(elements)}]`)
+      table.add(list.map(({ by, ...figures }) => [...margin, escapeInvisible(by ?? 'NULL'), ...figureCells(figures)]))
     }
     table.add([[...margin, ...(hasGroups ? ['all'] : []), ...figureCells(total)]])
   }
@@ -76,6 +72,12 @@ interface Figures extends ClassTotals {
   readonly positives: ClassTotals
   readonly negatives: NegativeTotals
 }
+
+interface GroupFigures extends Figures {
+  readonly by: string | null
+}
+
+const decoder = new TextDecoder()
 
 function figureCells({ count, mean, sum, positives, negatives }: Figures): string[] {
   const counts = [positives.count, negatives.count, negatives.active].map(formatCount)

@@ -14,7 +14,7 @@ export interface Streams {
 export class ReaderGone extends Error {}
 
 /** Resolves once the text is written; a reader may be slow. */
-export function write(stdout: Writable, text: string, signal: AbortSignal): Promise<void> {
+export function write(stdout: Writable, text: string | Uint8Array, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason)
     signal.addEventListener('abort', abort, { once: true })

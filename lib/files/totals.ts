@@ -23,17 +23,14 @@ export function selectTotals<Margin extends Margins>(
   return (typeof margin === 'object' ? totals : totals[0]) as TotalsOf<Margin>
 }
 
-/** A batch of groups as text: for each group one text of its value, and its figures as JSON. */
-export interface GroupFigures {
-  readonly values: readonly (string | null)[]
-  readonly figures: readonly string[]
-}
-
 /** The groups of a run in the order of their values, batch after batch. They can be read several times. */
 export interface GroupReader {
   readGroups(): AsyncIterable<readonly Group[]>
-  /** Reads figures beside the `key` or the `json` of each group: no total is made of them. */
-  readFigures(value: 'key' | 'json'): AsyncIterable<GroupFigures>
+  /**
+   * Reads `{"by":…,"count":…,…}`, the figures of each group after its `json` or, as a JSON string, its `key`: batches of
+   * UTF-8 text with commas between groups. JavaScript makes nothing of a single group.
+   */
+  readElements(by: 'key' | 'json'): AsyncIterable<Uint8Array>
 }
 
 /** The totals of files at one margin, with groups that need not fit in memory. */
@@ -115,9 +112,12 @@ class ListedGroups implements GroupReader {
     }
   }
 
-  async *readFigures(value: 'key' | 'json'): AsyncGenerator<GroupFigures> {
+  async *readElements(by: 'key' | 'json'): AsyncGenerator<Uint8Array> {
     for await (const groups of this.readGroups()) {
-      yield { values: groups.map((group) => group[value]), figures: groups.map(({ total }) => formatFigures(total)) }
+      const elements = groups.map(({ json, key, total }) => {
+        return `{"by":${by === 'json' ? json : JSON.stringify(key)},${formatFigures(total).slice(1)}`
+      })
+      yield Buffer.from(elements.join())
     }
   }
 }

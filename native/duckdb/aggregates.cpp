@@ -19,6 +19,9 @@ namespace {
 // row.
 constexpr size_t kMinRun = 32;
 
+// The states of so many groups are on their way to the cache while one is added to.
+constexpr size_t kPrefetched = 16;
+
 // Adds elements [begin, end) to one state.
 template <class T>
 void add_run(State state, const Elements<T>& elements, size_t begin, size_t end, const Settings& settings) {
@@ -49,6 +52,7 @@ void add_each(const State* states, const Elements<T>& elements, size_t begin, si
     const Labels labels = elements.labels_from(i);
     check_labels(classify(losses, classes, elements.input + i, labels, length, settings), labels, settings);
     for (size_t k = 0; k < length; k++) {
+      if (k + kPrefetched < length) group(states[i + k + kPrefetched]).prefetch();
       GroupState& state = group(states[i + k]);
       const auto loss = static_cast<double>(losses[k]);
       if (elements.weights == nullptr) {

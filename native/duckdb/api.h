@@ -115,6 +115,7 @@ struct Functions {
   FUNCTION(create_scalar_function, 209, ScalarFunction (*)())                                       \
   FUNCTION(destroy_scalar_function, 210, void (*)(ScalarFunction*))                                 \
   FUNCTION(scalar_function_set_name, 211, void (*)(ScalarFunction, const char*))                    \
+  FUNCTION(scalar_function_set_volatile, 214, void (*)(ScalarFunction))                             \
   FUNCTION(scalar_function_add_parameter, 215, void (*)(ScalarFunction, LogicalType))               \
   FUNCTION(scalar_function_set_return_type, 216, void (*)(ScalarFunction, LogicalType))             \
   FUNCTION(scalar_function_set_function, 218, void (*)(ScalarFunction, Call))                       \

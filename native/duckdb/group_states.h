@@ -90,6 +90,12 @@ class GroupState {
 
   void destroy();
 
+  // The state may lie in two cache lines.
+  void prefetch() const {
+    __builtin_prefetch(this, 1);
+    __builtin_prefetch(reinterpret_cast<const char*>(this + 1) - 1, 1);
+  }
+
  private:
   struct Full {
     Totals totals;

@@ -38,7 +38,7 @@ bool register_aggregate(Connection connection, const char* name,
 }
 
 bool register_scalar(Connection connection, const char* name, std::span<const ScalarOverload> overloads,
-                     Call call) {
+                     Call call, Stability stability) {
   ScalarFunctionSet set = api.create_scalar_function_set(name);
   bool is_taken = true;
   for (const auto& [parameters, result] : overloads) {
@@ -47,6 +47,7 @@ bool register_scalar(Connection connection, const char* name, std::span<const Sc
     add_parameters(api.scalar_function_add_parameter, function, parameters);
     api.scalar_function_set_return_type(function, result);
     api.scalar_function_set_function(function, call);
+    if (stability == Stability::kVolatile) api.scalar_function_set_volatile(function);
     is_taken &= api.add_scalar_function_to_set(set, function) == Result::kSuccess;
     api.destroy_scalar_function(&function);
   }

@@ -56,10 +56,13 @@ struct ScalarOverload {
   LogicalType result;
 };
 
+// Whether the result of a row depends on nothing but its arguments.
+enum class Stability { kConsistent, kVolatile };
+
 // Both return false if DuckDB refuses the function.
 bool register_aggregate(Connection connection, const char* name,
                         std::span<const AggregateOverload> overloads);
 bool register_scalar(Connection connection, const char* name, std::span<const ScalarOverload> overloads,
-                     Call call);
+                     Call call, Stability stability = Stability::kConsistent);
 
 }  // namespace hinge_embedding_loss::duckdb

@@ -91,21 +91,66 @@ void score_lists(FunctionInfo info, DataChunk chunk, Vector output) {
   });
 }
 
-// Stores what `Write` writes of each partial.
-template <WritePartial Write>
-void write_partials(FunctionInfo info, DataChunk chunk, Vector output) {
+// Calls store(row, partial) for each row whose first argument and whose last, a partial, are not NULL. The
+// result of other rows is NULL.
+template <class Store>
+void read_partials(FunctionInfo info, DataChunk chunk, Vector output, const Store& store) {
   run_callback(api.scalar_function_set_error, info, [&] {
-    const PartialColumn partials(api.data_chunk_get_vector(chunk, 0));
+    const Index columns = api.data_chunk_get_column_count(chunk);
+    const Column first(api.data_chunk_get_vector(chunk, 0));
+    const PartialColumn partials(api.data_chunk_get_vector(chunk, columns - 1));
     const size_t rows = api.data_chunk_get_size(chunk);
     for (size_t row = 0; row < rows; row++) {
-      if (!partials.is_valid(row)) {
+      if (!first.is_valid(row) || !partials.is_valid(row)) {
         set_null(output, row);
         continue;
       }
       Partial partial;
       partials.read(row, partial);
-      char bytes[kMaxPartialBytes];
-      set_text(output, row, {bytes, Write(bytes, partial)});
+      store(row, partial);
+    }
+  });
+}
+
+void write_partials(FunctionInfo info, DataChunk chunk, Vector output) {
+  read_partials(info, chunk, output, [&](size_t row, const Partial& partial) {
+    char bytes[kMaxPartialBytes];
+    set_text(output, row, {bytes, write_json(bytes, partial)});
+  });
+}
+
+// Of (partial) or of (key, partial), where the JSON of the key is the first field.
+void write_json_figures(FunctionInfo info, DataChunk chunk, Vector output) {
+  const bool has_key = api.data_chunk_get_column_count(chunk) > 1;
+  const Column keys(api.data_chunk_get_vector(chunk, 0));
+  std::string text;
+  read_partials(info, chunk, output, [&](size_t row, const Partial& partial) {
+    char figures[kMaxPartialBytes];
+    const char* const end = write_figures(figures, partial);
+    text = "{";
+    if (has_key) text.append(R"("by":)").append(keys.text(row)).append(",");
+    set_text(output, row, text.append(std::string_view(figures + 1, end)));
+  });
+}
+
+// A list ends with the element that brings it to this size.
+constexpr size_t kListBytes = size_t{1} << 18;
+
+// Joins the texts of consecutive rows with commas. The result of the last of these rows is the list, that of
+// the others is NULL.
+void join_elements(FunctionInfo info, DataChunk chunk, Vector output) {
+  run_callback(api.scalar_function_set_error, info, [&] {
+    const Column elements(api.data_chunk_get_vector(chunk, 0));
+    const size_t rows = api.data_chunk_get_size(chunk);
+    std::string list;
+    for (size_t row = 0; row < rows; row++) {
+      if (elements.is_valid(row)) list.append(list.empty() ? "" : ",").append(elements.text(row));
+      if (list.empty() || (list.size() < kListBytes && row + 1 < rows)) {
+        set_null(output, row);
+      } else {
+        set_text(output, row, list);
+        list.clear();
+      }
     }
   });
 }
@@ -113,7 +158,8 @@ void write_partials(FunctionInfo info, DataChunk chunk, Vector output) {
 }  // namespace
 
 bool register_scalars(Connection connection) {
-  const OwnedType float_loss(Type::kFloat), double_loss(Type::kDouble), text(Type::kVarchar);
+  const OwnedType float_loss(Type::kFloat), double_loss(Type::kDouble), text(Type::kVarchar),
+      blob(Type::kBlob);
   const FiguresType figures;
   std::vector<ScalarOverload> each, of;
   for (const Parameters& parameters : overloads_for(Type::kFloat)) each.push_back({parameters, float_loss});
@@ -122,13 +168,18 @@ bool register_scalars(Connection connection) {
     of.push_back({parameters, figures});
   }
   const ScalarOverload of_partial[] = {{{Type::kVarchar}, text}, {{Type::kBlob}, text}};
+  const ScalarOverload of_key_and_partial[] = {of_partial[0],
+                                               of_partial[1],
+                                               {{Type::kVarchar, Type::kVarchar}, text},
+                                               {{Type::kVarchar, Type::kBlob}, text}};
+  const ScalarOverload of_elements[] = {{{Type::kVarchar}, blob}};
   // DuckDB 1.2 passes lists whose elements may lie anywhere, and does not tell where.
   const bool has_lists = !std::string_view(api.library_version()).starts_with("v1.2.");
   return register_scalar(connection, "hinge_embedding_loss_each", each, compute_losses) &&
-         register_scalar(connection, "hinge_embedding_loss_as_partial", of_partial,
-                         write_partials<write_json>) &&
-         register_scalar(connection, "hinge_embedding_loss_json", of_partial,
-                         write_partials<write_figures>) &&
+         register_scalar(connection, "hinge_embedding_loss_as_partial", of_partial, write_partials) &&
+         register_scalar(connection, "hinge_embedding_loss_json", of_key_and_partial, write_json_figures) &&
+         register_scalar(connection, "hinge_embedding_loss_json_list", of_elements, join_elements,
+                         Stability::kVolatile) &&
          (!has_lists || (register_scalar(connection, "hinge_embedding_loss_of", of, score_lists) &&
                          register_distances(connection)));
 }

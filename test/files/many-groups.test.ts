@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
+import { escapeInvisible } from '../../lib/cli/escape.ts'
 import { openScans } from '../../lib/files/duckdb/open-scans.ts'
 import { Session } from '../../lib/files/duckdb/session.ts'
 import { scoreScans } from '../../lib/files/duckdb/totals.ts'
@@ -119,6 +120,135 @@ describe('many groups', function () {
     expect(new Set(lines.slice(0, groups.length + 2).map(({ length }) => length)).size).to.equal(1)
   })
 
+  describe('the keys of many groups', () => {
+    const negatives = { count: 0, sum: 0, mean: Number.NaN, active: 0 }
+    const figuresOf = ({ count, sum }: { count: number; sum: number }) => {
+      const figures = { count, sum, mean: sum / count }
+      return formatJSON({ ...figures, margin: 1, positives: figures, negatives, others: 0 })
+    }
+    const elementOf = (by: string, figures: { count: number; sum: number }) =>
+      `{"by":${by},${figuresOf(figures).slice(1)}`
+
+    /** Scores rows of the loss x, where `values` lists x and the SQL of a key, and returns what the command line prints. */
+    const print = async (values: readonly string[], ...flags: string[]) => {
+      const file = join(folder, 'keys.parquet')
+      const connection = await (await DuckDBInstance.create(':memory:')).connect()
+      await connection.run(
+        `COPY (SELECT x::DOUBLE AS x, CASE WHEN x IS NOT NULL THEN 1 END AS y, k FROM (VALUES ${values}) AS v(x, k)) TO '${file}'`,
+      )
+      connection.closeSync()
+      const { code, stdout, stderr } = await command(
+        ['score', file, '--input', 'x', '--label', 'y', '--by', 'k', '--nulls', 'ignore'].concat(flags),
+      )
+      expect({ code, stderr }).to.deep.equal({ code: 0, stderr: '' })
+      return stdout
+    }
+    const jsonOf = (elements: readonly string[], total: { count: number; sum: number }) =>
+      `{"groups":[${elements.join()}],"total":${figuresOf(total)}}\n`
+
+    // Texts that a writer of JSON must escape, that look like its own output, that are longer than a batch; and plain ones.
+    const texts = [
+      '',
+      ' ',
+      ...Array.from({ length: 0x21 }, (_, code) => `a${String.fromCharCode(code)}b`),
+      '"',
+      '\\"',
+      '\\',
+      "it's",
+      '\u007f',
+      '\u2028',
+      '\ufeffBOM',
+      '\ufffd',
+      'é😀',
+      ',{"by":null,"count":1}',
+      '],"total":{}}',
+      'null',
+      'NULL',
+      '-0.0',
+      'NaN',
+      'x'.repeat(300_000),
+      ...Array.from({ length: 4200 }, (_, i) => `key ${i}`),
+    ]
+    /** As DuckDB writes it, with capital letters in \\u000A. */
+    const toJson = (text: string) => JSON.stringify(text).replace(/(?<=\\u)[0-9a-f]{4}/g, (code) => code.toUpperCase())
+    const compareBytes = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b))
+    const sqlOf = (text: string) =>
+      text.length > 1000
+        ? `repeat('${text[0]}', ${text.length})`
+        : `'${text.replaceAll("'", "''").replaceAll('\0', "' || chr(0) || '")}'`
+
+    it('are printed as JSON, byte for byte, in their order, whatever characters they have', async () => {
+      // The loss of key i is i / 8, in two rows.
+      const rows = texts.flatMap((text, i) => [`(${i / 8}, ${sqlOf(text)})`, `(${i / 8}, ${sqlOf(text)})`])
+      const stdout = await print([...rows, '(0.5, NULL)', `(NULL, 'only a null')`], '--json')
+      const groups = texts.map((text, i) => ({ text, count: 2, sum: i / 4 }))
+      groups.push({ text: 'only a null', count: 0, sum: 0 })
+      const sum = groups.reduce((sum, group) => sum + group.sum, 0.5)
+      const elements = groups
+        .sort((a, b) => compareBytes(a.text, b.text))
+        .map(({ text, ...group }) => elementOf(toJson(text), group))
+      const expected = jsonOf([...elements, elementOf('null', { count: 1, sum: 0.5 })], {
+        count: 2 * texts.length + 1,
+        sum,
+      })
+      expect(Buffer.compare(Buffer.from(stdout), Buffer.from(expected))).to.equal(0)
+    })
+
+    it('are printed in a table on one line each', async () => {
+      const short = texts.filter(({ length }) => length < 1000)
+      const table = await print([...short.map((text) => `(0.5, ${sqlOf(text)})`), '(0.5, NULL)'])
+      const lines = table.split('\n').slice(1, short.length + 2)
+      const figures = ['1', '0.5', '0.5', '1', '0', '0']
+      const names = [...short.sort(compareBytes), 'NULL']
+      const widths = lines.map((line) => line.search(/ +1 +0\.5 +0\.5 +1 +0 +0$/))
+      expect(lines.every((line) => line.trim().split(/ +/).slice(-6).join() === figures.join())).to.equal(true)
+      for (const [i, name] of names.entries()) {
+        const shown = escapeInvisible(name)
+        expect(lines[i]?.startsWith(shown), name).to.equal(true)
+        expect(lines[i]?.slice(shown.length, widths[i]).trim(), name).to.equal('')
+      }
+    })
+
+    const types: Readonly<Record<string, readonly (readonly [sql: readonly string[], json: string])[]>> = {
+      numbers: [
+        [['-inf'], '"-Infinity"'],
+        [['-1.5'], '-1.5'],
+        [['-0.0', '0.0'], '0.0'],
+        [['5e-324'], '5e-324'],
+        [['0.1'], '0.1'],
+        [['1e300'], '1e300'],
+        [['inf'], '"Infinity"'],
+        [['nan', '-nan'], '"NaN"'],
+      ].map(([sql, json]) => [(sql as string[]).map((each) => `'${each}'::DOUBLE`), json as string]),
+      'wide integers': [
+        [['-9223372036854775808'], '-9223372036854775808'],
+        [['9007199254740993'], '9007199254740993'],
+      ],
+      dates: [
+        [[`DATE '0044-03-15 (BC)'`], '"0044-03-15 (BC)"'],
+        [[`DATE '2024-02-29'`], '"2024-02-29"'],
+        [[`'infinity'::DATE`], '"infinity"'],
+      ],
+      'nested values': [
+        [
+          [`{ a: [-0.0::DOUBLE], b: ' -0.0, "' }`, `{ a: [0.0::DOUBLE], b: ' -0.0, "' }`],
+          '{"a":[0.0],"b":" -0.0, \\""}',
+        ],
+        [[`{ a: ['nan'::DOUBLE, NULL], b: NULL }`], '{"a":["NaN",null],"b":null}'],
+      ],
+    }
+    for (const [name, keys] of Object.entries(types)) {
+      it(`are printed as JSON if they are ${name}, and those that are equal as one`, async () => {
+        const values = keys.flatMap(([list]) => list.map((sql) => `(0.5, ${sql})`))
+        const stdout = await print([...values.reverse(), '(0.5, NULL)'], '--json')
+        const halves = (json: string, count: number) => elementOf(json, { count, sum: count / 2 })
+        const elements = keys.map(([list, json]) => halves(json, list.length))
+        const count = values.length + 1
+        expect(stdout).to.equal(jsonOf([...elements, halves('null', 1)], { count, sum: count / 2 }))
+      })
+    }
+  })
+
   it('prints more groups than JavaScript has memory for', async () => {
     const args = ['score', many, '--input', 'x', '--label', 'y', '--by', 'g', '--json']
     const program = `import { main } from './lib/cli/program.ts'
@@ -152,7 +282,12 @@ describe('many groups', function () {
           signal,
         )
         visit(folder)
-        return groups[0]?.total.count
+        const [only] = groups
+        let text = ''
+        for await (const elements of only?.readElements('json') ?? []) text += `${Buffer.from(elements)},`
+        expect(text.match(/"by":/g)).to.have.lengthOf(only?.count ?? 0)
+        visit(folder)
+        return only?.total.count
       } finally {
         session.close()
         expect(existsSync(folder)).to.equal(false)
@@ -173,7 +308,7 @@ describe('many groups', function () {
       const modes: number[] = []
       const visit = (folder: string) => void modes.push(statSync(folder).mode & 0o077)
       expect(await score(`SET memory_limit = '30MB'`, visit)).to.equal(300_000)
-      if (!isWindows) expect(modes).to.deep.equal([0, 0])
+      if (!isWindows) expect(modes).to.deep.equal([0, 0, 0])
     })
 
     it('is the same error if DuckDB cannot write to its folder', async () => {

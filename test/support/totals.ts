@@ -13,9 +13,9 @@ export function totalsOf({ count, sum, mean, positives, negatives, others }: Los
 
 /** Returns the totals for each margin as `score --json` prints them. */
 export async function formatAsJSON(totals: readonly StreamedTotals[]): Promise<string> {
-  let text = ''
-  await printTotals(totals, { json: true }, async (more) => {
-    text += more
+  const pieces: Uint8Array[] = []
+  await printTotals(totals, { json: true }, async (piece) => {
+    pieces.push(Buffer.from(piece))
   })
-  return text
+  return Buffer.concat(pieces).toString()
 }

@@ -19,8 +19,9 @@ export function castKey(type: string): string {
 
 /** SQL of the column `key`, which has this type, as the JSON that `--json` prints. */
 export function keyAsJson(type: string): string {
-  if (floatType.test(type)) return `CASE WHEN isfinite(key) THEN ${jsonText} ELSE ${normalizeJson(jsonText)} END`
-  return mayShareJson(type) ? normalizeJson(jsonText) : jsonText
+  const json = toJson('key')
+  if (floatType.test(type)) return `CASE WHEN isfinite(key) THEN ${json} ELSE ${normalizeJson(json)} END`
+  return mayShareJson(type) ? normalizeJson(json) : json
 }
 
 /** SQL of the column `key`, which has this type, as text; nested keys as JSON, which distinguishes numbers from text. */
@@ -28,7 +29,10 @@ export function keyAsText(type: string): string {
   return nestedType.test(type) ? 'CAST(to_json(key) AS VARCHAR)' : 'CAST(key AS VARCHAR)'
 }
 
-const jsonText = `coalesce(CAST(to_json(key) AS VARCHAR), 'null')`
+/** SQL of a value as JSON. */
+export function toJson(sql: string): string {
+  return `coalesce(CAST(to_json(${sql}) AS VARCHAR), 'null')`
+}
 
 /** Replacements in JSON outside of its strings: no spaces, numbers that JSON lacks as strings, one zero. */
 const replacements: readonly (readonly [pattern: string, by: string])[] = [

@@ -1,17 +1,19 @@
+import type { DuckDBBlobValue } from '@duckdb/node-api'
 import { LossAccumulator } from '../../index.ts'
 import { emptyTotals, type Group, type Scoring } from '../options.ts'
-import { formatFigures, type GroupFigures, type GroupReader, makeGroup } from '../totals.ts'
-import { castKey, keyAsJson, keyAsText, mayShareJson } from './group-keys.ts'
+import { type GroupReader, makeGroup } from '../totals.ts'
+import { castKey, keyAsJson, keyAsText, mayShareJson, toJson } from './group-keys.ts'
 import type { Session } from './session.ts'
 import { quoteText } from './sql.ts'
 
 /**
  * The groups of scans at one margin: a table [key, rows, nans, state for each margin] of a session, with one row for each
- * key, in their order.
+ * key. Each reading sorts it. A sorted copy would cost as much memory again, and most runs read the groups once.
  */
 export class GroupTable implements GroupReader {
   /** of all groups */
   readonly total: LossAccumulator
+  /** the number of keys, of which those with the same JSON are one group */
   readonly count: number
   /** the sum of the column `rows` */
   readonly rows: number
@@ -47,12 +49,8 @@ export class GroupTable implements GroupReader {
 
   /** Takes a table whose keys have this type and are unique, and returns its groups for each margin. */
   static async open(session: Session, name: string, keyType: string, options: Scoring): Promise<GroupTable[]> {
-    if (options.by !== undefined) {
-      const groups = mayShareJson(keyType) ? mergeByJson(name, keyType, options) : sortByKey(name, keyType)
-      await session.run(`CREATE OR REPLACE TEMP TABLE ${name} AS ${groups}`)
-    }
     const totals = emptyTotals(options)
-    const partials = totals.map((_, index) => partialOf(`hinge_embedding_loss_merge(${stateColumn(index)})`))
+    const partials = totals.map((_, index) => partialOf(mergeStates(stateColumn(index))))
     const sums = `count(*), coalesce(sum(rows), 0), coalesce(sum(nans), 0), ${partials.join(', ')}`
     const [[count, rows, nans, ...read] = []] = await session.readRows(`SELECT ${sums} FROM ${name}`)
     return totals.map((empty, index) => {
@@ -71,12 +69,11 @@ export class GroupTable implements GroupReader {
     }
   }
 
-  async *readFigures(value: 'key' | 'json'): AsyncGenerator<GroupFigures> {
-    const write = value === 'key' ? keyAsText : keyAsJson
-    const figures = `coalesce(hinge_embedding_loss_json(${this.#state}), ${quoteText(formatFigures(this.#empty))})`
-    for await (const columns of this.#read(write(this.keyType), figures)) {
-      const [values, figures] = columns as [(string | null)[], string[]]
-      yield { values, figures }
+  async *readElements(by: 'key' | 'json'): AsyncGenerator<Uint8Array> {
+    const key = by === 'key' ? toJson(keyAsText(this.keyType)) : keyAsJson(this.keyType)
+    const [element, empty] = ['state', this.#emptyPartial].map((state) => `hinge_embedding_loss_json(${key}, ${state})`)
+    for await (const [lists = []] of this.#read(`hinge_embedding_loss_json_list(coalesce(${element}, ${empty}))`)) {
+      for (const list of lists as (DuckDBBlobValue | null)[]) if (list !== null) yield list.bytes
     }
   }
 
@@ -86,12 +83,18 @@ export class GroupTable implements GroupReader {
   }
 
   get #partial(): string {
-    return `coalesce(${partialOf(this.#state)}, ${quoteText(JSON.stringify(this.#empty))})`
+    return `coalesce(${partialOf('state')}, ${this.#emptyPartial})`
+  }
+
+  get #emptyPartial(): string {
+    return quoteText(JSON.stringify(this.#empty))
   }
 
   #read(...columns: readonly string[]) {
     this.#session.pass = { doing: 'reading the groups' }
-    return this.#session.readChunks(`SELECT ${columns.join(', ')} FROM ${this.#name}`)
+    const selectGroups = mayShareJson(this.keyType) ? mergeByJson : sortByKey
+    const groups = selectGroups(this.#name, this.keyType, this.#state)
+    return this.#session.readChunks(`SELECT ${columns.join(', ')} FROM (${groups})`)
   }
 }
 
@@ -105,23 +108,27 @@ function partialOf(state: string): string {
   return `hinge_embedding_loss_as_partial(${state})`
 }
 
-/** A query for the rows of a table of groups in the order of their keys. */
-function sortByKey(name: string, keyType: string): string {
-  return `SELECT * REPLACE (${castKey(keyType)} AS key) FROM ${name} ORDER BY key`
+/** A query for the groups [key, state] of a table in the order of their keys. */
+function sortByKey(name: string, keyType: string, state: string): string {
+  return `SELECT ${castKey(keyType)} AS key, ${state} AS state FROM ${name} ORDER BY key`
 }
 
 /**
- * A query for the rows of a table of groups in the order of their keys, of which those with the same JSON are one: at the
- * place of the first key, with the last.
+ * A query for the groups [key, state] of a table in the order of their keys, of which those with the same JSON are one: at
+ * the place of the first key, with the last.
  */
-function mergeByJson(name: string, keyType: string, options: Scoring): string {
-  return `SELECT last(key ORDER BY position) AS key, ${mergeRows(options)}
+function mergeByJson(name: string, keyType: string, state: string): string {
+  return `SELECT last(key ORDER BY position) AS key, ${mergeStates(state)} AS state
     FROM (SELECT *, ${keyAsJson(keyType)} AS json, row_number() OVER (ORDER BY key) AS position FROM ${name})
     GROUP BY json ORDER BY min(position)`
 }
 
+function mergeStates(state: string): string {
+  return `hinge_embedding_loss_merge(${state})`
+}
+
 /** What follows SELECT to add up the rows of a table of groups. */
 export function mergeRows({ margins }: Scoring): string {
-  const states = margins.map((_, index) => `hinge_embedding_loss_merge(${stateColumn(index)}) AS ${stateColumn(index)}`)
+  const states = margins.map((_, index) => stateColumn(index)).map((state) => `${mergeStates(state)} AS ${state}`)
   return `sum(rows)::BIGINT AS rows, sum(nans)::BIGINT AS nans, ${states.join(', ')}`
 }

@@ -441,7 +441,7 @@ describe('the DuckDB extension', function () {
         {},
         `await connection.run('CREATE MACRO sum(x) AS 0')`,
       )
-      const endings = ['', '_as_partial', '_each', '_json', '_merge', '_of', '_partial', '_state']
+      const endings = ['', '_as_partial', '_each', '_json', '_json_list', '_merge', '_of', '_partial', '_state']
       const weighted = ['_weighted', '_weighted_partial', '_weighted_state']
       expect(lines).to.deep.equal([
         [10, 10, 10, 10, 10, 35, 35, 35, 35, 35].join(),

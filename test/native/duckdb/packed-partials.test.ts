@@ -116,10 +116,17 @@ describe('partials as BLOBs', function () {
     for (let round = 0; round < 5; round++) {
       const accumulators = await createStates(random)
       const found = await rows(`SELECT hinge_embedding_loss_json(state) AS json,
-        hinge_embedding_loss_json(partial) AS json_of_text FROM states ORDER BY i`)
-      const expected = accumulators.map(({ count, sum, mean, margin, positives, negatives, others }) => {
-        const json = formatJSON({ count, sum, mean, margin, positives, negatives, others })
-        return { json, json_of_text: json }
+        hinge_embedding_loss_json(partial) AS json_of_text, hinge_embedding_loss_json('"' || i || '"', state) AS json_of_key,
+        hinge_embedding_loss_json('[]', partial) AS json_of_list FROM states ORDER BY i`)
+      const expected = accumulators.map(({ count, sum, mean, margin, positives, negatives, others }, i) => {
+        const figures = { count, sum, mean, margin, positives, negatives, others }
+        const json = formatJSON(figures)
+        return {
+          json,
+          json_of_text: json,
+          json_of_key: formatJSON({ by: String(i), ...figures }),
+          json_of_list: formatJSON({ by: [], ...figures }),
+        }
       })
       expect(found).to.deep.equal(expected)
     }
@@ -151,6 +158,9 @@ describe('partials as BLOBs', function () {
     for (const sql of [
       'json(NULL::VARCHAR)',
       'json(NULL::BLOB)',
+      "json('1', NULL::VARCHAR)",
+      "json('1', NULL::BLOB)",
+      'json(NULL, hinge_embedding_loss_state(1, 1))',
       'as_partial(NULL::VARCHAR)',
       'as_partial(NULL::BLOB)',
       'merge(NULL::BLOB)',
@@ -164,6 +174,35 @@ describe('partials as BLOBs', function () {
     expect(await rows(`SELECT ${counts} FROM ${states}`)).to.deep.equal([
       { jsons: 2500n, texts: 2500n, merged: '2500' },
     ])
+  })
+
+  describe('lists of their JSON', () => {
+    /** The list of some texts, in the order of their rows, from the BLOBs that hold parts of it; checks their sizes. */
+    async function list(query: string): Promise<{ text: string; parts: number }> {
+      const parts = (await rows(`SELECT hinge_embedding_loss_json_list(element) AS part FROM (${query})`)).flatMap(
+        ({ part }) => (part === null ? [] : [Buffer.from((part as { bytes: Uint8Array }).bytes)]),
+      )
+      for (const part of parts) expect(part.length).to.be.below(2 ** 18 + 1100)
+      return { text: parts.join(), parts: parts.length }
+    }
+
+    it('have every element once, in the order of the rows, in few parts', async () => {
+      const element = `'"' || i || repeat('é', (i * 7919) % 500) || '"'`
+      const { text, parts } = await list(`SELECT ${element} AS element FROM range(10000) AS r(i) ORDER BY i`)
+      const expected = Array.from({ length: 10_000 }, (_, i) => `"${i}${'é'.repeat((i * 7919) % 500)}"`)
+      expect(text === expected.join()).to.equal(true)
+      expect(parts).to.be.within(Buffer.byteLength(text) / (2 ** 18 + 1100), 40)
+    })
+
+    it('have equal elements as often as they come, and leave out NULL', async () => {
+      const ones = await list('SELECT 1::VARCHAR AS element FROM range(5000)')
+      expect(ones.text).to.equal(Array(5000).fill(1).join())
+      const odd = await list(`SELECT CASE WHEN i % 2 = 1 THEN i::VARCHAR END AS element FROM range(5000) AS r(i)`)
+      expect(odd.text).to.equal(Array.from({ length: 2500 }, (_, i) => 2 * i + 1).join())
+      for (const query of ['SELECT NULL AS element FROM range(5000)', `SELECT '1' AS element FROM range(0)`]) {
+        expect(await list(query)).to.deep.equal({ text: '', parts: 0 })
+      }
+    })
   })
 
   it('refuse other settings in a group', async () => {
