@@ -1,5 +1,6 @@
-// Learns a linear embedding of handwritten digits, 64 pixels to 4 numbers, by gradient descent on pairs of images: same digits
-// near, others a margin apart. Half of the images are held out, to be told by their nearest neighbours in the other half.
+// Trains a siamese model on handwritten digits: one linear embedding, 64 pixels to 4 numbers, for both images of a pair. Images of
+// the same digit should be near, others a margin apart. Half of the images are held out, to be told by their nearest neighbours
+// in the other half.
 import { fileURLToPath } from 'node:url'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { HingeEmbeddingLoss } from 'hinge-embedding-loss'
@@ -28,29 +29,31 @@ function generator(seed) {
   }
 }
 
-const difference = (a, b) => a.map((value, i) => value - b[i])
 const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0)
 const embed = (weights, pixels) => weights.map((row) => dot(row, pixels))
 
-/** Two images by their difference, which is all that a linear embedding sees of them. */
 function drawPair(images, label, random) {
   const pick = () => images[Math.floor(random() * images.length)]
   const left = pick()
   let right = pick()
   while ((left.digit === right.digit) !== (label === 1)) right = pick()
-  return { pixels: difference(left.pixels, right.pixels), label }
+  return { left: left.pixels, right: right.pixels, label }
 }
 
-/** One step down the gradient: that of a distance by the weights is embedded ⊗ pixels / distance. Gives the loss before it. */
+/**
+ * One step down the gradient. The loss comes with its gradients by the embeddings of both sides; the gradient by the weights
+ * is that by an embedding ⊗ the pixels. Gives the loss before the step.
+ */
 function descend(weights, pairs) {
-  const embedded = pairs.map(({ pixels }) => embed(weights, pixels))
-  const distance = Float32Array.from(embedded, (vector) => Math.sqrt(dot(vector, vector)))
-  const label = Int8Array.from(pairs, (pair) => pair.label)
-  const { loss, gradInput } = criterion.valueAndGrad(distance, label)
-  for (const [i, { pixels }] of pairs.entries()) {
-    const scale = distance[i] > 0 ? (learningRate * gradInput.data[i]) / distance[i] : 0
-    for (const [d, row] of weights.entries()) {
-      for (const [p, pixel] of pixels.entries()) row[p] -= scale * embedded[i][d] * pixel
+  const [left, right] = ['left', 'right'].map((side) => pairs.map((pair) => embed(weights, pair[side])))
+  const label = pairs.map((pair) => pair.label)
+  const { loss, gradLeft, gradRight } = criterion.valueAndGradPairs(left, right, label)
+  for (const [side, { data }] of Object.entries({ left: gradLeft, right: gradRight })) {
+    for (const [i, pair] of pairs.entries()) {
+      for (const [d, row] of weights.entries()) {
+        const scale = learningRate * data[i * dimensions + d]
+        for (const [p, pixel] of pair[side].entries()) row[p] -= scale * pixel
+      }
     }
   }
   return loss
