@@ -27,6 +27,7 @@ import { expect } from 'chai'
 import { plotFiles, type ScoreFilesOptions, scoreFiles } from '../../lib/files.ts'
 import { distanceNames, distancesOf, type EmbeddingPair, embeddings, runQueries } from '../support/embeddings.ts'
 import { rejects } from '../support/failures.ts'
+import { mutantsOf } from '../support/mutants.ts'
 import { assertTotals, makeNpy, selectRows } from '../support/pairs.ts'
 
 const { pairs, fixed, y, k } = embeddings
@@ -284,7 +285,8 @@ describe('distances of left and right in arrays', function () {
       }
       await rejects(score('types.arrow', { left: 'f', right: 'd' }), 'two precisions', {
         ...{ code: 'ERR_INVALID_FILE', option: 'right', file: path('types.arrow') },
-        message: /right d is List<Float64>, but f List<Float32>: both must have float32 or float16, or neither$/,
+        message:
+          /right 'd' is List<Float64>, but left 'f' List<Float32>: both must have float32 or float16, or neither$/,
       })
       await rejects(score('types.arrow', { left: 'f + f' }), 'an expression', {
         ...{ code: 'ERR_INVALID_FILE', option: 'left', file: path('types.arrow') },
@@ -316,6 +318,32 @@ describe('distances of left and right in arrays', function () {
         message: /damaged: column "a" extends past its buffer$/,
       })
     })
+  })
+
+  it('are scored or refused with a code, whatever a damaged file says', async () => {
+    const few = pairs.slice(0, 20).map(({ left, right }) => ({ left: left.slice(0, 9), right: right.slice(0, 9) }))
+    const same = few.map(() => ({ left: [1, 2, 3], right: [3, 2, 1] }))
+    const float = new Float32()
+    const types: [EmbeddingPair[], DataType][] = [
+      [few, listOf(float)],
+      [few, largeListOf(float)],
+      [same, fixedOf(float, 3)],
+    ]
+    const codes = new Map<string, number>()
+    for (const [seed, [values, type]] of types.entries()) {
+      const bytes = tableToIPC(tableOf(...sides(values), y.slice(0, 20), [type, type]), 'file')
+      for (const mutant of mutantsOf(Buffer.from(bytes), 400, seed)) {
+        writeFileSync(path('mutant.arrow'), mutant)
+        const error = await score('mutant.arrow', { nulls: 'ignore' }).then(
+          () => ({ code: 'none', message: '' }),
+          (cause: Error & { code: string }) => cause,
+        )
+        expect(error.message).not.to.match(/undefined|is not a function|\n/)
+        codes.set(error.code, (codes.get(error.code) ?? 0) + 1)
+      }
+    }
+    expect([...codes.keys()]).to.include.members(['none', 'ERR_INVALID_FILE'])
+    for (const code of codes.keys()) expect(code).to.match(/^(none|ERR_[A-Z_]+)$/)
   })
 
   describe('of .npy', () => {

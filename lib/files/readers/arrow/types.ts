@@ -3,7 +3,7 @@ import type { DType } from '../../../index.ts'
 import { dtypes } from '../../../tensor/dtypes.ts'
 import type { Arrow } from '../../arrow.ts'
 import { findColumn } from '../../column-names.ts'
-import { fileError, given, message, option } from '../../errors.ts'
+import { fileError, given, message } from '../../errors.ts'
 import type { ColumnDType } from '../batch.ts'
 
 /** The index of the column that an option names. */
@@ -35,7 +35,10 @@ export function valueTypeOf({ DataType }: Arrow, type: DataType): DataType {
 /** The type of the elements of a list; undefined for any other type. */
 function elementTypeOf({ DataType }: Arrow, type: DataType): DataType | undefined {
   const isList = DataType.isFixedSizeList(type) || DataType.isList(type) || DataType.isLargeList(type)
-  return isList ? (type as FixedSizeList).valueType : undefined
+  if (!isList) return undefined
+  const { children, listSize = 0 } = type as FixedSizeList
+  if (children[0] === undefined || listSize < 0) throw new Error('damaged: the schema has lists without elements')
+  return children[0].type
 }
 
 /** The precision in which a column of numbers, or lists of numbers, is scored. */
@@ -55,10 +58,9 @@ export function assertInputType(arrow: Arrow, option: string, name: string, type
 
 /** The error of embeddings of which one is scored in float32, the other in float64. */
 export function mixedTypes([left, right]: readonly Field[]): Error {
-  const types = `${right?.name} is ${String(right?.type)}, but ${left?.name} ${String(left?.type)}`
-  return fileError(message`${option('right')} ${types}: both must have float32 or float16, or neither`, {
-    option: 'right',
-  })
+  const [one, other] = [given('right', right?.name ?? ''), given('left', left?.name ?? '')]
+  const types = message`${one} is ${String(right?.type)}, but ${other} ${String(left?.type)}`
+  return fileError(message`${types}: both must have float32 or float16, or neither`, { option: 'right' })
 }
 
 export function assertLabelType(arrow: Arrow, name: string, type: DataType): void {
