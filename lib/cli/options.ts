@@ -23,6 +23,9 @@ export function formatExample(...lines: readonly string[]): string {
 
 export const exampleArguments = 'examples/digit-pairs.parquet --input learned_distance --label label'
 
+export const lookupArguments =
+  'examples/digit-pairs.parquet --left left --right right --label label --embeddings examples/digit-embeddings.parquet --id id --embedding learned'
+
 export const jsonOption = ['--json', 'print one line of JSON'] as const
 
 /** Reads a decimal number. */

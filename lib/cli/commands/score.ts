@@ -3,7 +3,15 @@ import type { WorkerScoreOptions } from '../../bullmq/score.ts'
 import { message, option, optionError } from '../../files/errors.ts'
 import { importPeer } from '../../files/peers.ts'
 import type { StreamedTotals } from '../../files/totals.ts'
-import { addWorkerOptions, type Context, collect, exampleArguments, formatExample, jsonOption } from '../options.ts'
+import {
+  addWorkerOptions,
+  type Context,
+  collect,
+  exampleArguments,
+  formatExample,
+  jsonOption,
+  lookupArguments,
+} from '../options.ts'
 import type { FileFlags } from '../run.ts'
 
 /** The options that commander reads for `score` and `partial`. */
@@ -28,7 +36,7 @@ export function defineScore(command: Command, context: Context): void {
       collect,
     )
     .option(...jsonOption)
-    .addHelpText('after', formatExample(`score ${exampleArguments}`))
+    .addHelpText('after', formatExample(`score ${exampleArguments}`, `score ${lookupArguments}`))
     .action(async (paths: string[], flags: ScoreFlags) => {
       await usePathTotals(paths, flags, context, (totals) => context.printTotals(totals, flags))
     })
