@@ -78,7 +78,7 @@ export class LossAccumulator {
    *
    * @param input float32 or float64, of any shape
    * @param label of the input's shape and any numeric dtype, or one number for all elements
-   * @param options.weight one weight per element, of the input's dtype and shape, or one number for all elements
+   * @param options.weight one weight per element, float32 or float64 of the input's shape, or one number for all
    * @throws what `HingeEmbeddingLoss.forward` throws
    *
    * @example

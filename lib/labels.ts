@@ -7,16 +7,16 @@ import {
   weightPlace,
 } from './native.ts'
 import { isFiniteIn, isZeroOneEncoding, type Settings } from './settings.ts'
-import { type DType, dtypes, dtypesCode } from './tensor/dtypes.ts'
+import { codes, type DType, dtypes, dtypesCode } from './tensor/dtypes.ts'
 import { assertUnchanged, type Contents, type InputContents, type Like } from './tensor/tensor.ts'
-import { readLikeInput, readTensor, type TensorLike } from './tensor/tensor-like.ts'
+import { readTensor, readWeight, type TensorLike } from './tensor/tensor-like.ts'
 import { invalidArgument } from './validate.ts'
 
 /** What a call takes beside the input and the label. */
 export interface WeightOptions {
   /**
-   * one weight per element, finite and not negative: of the input's dtype and shape, or one number for all. A loss of
-   * weight w is w·l for `'none'`, the mean is Σ w·l / Σ w and the sum Σ w·l
+   * one weight per element, finite and not negative: float32 or float64, of the input's shape, or one number for all. A
+   * loss of weight w is w·l for `'none'`, the mean is Σ w·l / Σ w and the sum Σ w·l
    */
   weight?: TensorLike
 }
@@ -48,7 +48,7 @@ export function readLabels(label: TensorLike, input: InputContents, settings: Se
 /** Reads labels and weights as `readLabels` does. The caller checks its memory afterwards: to read them may run any program. */
 export function readLabelsLike(label: TensorLike, input: Like, settings: Settings, weight?: TensorLike): Labels {
   const isPerElement = weight !== undefined && typeof weight !== 'number'
-  const weightContents = isPerElement ? readLikeInput('weight', weight, input) : undefined
+  const weightContents = isPerElement ? readWeight('weight', weight, input) : undefined
   const contents = typeof label === 'number' ? undefined : readTensor('label', label, input)
   if (weightContents !== undefined) assertUnchanged('weight', weightContents)
   if (contents !== undefined) assertUnchanged('label', contents)
@@ -68,7 +68,7 @@ export function readLabelsLike(label: TensorLike, input: Like, settings: Setting
     code:
       dtypesCode(input.code, contents === undefined ? input.code : contents.code) +
       policyPlace * settings.policy +
-      (weight === undefined ? 0 : weightPlace),
+      (weight === undefined ? 0 : weightPlace * (1 + (weightContents?.code ?? codes.float64))),
   }
 }
 
@@ -101,7 +101,7 @@ export function invalidElements(invalid: InvalidElements, labels: Labels, settin
 
 function invalidWeight({ index, count }: InvalidElements, { weight }: Labels): InvalidWeightError {
   const value = typeof weight === 'number' ? weight : ((weight as InputData)[index] as number)
-  const message = `weight must be 0 or more, and finite in the dtype of input, got ${describeFirst(value, index, count)}`
+  const message = `weight must be 0 or more, and finite, got ${describeFirst(value, index, count)}`
   return Object.assign(new RangeError(message), { code: 'ERR_INVALID_WEIGHT' as const, index, value, count })
 }
 

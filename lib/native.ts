@@ -51,7 +51,7 @@ export type StateRecord = [
 /**
  * The first arguments of every call over elements. `code` holds five values, because the addon takes long to read an
  * argument: what `dtypesCode` returns for input and label, `policyPlace` × the policy, `meanPlace` for a mean, and
- * `weightPlace` if the call has weights.
+ * `weightPlace` × (1 + the code of the weights' dtype) if the call has weights.
  */
 export type Elements<Input extends LossInput = LossInput> = [
   input: Input,
@@ -90,7 +90,7 @@ export const policyPlace = 100
 export const meanPlace = 300
 export const weightPlace = 600
 
-/** The weights of a call: one per element, in the input's dtype, or one number for all elements. */
+/** The weights of a call: one per element, or one number for all elements. */
 export type Weight = InputData | number
 
 /**

@@ -52,7 +52,7 @@ bool unpack_size(napi_env env, napi_value value, size_t& size) {
   return true;
 }
 
-// lib/native.ts says how a code holds two dtypes, a policy, whether a call is for a mean and whether it has
+// lib/native.ts says how a code holds two dtypes, a policy, whether a call is for a mean and the dtype of its
 // weights.
 hel::DType first_dtype(uint32_t code) { return static_cast<hel::DType>(code % hel::kDTypes); }
 hel::DType second_dtype(uint32_t code) { return static_cast<hel::DType>(code / hel::kDTypes % hel::kDTypes); }
@@ -175,8 +175,8 @@ struct Call {
   hel::DType input_dtype;
   bool is_mean;
   bool has_weights;
-  View weight{};  // empty if one weight is for all elements
-  double constant_weight = 0;
+  hel::Weights all_weights{};
+  size_t weight_bytes = 0;
   View label{};  // empty if one label is for all elements
   size_t label_bytes = 0;
   hel::Labels labels;   // of the slice
@@ -215,6 +215,7 @@ struct Call {
     settings.policy = static_cast<hel::OtherLabelPolicy>(code / kPolicyPlace % kPolicies);
     is_mean = code / kMeanPlace % 2 != 0;
     has_weights = code >= kWeightPlace;
+    if (has_weights) all_weights.dtype = first_dtype(code / kWeightPlace - 1);
     const hel::DType label_dtype = second_dtype(code);
     n = size;
     if (label.unpack(env, value)) {
@@ -236,24 +237,20 @@ struct Call {
                  : hel::Input<T>(static_cast<const T*>(input.data) + begin);
   }
 
-  // lib/ checks that weights have the input's dtype.
   bool unpack_weights(napi_value value) {
-    return weight.unpack(env, value) ? weight.length == n
-                                     : napi_get_value_double(env, value, &constant_weight) == napi_ok;
+    View view;
+    if (!view.unpack(env, value)) return napi_get_value_double(env, value, &all_weights.constant) == napi_ok;
+    all_weights.data = view.data;
+    weight_bytes = n * bytes_of(all_weights.dtype);
+    return view.length == n;
   }
 
   // The weights of the slice.
-  template <class T>
-  hel::Weights<T> weights() const {
-    auto* const data = static_cast<const T*>(weight.data);
-    return {data == nullptr ? nullptr : data + begin, static_cast<T>(constant_weight)};
-  }
+  hel::Weights weights() const { return all_weights.from(begin); }
 
   // True if there are weights of which some are negative, NaN or infinite.
   bool has_invalid_weights(hel::InvalidWeights& invalid) const {
-    if (has_weights) {
-      invalid = with_input([&]<class T>(const hel::Input<T>&) { return hel::find_invalid(weights<T>(), n); });
-    }
+    if (has_weights) invalid = hel::find_invalid(weights(), n);
     return invalid.count > 0;
   }
 
@@ -277,7 +274,7 @@ struct Call {
   }
 
   Memory memory_of_labels() const { return {"label", label.data, label_bytes}; }
-  Memory memory_of_weights() const { return {"weight", weight.data, size * bytes_of(input_dtype)}; }
+  Memory memory_of_weights() const { return {"weight", all_weights.data, weight_bytes}; }
 
   // Throws, and returns true, if writing `out` would change memory that is read later.
   bool throw_if_overlapping(const View& out, const View& grad_output = {}) const {
@@ -290,7 +287,7 @@ struct Call {
       error = "out must be the input itself or memory apart from it, got overlapping memory";
     } else if (out.overlaps(label.data, label_bytes, bytes)) {
       error = "out must be memory apart from label, got overlapping memory";
-    } else if (out.overlaps(weight.data, weight.data == nullptr ? 0 : bytes, bytes)) {
+    } else if (out.overlaps(all_weights.data, weight_bytes, bytes)) {
       error = "out must be memory apart from weight, got overlapping memory";
     } else if (out.overlaps(grad_output.data, grad_output.data == nullptr ? 0 : bytes, bytes)) {
       error = "out must be memory apart from gradOutput, got overlapping memory";
@@ -368,9 +365,8 @@ struct Call {
 
   // The totals of the elements, with their weights.
   hel::OtherLabels accumulate_weighted(hel::WeightedTotals& totals) const {
-    return with_input([&]<class T>(const hel::Input<T>& slice) {
-      return hel::accumulate(totals, slice, labels, weights<T>(), n, settings);
-    });
+    return with_input(
+        [&](const auto& slice) { return hel::accumulate(totals, slice, labels, weights(), n, settings); });
   }
 
   napi_value round(const hel::WeightedTotals& totals) const {
@@ -381,10 +377,9 @@ struct Call {
   }
 
   // How the weights change upstream gradients; `totals` is of these elements.
-  template <class T>
-  hel::UpstreamWeights<T> upstream_weights(const hel::WeightedTotals& totals) const {
-    return is_mean ? hel::UpstreamWeights<T>(weights<T>(), totals.weight(settings.policy))
-                   : hel::UpstreamWeights<T>(weights<T>());
+  hel::UpstreamWeights upstream_weights(const hel::WeightedTotals& totals) const {
+    return is_mean ? hel::UpstreamWeights(weights(), totals.weight(settings.policy))
+                   : hel::UpstreamWeights(weights());
   }
 };
 
@@ -415,7 +410,7 @@ napi_value forward(napi_env env, napi_callback_info info) {
   hel::InvalidWeights invalid;
   if (call.has_invalid_weights(invalid)) return call.create_report(invalid);
   const hel::OtherLabels others = call.with_input([&]<class T>(const hel::Input<T>& input) {
-    const hel::Weights<T> weights = call.weights<T>();
+    const hel::Weights weights = call.weights();
     return hel::forward(static_cast<T*>(out.data) + call.begin, input, call.labels, call.n, call.settings, {},
                         call.has_weights ? &weights : nullptr);
   });
@@ -431,7 +426,7 @@ napi_value differentiate_weighted(const Call& call, const Outputs& outputs) {
   if (call.is_mean) call.accumulate_weighted(totals);
   const hel::OtherLabels others =
       call.with_gradients(outputs, [&]<class T>(const hel::Input<T>& input, hel::Gradients<T>& gradients) {
-        const hel::UpstreamWeights<T> weights = call.upstream_weights<T>(totals);
+        const hel::UpstreamWeights weights = call.upstream_weights(totals);
         gradients.constant = outputs.constant;
         gradients.weights = &weights;
         return hel::backward(gradients, input, call.labels, call.n, call.settings);
@@ -471,7 +466,7 @@ napi_value value_and_grad_weighted(const Call& call, const Outputs& outputs, voi
   if (call.has_invalid_weights(invalid)) return call.create_report(invalid);
   const hel::OtherLabels others =
       call.with_gradients(outputs, [&]<class T>(const hel::Input<T>& input, hel::Gradients<T>& gradients) {
-        const hel::UpstreamWeights<T> weights(call.weights<T>());
+        const hel::UpstreamWeights weights(call.weights());
         gradients.constant = 1;
         gradients.weights = &weights;
         return hel::forward(static_cast<T*>(losses), input, call.labels, call.n, call.settings, gradients,

@@ -194,8 +194,10 @@ void weight_upstream(T* out, const Gradients<T>& gradients, size_t index, size_t
   // Between these, g · w / divisor rounds as it does without limits of the exponent.
   constexpr double kLeast = 0x1p-500, kMost = 0x1p500;
   bool is_plain = divisor == 0 || (divisor >= kLeast && divisor <= kMost);
+  double read[kBlock];
+  weights.from(index).read(read, n);
   for (size_t i = 0; i < n; i++) {
-    const double g = upstream(i), w = weights.at(index + i), product = g * w;
+    const double g = upstream(i), w = read[i], product = g * w;
     const double magnitude = std::abs(product);
     const bool rounds_alike = (magnitude >= kLeast) & (magnitude <= kMost);
     is_plain &= rounds_alike | (g == 0) | (w == 0);
@@ -203,7 +205,7 @@ void weight_upstream(T* out, const Gradients<T>& gradients, size_t index, size_t
   }
   if (is_plain || divisor == 1) return;
   for (size_t i = 0; i < n; i++) {
-    out[i] = static_cast<T>(scale_exactly(upstream(i), weights.at(index + i), fraction, exponent));
+    out[i] = static_cast<T>(scale_exactly(upstream(i), read[i], fraction, exponent));
   }
 }
 
@@ -252,25 +254,21 @@ bool multiply(double* products, double* errors, const double* a, const double* b
 constexpr size_t kWeightedBlock = 512;
 
 // Adds elements with weights, block by block.
-template <class T, class W>
+template <class T>
 class WeightedSums {
  public:
   WeightedTotals totals;
 
   // Adds n ≤ kWeightedBlock elements of these losses, classes and weights.
-  void add_block(const T* losses, const int8_t* classes, const Weights<W>& weights, size_t begin, size_t n) {
+  void add_block(const T* losses, const int8_t* classes, const Weights& weights, size_t n) {
     double factors[kWeightedBlock], widened[kWeightedBlock];
     double products[kWeightedBlock], errors[kWeightedBlock];
     for (size_t i = 0; i < n; i++) widened[i] = static_cast<double>(losses[i]);
-    if (weights.data == nullptr) {
-      std::fill_n(factors, n, weights.at(0));
-    } else {
-      for (size_t i = 0; i < n; i++) factors[i] = static_cast<double>(weights.data[begin + i]) + 0;
-    }
+    weights.read(factors, n);
     // The product of two floats is a double.
-    constexpr bool kHasErrors = sizeof(T) > 4 || sizeof(W) > 4;
+    const bool has_errors = sizeof(T) > 4 || weights.dtype != DType::kFloat32;
     bool is_exact = true;
-    if constexpr (kHasErrors) {
+    if (has_errors) {
       is_exact = multiply(products, errors, factors, widened, n);
     } else {
       for (size_t i = 0; i < n; i++) products[i] = factors[i] * widened[i];
@@ -286,7 +284,7 @@ class WeightedSums {
       ProductSum& sum = totals.sums[each < 0];
       if (is_exact) {
         add_selected(product_ladder_, products, masks, n, sum);
-        if (kHasErrors) add_selected(error_ladder_, errors, masks, n, sum);
+        if (has_errors) add_selected(error_ladder_, errors, masks, n, sum);
       } else {
         for (size_t i = 0; i < n; i++) {
           if (masks[i] != 0) sum.add_product(factors[i], widened[i]);
@@ -474,20 +472,34 @@ uint64_t count_others(const Labels& labels, size_t n, const Settings& settings) 
   return total;
 }
 
+void Weights::read(double* out, size_t n) const {
+  const auto copy = [&](const auto* values) {
+    for (size_t i = 0; i < n; i++) out[i] = static_cast<double>(values[i]) + 0;  // −0 + 0 = +0
+  };
+  if (data == nullptr) {
+    std::fill_n(out, n, constant + 0);
+  } else if (dtype == DType::kFloat32) {
+    copy(static_cast<const float*>(data));
+  } else {
+    copy(static_cast<const double*>(data));
+  }
+}
+
+namespace {
+
 template <class T>
-InvalidWeights find_invalid(const Weights<T>& weights, size_t n) {
+InvalidWeights find_invalid_of(const T* weights, size_t n) {
   const auto is_invalid = [](T weight) { return !(weight >= 0 && weight <= std::numeric_limits<T>::max()); };
   InvalidWeights all;
-  if (weights.data == nullptr) return is_invalid(weights.constant) ? InvalidWeights{n, 0} : all;
   std::mutex joining;
   parallel_for(n, [&](Ranges& ranges) {
     InvalidWeights invalid;
     for (size_t begin, end; ranges.next(begin, end);) {
-      const auto count = std::count_if(weights.data + begin, weights.data + end, is_invalid);
+      const auto count = std::count_if(weights + begin, weights + end, is_invalid);
       if (count == 0) continue;
       invalid.count += static_cast<uint64_t>(count);
-      const T* first = std::find_if(weights.data + begin, weights.data + end, is_invalid);
-      invalid.first = std::min(invalid.first, static_cast<uint64_t>(first - weights.data));
+      const T* first = std::find_if(weights + begin, weights + end, is_invalid);
+      invalid.first = std::min(invalid.first, static_cast<uint64_t>(first - weights));
     }
     const std::lock_guard lock(joining);
     all = {all.count + invalid.count, std::min(all.first, invalid.first)};
@@ -495,8 +507,17 @@ InvalidWeights find_invalid(const Weights<T>& weights, size_t n) {
   return all;
 }
 
-template <class T>
-UpstreamWeights<T>::UpstreamWeights(const Weights<T>& all, const ExactSum& weight) : weights(all) {
+}  // namespace
+
+InvalidWeights find_invalid(const Weights& weights, size_t n) {
+  if (weights.data == nullptr) {
+    return n > 0 && find_invalid_of(&weights.constant, 1).count > 0 ? InvalidWeights{n, 0} : InvalidWeights{};
+  }
+  return weights.dtype == DType::kFloat32 ? find_invalid_of(static_cast<const float*>(weights.data), n)
+                                          : find_invalid_of(static_cast<const double*>(weights.data), n);
+}
+
+UpstreamWeights::UpstreamWeights(const Weights& all, const ExactSum& weight) : weights(all) {
   // A sum of 2^53 weights may be too large for a double.
   constexpr int kShift = 52;
   const double rounded = weight.round(1);
@@ -507,7 +528,7 @@ UpstreamWeights<T>::UpstreamWeights(const Weights<T>& all, const ExactSum& weigh
 
 template <class T>
 OtherLabels forward(T* out, const Input<T>& input, const Labels& labels, size_t n, const Settings& settings,
-                    const Gradients<T>& gradients, const Weights<T>* weights) {
+                    const Gradients<T>& gradients, const Weights* weights) {
   const T margin = static_cast<T>(settings.margin);
   const bool reads_losses = weights != nullptr;  // what is streamed is not in the caches
   const Output<T> losses(out, input.data, reads_losses ? 0 : n);
@@ -518,8 +539,10 @@ OtherLabels forward(T* out, const Input<T>& input, const Labels& labels, size_t 
         const auto compute = [&](T* to, bool streamed) {
           if (!kernels_for<T>(y).forward(to, x, y, count, margin, streamed)) return false;
           if (weights == nullptr) return true;
+          double factors[kBlock];
+          weights->from(index).read(factors, count);
           for (size_t i = 0; i < count; i++) {
-            to[i] = to[i] * static_cast<T>(weights->at(index + i)) + T{0};  // −0 + 0 = +0
+            to[i] = static_cast<T>(static_cast<double>(to[i]) * factors[i]) + T{0};  // −0 + 0 = +0
           }
           return true;
         };
@@ -596,13 +619,13 @@ OtherLabels accumulate(Totals& totals, const Input<T>& input, const Labels& labe
   return others;
 }
 
-template <class T, class W>
+template <class T>
 OtherLabels accumulate(WeightedTotals& totals, const Input<T>& input, const Labels& labels,
-                       const Weights<W>& weights, size_t n, const Settings& settings) {
+                       const Weights& weights, size_t n, const Settings& settings) {
   OtherLabels all_others;
   std::mutex joining;
   const auto add_ranges = [&](Ranges& ranges) {
-    WeightedSums<T, W> part;
+    WeightedSums<T> part;
     OtherLabels others;
     for (size_t begin, end; ranges.next(begin, end);) {
       for (size_t i = begin, length; i < end; i += length) {
@@ -612,7 +635,7 @@ OtherLabels accumulate(WeightedTotals& totals, const Input<T>& input, const Labe
         const T* x = input.read(i, length, buffer);
         const OtherLabels found = classify(losses, classes, x, labels.from(i), length, settings);
         if (found.count > 0) others = {others.count + found.count, std::min(others.first, i + found.first)};
-        part.add_block(losses, classes, weights, i, length);
+        part.add_block(losses, classes, weights.from(i), length);
       }
     }
     const std::lock_guard lock(joining);
@@ -643,14 +666,10 @@ OtherLabels classify(T* losses, int8_t* classes, const T* input, const Labels& l
   return others;
 }
 
-template InvalidWeights find_invalid(const Weights<float>&, size_t);
-template InvalidWeights find_invalid(const Weights<double>&, size_t);
-template struct UpstreamWeights<float>;
-template struct UpstreamWeights<double>;
 template OtherLabels forward(float*, const Input<float>&, const Labels&, size_t, const Settings&,
-                             const Gradients<float>&, const Weights<float>*);
+                             const Gradients<float>&, const Weights*);
 template OtherLabels forward(double*, const Input<double>&, const Labels&, size_t, const Settings&,
-                             const Gradients<double>&, const Weights<double>*);
+                             const Gradients<double>&, const Weights*);
 template OtherLabels backward(const Gradients<float>&, const Input<float>&, const Labels&, size_t,
                               const Settings&);
 template OtherLabels backward(const Gradients<double>&, const Input<double>&, const Labels&, size_t,
@@ -661,12 +680,10 @@ template OtherLabels reduce(ExactSum&, const Input<double>&, const Labels&, size
                             const Gradients<double>&);
 template OtherLabels accumulate(Totals&, const Input<float>&, const Labels&, size_t, const Settings&);
 template OtherLabels accumulate(Totals&, const Input<double>&, const Labels&, size_t, const Settings&);
-template OtherLabels accumulate(WeightedTotals&, const Input<float>&, const Labels&, const Weights<float>&,
-                                size_t, const Settings&);
-template OtherLabels accumulate(WeightedTotals&, const Input<float>&, const Labels&, const Weights<double>&,
-                                size_t, const Settings&);
-template OtherLabels accumulate(WeightedTotals&, const Input<double>&, const Labels&, const Weights<double>&,
-                                size_t, const Settings&);
+template OtherLabels accumulate(WeightedTotals&, const Input<float>&, const Labels&, const Weights&, size_t,
+                                const Settings&);
+template OtherLabels accumulate(WeightedTotals&, const Input<double>&, const Labels&, const Weights&, size_t,
+                                const Settings&);
 template OtherLabels classify(float*, int8_t*, const float*, const Labels&, size_t, const Settings&);
 template OtherLabels classify(double*, int8_t*, const double*, const Labels&, size_t, const Settings&);
 

@@ -56,16 +56,20 @@ struct Labels {
 // The label at a flat index, as the nearest double.
 double label_at(const Labels& labels, size_t index);
 
-// One weight per element, finite and not negative. If `data` is null, `constant` is the weight of all
-// elements.
-template <class T>
+// One weight per element, finite and not negative, of float32 or float64. If `data` is null, `constant` is
+// the weight of all elements.
 struct Weights {
-  const T* data;
-  T constant;
+  DType dtype;
+  const void* data;
+  double constant;
 
-  double at(size_t index) const {
-    return static_cast<double>(data == nullptr ? constant : data[index]) + 0;  // −0 + 0 = +0
+  // The weights from the flat index on.
+  Weights from(size_t index) const {
+    const auto* const bytes = static_cast<const char*>(data);
+    return {dtype, bytes == nullptr ? nullptr : bytes + index * bytes_of(dtype), constant};
   }
+  // Writes the weights of n elements as doubles.
+  void read(double* out, size_t n) const;
 };
 
 struct InvalidWeights {
@@ -74,8 +78,7 @@ struct InvalidWeights {
 };
 
 // Finds weights that are negative, NaN or infinite. The other functions take no such weights.
-template <class T>
-InvalidWeights find_invalid(const Weights<T>& weights, size_t n);
+InvalidWeights find_invalid(const Weights& weights, size_t n);
 
 // The caller reports an error, or other labels count as elements, or they do not.
 enum class OtherLabelPolicy { kError, kZero, kIgnore };
@@ -198,16 +201,15 @@ struct WeightedTotals : Counts {
 
 // How weights w change an upstream gradient g: to g · w / (divisor · 2^exponent), in float64 and rounded
 // once.
-template <class T>
 struct UpstreamWeights {
-  Weights<T> weights;
+  Weights weights;
   double divisor = 1;  // 0, or from 1/2 to 1
   int exponent = 0;
 
   // For a sum of losses.
-  explicit UpstreamWeights(const Weights<T>& all) : weights(all) {}
+  explicit UpstreamWeights(const Weights& all) : weights(all) {}
   // For a mean over elements of this weight.
-  UpstreamWeights(const Weights<T>& all, const ExactSum& weight);
+  UpstreamWeights(const Weights& all, const ExactSum& weight);
 };
 
 // Where gradients are written, and the upstream gradient that multiplies them.
@@ -216,7 +218,7 @@ struct Gradients {
   T* out = nullptr;             // [n], may be the input; null: no gradients are computed
   const T* upstream = nullptr;  // [n]; null: `constant` is the upstream gradient of all elements
   double constant = 0;
-  const UpstreamWeights<T>* weights = nullptr;
+  const UpstreamWeights* weights = nullptr;
   // For an input of pairs, instead of `out`: the gradients by both sides.
   DistanceGradients<T>* pairs = nullptr;
 
@@ -229,7 +231,7 @@ uint64_t count_others(const Labels& labels, size_t n, const Settings& settings);
 // gradients are computed.
 template <class T>
 OtherLabels forward(T* out, const Input<T>& input, const Labels& labels, size_t n, const Settings& settings,
-                    const Gradients<T>& gradients = {}, const Weights<T>* weights = nullptr);
+                    const Gradients<T>& gradients = {}, const Weights* weights = nullptr);
 
 // gradients.out[n] from input[n].
 template <class T>
@@ -246,10 +248,9 @@ template <class T>
 OtherLabels accumulate(Totals& totals, const Input<T>& input, const Labels& labels, size_t n,
                        const Settings& settings);
 
-// The weights may be of another type than the input.
-template <class T, class W>
+template <class T>
 OtherLabels accumulate(WeightedTotals& totals, const Input<T>& input, const Labels& labels,
-                       const Weights<W>& weights, size_t n, const Settings& settings);
+                       const Weights& weights, size_t n, const Settings& settings);
 
 // Computes the loss and the class of each of input[n], n ≤ kBlock, on the calling thread: the class is +1 for
 // positives, −1 for negatives, and 0 for other labels.

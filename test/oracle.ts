@@ -232,7 +232,7 @@ export function expectedWeighted(
   const sums = { positive: { ...empty }, negative: { ...empty }, other: { ...empty } }
   for (let i = 0; i < input.length; i++) {
     const y = typeof label === 'number' ? label : Number(label[i])
-    const w = typeof weight === 'number' ? round(weight) : (weight[i] as number)
+    const w = typeof weight === 'number' ? weight : (weight[i] as number)
     const loss = answer.losses[i] as number
     const name = y === settings.positiveLabel ? 'positive' : y === settings.negativeLabel ? 'negative' : 'other'
     const sum = sums[name]

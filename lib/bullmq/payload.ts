@@ -179,6 +179,7 @@ const options = all(
   record<ShardOptions>({
     input: (name, value) => (isObject(value) ? pair(name, value) : text(limits.text)(name, value)),
     label: text(limits.text),
+    weight: optional(text(limits.text)),
     by: optional(text(limits.text)),
     nulls: scoringChecks.nulls,
     nan: scoringChecks.nan,

@@ -162,9 +162,10 @@ export function addFileOptions(command: Command): Command {
     .option('--no-progress', 'show no progress on a terminal')
 }
 
-/** Adds the options of `addFileOptions`, and the options that send the files to workers. */
+/** Adds the options of `addFileOptions`, the weight, and the options that send the files to workers. */
 export function addWorkerOptions(command: Command): Command {
   return addFileOptions(command)
+    .option('--weight <expr>', 'the weight of each row: a column or SQL expression; the mean is then the weighted one')
     .option('--redis <url>', 'score on the workers connected to this Redis (see: worker)')
     .option('--shard-rows <n>', 'with --redis: rows of Parquet in a shard (default: 10 million)', parseNumber)
     .option('--timeout <seconds>', 'with --redis: how long to wait while there is no worker (default: 60)', parseNumber)

@@ -1,4 +1,4 @@
-import { formatFigures, type StreamedTotals } from '../files/totals.ts'
+import { formatFigures, isWeighted, type StreamedTotals } from '../files/totals.ts'
 import { describeOthers, formatActiveShare, formatCount } from '../format.ts'
 import type { ClassTotals, LossAccumulator, NegativeTotals } from '../index.ts'
 import { escapeInvisible } from './escape.ts'
@@ -40,7 +40,7 @@ async function printAsTable(totals: readonly StreamedTotals[], by: string, print
   const names = [...(hasMargins ? ['margin'] : []), ...(hasGroups ? [escapeInvisible(by)] : [])]
   const table = new Table(Math.max(names.length, 1))
   if (names.length === 0) table.add(classLines(first.total))
-  else table.add([[...names, 'count', 'mean', 'sum', 'positives', 'negatives', 'active']])
+  else table.add([[...names, ...figureNames(first.total), 'positives', 'negatives', 'active']])
   for (const { total, groups } of names.length === 0 ? [] : totals) {
     const margin = hasMargins ? [String(total.margin)] : []
     for await (const elements of groups?.readElements('key') ?? []) {
@@ -61,10 +61,10 @@ async function printAsTable(totals: readonly StreamedTotals[], by: string, print
 
 function classLines(total: LossAccumulator): string[][] {
   const { positives, negatives } = total
-  const lines = Object.entries({ all: total, positives, negatives }).map(([name, { count, mean, sum }]) => {
-    return [name, formatCount(count), formatFigure(mean), formatFigure(sum)]
+  const lines = Object.entries({ all: total, positives, negatives }).map(([name, figures]) => {
+    return [name, ...classCells(figures, isWeighted(total))]
   })
-  return [['', 'count', 'mean', 'sum'], ...lines]
+  return [['', ...figureNames(total)], ...lines]
 }
 
 /** Totals, or their JSON, in which numbers that JSON lacks are text. */
@@ -79,9 +79,18 @@ interface GroupFigures extends Figures {
 
 const decoder = new TextDecoder()
 
-function figureCells({ count, mean, sum, positives, negatives }: Figures): string[] {
+function figureCells(figures: Figures): string[] {
+  const { positives, negatives } = figures
   const counts = [positives.count, negatives.count, negatives.active].map(formatCount)
-  return [formatCount(count), formatFigure(mean), formatFigure(sum), ...counts]
+  return [...classCells(figures, isWeighted(figures)), ...counts]
+}
+
+function figureNames(total: LossAccumulator): string[] {
+  return ['count', 'mean', 'sum', ...(isWeighted(total) ? ['weight'] : [])]
+}
+
+function classCells({ count, mean, sum, weight }: ClassTotals, hasWeight: boolean): string[] {
+  return [formatCount(count), ...[mean, sum, ...(hasWeight ? [weight as number] : [])].map(formatFigure)]
 }
 
 function formatFigure(value: number): string {

@@ -1,10 +1,4 @@
-import {
-  HingeEmbeddingLoss,
-  type InputData,
-  type InvalidLabelError,
-  type LabelData,
-  type LossAccumulator,
-} from '../index.ts'
+import { HingeEmbeddingLoss, type InvalidLabelError, type InvalidWeightError, LossAccumulator } from '../index.ts'
 import { codeOf, detailsOf, errorAt, fileError, given, isOptionError, message, option } from './errors.ts'
 import type { LossSchema } from './loss-batches.ts'
 import { assertFiniteSettings, emptyTotals, type Group, type Io, type Progress, type Scoring } from './options.ts'
@@ -109,7 +103,7 @@ class RowErrors {
 
   constructor({ nulls, nan }: Scoring) {
     this.#required = [
-      ...(nulls === 'error' ? (['input', 'left', 'right', 'label'] as const) : []),
+      ...(nulls === 'error' ? (['input', 'left', 'right', 'label', 'weight'] as const) : []),
       ...(nan === 'error' ? (['nan'] as const) : []),
       ...(['length', 'leftElement', 'rightElement'] as const),
     ]
@@ -169,13 +163,14 @@ export class ChunkTotals {
   }
 
   /** Adds the rows that miss nothing. Adds rows that are an error to `rowErrors`. */
-  add({ input, label, missing, details, keyAt, row: begin }: Chunk, rowErrors: RowErrors): void {
+  add(chunk: Chunk, rowErrors: RowErrors): void {
+    const { input, missing, details, keyAt, row: begin } = chunk
     if (input.length === 0) return
     if (missing !== undefined) rowErrors.addMissing(missing, begin, details)
     if (keyAt === undefined) {
       const { totals } = this.#group(makeKey(null))
-      if (missing === undefined) addRows(totals, input, label, begin, undefined, rowErrors)
-      else addSelected(totals, input, label, begin, findCompleteRows(missing), rowErrors)
+      if (missing === undefined) addRows(totals, chunk, begin, undefined, rowErrors)
+      else addSelected(totals, chunk, findCompleteRows(missing), rowErrors)
       return
     }
     const touched = []
@@ -185,7 +180,7 @@ export class ChunkTotals {
       if (isComplete && group.rows.push(i) === 1) touched.push(group)
     }
     for (const { totals, rows } of touched) {
-      addSelected(totals, input, label, begin, rows, rowErrors)
+      addSelected(totals, chunk, rows, rowErrors)
       rows.length = 0
     }
   }
@@ -209,32 +204,50 @@ export class ChunkTotals {
   }
 }
 
+type Values = Pick<Chunk, 'input' | 'label' | 'weight'>
+
 function addSelected(
   totals: readonly LossAccumulator[],
-  input: InputData,
-  label: LabelData,
-  begin: number,
+  { input, label, weight, row }: Chunk,
   rows: readonly number[],
   rowErrors: RowErrors,
 ): void {
-  addRows(totals, selectRows(input, rows), selectRows(label, rows), begin, rows, rowErrors)
+  const values = {
+    input: selectRows(input, rows),
+    label: selectRows(label, rows),
+    ...(weight && { weight: selectRows(weight, rows) }),
+  }
+  addRows(totals, values, row, rows, rowErrors)
 }
 
 /** Adds rows to the totals of each margin; `rows` are their indices within the chunk if they are not all of it. */
 function addRows(
   totals: readonly LossAccumulator[],
-  input: InputData,
-  label: LabelData,
+  { input, label, weight }: Values,
   begin: number,
   rows: readonly number[] | undefined,
   rowErrors: RowErrors,
 ): void {
   try {
-    // An invalid label is one at each margin: the first total finds it.
-    for (const total of totals) total.update(input, label)
+    // An invalid label or weight is one at each margin: the first total finds it.
+    for (const total of totals) total.update(input, label, weight && { weight })
   } catch (error) {
-    if (codeOf(error) !== 'ERR_INVALID_LABEL') throw error
-    const { index, value, count } = error as InvalidLabelError
-    rowErrors.add({ kind: 'other', row: begin + (rows?.[index] ?? index) + 1, detail: String(value), count })
+    const kind = invalidKinds[codeOf(error) ?? '']
+    if (kind === undefined) throw error
+    // Weights are checked before labels, of which an earlier row may have an invalid one.
+    if (kind === 'invalidWeight')
+      addRows([emptyLike(totals[0] as LossAccumulator)], { input, label }, begin, rows, rowErrors)
+    const { index, value, count } = error as InvalidLabelError | InvalidWeightError
+    rowErrors.add({ kind, row: begin + (rows?.[index] ?? index) + 1, detail: String(value), count })
   }
+}
+
+/** By the code of an error of an accumulator. */
+const invalidKinds: Readonly<Record<string, RowErrorKind>> = {
+  ERR_INVALID_LABEL: 'other',
+  ERR_INVALID_WEIGHT: 'invalidWeight',
+}
+
+function emptyLike({ margin, positiveLabel, negativeLabel, otherLabels }: LossAccumulator): LossAccumulator {
+  return new LossAccumulator({ margin, positiveLabel, negativeLabel, otherLabels })
 }

@@ -213,9 +213,9 @@ function findArraySources(sources: readonly Source[]): ArraySource[] {
 }
 
 /** The arrays that the options name where there are no paths. */
-function findArrays({ input, label, by, keep }: Scoring): ArraySource {
+function findArrays({ input, label, weight, by, keep }: Scoring): ArraySource {
   const inputs = typeof input === 'string' ? { input } : { left: input.left, right: input.right }
-  const arrays = { ...inputs, label }
+  const arrays = { ...inputs, label, ...(weight !== undefined && { weight }) }
   for (const [name, path] of Object.entries(arrays)) {
     assertLocal(path, name)
     if (/\.npy$/i.test(path) || parseMember(path) !== undefined) continue

@@ -71,9 +71,14 @@ export interface ColumnOptions<Margin extends Margins = number> extends LabelOpt
   readonly embedding?: string
   /** the label: a column, an SQL expression over the columns of a row (in Arrow a column), or a .npy file */
   readonly label: string
+  /**
+   * the weight of each row, as `label`: numbers of 0 or more. `sum` is then Σ w·l and `mean` Σ w·l / Σ w, exactly; not with
+   * `output`
+   */
+  readonly weight?: string
   /** a column or SQL expression: `groups` then has the totals of each of its values */
   readonly by?: string
-  /** a row whose input or label is null: an error (default), or left out */
+  /** a row whose input, label or weight is null: an error (default), or left out */
   readonly nulls?: 'error' | 'ignore'
   /** a row whose input is NaN: an error (default), left out, or kept: then its loss and the totals are NaN */
   readonly nan?: 'error' | 'ignore' | 'keep'
@@ -177,6 +182,7 @@ export interface ScoreFilesOptions<Margin extends Margins = number>
 export interface Scoring extends CsvOptions {
   readonly input: string | Pair
   readonly label: string
+  readonly weight?: string
   readonly by?: string
   readonly keep?: readonly string[]
   readonly nulls: 'error' | 'ignore'
@@ -298,6 +304,7 @@ export function selectCsvOptions(options: CsvOptions): CsvOptions {
 export const scoringChecks = {
   input: text,
   label: text,
+  weight: text,
   by: text,
   left: text,
   right: text,
@@ -458,6 +465,13 @@ export function assertOneMargin(margin: Margins | undefined, place: Message | st
   throw optionError('margin', message`${option('margin')} takes one number ${place}, got a list of ${margin.length}`)
 }
 
+/** Refuses weights where losses are written: those of rows have none. */
+export function assertUnweighted({ weight, output }: Pick<ScoreFilesOptions, 'weight' | 'output'>): void {
+  if (weight === undefined || output === undefined) return
+  const advice = message`the losses of rows have no weights, and ${option('keep')} writes the weights beside them`
+  throw optionError('weight', message`${option('weight')} does not go with ${option('output')}: ${advice}`)
+}
+
 function assertDistinctMargins(margins: readonly number[]): void {
   if (margins.length === 0)
     throw optionError('margin', message`${option('margin')} must have a number, got an empty list`)
@@ -468,7 +482,7 @@ function assertDistinctMargins(margins: readonly number[]): void {
 
 /** The scoring options with their defaults; refuses margins and labels that `LossAccumulator` refuses. */
 export function readScoring(options: ColumnOptions<Margins> & CsvOptions & Pick<ScoreFilesOptions, 'keep'>): Scoring {
-  const { label, by, keep, nulls = 'error', nan = 'error' } = options
+  const { label, weight, by, keep, nulls = 'error', nan = 'error' } = options
   const { margin = 1, positiveLabel = 1, negativeLabel = -1, otherLabels = 'error' } = options
   if (positiveLabel === negativeLabel) {
     const other = message`other than ${option('positiveLabel')}, ${positiveLabel}, got ${negativeLabel}`
@@ -480,6 +494,7 @@ export function readScoring(options: ColumnOptions<Margins> & CsvOptions & Pick<
   const columns = {
     input: readInput(options),
     label,
+    ...(weight !== undefined && { weight }),
     ...(by !== undefined && { by }),
     ...(keep !== undefined && { keep }),
   }
@@ -503,13 +518,14 @@ function readInput({
   return { left, right, distance, epsilon, ...lookup }
 }
 
-type Settings = Pick<Scoring, 'margins' | keyof LabelOptions>
+type Settings = Pick<Scoring, 'margins' | 'weight' | keyof LabelOptions>
 
 /** The totals of no rows at each margin. */
-export function emptyTotals({ margins, ...labels }: Settings): LossAccumulator[] {
+export function emptyTotals({ margins, weight, ...labels }: Settings): LossAccumulator[] {
   const { positiveLabel, negativeLabel, otherLabels } = labels
   try {
-    return margins.map((margin) => new LossAccumulator({ margin, positiveLabel, negativeLabel, otherLabels }))
+    const totals = margins.map((margin) => new LossAccumulator({ margin, positiveLabel, negativeLabel, otherLabels }))
+    return weight === undefined ? totals : totals.map((total) => total.update([], [], { weight: [] }))
   } catch (error) {
     throw settingNames.reduce((found: unknown, name) => asOptionError(name, found), error)
   }

@@ -5,16 +5,18 @@ import type { Scoring } from './options.ts'
 import { nameInput, optionOfInput, type Pair } from './pair.ts'
 
 /**
- * What is wrong with a row: its input, an embedding or its label is null, its input is NaN, its label is neither of the two, an
- * embedding has a null among its elements, the two embeddings differ in length, or an id is that of no embedding.
+ * What is wrong with a row: its input, an embedding, its label or its weight is null, its input is NaN, its label is neither of
+ * the two, its weight is negative, NaN or infinite, an embedding has a null among its elements, the two embeddings differ in length, or an id is that of no embedding.
  */
 export type RowErrorKind =
   | 'input'
   | 'left'
   | 'right'
   | 'label'
+  | 'weight'
   | 'nan'
   | 'other'
+  | 'invalidWeight'
   | 'leftElement'
   | 'rightElement'
   | 'length'
@@ -26,7 +28,7 @@ export interface RowError {
   readonly kind: RowErrorKind
   /** from 1 on */
   readonly row: number
-  /** the label, for the kind `other`; the place of the null among the elements; both lengths */
+  /** the label, for the kind `other`; the weight; the place of the null among the elements; both lengths */
   readonly detail: string
   readonly count: number
 }
@@ -36,8 +38,10 @@ const codes: Readonly<Record<RowErrorKind, string>> = {
   left: 'ERR_NULL',
   right: 'ERR_NULL',
   label: 'ERR_NULL',
+  weight: 'ERR_NULL',
   nan: 'ERR_NAN',
   other: 'ERR_INVALID_LABEL',
+  invalidWeight: 'ERR_INVALID_WEIGHT',
   leftElement: 'ERR_NULL',
   rightElement: 'ERR_NULL',
   length: 'ERR_SHAPE_MISMATCH',
@@ -49,9 +53,15 @@ const codes: Readonly<Record<RowErrorKind, string>> = {
 function optionOf(kind: RowErrorKind, { input }: Scoring): string {
   if (kind === 'input' || kind === 'nan') return optionOfInput(input)
   return (
-    { other: 'label', leftElement: 'left', rightElement: 'right', length: 'right', leftId: 'left', rightId: 'right' }[
-      kind as string
-    ] ?? kind
+    {
+      other: 'label',
+      invalidWeight: 'weight',
+      leftElement: 'left',
+      rightElement: 'right',
+      length: 'right',
+      leftId: 'left',
+      rightId: 'right',
+    }[kind as string] ?? kind
   )
 }
 
@@ -79,8 +89,12 @@ function describeRow({ kind, detail }: RowError, scoring: Scoring, rows: string)
   if (kind === 'leftElement' || kind === 'rightElement') {
     return message`${kind === 'leftElement' ? left : right} has a null as its element ${detail} (${rows})`
   }
+  const weight = given('weight', scoring.weight ?? '')
+  if (kind === 'invalidWeight') {
+    return message`${weight} is ${detail.replace(/\.0$/, '')}, must be 0 or more, and finite (${rows})`
+  }
   if (kind !== 'other') {
-    const name = { input: nameInput(input), left, right, label: given('label', scoring.label) }[kind]
+    const name = { input: nameInput(input), left, right, label: given('label', scoring.label), weight }[kind]
     return message`${name} is null (${rows}; ${set({ nulls: 'ignore' })} leaves them out)`
   }
   const value = detail.replace(/\.0$/, '')

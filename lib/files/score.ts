@@ -7,6 +7,7 @@ import {
   assertKeepable,
   assertOneMargin,
   assertOneSide,
+  assertUnweighted,
   type Group,
   type Margins,
   readOptions,
@@ -29,7 +30,7 @@ import { type FileTotals, type StreamedTotals, selectTotals, streamTotals, sumGr
  * @throws {TypeError} ERR_INVALID_ARG_TYPE: an option has the wrong type; `option` is its key
  * @throws {RangeError} ERR_INVALID_ARG_VALUE: a value or expression that the option does not take, or an unknown option;
  * `option` is its key
- * @throws {Error} ERR_NULL, ERR_NAN, ERR_INVALID_LABEL: rows without a loss; `option` is `input` or `label`, `file` the first
+ * @throws {Error} ERR_NULL, ERR_NAN, ERR_INVALID_LABEL, ERR_INVALID_WEIGHT: rows without a loss; `option` is `input`, `label` or `weight`, `file` the first
  * file that has one, `row` the first such row in it, from 1 on, and `count` their number in that file
  * @throws {Error} ERR_INVALID_FILE: a file is damaged, is not what its name says, or lacks a column; `file`, and where it
  * applies `option` and `row`
@@ -106,6 +107,7 @@ export async function withTotals<T, Margin extends Margins>(
   const checked = readOptions(options)
   assertKeepable(checked)
   assertGrouped(checked)
+  assertUnweighted(checked)
   const { output, margin } = checked
   if (output !== undefined) assertOneMargin(margin, message`with ${option('output')}`)
   const scoring = readScoring(checked)

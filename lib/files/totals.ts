@@ -88,8 +88,15 @@ export function sumGroups(groups: readonly (readonly Group[])[], scoring: Scorin
 }
 
 /** The figures of totals as JSON, as `--json` prints them. */
-export function formatFigures({ count, sum, mean, margin, positives, negatives, others }: LossAccumulator): string {
-  return formatJSON({ count, sum, mean, margin, positives, negatives, others })
+export function formatFigures(total: LossAccumulator): string {
+  const { count, sum, mean, margin, positives, negatives, others } = total
+  const weight = isWeighted(total) ? { weight: total.weight } : {}
+  return formatJSON({ count, sum, mean, ...weight, margin, positives, negatives, others })
+}
+
+/** True of totals that have weights. */
+export function isWeighted({ positives }: Pick<LossAccumulator, 'positives'>): boolean {
+  return positives.weight !== undefined
 }
 
 /** Makes totals in memory readable like those that a database holds. */

@@ -26,9 +26,9 @@ import { classStrata } from './strata.ts'
 import { toPrintableLine } from './text.ts'
 import { chooseView } from './view.ts'
 
-/** The options of `plotFiles`: those of `scoreFiles` without `keep` and `onGroup`, and the look of the picture. */
+/** The options of `plotFiles`: those of `scoreFiles` without `weight`, `keep` and `onGroup`, and the look of the picture. */
 export interface PlotFilesOptions<Margin extends Margins = number>
-  extends Omit<ScoreFilesOptions<Margin>, 'keep' | 'onGroup'> {
+  extends Omit<ScoreFilesOptions<Margin>, 'weight' | 'keep' | 'onGroup'> {
   /** where to write the picture: .svg, or .png with twice as many pixels each way */
   readonly output: string
   /** the background; default `light` */
@@ -40,6 +40,7 @@ export interface PlotFilesOptions<Margin extends Margins = number>
 const checks = {
   theme: oneOf(...Object.keys(themes)),
   size: oneOf(...Object.keys(sizes)),
+  weight: undefined,
   keep: undefined,
   onGroup: undefined,
 } as const

@@ -128,6 +128,19 @@ const nameOf = ({ code }: Like) => dtypes[code] as TensorDType
 export function readInput(name: string, value: unknown, sibling?: Like): InputContents {
   const isNestedSibling = sibling !== undefined && isArray(value)
   const contents = isNestedSibling ? readNested(name, value, undefined, nameOf(sibling)) : readTensor(name, value)
+  return assertFloat(name, contents)
+}
+
+/** Reads a tensor of float32 or float64 and of the input's shape. Nested arrays have the input's dtype. */
+export function readWeight(name: string, value: unknown, input: Like): InputContents {
+  return assertFloat(name, readLike(name, value, input))
+}
+
+function readLike(name: string, value: unknown, input: Like): Contents {
+  return isArray(value) ? readNested(name, value, input, nameOf(input)) : readTensor(name, value, input)
+}
+
+function assertFloat(name: string, contents: Contents): InputContents {
   if (isFloat(contents.code)) return contents as InputContents
   const expected = `a tensor of float32 or float64, as tensor(data, { dtype: 'float32' }) makes it`
   throw invalidArgument('ERR_INVALID_ARG_TYPE', name, expected, nameOf(contents))
@@ -151,7 +164,7 @@ export function readOut(name: string, out: unknown, input: Like): Tensor<InputDa
 
 /** Reads a value as contents of the input's dtype and shape. Nested arrays are read in that dtype. */
 export function readLikeInput(name: string, value: unknown, input: Like): InputContents {
-  const contents = isArray(value) ? readNested(name, value, input, nameOf(input)) : readTensor(name, value, input)
+  const contents = readLike(name, value, input)
   assertLikeInput(name, contents, input)
   return contents as InputContents
 }

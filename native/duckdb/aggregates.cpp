@@ -58,7 +58,7 @@ void add_each(const State* states, const Elements<T>& elements, size_t begin, si
       if (elements.weights == nullptr) {
         state.add(packed, loss, classes[k]);
       } else {
-        state.add(packed, loss, elements.weights_from(i).at(k), classes[k]);
+        state.add(packed, loss, elements.weights[i + k], classes[k]);
       }
     }
   }

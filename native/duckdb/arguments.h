@@ -191,7 +191,7 @@ class Elements {
   size_t row(size_t i) const { return begin_ + (is_view_ ? i : rows_[i]); }
 
   Labels labels_from(size_t i) const { return labels.from(i); }
-  Weights<double> weights_from(size_t i) const { return {weights + i, 0}; }
+  Weights weights_from(size_t i) const { return {DType::kFloat64, weights + i, 0}; }
 
  private:
   static constexpr Type kType = std::is_same_v<T, float> ? Type::kFloat : Type::kDouble;

@@ -8,7 +8,7 @@ import type { Session } from './session.ts'
 export interface ColumnUse {
   /** its name in the table */
   readonly column: string
-  /** input or label names the column */
+  /** input, label or weight names the column */
   isNumber: boolean
   /** an expression reads it */
   isComputed: boolean
@@ -19,12 +19,20 @@ export interface ColumnUse {
 }
 
 /** The options whose columns must be numbers. */
-const numberOptions = ['input', 'label']
+export const numberOptions: readonly string[] = ['input', 'label', 'weight']
 
 /** Each text of the options that stands for a column or an expression. */
-export function listTexts({ input, label, by, keep, id, embedding }: ScanOptions): [option: string, text: string][] {
+export function listTexts({
+  input,
+  label,
+  weight,
+  by,
+  keep,
+  id,
+  embedding,
+}: ScanOptions): [option: string, text: string][] {
   const scored = typeof input === 'object' ? { left: input.left, right: input.right } : { input }
-  return Object.entries({ ...scored, label, by, keep, id, embedding }).flatMap(([option, texts]) =>
+  return Object.entries({ ...scored, label, weight, by, keep, id, embedding }).flatMap(([option, texts]) =>
     [texts ?? []].flat().map((text): [string, string] => [option, text]),
   )
 }

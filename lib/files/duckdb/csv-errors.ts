@@ -2,7 +2,7 @@ import { fileError, type Message, message, set } from '../errors.ts'
 import { quoteText } from './sql.ts'
 
 /** Advice on a text where a number is expected. */
-export function adviseOnText(option: 'input' | 'label', column: string, value: string): Message {
+export function adviseOnText(option: string, column: string, value: string): Message {
   const isNull = /^(#?n\/?a|<na>|null|none|nil|missing|undefined|\\n|[-–—?.*]+)$/i
   if (isNull.test(value.trim())) return message`${set({ nullString: value, nulls: 'ignore' })} leaves out such rows`
   if (/^\s*[+-]?\d*,\d+(e[+-]?\d+)?\s*$/i.test(value)) return message`${set({ decimal: ',' })} reads decimal commas`

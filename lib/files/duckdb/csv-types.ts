@@ -2,7 +2,7 @@ import { formatCount } from '../../format.ts'
 import { isPlainIdentifier } from '../column-names.ts'
 import { fileError, given, message } from '../errors.ts'
 import type { CsvOptions } from '../options.ts'
-import { type ColumnUse, findColumnUses, inexactError, listTexts, resolveTexts } from './column-uses.ts'
+import { type ColumnUse, findColumnUses, inexactError, listTexts, numberOptions, resolveTexts } from './column-uses.ts'
 import { type Column, type Expression, nameColumns } from './columns.ts'
 import { adviseOnText } from './csv-errors.ts'
 import { formatCsvArguments, inspectCsv } from './csv-format.ts'
@@ -138,7 +138,7 @@ function chooseType(use: ColumnUse, areAll: (condition: TypeCondition) => boolea
   throw inexactError(use)
 }
 
-/** Refuses a column of text as input or label; the error has the first row with such a text. */
+/** Refuses a column of text as input, label or weight; the error has the first row with such a text. */
 async function assertScorable(
   session: Session,
   text: string,
@@ -147,7 +147,7 @@ async function assertScorable(
   options: ScanOptions,
 ): Promise<void> {
   for (const [option, name] of listTexts(options)) {
-    if (option !== 'input' && option !== 'label') continue
+    if (!numberOptions.includes(option)) continue
     const { column } = expressions.get(name) ?? {}
     if (column === undefined || types.get(column) !== 'VARCHAR') continue
     const value = quoteName(column)
@@ -157,7 +157,7 @@ async function assertScorable(
       ORDER BY ${isNumber(value, options)}, row LIMIT 1`)
     const place = message`row ${formatCount(Number(row))}: ${given(option, name)} is '${truncate(String(found))}'`
     const advice = adviseOnText(option, isPlainIdentifier(column) ? column : value, String(found))
-    const expected = `expected a number${option === 'label' ? ' or true or false' : ''}`
+    const expected = `expected a number${option === 'input' ? '' : ' or true or false'}`
     throw fileError(message`${place}, ${expected} (${advice})`, { option, row: Number(row) })
   }
 }

@@ -64,20 +64,37 @@ function checkLists({ left, right }: EmbeddingLists, isNullError: boolean): RowC
   ]
 }
 
-/** The first row whose null, NaN, label or embeddings are an error, and the number of rows with the same error. */
+/** The checks of a weight. */
+function checkWeight(weight: string, isNullError: boolean): { isNull: RowCheck; isInvalid: RowCheck } {
+  const value = `CAST(${weight} AS DOUBLE)`
+  return {
+    isNull: { kind: 'weight', condition: `${weight} IS NULL`, isError: isNullError },
+    isInvalid: {
+      kind: 'invalidWeight',
+      condition: `NOT (${value} >= 0 AND isfinite(${value}))`,
+      isError: true,
+      detail: `CASE WHEN isnan(${value}) THEN 'NaN'
+        WHEN isinf(${value}) THEN if(${value} < 0, '-Infinity', 'Infinity') ELSE CAST(${value} AS VARCHAR) END`,
+    },
+  }
+}
+
+/** The first row whose null, NaN, label, weight or embeddings are an error, and the number of rows with the same error. */
 async function findRowError(
   session: Session,
-  { scan, x, y, lists }: TypedScan,
+  { scan, x, y, w, lists }: TypedScan,
   options: Scoring,
 ): Promise<RowError | undefined> {
   const { positiveLabel, negativeLabel, otherLabels, nulls, nan } = options
   const isNullError = nulls === 'error'
+  const weight = w === undefined ? undefined : checkWeight(w, isNullError)
   const checks: RowCheck[] = [
     ...(scan.lookup ? unknownChecks : []),
     ...(lists
       ? checkLists(lists, isNullError)
       : [{ kind: 'input', condition: `${x} IS NULL`, isError: isNullError } as const]),
     { kind: 'label', condition: `${y} IS NULL`, isError: isNullError },
+    ...(weight ? [weight.isNull] : []),
     { kind: 'nan', condition: nan === 'keep' ? 'FALSE' : `isnan(${x})`, isError: nan === 'error' },
     {
       kind: 'other',
@@ -85,6 +102,7 @@ async function findRowError(
       isError: otherLabels === 'error',
       detail: y,
     },
+    ...(weight ? [weight.isInvalid] : []),
   ]
   const kinds = checks.map(({ kind, condition }) => `WHEN ${condition} THEN '${kind}'`)
   const details = checks.flatMap(({ kind, detail }) => (detail ? `WHEN '${kind}' THEN CAST(${detail} AS VARCHAR)` : []))

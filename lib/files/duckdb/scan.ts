@@ -66,6 +66,7 @@ export interface OpenedLookup {
 export interface ScanOptions extends CsvOptions {
   readonly input?: string | Pair
   readonly label?: string
+  readonly weight?: string
   readonly by?: string
   readonly keep?: readonly string[]
   /** of a file of embeddings */

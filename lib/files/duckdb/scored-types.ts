@@ -8,7 +8,7 @@ const wide = ['HUGEINT', 'UHUGEINT', 'BIGNUM', 'DECIMAL']
 /** DuckDB's own cast to DOUBLE rounds a DECIMAL of so many digits once. */
 const decimalDigits = 15
 
-type ScoredOption = 'input' | 'label'
+type ScoredOption = 'input' | 'label' | 'weight'
 
 function mapTypes(types: readonly string[], target?: string): Record<string, string> {
   return Object.fromEntries(types.map((type) => [type, target ?? type]))
@@ -18,6 +18,7 @@ function mapTypes(types: readonly string[], target?: string): Record<string, str
 const scoredTypes: Readonly<Record<ScoredOption, Readonly<Record<string, string>>>> = {
   input: { ...mapTypes(['FLOAT', 'DOUBLE']), ...mapTypes([...integers, ...wide], 'DOUBLE') },
   label: { ...mapTypes([...integers, 'FLOAT', 'DOUBLE', 'BOOLEAN']), ...mapTypes(wide, 'DOUBLE') },
+  weight: { ...mapTypes([...integers, 'FLOAT', 'DOUBLE', 'BOOLEAN']), ...mapTypes(wide, 'DOUBLE') },
 }
 
 function scoredTypeOf(option: ScoredOption, type: string): string | undefined {
@@ -50,7 +51,7 @@ export function castToScored(
   if (isRoundedTwice(type)) return castToNearestDouble(option, column)
   const scored = scoredTypeOf(option, type)
   if (scored !== undefined) return scored === type ? column : `CAST(${column} AS ${scored})`
-  const expected = `a number${option === 'label' ? ' or BOOLEAN' : ''}`
+  const expected = `a number${option === 'input' ? '' : ' or BOOLEAN'}`
   const forWords = set({ label: `${sql} = 'similar'`, negativeLabel: 0 })
   const words = option === 'label' ? message`; ${forWords} reads words` : ''
   const advice = type === 'VARCHAR' ? message` (CAST(${sql} AS DOUBLE) reads numbers in text${words})` : ''
@@ -67,7 +68,7 @@ function isRoundedTwice(type: string): boolean {
 function castToNearestDouble(option: ScoredOption, column: string): string {
   const text = `CAST(${column} AS VARCHAR)`
   const nearest = `CAST(${text} AS DOUBLE)`
-  if (option === 'input') return nearest
+  if (option !== 'label') return nearest
   const isRoundedToInteger = `regexp_matches(${text}, '\\.0*[1-9]') AND ${nearest} = trunc(${nearest})`
   return `CASE WHEN ${isRoundedToInteger} THEN nextafter(${nearest}, CAST('inf' AS DOUBLE)) ELSE ${nearest} END`
 }

@@ -20,7 +20,7 @@ export interface ScanTotals {
 /**
  * Scores all rows of scans.
  *
- * @throws {Error} ERR_NULL, ERR_NAN, ERR_INVALID_LABEL: a row error, with the file and the first such row
+ * @throws {Error} ERR_NULL, ERR_NAN, ERR_INVALID_LABEL, ERR_INVALID_WEIGHT: a row error, with the file and the first such row
  * @throws {Error} ERR_FILE_CHANGED: a second reading does not find the row error of the first
  */
 export async function scoreScans(
@@ -86,11 +86,13 @@ async function countParquetRows(session: Session, scan: Scan): Promise<number> {
 
 /** A query for rows of [key, number of rows of text, number of NaN, state for each margin]. */
 function totalsQuery(typed: TypedScan, options: Scoring): string {
-  const { scan, x } = typed
+  const { scan, x, w } = typed
   const isGrouped = options.by !== undefined
-  const nans = isNaNCounted(options) ? `count(*) FILTER (isnan(${x}) AND y IS NOT NULL)` : '0::BIGINT'
+  const others = ['y', ...(w === undefined ? [] : ['w'])].map((column) => ` AND ${column} IS NOT NULL`)
+  const nans = isNaNCounted(options) ? `count(*) FILTER (isnan(${x})${others.join('')})` : '0::BIGINT'
+  const aggregate = `hinge_embedding_loss${w === undefined ? '' : '_weighted'}_state`
   const states = options.margins.map((margin, index) => {
-    return `hinge_embedding_loss_state(${lossArguments(typed, options, margin)}) AS ${stateColumn(index)}`
+    return `${aggregate}(${lossArguments(typed, options, margin)}) AS ${stateColumn(index)}`
   })
   return `SELECT ${isGrouped ? 'key' : 'NULL AS key'}, ${scan.kind === 'Parquet' ? '0::BIGINT' : 'count(*)'} AS rows,
     ${nans} AS nans, ${states.join(', ')}

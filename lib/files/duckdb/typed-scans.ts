@@ -19,6 +19,8 @@ export interface TypedScan {
   readonly x: string
   /** SQL of the label, over the columns of `selectPairs` */
   readonly y: string
+  /** SQL of the weight, over the columns of `selectPairs`; absent without weights */
+  readonly w?: string
   /** of a pair: the embeddings whose distance is the input */
   readonly lists?: EmbeddingLists
   readonly types: Types
@@ -37,6 +39,8 @@ export async function typeScans(session: Session, scans: readonly Scan[], option
       each.input = nullType
     }
     if (!isScorable('label', label) && !(await hasValues(session, scan, options, 'y'))) each.label = nullType
+    if (each.weight === undefined || isScorable('weight', each.weight)) continue
+    if (!(await hasValues(session, scan, options, 'w'))) each.weight = nullType
   }
   for (const { kind, file, input } of described) {
     assertFiniteSettings(options, input === 'FLOAT' ? 'float32' : 'float64')
@@ -46,28 +50,47 @@ export async function typeScans(session: Session, scans: readonly Scan[], option
     }
   }
   return described.map((each) => {
-    const { scan, label, by, kept, input } = each
+    const { scan, label, by, kept, input, weight } = each
     const y = castToScored('label', {
       text: options.label,
       sql: writeSql(scan, options.label),
       column: 'y',
       type: label,
     })
-    return { scan, ...castInput(each, options), y, types: { input, by }, kept }
+    const w = options.weight !== undefined && {
+      w: castToScored('weight', {
+        text: options.weight,
+        sql: writeSql(scan, options.weight),
+        column: 'w',
+        type: weight ?? nullType,
+      }),
+    }
+    return { scan, ...castInput(each, options), y, ...w, types: { input, by }, kept }
   })
 }
 
 type DescribedScan = Awaited<ReturnType<typeof describeScan>>
 
-async function describeScan(session: Session, scan: Scan, { input, label, by = 'NULL', keep = [] }: Scoring) {
+async function describeScan(session: Session, scan: Scan, { input, label, weight, by = 'NULL', keep = [] }: Scoring) {
   const { kind, files } = scan
   const inputs = Object.values(listInputs(input))
-  const described = await describeTexts(session, scan, [...inputs, label, by, ...keep])
+  const weights = weight === undefined ? [] : [weight]
+  const described = await describeTexts(session, scan, [...inputs, ...weights, label, by, ...keep])
   const own = described.splice(0, inputs.length).map(({ type }) => type)
   const [x = '', right] = scan.lookup ? [scan.lookup.type, scan.lookup.type] : own
+  const [w] = described.splice(0, weights.length)
   const [y, key, ...kept] = described
   const types = { x, right, input: right === undefined ? x : pairTypeOf(x, right) }
-  return { scan, kind, file: files[0] ?? '', ...types, label: y?.type ?? '', by: key?.type ?? '', kept }
+  return {
+    scan,
+    kind,
+    file: files[0] ?? '',
+    ...types,
+    weight: w?.type,
+    label: y?.type ?? '',
+    by: key?.type ?? '',
+    kept,
+  }
 }
 
 /** The texts of the input by their columns in `selectPairs`: x, or of a pair left and right. */
@@ -113,17 +136,26 @@ export async function hasValues(
 }
 
 /**
- * What follows FROM to read the rows of a scan as columns x (of a pair left and right), y, key and, of what is kept, kept0,
+ * What follows FROM to read the rows of a scan as columns x (of a pair left and right), y, with weights w, key and, of what is kept, kept0,
  * kept1, …. No expression can refer to these names by mistake. With a lookup there are also unknown_left and unknown_right: the
  * ids that it lacks; and the rows are in any order. `isNumbered` adds a column row, from 1 on in the order of the files.
  */
 export function selectPairs(scan: Scan, options: Scoring, isNumbered = false): string {
-  const { input, label, by = 'NULL', keep = [] } = options
+  const { input, label, weight, by = 'NULL', keep = [] } = options
   const { lookup } = scan
+  const weights = Object.entries(weight === undefined ? {} : { w: weight })
   const inputs = listInputs(input)
-  const expressions = [...Object.values(inputs), label, by, ...keep].map((text) => `(${sqlOf(scan, text)})`)
+  const expressions = [...Object.values(inputs), label, ...weights.map(([, text]) => text), by, ...keep].map(
+    (text) => `(${sqlOf(scan, text)})`,
+  )
   const inputNames = Object.keys(inputs).map((name) => quoteName(lookup ? `${name}_id` : name))
-  const others = ['y', 'key', ...keep.map((_, index) => `kept${index}`), ...(isNumbered ? ['row'] : [])]
+  const others = [
+    'y',
+    ...weights.map(([name]) => name),
+    'key',
+    ...keep.map((_, index) => `kept${index}`),
+    ...(isNumbered ? ['row'] : []),
+  ]
   const number = isNumbered ? ', row_number() OVER ()' : ''
   const rows = `(SELECT ${expressions.join(', ')}${number} FROM ${fromClause(scan)} WHERE ${rowCondition(scan)}) AS pairs(${[...inputNames, ...others].join(', ')})`
   if (lookup === undefined) return rows
@@ -136,9 +168,9 @@ export function selectPairs(scan: Scan, options: Scoring, isNumbered = false): s
 }
 
 /** The arguments of the SQL functions of the loss at a margin, over the columns of `selectPairs`. */
-export function lossArguments({ x, y }: Pick<TypedScan, 'x' | 'y'>, options: Scoring, margin: number): string {
+export function lossArguments({ x, y, w }: Pick<TypedScan, 'x' | 'y' | 'w'>, options: Scoring, margin: number): string {
   const input = options.nan === 'ignore' ? `CASE WHEN isnan(${x}) THEN NULL ELSE ${x} END` : x
-  return `${input}, ${y}${settingArguments(options, margin)}`
+  return `${input}, ${y}${w === undefined ? '' : `, ${w}`}${settingArguments(options, margin)}`
 }
 
 /** As few arguments as possible: each constant one costs as much as a column. */

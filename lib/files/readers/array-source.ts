@@ -6,7 +6,7 @@ import { readArrow } from './arrow/arrow.ts'
 import { arrowMagic } from './arrow/messages.ts'
 import type { BatchReader, ColumnNames } from './batch.ts'
 import { FileBytes, PipeBytes } from './bytes.ts'
-import { readNpyEmbeddings, readNpyPair } from './npy.ts'
+import { readNpyArrays, readNpyEmbeddings } from './npy.ts'
 import { openMember, parseMember } from './npz.ts'
 import { spool } from './temporary-file.ts'
 
@@ -22,10 +22,10 @@ type Read = (bytes: readonly (FileBytes | PipeBytes)[], names: ColumnNames) => B
 /** By the kind of a source. Another format adds its kind above and its function here. */
 const readers: Readonly<Record<ArraySource['kind'], Read>> = {
   Arrow: ([bytes], names) => readArrow(bytes as FileBytes | PipeBytes, names),
-  npy: (bytes, { input, label }) =>
+  npy: (bytes, { input, ...others }) =>
     typeof input === 'string'
-      ? readNpyPair(bytes[0] as FileBytes, bytes[1] as FileBytes, { input, label })
-      : readNpyEmbeddings(bytes as [FileBytes, FileBytes, FileBytes], { ...input, label }),
+      ? readNpyArrays(bytes as FileBytes[], { input, ...others })
+      : readNpyEmbeddings(bytes as FileBytes[], { ...input, ...others }),
 }
 
 /** Opens a source. Its files are closed when its batches have been read, or on an error. */

@@ -8,7 +8,7 @@ import type { Bytes } from './bytes.ts'
 import type { GroupKey } from './group-keys.ts'
 
 /** The columns to read: names in Arrow, paths of .npy arrays. */
-export type ColumnNames = Pick<Scoring, 'input' | 'label' | 'by' | 'keep'>
+export type ColumnNames = Pick<Scoring, 'input' | 'label' | 'weight' | 'by' | 'keep'>
 
 /** Reads the rows of an array source once, in their order, batch after batch. */
 export interface BatchReader {
@@ -21,6 +21,7 @@ export interface Batch {
   readonly rows: number
   readonly input: Column | PairColumns
   readonly label: Column
+  readonly weight?: Column
   /** the group key of a row of the batch */
   readonly keyAt?: (row: number) => GroupKey
   readonly keptColumns?: readonly Vector[]

@@ -22,6 +22,7 @@ export interface Chunk {
   readonly row: number
   readonly input: InputData
   readonly label: LabelData
+  readonly weight?: InputData
   /** per row, a code of `Missing`; absent if no row misses a value */
   readonly missing?: Uint8Array
   /** by a code of `Missing`: what an error says about the first row with it */
@@ -34,8 +35,8 @@ export interface Chunk {
 }
 
 /**
- * Why a row has no loss: its input, label or an embedding is null, its input is NaN, its embeddings differ in length, or one of
- * them has a null among its elements.
+ * Why a row has no loss: its input, label, weight or an embedding is null, its input is NaN, its embeddings differ in length, or
+ * one of them has a null among its elements.
  */
 export const Missing = {
   none: 0,
@@ -47,6 +48,7 @@ export const Missing = {
   length: 6,
   leftElement: 7,
   rightElement: 8,
+  weight: 9,
 } as const
 
 /** Enough rows to outweigh the cost of a read, few enough to stay in the cache; a multiple of 8, for bitmaps. */
@@ -90,15 +92,17 @@ export async function* readChunks(
       const range = { begin, count: Math.min(step, rows - begin) }
       const end = begin + range.count
       const label = await readValues(batch.label, range, 'label', scratch)
+      const weight = batch.weight && (await readFloats(batch.weight, range, 'weight', scratch))
       const missing = await readMissing(columns, range, scratch, nullCounts)
       const inputs =
         'left' in batch.input
           ? await readDistances(batch.input, range, missing, compute as ComputeDistances, scratch)
-          : { missing, input: toFloats(await readValues(batch.input, range, 'input', scratch), 'doubles', scratch) }
+          : { missing, input: await readFloats(batch.input, range, 'input', scratch) }
       yield {
         row: row + begin,
         label,
         input: inputs.input,
+        ...(weight && { weight }),
         keptColumns: (batch.keptColumns ?? []).map((vector) => vector.slice(begin, end)),
         ...(inputs.missing && { missing: inputs.missing }),
         ...('details' in inputs && { details: inputs.details }),
@@ -115,7 +119,7 @@ export async function* readChunks(
   }
   if (row > 0) return
   const empty = new typedArrays[schema.dtype](0)
-  yield { row, input: empty, label: empty, keptColumns: await makeEmptyColumns(schema.keptFields) }
+  yield { row, input: empty, label: empty, weight: empty, keptColumns: await makeEmptyColumns(schema.keptFields) }
 }
 
 async function makeEmptyColumns(fields: readonly Field[]): Promise<Vector[]> {
@@ -179,7 +183,11 @@ async function readBits(
   return unpacked
 }
 
-/** Floats as they are; numbers of other types are scored in float64. */
+/** Reads floats as they are; numbers of other types are scored in float64. */
+async function readFloats(column: Column, range: Range, role: string, scratch: Scratch): Promise<InputData> {
+  return toFloats(await readValues(column, range, role, scratch), `${role} doubles`, scratch)
+}
+
 function toFloats(values: LabelData, role: string, scratch: Scratch): InputData {
   if (values instanceof Float32Array || values instanceof Float64Array) return values
   const doubles = new Float64Array(scratch.bufferFor(role, values.length * 8), 0, values.length)
@@ -189,14 +197,14 @@ function toFloats(values: LabelData, role: string, scratch: Scratch): InputData 
 
 /** A column whose nulls leave a row without a loss. */
 interface RequiredColumn {
-  readonly role: 'input' | 'left' | 'right' | 'label'
+  readonly role: 'input' | 'left' | 'right' | 'label' | 'weight'
   readonly validity?: ValidityBitmap
 }
 
 /** Of a row with several nulls the last column counts. */
-function listColumns({ input, label }: Batch): RequiredColumn[] {
+function listColumns({ input, label, weight }: Batch): RequiredColumn[] {
   const inputs = 'left' in input ? { right: input.right, left: input.left } : { input }
-  return Object.entries({ label, ...inputs }).map(([role, { validity }]) => ({
+  return Object.entries({ ...(weight && { weight }), label, ...inputs }).map(([role, { validity }]) => ({
     role: role as RequiredColumn['role'],
     ...(validity && { validity }),
   }))

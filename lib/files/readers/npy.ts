@@ -1,6 +1,6 @@
 import type { DType } from '../../index.ts'
 import { errorAt, fileError } from '../errors.ts'
-import type { Batch, BatchReader, Column } from './batch.ts'
+import type { Batch, BatchReader, Column, ColumnNames } from './batch.ts'
 import type { FileBytes } from './bytes.ts'
 import { containingFile } from './npz.ts'
 import { type ElementSize, TransposedBytes } from './transposed.ts'
@@ -74,16 +74,17 @@ function invert(words: Readonly<Record<Code, string>>): ReadonlyMap<string, Code
   return new Map(entries.flatMap(([code, texts]) => texts.split(' ').map((name) => [name, code])))
 }
 
-/** The elements of two arrays of one shape, in the memory order of the input. */
-export function readNpyPair(input: FileBytes, label: FileBytes, names: Record<'input' | 'label', string>): BatchReader {
-  const x = readNumbers('input', names.input, input)
-  const y = readHeaderOf(names.label, label)
-  if (x.shape.join() !== y.shape.join()) throw shapeMismatch('label', names.label, y, names.input, x)
+/** The elements of an input, and of a label and weight of its shape, in the memory order of the input. */
+export function readNpyArrays(
+  [input, ...others]: readonly FileBytes[],
+  names: RowNames & Record<'input', string>,
+): BatchReader {
+  const x = readNumbers('input', names.input, input as FileBytes)
   const { shape, isFortranOrder } = x
   const batch = {
     rows: countElements(shape),
     input: locateElements(x, isFortranOrder),
-    label: locateElements(y, isFortranOrder),
+    ...locateRows(others, names, { ...x, name: names.input }),
     share: 1,
   }
   return {
@@ -92,20 +93,21 @@ export function readNpyPair(input: FileBytes, label: FileBytes, names: Record<'i
   }
 }
 
-/** The rows of two arrays of one shape [N, D], and a label [N]. */
+/** The rows of two arrays of one shape [N, D], and a label and weight [N]. */
 export function readNpyEmbeddings(
-  [left, right, label]: readonly [FileBytes, FileBytes, FileBytes],
-  names: Record<'left' | 'right' | 'label', string>,
+  [left, right, ...others]: readonly FileBytes[],
+  names: RowNames & Record<'left' | 'right', string>,
 ): BatchReader {
-  const [l, r] = [readNumbers('left', names.left, left), readNumbers('right', names.right, right)]
-  const y = readHeaderOf(names.label, label)
+  const l = readNumbers('left', names.left, left as FileBytes)
+  const r = readNumbers('right', names.right, right as FileBytes)
   const [rows = 0, width = 0] = l.shape
   if (l.shape.length !== 2) {
     const file = containingFile(names.left)
     throw fileError(`${names.left}: has shape ${formatShape(l)}, must have two axes`, { file, option: 'left' })
   }
   if (r.shape.join() !== l.shape.join()) throw shapeMismatch('right', names.right, r, names.left, l)
-  if (y.shape.join() !== String(rows)) throw shapeMismatch('label', names.label, y, names.left, l)
+  const layout = { shape: [rows], isFortranOrder: false }
+  const ofRows = locateRows(others, names, { ...layout, name: names.left, shown: l })
   const dtype = scoredDType(l)
   if (scoredDType(r) !== dtype) {
     const file = containingFile(names.right)
@@ -116,9 +118,34 @@ export function readNpyEmbeddings(
     left: { elements: locateElements(l, false), extent: width },
     right: { elements: locateElements(r, false), extent: width },
   }
-  const batch = { rows, input, label: locateElements(y, false), share: 1 }
-  const layout = { shape: [rows], isFortranOrder: false }
+  const batch = { rows, input, ...ofRows, share: 1 }
   return { schema: { dtype, keptFields: [], layout }, batches: yieldOnce(batch) }
+}
+
+/** The arrays that have a number for each row. */
+type RowNames = Pick<ColumnNames, 'label' | 'weight'>
+
+/** The array whose rows others have; `shown`, for errors, if its shape is another one. */
+interface RowLayout extends Pick<Npy, 'shape' | 'isFortranOrder'> {
+  readonly name: string
+  readonly shown?: Pick<Npy, 'shape'>
+}
+
+/** The label and, if there is one, the weight of each row. */
+function locateRows(
+  [label, weight]: readonly FileBytes[],
+  names: RowNames,
+  { shape, isFortranOrder, name: first, shown = { shape } }: RowLayout,
+): Pick<Batch, 'label' | 'weight'> {
+  const locate = (option: 'label' | 'weight', name: string, bytes: FileBytes) => {
+    const npy = readHeaderOf(name, bytes)
+    if (npy.shape.join() !== shape.join()) throw shapeMismatch(option, name, npy, first, shown)
+    return locateElements(npy, isFortranOrder)
+  }
+  return {
+    label: locate('label', names.label, label as FileBytes),
+    ...(names.weight !== undefined && { weight: locate('weight', names.weight, weight as FileBytes) }),
+  }
 }
 
 /** The header of an array that is not of booleans. */
@@ -132,7 +159,7 @@ function scoredDType({ type: { code } }: Npy): DType {
   return code === 'f4' || code === 'f2' ? 'float32' : 'float64'
 }
 
-function shapeMismatch(option: string, name: string, npy: Npy, first: string, expected: Npy): Error {
+function shapeMismatch(option: string, name: string, npy: Npy, first: string, expected: Pick<Npy, 'shape'>): Error {
   const shapes = `${first} has shape ${formatShape(expected)}, but ${name} has ${formatShape(npy)}`
   return fileError(shapes, { file: containingFile(name), option })
 }

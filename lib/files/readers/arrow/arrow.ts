@@ -22,7 +22,7 @@ import { type ArrowMessage, explainFailure, prefixLength, readMessages, type Sch
 import {
   assertInputType,
   assertKeyType,
-  assertLabelType,
+  assertNumberType,
   mixedTypes,
   requireColumn,
   scoredDType,
@@ -75,6 +75,7 @@ class BatchDecoder {
   /** of the input or, of a pair, of left and right */
   readonly #inputs: readonly number[]
   readonly #label: number
+  readonly #weight: number | undefined
   readonly #by: number | undefined
   readonly #keep: readonly number[]
   readonly #keys = new Map<KeyValue, GroupKey>()
@@ -98,9 +99,10 @@ class BatchDecoder {
     const inputs = listInputs(names)
     this.#inputs = inputs.map(([option, name]) => find(option, name))
     this.#label = find('label', names.label)
+    this.#weight = names.weight === undefined ? undefined : find('weight', names.weight)
     this.#by = names.by === undefined ? undefined : find('by', names.by)
     this.#keep = (names.keep ?? []).map((name) => find('keep', name))
-    const all = [...this.#inputs, this.#label, ...(this.#by === undefined ? [] : [this.#by]), ...this.#keep]
+    const all = [...this.#scored, ...(this.#by === undefined ? [] : [this.#by]), ...this.#keep]
     this.#indices = [...new Set(all)].sort((a, b) => a - b)
     const head = schemaMessage.headWith(this.#indices)
     this.#schema = explainFailure('the schema', () => arrow.RecordBatchReader.from([head]).open().schema)
@@ -108,8 +110,16 @@ class BatchDecoder {
       const [option, name] = inputs[place] as [string, string]
       assertInputType(arrow, option, name, this.#type(index))
     }
-    assertLabelType(arrow, names.label, this.#type(this.#label))
+    assertNumberType(arrow, 'label', names.label, this.#type(this.#label))
+    if (this.#weight !== undefined) {
+      assertNumberType(arrow, 'weight', names.weight as string, this.#type(this.#weight))
+    }
     if (this.#by !== undefined) assertKeyType(arrow, names.by as string, this.#type(this.#by))
+  }
+
+  /** The indices of the columns of numbers. */
+  get #scored(): number[] {
+    return [...this.#inputs, this.#label, ...(this.#weight === undefined ? [] : [this.#weight])]
   }
 
   get lossSchema(): LossSchema {
@@ -145,7 +155,7 @@ class BatchDecoder {
     const isDictionary = (index: number) => this.#arrow.DataType.isDictionary(this.#type(index))
     const isInPlace = (index: number) =>
       batch.codec === undefined && !isDictionary(index) && toDType(this.#arrow, this.#type(index)) !== undefined
-    const scored = [...this.#inputs, this.#label]
+    const scored = this.#scored
     const vectorIndices = this.#indices.filter(
       (index) => index === this.#by || this.#keep.includes(index) || (scored.includes(index) && !isInPlace(index)),
     )
@@ -174,6 +184,7 @@ class BatchDecoder {
       input:
         this.#inputs.length === 1 ? column(input) : { left: lists(input), right: lists(this.#inputs[1] as number) },
       label: column(this.#label),
+      ...(this.#weight !== undefined && { weight: column(this.#weight) }),
       ...(this.#by !== undefined && { keyAt: makeKeyReader(this.#arrow, vector(this.#by), this.#keys) }),
       ...(keptColumns.length > 0 && { keptColumns }),
       ...(!(this.#bytes instanceof PipeBytes) && { share: (bodyPosition + bodyLength) / this.#bytes.size }),

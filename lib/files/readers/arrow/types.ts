@@ -63,8 +63,9 @@ export function mixedTypes([left, right]: readonly Field[]): Error {
   return fileError(message`${types}: both must have float32 or float16, or neither`, { option: 'right' })
 }
 
-export function assertLabelType(arrow: Arrow, name: string, type: DataType): void {
-  if (toDType(arrow, valueTypeOf(arrow, type)) === undefined) throw wrongType('label', name, type, 'a number or Bool')
+/** Refuses a label or weight of a type that is no number. */
+export function assertNumberType(arrow: Arrow, option: string, name: string, type: DataType): void {
+  if (toDType(arrow, valueTypeOf(arrow, type)) === undefined) throw wrongType(option, name, type, 'a number or Bool')
 }
 
 export function assertKeyType(arrow: Arrow, name: string, type: DataType): void {
