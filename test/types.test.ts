@@ -373,7 +373,18 @@ describe('the types', () => {
     type IsAny<T> = 0 extends 1 & T ? true : false
     type OptionName =
       | ('left' | 'right' | 'distance' | 'epsilon' | 'embeddings' | 'id' | 'embedding')
-      | ('input' | 'label' | 'by' | 'nulls' | 'nan' | 'margin' | 'positiveLabel' | 'negativeLabel' | 'otherLabels')
+      | (
+          | 'input'
+          | 'label'
+          | 'weight'
+          | 'by'
+          | 'nulls'
+          | 'nan'
+          | 'margin'
+          | 'positiveLabel'
+          | 'negativeLabel'
+          | 'otherLabels'
+        )
       | ('delimiter' | 'decimal' | 'nullString' | 'header' | 'comment' | 'format' | 'allowDuplicates')
       | ('output' | 'keep' | 'threads' | 'stdin' | 'signal' | 'onProgress' | 'onNote' | 'onGroup')
     type AnyOption = { [Name in OptionName]: IsAny<ScoreFilesOptions[Name]> }[OptionName]
@@ -381,7 +392,7 @@ describe('the types', () => {
     assertTypes<
       [
         Equal<keyof ScoreFilesOptions, OptionName>,
-        Equal<keyof PlotFilesOptions, Exclude<OptionName, 'keep' | 'onGroup'> | 'theme' | 'size'>,
+        Equal<keyof PlotFilesOptions, Exclude<OptionName, 'weight' | 'keep' | 'onGroup'> | 'theme' | 'size'>,
         Equal<AnyOption, false>,
         Equal<NonNullable<ScoreFilesOptions['nulls']>, 'error' | 'ignore'>,
         Equal<NonNullable<ScoreFilesOptions['nan']>, 'error' | 'ignore' | 'keep'>,

@@ -468,7 +468,7 @@ export function assertOneMargin(margin: Margins | undefined, place: Message | st
 /** Refuses weights where losses are written: those of rows have none. */
 export function assertUnweighted({ weight, output }: Pick<ScoreFilesOptions, 'weight' | 'output'>): void {
   if (weight === undefined || output === undefined) return
-  const advice = message`the losses of rows have no weights, and ${option('keep')} writes the weights beside them`
+  const advice = message`the losses of rows have no weights; without it ${option('keep')} writes a column of weights beside them`
   throw optionError('weight', message`${option('weight')} does not go with ${option('output')}: ${advice}`)
 }
 

@@ -81,6 +81,20 @@ describe(`scoring on workers${hasRedis ? '' : ', which needs redis-server'}`, fu
     expect((await agree(['bare.csv'], '--input', 'column0', ...bare)).stdout).to.include('"count":1,"sum":0.5,')
   })
 
+  it('workers print what one machine prints, with weights', async () => {
+    const weight = ['--input', 'd', '--weight', 'abs(w)']
+    for (const more of [[], ['--json'], ['--by', 'g', '--json']]) {
+      const { code, stdout } = await agree(['pairs.parquet', 'parts'], ...weight, ...more)
+      expect(code, stdout).to.equal(0)
+      expect(stdout).to.include('weight')
+    }
+    const text = await agree(['text.csv', 'zero.csv'], '--input', 'w', '--weight', 'id', '--json')
+    expect(text.code, text.stderr).to.equal(0)
+    const { code, stderr } = await agree(['pairs.parquet'], '--input', 'd', '--weight', '500 - id')
+    expect(code).to.equal(1)
+    expect(stderr).to.match(/row 502: --weight 500 - id is -1, must be 0 or more, and finite \([\d,]+ such rows\)/)
+  })
+
   it('workers print the same partial as one machine', async () => {
     const partial = ['partial', setup.path('parts'), '--input', 'd', '--label', 'y']
     expect(await command([...partial, ...setup.many()])).to.deep.equal(await command(partial))

@@ -89,6 +89,7 @@ describe('errors of scoreFiles', function () {
     const types: Record<keyof ScoreFilesOptions, readonly (readonly [unknown, string])[]> = {
       input: [...text, [undefined, 'must be a string, got undefined']],
       label: [...text, [undefined, 'must be a string, got undefined']],
+      weight: text,
       by: text,
       left: text,
       right: text,
