@@ -88,7 +88,7 @@ describe(`scoring on workers${hasRedis ? '' : ', which needs redis-server'}`, fu
       expect(code, stdout).to.equal(0)
       expect(stdout).to.include('weight')
     }
-    const text = await agree(['text.csv', 'zero.csv'], '--input', 'w', '--weight', 'id', '--json')
+    const text = await agree(['text.csv', 'text.ndjson'], '--input', 'w', '--weight', 'id', '--json')
     expect(text.code, text.stderr).to.equal(0)
     const { code, stderr } = await agree(['pairs.parquet'], '--input', 'd', '--weight', '500 - id')
     expect(code).to.equal(1)

@@ -212,7 +212,7 @@ describe('errors of scoreFiles', function () {
       const options = { input: 'w', label: 'y', margn: 1 } as ScoreFilesOptions
       const [Class, failure] = value(
         'margn',
-        /^'margn' is not an option\. Did you mean margin\? The options: input, label, by, .*margin/,
+        /^'margn' is not an option\. Did you mean margin\? The options: input, label, weight, by, .*margin/,
       )
       await rejects(scoreFiles([path('pairs.csv')], options), 'margn', failure, Class)
     })
