@@ -26,8 +26,7 @@ async function printAsJSON({ total, groups }: StreamedTotals, begin: string, end
   if (groups === undefined) return print(`${begin}${formatFigures(total)}${end}`)
   let separator = `${begin}{"groups":[`
   for await (const elements of groups.readElements('json')) {
-    await print(separator)
-    await print(elements)
+    await print(Buffer.concat([Buffer.from(separator), elements]))
     separator = ','
   }
   await print(`${separator === ',' ? '' : separator}],"total":${formatFigures(total)}}${end}`)

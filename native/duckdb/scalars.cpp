@@ -133,8 +133,8 @@ void write_json_figures(FunctionInfo info, DataChunk chunk, Vector output) {
   });
 }
 
-// A list ends with the element that brings it to this size.
-constexpr size_t kListBytes = size_t{1} << 18;
+// A list ends with the element that brings it to this size. Memory of a larger one would be new each time.
+constexpr size_t kListBytes = size_t{1} << 16;
 
 // Joins the texts of consecutive rows with commas. The result of the last of these rows is the list, that of
 // the others is NULL.
