@@ -22,7 +22,6 @@ constexpr Type kOptionTypes[] = {Type::kVarchar, Type::kDouble};
 
 // The first null of elements [begin, begin + size), or nothing. A bit is 0 where an element is null.
 std::optional<size_t> find_null(const Column& column, size_t begin, size_t size) {
-  if (column.validity == nullptr) return std::nullopt;
   for (size_t i = begin; i < begin + size;) {
     const bool is_whole_word = i % 64 == 0 && i + 64 <= begin + size;
     if (is_whole_word && column.validity[i / 64] == ~uint64_t{0}) {
@@ -40,26 +39,36 @@ std::optional<size_t> find_null(const Column& column, size_t begin, size_t size)
 template <class T>
 class Side {
  public:
-  Side(const ListColumn& lists, const char* name) : lists_(lists), name_(name) {}
+  Side(const ListColumn& lists, const char* name)
+      : lists_(lists), name_(name), is_readable_(lists.elements.type() == kType) {}
 
   // Valid until the next call. `entry` is that of a row.
   const T* elements(const ListEntry& entry) {
-    const auto& [begin, size] = entry;
-    if (const std::optional<size_t> place = find_null(lists_.elements, begin, size)) {
-      throw QueryError(std::string(name_) + " must have no null, got one as element " +
-                       std::to_string(*place + 1) + " of " + std::to_string(size));
-    }
-    if (lists_.elements.type() == kType) return &lists_.elements.template at<T>(begin);
-    copy_.resize(size);
-    for (size_t i = 0; i < size; i++) copy_[i] = static_cast<T>(lists_.elements.number(begin + i));
-    return copy_.data();
+    if (lists_.elements.validity != nullptr) check_nulls(entry);
+    return is_readable_ ? &lists_.elements.template at<T>(entry.offset) : copy(entry);
   }
 
  private:
   static constexpr Type kType = std::is_same_v<T, float> ? Type::kFloat : Type::kDouble;
 
+  void check_nulls(const ListEntry& entry) const {
+    const std::optional<size_t> place = find_null(lists_.elements, entry.offset, entry.length);
+    if (!place) return;
+    throw QueryError(std::string(name_) + " must have no null, got one as element " +
+                     std::to_string(*place + 1) + " of " + std::to_string(entry.length));
+  }
+
+  const T* copy(const ListEntry& entry) {
+    copy_.resize(entry.length);
+    for (size_t i = 0; i < entry.length; i++) {
+      copy_[i] = static_cast<T>(lists_.elements.number(entry.offset + i));
+    }
+    return copy_.data();
+  }
+
   const ListColumn& lists_;
   const char* name_;
+  const bool is_readable_;
   std::vector<T> copy_;
 };
 
