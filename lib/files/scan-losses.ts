@@ -4,7 +4,7 @@ import { nullType } from './duckdb/scored-types.ts'
 import type { QueryColumn, Session } from './duckdb/session.ts'
 import { quoteName } from './duckdb/sql.ts'
 import { fileChangedError, type ScanTotals } from './duckdb/totals.ts'
-import { hasValues, lossArguments, selectPairs, type TypedScan } from './duckdb/typed-scans.ts'
+import { hasValues, lossArguments, selectInputs, type TypedScan } from './duckdb/typed-scans.ts'
 import { fileError, given, message } from './errors.ts'
 import { type LossBatch, type LossSchema, lossColumn } from './loss-batches.ts'
 import type { Scoring } from './options.ts'
@@ -52,7 +52,7 @@ async function makeQueries(session: Session, typed: readonly TypedScan[], option
       return `, ${value} AS ${quoteName(name)}`
     })
     return `SELECT CAST(hinge_embedding_loss_each(${lossArguments(each, options, margin)}) AS ${lossType}) AS ${lossColumn}${kept.join('')}
-      FROM ${selectPairs(each.scan, options, isJoined)} ${isJoined ? 'ORDER BY row' : ''}`
+      FROM ${selectInputs(each, options, isJoined)} ${isJoined ? 'ORDER BY row' : ''}`
   })
   const keptColumns = types.map((type, index) => ({ name: typed[0]?.kept[index]?.name ?? '', type }))
   return { sql, lossType, keptColumns }

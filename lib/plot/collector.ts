@@ -2,7 +2,7 @@ import { castKey, keyAsJson } from '../files/duckdb/group-keys.ts'
 import type { GroupTable } from '../files/duckdb/group-table.ts'
 import type { Session } from '../files/duckdb/session.ts'
 import type { ScanTotals } from '../files/duckdb/totals.ts'
-import { selectPairs, type TypedScan } from '../files/duckdb/typed-scans.ts'
+import { selectInputs, type TypedScan } from '../files/duckdb/typed-scans.ts'
 import { given, message, optionError } from '../files/errors.ts'
 import type { Scoring } from '../files/options.ts'
 import type { Chunk } from '../files/readers/chunks.ts'
@@ -65,12 +65,13 @@ const leastBinned = '2::DOUBLE ** -1000'
  * A query for rows of [key as JSON, index of the stratum, lower edge of a fine bin, number of rows]. Next to a power of two log2 may be one
  * off, and a fine bin twice or half as wide. Bins of a view are at least twice as wide as fine bins, so no count changes.
  */
-function binsQuery({ scan, x, y, types }: TypedScan, keyType: string, scoring: Scoring): string {
+function binsQuery(typed: TypedScan, keyType: string, scoring: Scoring): string {
+  const { x, y, types } = typed
   const dtype = types.input === 'FLOAT' ? 'float32' : 'float64'
   return `SELECT ${keyAsJson(keyType)}, stratum, edge, rows FROM (
     SELECT ${scoring.by === undefined ? 'NULL' : castKey(keyType)} AS key, ${classifyInSQL(scoring, dtype)} AS stratum,
       CASE WHEN isfinite(x) THEN floor(x / width) * width ELSE x END AS edge, count(*) AS rows
       FROM (SELECT *, 2::DOUBLE ** (floor(log2(greatest(abs(x), ${leastBinned}))) - ${octaveBits}) AS width
-        FROM (SELECT key, CAST(${x} AS DOUBLE) AS x, ${y} AS y FROM ${selectPairs(scan, scoring)}))
+        FROM (SELECT key, CAST(${x} AS DOUBLE) AS x, ${y} AS y FROM ${selectInputs(typed, scoring)}))
       GROUP BY ALL)`
 }

@@ -82,7 +82,7 @@ function checkWeight(weight: string, isNullError: boolean): { isNull: RowCheck; 
 /** The first row whose null, NaN, label, weight or embeddings are an error, and the number of rows with the same error. */
 async function findRowError(
   session: Session,
-  { scan, x, y, w, lists }: TypedScan,
+  { scan, x, y, w, pair }: TypedScan,
   options: Scoring,
 ): Promise<RowError | undefined> {
   const { positiveLabel, negativeLabel, otherLabels, nulls, nan } = options
@@ -90,12 +90,12 @@ async function findRowError(
   const weight = w === undefined ? undefined : checkWeight(w, isNullError)
   const checks: RowCheck[] = [
     ...(scan.lookup ? unknownChecks : []),
-    ...(lists
-      ? checkLists(lists, isNullError)
+    ...(pair
+      ? checkLists(pair, isNullError)
       : [{ kind: 'input', condition: `${x} IS NULL`, isError: isNullError } as const]),
     { kind: 'label', condition: `${y} IS NULL`, isError: isNullError },
     ...(weight ? [weight.isNull] : []),
-    { kind: 'nan', condition: nan === 'keep' ? 'FALSE' : `isnan(${x})`, isError: nan === 'error' },
+    { kind: 'nan', condition: nan === 'keep' ? 'FALSE' : `isnan(${pair?.distance ?? x})`, isError: nan === 'error' },
     {
       kind: 'other',
       condition: `${y} NOT IN (${positiveLabel}, ${negativeLabel})`,

@@ -6,7 +6,7 @@ import { assertNoRowErrors, shortenError } from './row-error-search.ts'
 import { fromClause, rowCondition, type Scan } from './scan.ts'
 import { outOfMemoryCode, type Session } from './session.ts'
 import { StatesByKey } from './states-by-key.ts'
-import { lossArguments, selectPairs, type TypedScan, typeScans } from './typed-scans.ts'
+import { lossArguments, selectInputs, type TypedScan, typeScans } from './typed-scans.ts'
 
 /** The totals of all rows of scans. */
 export interface ScanTotals {
@@ -96,7 +96,7 @@ function totalsQuery(typed: TypedScan, options: Scoring): string {
   })
   return `SELECT ${isGrouped ? 'key' : 'NULL AS key'}, ${scan.kind === 'Parquet' ? '0::BIGINT' : 'count(*)'} AS rows,
     ${nans} AS nans, ${states.join(', ')}
-    FROM ${selectPairs(scan, options)} ${isGrouped ? 'GROUP BY key' : ''}`
+    FROM ${selectInputs(typed, options)} ${isGrouped ? 'GROUP BY key' : ''}`
 }
 
 /** Without other labels, whose loss is 0, a NaN shows in the sums, which costs nothing. */

@@ -15,14 +15,14 @@ interface Types {
 /** A scan with the types of what the options name. */
 export interface TypedScan {
   readonly scan: Scan
-  /** SQL of the input, over the columns of `selectPairs` */
+  /** SQL of the input, over the columns of `selectInputs` */
   readonly x: string
-  /** SQL of the label, over the columns of `selectPairs` */
+  /** SQL of the label, over the same */
   readonly y: string
-  /** SQL of the weight, over the columns of `selectPairs`; absent without weights */
+  /** SQL of the weight, over the same; absent without weights */
   readonly w?: string
-  /** of a pair: the embeddings whose distance is the input */
-  readonly lists?: EmbeddingLists
+  /** of a pair: the embeddings, and SQL of their distance, over the columns of `selectPairs` */
+  readonly pair?: EmbeddingLists & { readonly distance: string }
   readonly types: Types
   /** the names and types of what is kept */
   readonly kept: readonly QueryColumn[]
@@ -101,7 +101,7 @@ function listInputs(input: Scoring['input']): Readonly<Record<string, string>> {
 function castInput(
   { scan, x, right = '', input: type }: DescribedScan,
   { input }: Scoring,
-): Pick<TypedScan, 'x' | 'lists'> {
+): Pick<TypedScan, 'x' | 'pair'> {
   if (typeof input === 'string') {
     return { x: castToScored('input', { text: input, sql: writeSql(scan, input), column: 'x', type }) }
   }
@@ -110,12 +110,10 @@ function castInput(
   }
   const lists = castToLists(side('left', x), side('right', right), type)
   const distance = type === nullType ? 'CAST(NULL AS DOUBLE)' : callDistance(lists, input)
-  if (scan.lookup === undefined) return { x: distance, lists }
+  if (scan.lookup === undefined) return { x: 'x', pair: { ...lists, distance } }
   const unknown = 'coalesce(unknown_left, unknown_right)'
-  return {
-    x: `CASE WHEN ${unknown} IS NULL THEN ${distance} ELSE error(concat('no embedding of ', ${unknown})) END`,
-    lists,
-  }
+  const known = `CASE WHEN ${unknown} IS NULL THEN ${distance} ELSE error(concat('no embedding of ', ${unknown})) END`
+  return { x: 'x', pair: { ...lists, distance: known } }
 }
 
 /** True if a row has an input. */
@@ -167,7 +165,13 @@ export function selectPairs(scan: Scan, options: Scoring, isNumbered = false): s
     FROM ${rows} ${sides.map(({ join }) => join).join(' ')}) AS pairs`
 }
 
-/** The arguments of the SQL functions of the loss at a margin, over the columns of `selectPairs`. */
+/** The same of a typed scan, with the distance of a pair as x: queries refer to it several times, and DuckDB computes it once. */
+export function selectInputs({ scan, pair }: TypedScan, options: Scoring, isNumbered = false): string {
+  const rows = selectPairs(scan, options, isNumbered)
+  return pair === undefined ? rows : `(SELECT ${pair.distance} AS x, * FROM ${rows}) AS inputs`
+}
+
+/** The arguments of the SQL functions of the loss at a margin, over the columns of `selectInputs`. */
 export function lossArguments({ x, y, w }: Pick<TypedScan, 'x' | 'y' | 'w'>, options: Scoring, margin: number): string {
   const input = options.nan === 'ignore' ? `CASE WHEN isnan(${x}) THEN NULL ELSE ${x} END` : x
   return `${input}, ${y}${w === undefined ? '' : `, ${w}`}${settingArguments(options, margin)}`
