@@ -341,6 +341,24 @@ bool BasicExactSum<kLowestExponent, kMaxBits>::is_negative() const {
 }
 
 template <int kLowestExponent, int kMaxBits>
+bool BasicExactSum<kLowestExponent, kMaxBits>::is_long(LongSum& sum) const {
+  sum = {};
+  if (special_ != 0) return false;
+  if (!uses_limbs_) return sum.add(small_.head) && sum.add(small_.tail);
+  constexpr int kPartBits = 53;
+  const Magnitude magnitude(*this);
+  int position = magnitude.bit_length();
+  for (int k = 0; k < LongSum::kParts && position > 0; k++) {
+    const int end = position;
+    position = std::max(end - kPartBits, 0);
+    const uint64_t part = magnitude.bits(position) & ((uint64_t{1} << (end - position)) - 1);
+    const double value = Term{part, position, magnitude.is_negative}.value();
+    if (part != 0 && (!std::isfinite(value) || !sum.add(value))) return false;
+  }
+  return magnitude.is_zero() || magnitude.lowest_bit() >= position;
+}
+
+template <int kLowestExponent, int kMaxBits>
 std::string BasicExactSum<kLowestExponent, kMaxBits>::to_text() const {
   char text[kMaxTextLength];
   return std::string(text, write_text(text));

@@ -66,6 +66,9 @@ class BasicExactSum {
     return !uses_limbs_ && special_ == 0;
   }
 
+  // Returns true, and sets `sum` to this one, if its digits fit.
+  bool is_long(LongSum& sum) const;
+
   // Canonical text, equal for equal sums: "-0x1ap-4" is −26 · 2^−4. The digits neither begin nor end with 0,
   // and the exponent is e plus a multiple of 4. Zero is "0x0p+0". Special values are "NaN", "Infinity"
   // and "-Infinity".

@@ -363,6 +363,56 @@ WeightedTotals::WeightedTotals(const Totals& totals) : Counts(totals) {
   for (int k = 0; k < 3; k++) weights[k].add(static_cast<double>(counts[k]));
 }
 
+bool SmallWeightedTotals::add(double loss, double weight, int8_t class_of) {
+  double product, error;
+  if (!two_product(loss, weight, product, error)) return false;
+  SmallWeightedTotals next = *this;
+  uint32_t& count = next.counts[class_of + 1];
+  LongSum& sum = next.sums[class_of < 0];
+  if (count == UINT32_MAX || !next.weights[class_of + 1].add(weight)) return false;
+  if (class_of != 0 && !(sum.add(product) && sum.add(error))) return false;
+  count++;
+  next.active += class_of < 0 && loss > 0;
+  *this = next;
+  return true;
+}
+
+bool SmallWeightedTotals::merge(const SmallWeightedTotals& other) {
+  SmallWeightedTotals merged = *this;
+  for (int c = 0; c < 2; c++) {
+    for (const double part : other.sums[c].parts) {
+      if (!merged.sums[c].add(part)) return false;
+    }
+  }
+  for (int k = 0; k < 3; k++) {
+    const auto& [head, tail] = other.weights[k];
+    if (!merged.weights[k].add(head) || !merged.weights[k].add(tail)) return false;
+    if (merged.counts[k] > UINT32_MAX - other.counts[k]) return false;
+    merged.counts[k] += other.counts[k];
+  }
+  merged.active += other.active;
+  *this = merged;
+  return true;
+}
+
+WeightedTotals::WeightedTotals(const SmallWeightedTotals& small)
+    : Counts{small.counts[2], small.counts[0], small.active, small.counts[1]},
+      weights{ExactSum(small.weights[0]), ExactSum(small.weights[1]), ExactSum(small.weights[2])} {
+  for (int c = 0; c < 2; c++) {
+    for (const double part : small.sums[c].parts) sums[c].add(part);
+  }
+}
+
+bool WeightedTotals::is_small(SmallWeightedTotals& small) const {
+  const uint64_t counts[] = {negatives, others, positives};
+  for (int k = 0; k < 3; k++) {
+    if (counts[k] > UINT32_MAX || !weights[k].is_small(small.weights[k])) return false;
+    small.counts[k] = static_cast<uint32_t>(counts[k]);
+  }
+  small.active = static_cast<uint32_t>(active);  // of the negatives
+  return sums[0].is_long(small.sums[0]) && sums[1].is_long(small.sums[1]);
+}
+
 void WeightedTotals::add(double loss, double weight, int8_t class_of) {
   positives += class_of > 0;
   negatives += class_of < 0;

@@ -179,6 +179,17 @@ struct Totals : Counts {
   bool is_possible() const;
 };
 
+// Totals of few elements with weights, as SmallTotals are.
+struct SmallWeightedTotals {
+  uint32_t counts[3];  // by class + 1
+  uint32_t active;
+  LongSum sums[2];
+  SmallSum weights[3];  // by class + 1
+
+  bool add(double loss, double weight, int8_t class_of);
+  bool merge(const SmallWeightedTotals& other);
+};
+
 // Totals of elements with weights, as Totals are.
 struct WeightedTotals : Counts {
   ProductSum sums[2];   // w·l of the positives, of the negatives
@@ -186,10 +197,13 @@ struct WeightedTotals : Counts {
 
   WeightedTotals() {}                             // as Totals
   explicit WeightedTotals(const Totals& totals);  // of weight 1
+  explicit WeightedTotals(const SmallWeightedTotals& small);
 
   // Adds an element of the class.
   void add(double loss, double weight, int8_t class_of);
   void merge(const WeightedTotals& other);
+  // Returns true, and sets `small` to these totals, if they fit.
+  bool is_small(SmallWeightedTotals& small) const;
   ClassFigures all(OtherLabelPolicy policy) const;
   // The weight of the elements that count.
   ExactSum weight(OtherLabelPolicy policy) const;

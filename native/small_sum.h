@@ -16,6 +16,14 @@ inline bool two_product(double a, double b, double& product, double& error) {
   return are_small & ((std::abs(product) >= kLeast) | (a == 0) | (b == 0));
 }
 
+// Knuth's TwoSum: a + b = the returned sum + error, exactly.
+inline double two_sum(double a, double b, double& error) {
+  const double sum = a + b;
+  const double part = sum - a;
+  error = (a - (sum - part)) + (b - part);
+  return sum;
+}
+
 // The exact sum of doubles, head + tail, for as long as two doubles can hold it. All zeros is the empty sum.
 struct SmallSum {
   double head;
@@ -31,14 +39,23 @@ struct SmallSum {
     tail = new_tail;
     return true;
   }
+};
 
- private:
-  // Knuth's TwoSum: a + b = the returned sum + error, exactly.
-  static double two_sum(double a, double b, double& error) {
-    const double sum = a + b;
-    const double part = sum - a;
-    error = (a - (sum - part)) + (b - part);
-    return sum;
+// The same in four doubles, which hold the products of some doubles.
+struct LongSum {
+  static constexpr int kParts = 4;
+  double parts[kParts];
+
+  bool add(double value) {
+    LongSum next;
+    for (int k = 0; k < kParts; k++) {
+      double error;
+      next.parts[k] = two_sum(parts[k], value, error);
+      value = error;
+    }
+    if (value != 0) return false;  // an infinite or NaN operand makes it NaN
+    *this = next;
+    return true;
   }
 };
 

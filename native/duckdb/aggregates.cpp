@@ -28,7 +28,7 @@ void add_run(State state, const Elements<T>& elements, size_t begin, size_t end,
   if (begin == end) return;
   const Labels labels = elements.labels_from(begin);
   if (elements.weights != nullptr) {
-    return group(state).add_weighted_run(PackedSettings(settings), [&](WeightedTotals& totals) {
+    return group(state).add_weighted_run(PackedSettings(settings), end - begin, [&](WeightedTotals& totals) {
       check_labels(accumulate(totals, Input(elements.input + begin), labels, elements.weights_from(begin),
                               end - begin, settings),
                    labels, settings);

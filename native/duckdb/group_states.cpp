@@ -47,15 +47,15 @@ void GroupState::merge(const Partial& partial) {
     throw QueryError("a group must have fewer than 2^53 elements");
   }
   if (partial.weighted) {
-    grow_weighted().merge(*partial.weighted);
+    merge(*partial.weighted);
   } else {
     merge(partial.totals);
   }
 }
 
 void GroupState::combine(const GroupState& source) {
-  if (source.full_ != nullptr && !source.full_->error.empty()) store_error(source.full_->error.c_str());
-  if (!source.has_rows() || (full_ != nullptr && !full_->error.empty())) return;
+  if (source.rest_ != nullptr && !source.rest_->error.empty()) store_error(source.rest_->error.c_str());
+  if (!source.has_rows() || (rest_ != nullptr && !rest_->error.empty())) return;
   try {
     merge(source.partial());
   } catch (const QueryError& error) {
@@ -64,37 +64,52 @@ void GroupState::combine(const GroupState& source) {
 }
 
 void GroupState::throw_error() const {
-  if (full_ != nullptr && !full_->error.empty()) throw QueryError(full_->error);
+  if (rest_ != nullptr && !rest_->error.empty()) throw QueryError(rest_->error);
 }
 
 Partial GroupState::partial() const {
-  if (is_weighted()) return {{}, settings_.unpack(), *full_->weighted};
+  if (is_weighted()) {
+    WeightedTotals copy;
+    return {{}, settings_.unpack(), weighted_totals(copy)};
+  }
   Totals copy;
   return {totals(copy), settings_.unpack(), {}};
 }
 
 Figures GroupState::figures() const {
   const OtherLabelPolicy policy = settings_.unpack().policy;
-  if (is_weighted()) return full_->weighted->figures(policy);
+  if (is_weighted()) {
+    WeightedTotals copy;
+    return weighted_totals(copy).figures(policy);
+  }
   Totals copy;
   return totals(copy).figures(policy);
 }
 
 uint64_t GroupState::size() const {
-  if (is_weighted()) return full_->weighted->size();
+  if (is_weighted()) {
+    WeightedTotals copy;
+    return weighted_totals(copy).size();
+  }
   Totals copy;
   return totals(copy).size();
 }
 
 const Totals& GroupState::totals(Totals& copy) const {
-  if (full_ != nullptr) return full_->totals;
+  if (rest_ != nullptr && rest_->totals != nullptr) return *rest_->totals;
   copy = Totals(small_);
   return copy;
 }
 
+const WeightedTotals& GroupState::weighted_totals(WeightedTotals& copy) const {
+  if (rest_->weighted != nullptr) return *rest_->weighted;
+  copy = WeightedTotals(*rest_->small_weighted);
+  return copy;
+}
+
 void GroupState::destroy() {
-  delete full_;
-  full_ = nullptr;
+  delete rest_;
+  rest_ = nullptr;
 }
 
 void GroupState::throw_different(const PackedSettings& settings) const {
@@ -104,20 +119,46 @@ void GroupState::throw_different(const PackedSettings& settings) const {
 
 void GroupState::merge(const Totals& totals) {
   SmallTotals small;
-  if (full_ == nullptr && totals.is_small(small) && small_.merge(small)) return;
-  if (is_weighted()) return full_->weighted->merge(WeightedTotals(totals));
-  grow().totals.merge(totals);
+  if (rest_ == nullptr && totals.is_small(small) && small_.merge(small)) return;
+  if (is_weighted()) return merge(WeightedTotals(totals));
+  grow().merge(totals);
 }
 
-GroupState::Full& GroupState::grow() {
-  if (full_ == nullptr) full_ = new Full{Totals(small_), nullptr, ""};
-  return *full_;
+void GroupState::merge(const WeightedTotals& totals) {
+  SmallWeightedTotals small;
+  SmallWeightedTotals* const own = small_weighted();
+  if (own != nullptr && totals.is_small(small) && own->merge(small)) return;
+  grow_weighted().merge(totals);
+}
+
+GroupState::Rest& GroupState::allocate() {
+  if (rest_ == nullptr) rest_ = new Rest;
+  return *rest_;
+}
+
+Totals& GroupState::grow() {
+  Rest& rest = allocate();
+  if (rest.totals == nullptr) rest.totals = std::make_unique<Totals>(small_);
+  return *rest.totals;
+}
+
+SmallWeightedTotals* GroupState::small_weighted() {
+  Rest& rest = allocate();
+  if (rest.small_weighted != nullptr) return rest.small_weighted.get();
+  if (rest.totals != nullptr || rest.weighted != nullptr || Totals(small_).size() > 0) return nullptr;
+  rest.small_weighted.reset(new SmallWeightedTotals{});
+  return rest.small_weighted.get();
 }
 
 WeightedTotals& GroupState::grow_weighted() {
-  Full& full = grow();
-  if (full.weighted == nullptr) full.weighted = std::make_unique<WeightedTotals>(full.totals);
-  return *full.weighted;
+  Rest& rest = allocate();
+  if (rest.weighted != nullptr) return *rest.weighted;
+  Totals copy;
+  rest.weighted = rest.small_weighted != nullptr ? std::make_unique<WeightedTotals>(*rest.small_weighted)
+                                                 : std::make_unique<WeightedTotals>(totals(copy));
+  rest.small_weighted = nullptr;
+  rest.totals = nullptr;
+  return *rest.weighted;
 }
 
 RowStates::RowStates(const State* states, size_t rows, StateLayout layout)

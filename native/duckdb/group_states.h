@@ -40,7 +40,8 @@ class PackedSettings {
 };
 
 // DuckDB moves a state as bytes, aligned to 8, and destroys it once. All zeros is the state of no rows. Most
-// groups have few rows: their totals fit into the state, and others have full ones of a kilobyte.
+// groups have few rows: their totals fit into the state or, with weights, into some 200 bytes beside it.
+// Others have full ones of a kilobyte or, with weights, four.
 class GroupState {
  public:
   // From this many elements at once on, a group has full totals.
@@ -49,17 +50,17 @@ class GroupState {
   // Adds an element under these settings.
   void add(const PackedSettings& settings, double loss, int8_t class_of) {
     set_settings(settings);
-    if (full_ == nullptr && small_.add(loss, class_of)) return;
-    if (is_weighted()) return full_->weighted->add(loss, 1, class_of);
-    grow().totals.add(loss, class_of);
+    if (rest_ == nullptr && small_.add(loss, class_of)) return;
+    if (is_weighted()) return grow_weighted().add(loss, 1, class_of);
+    grow().add(loss, class_of);
   }
 
   // Calls accumulate(totals), which adds `count` elements under these settings to the totals.
   template <class Accumulate>
   void add_run(const PackedSettings& settings, size_t count, const Accumulate& accumulate) {
     set_settings(settings);
-    if (count >= kMinFullRun) grow();
-    if (full_ != nullptr && !is_weighted()) return accumulate(full_->totals);
+    if (count >= kMinFullRun && !is_weighted()) grow();
+    if (rest_ != nullptr && rest_->totals != nullptr) return accumulate(*rest_->totals);
     Totals totals;
     accumulate(totals);
     merge(totals);
@@ -68,12 +69,17 @@ class GroupState {
   // The same with weights.
   void add(const PackedSettings& settings, double loss, double weight, int8_t class_of) {
     set_settings(settings);
+    SmallWeightedTotals* const small = small_weighted();
+    if (small != nullptr && small->add(loss, weight, class_of)) return;
     grow_weighted().add(loss, weight, class_of);
   }
   template <class Accumulate>
-  void add_weighted_run(const PackedSettings& settings, const Accumulate& accumulate) {
+  void add_weighted_run(const PackedSettings& settings, size_t count, const Accumulate& accumulate) {
     set_settings(settings);
-    accumulate(grow_weighted());
+    if (count >= kMinFullRun || small_weighted() == nullptr) return accumulate(grow_weighted());
+    WeightedTotals totals;
+    accumulate(totals);
+    merge(totals);
   }
 
   void merge(const Partial& partial);
@@ -81,7 +87,7 @@ class GroupState {
   // Adds the rows of the source, or stores the error that this is.
   void combine(const GroupState& source);
 
-  void store_error(const char* error) { grow().error = error; }
+  void store_error(const char* error) { allocate().error = error; }
   void throw_error() const;
 
   bool has_rows() const { return !settings_.is_none(); }
@@ -97,10 +103,12 @@ class GroupState {
   }
 
  private:
-  struct Full {
-    Totals totals;
-    std::unique_ptr<WeightedTotals> weighted;  // null without weights; has then all elements
-    std::string error;                         // finalize throws it; "" for none
+  // What does not fit into the state. At most one of the totals is there, and has then all elements.
+  struct Rest {
+    std::string error;  // finalize throws it; "" for none
+    std::unique_ptr<Totals> totals;
+    std::unique_ptr<SmallWeightedTotals> small_weighted;
+    std::unique_ptr<WeightedTotals> weighted;
   };
 
   // Sets the settings of the first row; throws if a later row has others.
@@ -110,17 +118,24 @@ class GroupState {
     settings_ = settings;
   }
   [[noreturn]] void throw_different(const PackedSettings& settings) const;
-  bool is_weighted() const { return full_ != nullptr && full_->weighted != nullptr; }
+  bool is_weighted() const {
+    return rest_ != nullptr && (rest_->small_weighted != nullptr || rest_->weighted != nullptr);
+  }
   // Returns a reference to the full totals, or to `copy`.
   const Totals& totals(Totals& copy) const;
+  const WeightedTotals& weighted_totals(WeightedTotals& copy) const;
   uint64_t size() const;
   void merge(const Totals& totals);
-  Full& grow();
+  void merge(const WeightedTotals& totals);
+  Rest& allocate();
+  Totals& grow();
+  // The small totals with weights, for a group that has no other ones; or null.
+  SmallWeightedTotals* small_weighted();
   WeightedTotals& grow_weighted();
 
   PackedSettings settings_;
   SmallTotals small_;
-  Full* full_;
+  Rest* rest_;
 };
 
 inline GroupState& group(State state) { return *reinterpret_cast<GroupState*>(state); }
