@@ -416,7 +416,7 @@ const emptyWeightedJSON: LossAccumulatorJSON = { ...emptyJSON, weights: { positi
  * once.
  */
 function readLike<T>(place: string, value: unknown, like: T): T {
-  if (typeof value !== typeof like || value === null) throw malformed(place, `a ${typeof like}`, value)
+  if (typeof value !== typeof like || value === null) throw malformed(place, `of type ${typeof like}`, value)
   if (typeof like !== 'object') return value as T
   const [keys, known] = [Object.keys(value as object), Object.keys(like as object)]
   const unknown = keys.find((key) => !known.includes(key))

@@ -1,6 +1,6 @@
 import { addName, Callable, defineOptions } from './callable.ts'
 import type { WeightOptions } from './labels.ts'
-import { type DistanceKind, type InputData, native, type SideOutputs } from './native.ts'
+import { type DistanceKind, distanceKinds, type InputData, native, type SideOutputs } from './native.ts'
 import { assertPairsUnchanged, type DistanceSettings, type Pairs, readPairs } from './pairs.ts'
 import { type AsyncOptions, runSlices } from './slices.ts'
 import { makeResult, makeTensorLike, takeMemory } from './tensor/results.ts'
@@ -9,6 +9,7 @@ import { readLikeInput, readOut, type TensorLike } from './tensor/tensor-like.ts
 import {
   assertFinite,
   assertNumber,
+  assertOneOf,
   assertOptions,
   assertSignal,
   describe,
@@ -105,6 +106,7 @@ export abstract class Distance extends Callable {
 
   /** @internal */
   protected constructor(kind: DistanceKind, p: number, options: DistanceOptions, defaultEpsilon: number) {
+    assertOneOf('kind', kind, distanceKinds)
     const { epsilon = defaultEpsilon, keepdim = false, name = '' } = options
     assertFinite('epsilon', epsilon)
     if (typeof keepdim !== 'boolean')
@@ -145,8 +147,9 @@ export abstract class Distance extends Callable {
   }
 
   /**
-   * Computes what `forward` computes, to the last bit, in slices of about half a millisecond; between slices the event
-   * loop and other calls run. Arguments are checked at once, but elements are read slice by slice.
+   * Computes what `forward` computes, to the last bit, in slices of about half a millisecond or of one pair, if that takes
+   * longer; between slices the event loop and other calls run. Arguments are checked at once, but elements are read slice
+   * by slice.
    *
    * @param options.signal aborts the call between two slices
    * @returns a promise. It rejects with what `forward` throws, with ERR_SHAPE_MISMATCH if memory is transferred or
@@ -163,7 +166,7 @@ export abstract class Distance extends Callable {
       assertSignal('signal', signal)
       const distances = readOut('out', out, pairs.distances) ?? makeTensorLike(pairs.distances)
       const written = contentsOf(distances) as InputContents
-      await runSlices(pairs.count, pairs.width, signal, (begin, end) => {
+      await runSlices(pairs.count, pairs.work, signal, (begin, end) => {
         assertPairsUnchanged(pairs)
         assertUnchanged('out', written)
         native.distances(...pairs.elements, written.data, begin, end)

@@ -20,7 +20,8 @@ export interface Pairs {
   readonly left: InputContents
   readonly right: InputContents
   readonly count: number
-  readonly width: number
+  /** how many elements of a loss are as much work as a pair */
+  readonly work: number
   /** what the distances of the pairs are like */
   readonly distances: Like
   /** the first arguments of a call of the addon */
@@ -44,12 +45,20 @@ export function readPairs(left: TensorLike, right: TensorLike, settings: Distanc
   const shape = shapeOfDistances(l.shape, r.shape)
   const count = sizeOf(shape)
   const width = lastOf(l.shape)
+  if (width === 0 && count > maxEmpty) {
+    throw invalidArgument(
+      'ERR_INVALID_ARG_VALUE',
+      'left',
+      `at most ${maxEmpty} vectors without elements`,
+      String(count),
+    )
+  }
   const code = dtypesCode(l.code, distanceKinds.indexOf(kind))
   return {
     left: { ...l, name: 'left' },
     right: { ...r, name: 'right' },
     count,
-    width,
+    work: Math.max(1, width * workOf[kind]),
     distances: { code: l.code, shape: keepdim ? [...shape, 1] : shape, size: count, name: 'the distances' },
     elements: [l.data, r.data, code, count, width, p, epsilon],
   }
@@ -63,8 +72,8 @@ export function readPairLabels(label: TensorLike, pairs: Pairs, settings: Settin
 }
 
 export function slicePairs(pairs: Pairs): SlicedInput {
-  const { elements, count, width } = pairs
-  return { data: elements, size: count, width, assertUnchanged: () => assertPairsUnchanged(pairs) }
+  const { elements, count, work } = pairs
+  return { data: elements, size: count, work, assertUnchanged: () => assertPairsUnchanged(pairs) }
 }
 
 /** Throws if the memory of a side was transferred or resized after it was read. */
@@ -72,6 +81,12 @@ export function assertPairsUnchanged({ left, right }: Pairs): void {
   assertUnchanged('left', left)
   assertUnchanged('right', right)
 }
+
+/** A shape of a few bytes could stand for so many vectors without elements that they block the event loop. */
+const maxEmpty = 2 ** 16
+
+/** How many elements of a loss are as much work as one of a vector. A power takes hundreds of times as long as a sum. */
+const workOf: Record<DistanceKind, number> = { euclidean: 1, manhattan: 1, chebyshev: 1, cosine: 1, minkowski: 256 }
 
 const nameOf = ({ code }: Like) => dtypes[code] as DType
 const lastOf = (shape: readonly number[]) => shape[shape.length - 1] as number

@@ -15,7 +15,7 @@ export interface AsyncOptions {
  * began waits for all of the slice beside its own millisecond, and both together should stay below two.
  */
 const sliceTime = 0.5
-/** Elements of the first slice, which take 20 microseconds at best and a millisecond at worst. */
+/** Elements of a loss in the first slice, which take 20 microseconds at best and a millisecond at worst. */
 const firstLength = 2 ** 16
 /** The length of the kernels' blocks; the length of a slice is a multiple of it. */
 const blockLength = 2048
@@ -38,17 +38,17 @@ export function waitForTurn(): Promise<void> {
  * Calls `compute` for one slice of [0, size) after another. Between slices JavaScript runs and may transfer or resize
  * memory, so this thread computes, and `compute` checks the memory first.
  *
- * @param width how many elements of an input are as much work as one of these
+ * @param work how many elements of a loss are as much work as one of these, at least 1
  * @throws the signal's reason after an abort
  */
 export async function runSlices(
   size: number,
-  width: number,
+  work: number,
   signal: AbortSignal | undefined,
   compute: (begin: number, end: number) => void,
 ): Promise<void> {
-  const unit = Math.ceil(blockLength / Math.max(1, width))
-  let length = Math.ceil(firstLength / Math.max(1, width))
+  const unit = Math.ceil(blockLength / work)
+  let length = Math.ceil(firstLength / work)
   let begin = 0
   do {
     await waitForTurn()
@@ -68,15 +68,15 @@ export interface SlicedInput {
   readonly data: LossInput
   /** the number of elements */
   readonly size: number
-  /** how many numbers each element is computed from */
-  readonly width: number
+  /** how many elements of a loss are as much work as one of these */
+  readonly work: number
   /** Throws if its memory was transferred or resized. */
   assertUnchanged(): void
 }
 
 export function sliceInput(input: InputContents): SlicedInput {
   const { data, size } = input
-  return { data, size, width: 1, assertUnchanged: () => assertUnchanged('input', input) }
+  return { data, size, work: 1, assertUnchanged: () => assertUnchanged('input', input) }
 }
 
 /**
@@ -94,7 +94,7 @@ export async function computeSlices(
 ): Promise<void> {
   const { contents, weightContents } = labels
   let invalid: InvalidElements | undefined
-  await runSlices(input.size, input.width, signal, (begin, end) => {
+  await runSlices(input.size, input.work, signal, (begin, end) => {
     input.assertUnchanged()
     if (contents !== undefined) assertUnchanged('label', contents)
     if (weightContents !== undefined) assertUnchanged('weight', weightContents)

@@ -34,7 +34,7 @@ struct View {
   }
   bool overlaps(const void* other, size_t bytes, size_t own_bytes) const {
     const auto begin = reinterpret_cast<uintptr_t>(data), other_begin = reinterpret_cast<uintptr_t>(other);
-    return begin < other_begin + bytes && other_begin < begin + own_bytes;
+    return bytes > 0 && own_bytes > 0 && begin < other_begin + bytes && other_begin < begin + own_bytes;
   }
 };
 
@@ -86,7 +86,7 @@ struct Sides {
     }
     dtype = first_dtype(code);
     distance.kind = static_cast<hel::DistanceKind>(code / hel::kDTypes % hel::kDistanceKinds);
-    return is_side(left) && is_side(right);
+    return is_float(dtype) && is_side(left) && is_side(right);
   }
 
   // A row of every pair, or one for all.

@@ -20,6 +20,8 @@ enum class DType {
 };
 constexpr uint32_t kDTypes = 10;
 
+inline bool is_float(DType dtype) { return dtype <= DType::kFloat64; }
+
 // Calls use(pointer): a null pointer to the element type.
 template <class Use>
 auto with_dtype(DType dtype, const Use& use) {

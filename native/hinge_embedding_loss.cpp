@@ -539,17 +539,19 @@ namespace {
 
 template <class T>
 InvalidWeights find_invalid_of(const T* weights, size_t n) {
-  const auto is_invalid = [](T weight) { return !(weight >= 0 && weight <= std::numeric_limits<T>::max()); };
   InvalidWeights all;
   std::mutex joining;
   parallel_for(n, [&](Ranges& ranges) {
     InvalidWeights invalid;
     for (size_t begin, end; ranges.next(begin, end);) {
-      const auto count = std::count_if(weights + begin, weights + end, is_invalid);
-      if (count == 0) continue;
-      invalid.count += static_cast<uint64_t>(count);
-      const T* first = std::find_if(weights + begin, weights + end, is_invalid);
-      invalid.first = std::min(invalid.first, static_cast<uint64_t>(first - weights));
+      uint64_t count = 0, first = n;
+      for (size_t i = begin; i < end; i++) {
+        const bool is_invalid = !(weights[i] >= 0 && weights[i] <= std::numeric_limits<T>::max());
+        count += is_invalid;
+        first = is_invalid ? std::min<uint64_t>(first, i) : first;
+      }
+      invalid.count += count;
+      if (count > 0) invalid.first = std::min(invalid.first, first);
     }
     const std::lock_guard lock(joining);
     all = {all.count + invalid.count, std::min(all.first, invalid.first)};

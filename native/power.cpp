@@ -4,10 +4,13 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 
 namespace hinge_embedding_loss {
 
 namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 // An unevaluated sum: |low| is at most half a unit in the last place of high.
 struct DoubleDouble {
@@ -111,11 +114,17 @@ double power_of_two(int exponent) {  // a normal number
   return std::bit_cast<double>(static_cast<uint64_t>(exponent + 1023) << 52);
 }
 
-// Beyond every exponent of a double, where an exact product or quotient could overflow.
-bool is_far(double exponent) { return std::abs(exponent) >= kMaxExponent; }
+// True if 2^exponent needs no more of the exponent than a double: it is 1, beyond every double, or NaN. An exact product
+// or quotient of other exponents stays clear of overflow, because a logarithm that is not 0 is at least 2^-53.
+bool is_trivial(double exponent) {
+  const double magnitude = std::abs(exponent);
+  return !(magnitude >= 0x1p-80 && magnitude < kMaxExponent);
+}
 
-// The logarithm of a finite value > 0, with a relative error below 2^-64.
+// The logarithm of a finite value > 0, with a relative error below 2^-64; NaN for other values, which elements that
+// change while they are read can lead to.
 DoubleDouble log2(double value) {
+  if (!(value > 0 && value <= std::numeric_limits<double>::max())) return {kNaN, 0};
   // value = 2^exponent · m with m in [3/4, 3/2), so that values near 1 have an exponent of 0.
   int exponent;
   double m = std::frexp(value, &exponent);
@@ -137,7 +146,8 @@ DoubleDouble log2(double value) {
 }
 
 Scaled exp2(DoubleDouble value) {
-  if (is_far(value.high)) return {1, value.high < 0 ? -kMaxExponent : kMaxExponent};
+  if (std::isnan(value.high)) return {kNaN, 0};
+  if (std::abs(value.high) >= kMaxExponent) return {1, value.high < 0 ? -kMaxExponent : kMaxExponent};
   // value = exponent + j / kPlaces − 1/2 + t, |t| ≤ 2^-8.
   const double nearest = std::floor(value.high + 0.5);
   const double fraction = value.high - nearest;
@@ -164,14 +174,14 @@ double scale(double fraction, int exponent) {
 double power(double base, double exponent) {
   const DoubleDouble log = log2(base);
   const double rough = log.high * exponent;
-  const Scaled result = exp2(is_far(rough) ? DoubleDouble{rough, 0} : multiply(log, exponent));
+  const Scaled result = exp2(is_trivial(rough) ? DoubleDouble{rough, 0} : multiply(log, exponent));
   return scale(result.fraction, result.exponent);
 }
 
 Scaled root(double value, double degree) {
   const DoubleDouble log = log2(value);
   const double rough = log.high / degree;
-  return exp2(is_far(rough) ? DoubleDouble{rough, 0} : divide(log, degree));
+  return exp2(is_trivial(rough) ? DoubleDouble{rough, 0} : divide(log, degree));
 }
 
 }  // namespace hinge_embedding_loss

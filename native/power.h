@@ -4,7 +4,7 @@
 // bits of pow, log2 and exp2.
 namespace hinge_embedding_loss {
 
-// fraction · 2^exponent, with a fraction between 1/2 and 2.
+// fraction · 2^exponent, with a fraction between 1/2 and 2, or NaN.
 struct Scaled {
   double fraction;
   int exponent;

@@ -369,6 +369,14 @@ describe(`distances (${native.instructionSets().join(', ')})`, () => {
       }
     })
 
+    it('a huge power has the largest difference as its distance, and its gradient', () => {
+      for (const p of [1e16, 1e100, 1e301, Number.MAX_VALUE]) {
+        const distance = new PairwiseDistance({ p, epsilon: 0 })
+        expect(distance([3, -4, 0], [0, 0, 0]).data[0], `${p}`).to.equal(4)
+        expect(distance.backward([3, -4, 0], [0, 0, 0]).gradLeft.toArray(), `${p}`).to.deep.equal([0, -1, 0])
+      }
+    })
+
     it('a large or small power has the limits that it should', () => {
       expect(new PairwiseDistance({ p: 1e300, epsilon: 0 })([3, 4], [0, 0]).data[0]).to.equal(4)
       expect(new PairwiseDistance({ p: 1e-300, epsilon: 0 })([3, 0], [0, 0]).data[0]).to.equal(3)
@@ -438,6 +446,12 @@ describe(`distances (${native.instructionSets().join(', ')})`, () => {
       expect(distance([3, 4], [0, 0]).dtype).to.equal('float32')
     })
 
+    it('vectors without elements are 0 apart, and lie in no memory that out could overlap', () => {
+      const memory = new Float32Array(8).fill(7)
+      const none = new Tensor(memory.subarray(2, 2), [4, 0])
+      expect([...distance(none, none, { out: memory.subarray(0, 4) }).data]).to.deep.equal([0, 0, 0, 0])
+    })
+
     it('writes to out, outLeft and outRight', () => {
       const [out, outLeft, outRight] = [new Float32Array(1), new Float32Array(2), new Tensor(new Float32Array(2))]
       expect(distance([3, 4], [0, 0], { out }).data).to.equal(out)
@@ -481,6 +495,16 @@ describe(`distances (${native.instructionSets().join(', ')})`, () => {
         'ERR_SHAPE_MISMATCH',
         /right must .* got \[2, 3\]$/,
         () => distance(new Tensor(new Float32Array(9), [3, 3]), row(r)),
+      ],
+      [
+        'ERR_INVALID_ARG_VALUE',
+        /left must be at most 65536 vectors without elements, got 1099511627776/,
+        () => distance(new Tensor(new Float32Array(0), [2 ** 40, 0]), new Tensor(new Float32Array(0), [2 ** 40, 0])),
+      ],
+      [
+        'ERR_INVALID_ARG_VALUE',
+        /kind must be 'euclidean', .* got 'x'/,
+        () => Reflect.construct(Object.getPrototypeOf(PairwiseDistance), ['x', 1, {}, 1]),
       ],
       [
         'ERR_INVALID_ARG_TYPE',

@@ -107,6 +107,46 @@ describe('lifetimes', () => {
   })
 
   describe('memory', () => {
+    it('memory that another thread writes to during calls gives numbers or errors of ours', async () => {
+      const output = await succeeds(
+        script(
+          inAsync(`
+            const { CosineDistance, PairwiseDistance, Tensor } = require('hinge-embedding-loss')
+            const [pairs, width] = [2000, 8]
+            const shared = (length) => new Float64Array(new SharedArrayBuffer(8 * length)).fill(1)
+            const [values, weight] = [shared(pairs * width), shared(pairs)]
+            const writer = new Worker(\`
+              const { workerData: all } = require('node:worker_threads')
+              const odd = [NaN, Infinity, 0, 1e308, 5e-324, -Infinity, 1, 1]
+              for (let i = 0; ; i++) for (const each of all) each[Math.floor(Math.random() * each.length)] = odd[i % odd.length]
+            \`, { eval: true, workerData: [values, weight] })
+            const [left, row] = [new Tensor(values, [pairs, width]), shared(width)]
+            const calls = [
+              new PairwiseDistance({ p: 3, epsilon: 0 }),
+              new PairwiseDistance({ p: 1e301, epsilon: 0 }),
+              new CosineDistance(),
+            ].flatMap((distance) => [
+              () => distance(left, row),
+              () => distance.backward(left, row),
+              () => mean.valueAndGradPairs(left, row, -1, { distance }),
+              () => new LossAccumulator().updatePairs(left, row, 1, { distance, weight }),
+            ])
+            for (const end = Date.now() + ${2000 * times}; Date.now() < end;) {
+              for (const call of calls) {
+                try {
+                  call()
+                } catch (error) {
+                  if (error.code !== 'ERR_INVALID_WEIGHT' || !(error.index < pairs)) throw error
+                }
+              }
+            }
+            await writer.terminate()
+            console.log('done')`),
+        ),
+      )
+      expect(output).to.equal('done\n')
+    })
+
     const changes = {
       'is transferred': 'structuredClone(buffer, { transfer: [buffer] })',
       'is transferred to a worker': 'writer.postMessage(buffer, [buffer])',
