@@ -183,7 +183,9 @@ const options = all(
     by: optional(text(limits.text)),
     nulls: scoringChecks.nulls,
     nan: scoringChecks.nan,
-    margins: must('a list of one margin', (value) => Array.isArray(value) && value.length === 1),
+    margins: must('a list of one number', (value) => {
+      return Array.isArray(value) && value.length === 1 && typeof value[0] === 'number'
+    }),
     positiveLabel: present,
     negativeLabel: present,
     otherLabels: present,
