@@ -10,6 +10,7 @@ const amounts = {
   asyncElements: [256 * 2 ** 20, 64 * 2 ** 20],
   largestElements: [512 * 2 ** 20, 128 * 2 ** 20],
   rows: [20e6, 5e6],
+  embeddings: [2 ** 20, 2 ** 18],
   workerRounds: [3, 1],
   workerRows: [12e6, 3e6],
   shards: [2000, 200],
@@ -79,6 +80,20 @@ export function pairs(size, Values = Float32Array) {
   copy.set(input)
   const [inputBytes, copyBytes] = [bytesOf(input), bytesOf(copy)]
   return { input, label, read: () => inputBytes.equals(copyBytes) }
+}
+
+/**
+ * Pairs of embeddings in [0, 2), labels ±1, and `read`: memcmp of both sides, which are equal. The distances of equal
+ * sides take as long as any.
+ */
+export function embeddings(count, width) {
+  const { input, read } = pairs(count * width)
+  return {
+    left: input,
+    right: input.slice(),
+    label: Int8Array.from({ length: count }, (_, i) => (i % 10 ? -1 : 1)),
+    read,
+  }
 }
 
 /** One row: what was measured, a figure, its target, and whether it was met. */

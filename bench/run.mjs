@@ -2,10 +2,18 @@
 import { cpus, freemem } from 'node:os'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout } from 'node:timers/promises'
-import { HingeEmbeddingLoss, LossAccumulator, runtimeInfo, setNumThreads, Tensor } from '../dist/index.js'
+import {
+  CosineDistance,
+  HingeEmbeddingLoss,
+  LossAccumulator,
+  PairwiseDistance,
+  runtimeInfo,
+  setNumThreads,
+  Tensor,
+} from '../dist/index.js'
 import { distributedBenchmarks } from './distributed.mjs'
 import { fileBenchmarks } from './files.mjs'
-import { amountOf, least, markdown, pairs, row } from './measure.mjs'
+import { amountOf, embeddings, least, markdown, pairs, row } from './measure.mjs'
 import { measureCalls } from './mixed.mjs'
 import { readerBenchmarks } from './readers.mjs'
 
@@ -114,6 +122,84 @@ const benchmarks = {
     const { input, label, read } = pairs(32 * million, Float64Array)
     const [memcmp, ours] = least([read, () => mean(input, label)])
     return [row('float64 mean, 32 M / memcmp', ours / memcmp, { target: 1.06 })]
+  },
+
+  async pairs() {
+    const width = 128
+    const [few, many] = [64, amountOf.embeddings]
+    const distance = new PairwiseDistance()
+    const prepare = (count) => {
+      const { left, right, ...rest } = embeddings(count, width)
+      const shape = [count, width]
+      return {
+        l: new Tensor(left, shape),
+        r: new Tensor(right, shape),
+        left,
+        right,
+        ...rest,
+        out: new Float32Array(count),
+      }
+    }
+    const cached = prepare(few)
+    const loop = ({ left, right, out }) => {
+      for (let i = 0; i < few; i++) {
+        let sum = 0
+        for (let j = i * width; j < (i + 1) * width; j++) {
+          const d = left[j] - right[j] + 1e-6
+          sum += d * d
+        }
+        out[i] = Math.sqrt(sum)
+      }
+    }
+    const compute = ({ l, r, out }, of = distance) => of(l, r, { out })
+    const peer = await import('simsimd').catch(() => undefined)
+    const sides = Array.from({ length: few }, (_, i) =>
+      [cached.left, cached.right].map((side) => side.subarray(i * width, (i + 1) * width)),
+    )
+    const computeByPeer = () => {
+      for (const [i, [left, right]] of sides.entries()) cached.out[i] = peer.euclidean(left, right)
+    }
+    const [inCache, javascript, ofPeer] = least(
+      [() => compute(cached), () => loop(cached), ...(peer ? [computeByPeer] : [])],
+      { rounds: manyRounds },
+    )
+    const inMemory = prepare(many)
+    const { l, r, label, out, read } = inMemory
+    const [outLeft, outRight] = [new Float32Array(many * width), new Float32Array(many * width)]
+    const [memcmp, ours, cosine, fused, two, both, steps] = least([
+      read,
+      () => compute(inMemory),
+      () => compute(inMemory, new CosineDistance()),
+      () => mean.forwardPairs(l, r, label),
+      onTwo(() => compute(inMemory)),
+      () => mean.valueAndGradPairs(l, r, label, { outLeft, outRight }),
+      () => {
+        const { gradInput } = mean.valueAndGrad(distance(l, r, { out }), label)
+        distance.backward(l, r, gradInput, { outLeft, outRight })
+      },
+    ])
+    const name = `${many / 1024} K pairs of ${width} float32`
+    return [
+      row(`euclidean, ${name} / memcmp`, ours / memcmp, { target: 1.15 }),
+      row(`cosine, ${name} / memcmp`, cosine / memcmp),
+      row(`forwardPairs / distances alone, ${name}`, fused / ours, { target: 1.05 }),
+      row(`valueAndGradPairs / distance, loss and gradients one after the other, ${name}`, both / steps),
+      row(`euclidean, ${name}, 1 thread / 2 threads`, ours / two),
+      row(`euclidean, ${few} pairs of ${width} in cache, JavaScript loop / ours`, javascript / inCache, {
+        target: 20,
+        atLeast: true,
+        digits: 1,
+      }),
+      ...(peer
+        ? [
+            row(
+              `euclidean, ${few} pairs of ${width} in cache, simsimd, a call for each pair / ours`,
+              ofPeer / inCache,
+              { digits: 1 },
+            ),
+          ]
+        : []),
+    ]
   },
 
   batches() {

@@ -187,6 +187,21 @@ struct ElementGradients {
   double left, right;
 };
 
+// True if a ratio neither overflowed nor lost bits.
+bool is_plain_ratio(double ratio) { return std::abs(ratio) >= 0x1p-1000 && std::abs(ratio) <= 0x1p1000; }
+
+// Writes the gradients of a euclidean distance by both sides. Returns false, and writes nothing, for an
+// extreme row.
+template <class T>
+bool scale_differences(T* by_left, T* by_right, const Row<T>& row, double upstream, bool streamed) {
+  const Scaled norm = measure_euclidean(row);
+  const double ratio = upstream / norm.fraction;
+  if (norm.exponent != 0 || !is_plain_ratio(ratio)) return false;
+  row.kernels.scale_differences(by_left, by_right, row.left, row.right, row.width, row.epsilon, ratio,
+                                streamed);
+  return true;
+}
+
 // Calls use(gradients): gradients(i) returns those of element i.
 template <class T, class Use>
 void with_power_gradients(const Distance& distance, const Row<T>& row, double upstream, const Use& use) {
@@ -208,9 +223,8 @@ void with_power_gradients(const Distance& distance, const Row<T>& row, double up
   const auto sign = [](double d) { return static_cast<double>(d > 0) - static_cast<double>(d < 0); };
   switch (distance.kind) {
     case DistanceKind::kEuclidean: {
-      const double ratio = upstream / divisor, magnitude = std::abs(ratio);
-      const bool is_plain = upstream == 0 || (magnitude >= 0x1p-1000 && magnitude <= 0x1p1000);
-      if (is_plain) return use_left([&](double d) { return ratio * (d * factor); });
+      const double ratio = upstream / divisor;
+      if (is_plain_ratio(ratio)) return use_left([&](double d) { return ratio * (d * factor); });
       return use_left([&](double d) { return upstream * (d * factor / divisor); });
     }
     case DistanceKind::kManhattan:
@@ -306,7 +320,10 @@ void compute_distances_in_parallel(T* out, const Pairs<T>& pairs, size_t begin, 
 
 template <class T>
 DistanceGradients<T>::DistanceGradients(const Pairs<T>& pairs, T* left, T* right)
-    : pairs_(pairs), left_{left, {}}, right_{right, {}} {
+    : pairs_(pairs),
+      is_streamed_(pairs.count * pairs.width * sizeof(T) >= kStreamedBytes),
+      left_{left, {}},
+      right_{right, {}} {
   const size_t groups = (pairs.count + kGroup - 1) / kGroup;
   if (pairs.left.is_shared) left_.sums.resize(groups * pairs.width);
   if (pairs.right.is_shared) right_.sums.resize(groups * pairs.width);
@@ -320,10 +337,27 @@ size_t DistanceGradients<T>::step() const {
 }
 
 template <class T>
+size_t DistanceGradients<T>::block() const {
+  constexpr size_t kCachedBytes = size_t{1} << 15;
+  return std::max<size_t>(1, kCachedBytes / (2 * sizeof(T) * std::max<size_t>(1, pairs_.width)));
+}
+
+template <class T>
 void DistanceGradients<T>::write(size_t begin, size_t end, const T* upstream, size_t stride) {
   const auto& [left, right, count, width, distance] = pairs_;
+  const bool has_sums = left.is_shared || right.is_shared;
   for (size_t pair = begin; pair < end; pair++, upstream += stride) {
+    const double g = static_cast<double>(*upstream);
+    if (g == 0) {
+      if (!left.is_shared) std::fill_n(left_.rows + pair * width, width, T{0});
+      if (!right.is_shared) std::fill_n(right_.rows + pair * width, width, T{0});
+      continue;
+    }
     const Row<T> row(distance, row_at(left, pair, width), row_at(right, pair, width), width);
+    if (distance.kind == DistanceKind::kEuclidean && !has_sums &&
+        scale_differences(left_.rows + pair * width, right_.rows + pair * width, row, g, is_streamed_)) {
+      continue;
+    }
     const auto store = [&](Output& output, bool is_shared, size_t from, const double* values, size_t n) {
       if (is_shared) {
         double* sums = &output.sums[pair / kGroup * width + from];
@@ -346,13 +380,17 @@ void DistanceGradients<T>::write(size_t begin, size_t end, const T* upstream, si
         store(right_, right.is_shared, from, by_right, n);
       }
     };
-    const double g = static_cast<double>(*upstream);
     if (distance.kind == DistanceKind::kCosine) {
       with_cosine_gradients(distance, row, g, write_row);
     } else {
       with_power_gradients(distance, row, g, write_row);
     }
   }
+}
+
+template <class T>
+void DistanceGradients<T>::finish_writes() const {
+  if (is_streamed_) finish_streams();
 }
 
 template <class T>
@@ -376,6 +414,7 @@ void differentiate_distances(T* left, T* right, const Pairs<T>& pairs, const T* 
     for (size_t begin, end; ranges.next(begin, end);) {
       gradients.write(begin, end, upstream + begin * stride, stride);
     }
+    gradients.finish_writes();
   };
   parallel_for(pairs.count, write, gradients.step());
   gradients.finish();

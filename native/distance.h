@@ -69,8 +69,9 @@ void compute_distances_in_parallel(T* out, const Pairs<T>& pairs, size_t begin, 
 //     root;
 //                  by r likewise
 //
-// in float64, rounded once; + for the left side, − for the right one. All of a pair are NaN if its distance
-// is NaN. A shared row has the sum over all pairs, in an order that no number of threads changes.
+// in float64, rounded once; + for the left side, − for the right one. They are 0 where g is 0, and else all
+// NaN if the distance is NaN. A shared row has the sum over all pairs, in an order that no number of threads
+// changes.
 template <class T>
 class DistanceGradients {
  public:
@@ -79,8 +80,12 @@ class DistanceGradients {
 
   // Threads take ranges of so many pairs, and write each in order.
   size_t step() const;
+  // So many pairs fit the first-level cache.
+  size_t block() const;
   // The pairs [begin, end): the first one's upstream gradient is *upstream, the next one's upstream[stride].
   void write(size_t begin, size_t end, const T* upstream, size_t stride);
+  // Each thread calls this after its last write.
+  void finish_writes() const;
   // After all pairs are written.
   void finish();
 
@@ -91,6 +96,7 @@ class DistanceGradients {
   };
 
   const Pairs<T>& pairs_;
+  const bool is_streamed_;
   Output left_, right_;
 };
 

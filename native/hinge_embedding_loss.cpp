@@ -42,21 +42,28 @@ bool encode(int8_t* codes, const Constant* label, size_t, size_t n, const Settin
   return code == 0;
 }
 
-// The first block may be short: it ends at a cache line, so that all other blocks begin at one. A vector that
-// straddles two lines costs twice, and cannot be streamed.
+// How an input is divided: among threads, and what a thread takes into blocks.
 template <class T>
-size_t block_length(const T* first, size_t left) {
-  if (left <= kBlock) return left;
-  const size_t misaligned = reinterpret_cast<uintptr_t>(first) % 64 / sizeof(T);
-  return misaligned == 0 ? kBlock : 64 / sizeof(T) - misaligned;
-}
+struct Division {
+  size_t step;
+  size_t block;
+  // The array whose cache lines blocks begin at, if it is not null: the input, or the array that is written.
+  // A vector that straddles two lines costs twice, and cannot be streamed. So the first block may be short.
+  const T* aligned;
 
-// The same for an input of pairs, whose rows are still in a cache when their gradients are computed.
+  // The length of the block that begins at element i.
+  size_t length(size_t i, size_t left) const {
+    if (left <= block) return left;
+    const size_t misaligned = reinterpret_cast<uintptr_t>(aligned + i) % 64 / sizeof(T);
+    return aligned == nullptr || misaligned == 0 ? block : 64 / sizeof(T) - misaligned;
+  }
+};
+
 template <class T>
-size_t block_length(const Pairs<T>& pairs, size_t left) {
-  constexpr size_t kCachedBytes = size_t{1} << 17;
-  const size_t bytes = 2 * sizeof(T) * std::max<size_t>(1, pairs.width);
-  return std::min(left, std::clamp<size_t>(kCachedBytes / bytes, 1, kBlock));
+Division<T> divide(const Input<T>& input, const T* aligned, const Gradients<T>& gradients = {}) {
+  if (input.data != nullptr) return {kRange, kBlock, aligned};
+  if (gradients.pairs == nullptr) return {input.pairs.step(), kBlock, nullptr};
+  return {gradients.pairs->step(), std::min(kBlock, gradients.pairs->block()), nullptr};
 }
 
 // Counts the elements with code 0, whose first index is `begin`. As an input of Δ with label −1, their loss
@@ -75,16 +82,15 @@ void mask_others(T* masked, int8_t* codes, const T* input, size_t begin, size_t 
 
 // Calls visit(input, labels, n, index of the first element) for each block of [begin, end), with labels of +1
 // and −1 only. Tries the caller's labels first; if visit returns false, or they are of another type or
-// encoding, passes codes. Other labels are masked. Blocks are aligned in `aligned`: the input, or the array
-// that is written.
+// encoding, passes codes. Other labels are masked.
 template <class T, class L, class Visit>
-void for_each_block(const T* aligned, const Input<T>& input, const L* labels, size_t begin, size_t end,
-                    const Settings& settings, OtherLabels& others, const Visit& visit) {
+void for_each_block(const Division<T>& division, const Input<T>& input, const L* labels, size_t begin,
+                    size_t end, const Settings& settings, OtherLabels& others, const Visit& visit) {
   constexpr bool kIsKernelLabel = std::is_same_v<L, T> || std::is_same_v<L, int8_t>;
   const bool has_kernel_encoding = settings.positive_label == 1 && settings.negative_label == -1;
   size_t n;
   for (size_t i = begin; i < end; i += n) {
-    n = input.data == nullptr ? block_length(input.pairs, end - i) : block_length(aligned + i, end - i);
+    n = division.length(i, end - i);
     T buffer[kBlock];
     const T* x = input.read(i, n, buffer);
     if constexpr (kIsKernelLabel) {
@@ -100,17 +106,10 @@ void for_each_block(const T* aligned, const Input<T>& input, const L* labels, si
   }
 }
 
-// How much of an input a thread takes at a time.
-template <class T>
-size_t step_of(const Input<T>& input, const Gradients<T>& gradients = {}) {
-  if (gradients.pairs != nullptr) return gradients.pairs->step();
-  return input.data == nullptr ? input.pairs.step() : kRange;
-}
-
 // Visits all blocks of input[n], on several threads if n is large. Each thread has a part of its own, and
 // passes it to `join` at its end, one thread at a time.
 template <class T, class MakePart, class Visit, class Join>
-OtherLabels visit_blocks(const T* aligned, const Input<T>& input, const Labels& labels, size_t n, size_t step,
+OtherLabels visit_blocks(const Division<T>& division, const Input<T>& input, const Labels& labels, size_t n,
                          const Settings& settings, const MakePart& make_part, const Visit& visit,
                          const Join& join) {
   OtherLabels all_others;
@@ -120,7 +119,7 @@ OtherLabels visit_blocks(const T* aligned, const Input<T>& input, const Labels& 
       auto part = make_part();
       OtherLabels others;
       for (size_t begin, end; ranges.next(begin, end);) {
-        for_each_block(aligned, input, data, begin, end, settings, others,
+        for_each_block(division, input, data, begin, end, settings, others,
                        [&](const T* x, const auto* y, size_t count, size_t index) {
                          return visit(part, x, y, count, index);
                        });
@@ -130,7 +129,7 @@ OtherLabels visit_blocks(const T* aligned, const Input<T>& input, const Labels& 
       all_others.count += others.count;
       all_others.first = std::min(all_others.first, others.first);
     };
-    parallel_for(n, visit_ranges, step);
+    parallel_for(n, visit_ranges, division.step);
   });
   return all_others;
 }
@@ -139,10 +138,6 @@ template <class T, class L>
 const LossKernels<T, L>& kernels_for(const L*) {
   return kernels().loss<T, L>();
 }
-
-// Outputs of this size are streamed past the caches: an ordinary store first reads the line that it
-// overwrites.
-constexpr size_t kStreamedBytes = size_t{1} << 24;
 
 // An array that is written block by block. It may be the input.
 template <class T>
@@ -234,7 +229,10 @@ class GradientOutput {
     return true;
   }
 
-  void finish() const { out_.finish(); }
+  void finish() const {
+    out_.finish();
+    if (gradients_.pairs != nullptr) gradients_.pairs->finish_writes();
+  }
 
  private:
   const Gradients<T>& gradients_;
@@ -586,7 +584,7 @@ OtherLabels forward(T* out, const Input<T>& input, const Labels& labels, size_t 
   const Output<T> losses(out, input.data, reads_losses ? 0 : n);
   const GradientOutput<T> gradient_output(gradients, input, n, margin);
   return visit_blocks(
-      out, input, labels, n, step_of(input, gradients), settings, [] { return 0; },
+      divide(input, out, gradients), input, labels, n, settings, [] { return 0; },
       [&](int, const T* x, const auto* y, size_t count, size_t index) {
         const auto compute = [&](T* to, bool streamed) {
           if (!kernels_for<T>(y).forward(to, x, y, count, margin, streamed)) return false;
@@ -611,7 +609,7 @@ OtherLabels backward(const Gradients<T>& gradients, const Input<T>& input, const
                      const Settings& settings) {
   const GradientOutput<T> gradient_output(gradients, input, n, static_cast<T>(settings.margin));
   return visit_blocks(
-      gradients.out, input, labels, n, step_of(input, gradients), settings, [] { return 0; },
+      divide(input, gradients.out, gradients), input, labels, n, settings, [] { return 0; },
       [&](int, const T* x, const auto* y, size_t count, size_t index) {
         return gradient_output.write(x, y, count, index);
       },
@@ -628,7 +626,7 @@ OtherLabels reduce(ExactSum& sum, const Input<T>& input, const Labels& labels, s
     ExactSum sum;
   };
   return visit_blocks(
-      gradients.out == nullptr ? input.data : gradients.out, input, labels, n, step_of(input, gradients),
+      divide(input, gradients.out == nullptr ? input.data : gradients.out, gradients), input, labels, n,
       settings,
       [&] {
         return Part{start_ladder(input, n, margin), {}};
@@ -653,7 +651,7 @@ OtherLabels accumulate(Totals& totals, const Input<T>& input, const Labels& labe
     Totals totals;
   };
   const OtherLabels others = visit_blocks(
-      input.data, input, labels, n, step_of(input), settings,
+      divide(input, input.data), input, labels, n, settings,
       [&] {
         return Part{start_ladder(input, n, margin), {}};
       },
@@ -694,7 +692,7 @@ OtherLabels accumulate(WeightedTotals& totals, const Input<T>& input, const Labe
     totals.merge(part.totals);
     all_others = {all_others.count + others.count, std::min(all_others.first, others.first)};
   };
-  parallel_for(n, add_ranges, step_of(input));
+  parallel_for(n, add_ranges, divide(input, input.data).step);
   return all_others;
 }
 

@@ -202,6 +202,27 @@ describe(`distances (${native.instructionSets().join(', ')})`, () => {
       }
     })
 
+    it('gradients of 16 MiB and more, which are stored past the caches, have the bits of those of a part', () => {
+      for (const [count, width] of [
+        [33_000, 128],
+        [42_000, 101],
+      ] as const) {
+        const data = Float32Array.from({ length: count * width }, (_, i) => Math.sin(i))
+        const [l, r] = [new Tensor(data, [count, width]), data.subarray(7, 7 + count * width)]
+        const other = new Float32Array(count * width)
+        other.set(r)
+        const distance = new PairwiseDistance()
+        const whole = distance.backward(l, new Tensor(other, [count, width]))
+        for (const at of [0, 11_111, count - 200]) {
+          const [from, to] = [at * width, (at + 200) * width]
+          const part = (values: Float32Array) => new Tensor(values.slice(from, to), [200, width])
+          const { gradLeft, gradRight } = distance.backward(part(data), part(other))
+          expect(whole.gradLeft.data.slice(from, to)).to.deep.equal(gradLeft.data)
+          expect(whole.gradRight.data.slice(from, to)).to.deep.equal(gradRight.data)
+        }
+      }
+    })
+
     it('a row beside many has the sum of its gradients, with the same bits for any number of threads', () => {
       const [count, width] = [2000, 70]
       const { left, right: row } = makeRows('normal', Float64Array, width * count, 7)
@@ -237,7 +258,7 @@ describe(`distances (${native.instructionSets().join(', ')})`, () => {
       }
     })
 
-    it('are 0 where the distance is 0, of ties of the largest difference, and NaN where the distance is NaN', () => {
+    it('are 0 where the distance or the upstream gradient is 0, of all ties, and NaN where the distance is NaN', () => {
       const backward = (measure: Measure, left: number[], right: number[]) => {
         const { gradLeft, gradRight } = distanceOf(measure, measure === 'cosine' ? 1e-8 : 0).backward(left, right)
         return [[...gradLeft.data], [...gradRight.data]]
@@ -258,6 +279,15 @@ describe(`distances (${native.instructionSets().join(', ')})`, () => {
         [1, -1, 0],
         [-1, 1, 0],
       ])
+      const masked = new PairwiseDistance().backward(
+        [
+          [1, Number.NaN],
+          [1, Number.POSITIVE_INFINITY],
+        ],
+        [0, 0],
+        [0, -0],
+      )
+      expect([...masked.gradLeft.data, ...masked.gradRight.data]).to.deep.equal([0, 0, 0, 0, 0, 0])
       expect(backward('cosine', [2, 3], [2, 3]).flat()).to.deep.equal([0, 0, 0, 0])
       expect(backward('cosine', [0, 0], [1, -2])).to.deep.equal([
         [-1e8, 2e8],

@@ -6,9 +6,9 @@
 #include "includes.h"
 
 #ifdef __clang__
-#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
 #else
-#pragma GCC target("avx2")
+#pragma GCC target("avx2,fma")
 #endif
 
 namespace hinge_embedding_loss::avx2 {
@@ -18,6 +18,7 @@ inline __m256 max(__m256 a, __m256 b) { return _mm256_max_ps(a, b); }
 inline __m256 min(__m256 a, __m256 b) { return _mm256_min_ps(a, b); }
 inline __m256d max(__m256d a, __m256d b) { return _mm256_max_pd(a, b); }
 inline __m256d min(__m256d a, __m256d b) { return _mm256_min_pd(a, b); }
+inline __m256d multiply_add(__m256d a, __m256d b, __m256d c) { return _mm256_fmadd_pd(a, b, c); }
 inline __m256d widen_low(__m256 a) { return _mm256_cvtps_pd(_mm256_castps256_ps128(a)); }
 inline __m256d widen_high(__m256 a) { return _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1)); }
 inline void stream(float* to, __m256 a) { _mm256_stream_ps(to, a); }

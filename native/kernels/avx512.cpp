@@ -17,6 +17,7 @@ inline __m512 max(__m512 a, __m512 b) { return _mm512_max_ps(a, b); }
 inline __m512 min(__m512 a, __m512 b) { return _mm512_min_ps(a, b); }
 inline __m512d max(__m512d a, __m512d b) { return _mm512_max_pd(a, b); }
 inline __m512d min(__m512d a, __m512d b) { return _mm512_min_pd(a, b); }
+inline __m512d multiply_add(__m512d a, __m512d b, __m512d c) { return _mm512_fmadd_pd(a, b, c); }
 inline __m512d widen_low(__m512 a) { return _mm512_cvtps_pd(_mm512_castps512_ps256(a)); }
 inline __m512d widen_high(__m512 a) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1)); }
 inline void stream(float* to, __m512 a) { _mm512_stream_ps(to, a); }

@@ -12,6 +12,7 @@ inline __m128 max(__m128 a, __m128 b) { return _mm_max_ps(a, b); }
 inline __m128 min(__m128 a, __m128 b) { return _mm_min_ps(a, b); }
 inline __m128d max(__m128d a, __m128d b) { return _mm_max_pd(a, b); }
 inline __m128d min(__m128d a, __m128d b) { return _mm_min_pd(a, b); }
+inline __m128d multiply_add(__m128d a, __m128d b, __m128d c) { return a * b + c; }
 inline __m128d widen_low(__m128 a) { return _mm_cvtps_pd(a); }
 inline __m128d widen_high(__m128 a) { return _mm_cvtps_pd(_mm_movehl_ps(a, a)); }
 inline void stream(float* to, __m128 a) { _mm_stream_ps(to, a); }
@@ -37,6 +38,7 @@ inline Floats max(Floats a, Floats b) { return a > b ? a : b; }
 inline Floats min(Floats a, Floats b) { return a < b ? a : b; }
 inline Doubles max(Doubles a, Doubles b) { return a > b ? a : b; }
 inline Doubles min(Doubles a, Doubles b) { return a < b ? a : b; }
+inline Doubles multiply_add(Doubles a, Doubles b, Doubles c) { return a * b + c; }
 inline Doubles widen_low(Floats a) { return Doubles{a[0], a[1]}; }
 inline Doubles widen_high(Floats a) { return Doubles{a[2], a[3]}; }
 inline void stream(float* to, Floats a) { __builtin_memcpy(to, &a, sizeof a); }

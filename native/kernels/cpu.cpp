@@ -11,7 +11,7 @@ namespace hinge_embedding_loss {
 namespace {
 
 // Leaf 1, ECX.
-constexpr uint32_t kOsxsave = 1u << 27, kAvx = 1u << 28;
+constexpr uint32_t kFma = 1u << 12, kOsxsave = 1u << 27, kAvx = 1u << 28;
 
 // Leaf 7, EBX.
 constexpr uint32_t kAvx2 = 1u << 5;
@@ -21,10 +21,11 @@ constexpr uint32_t kAvx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;  // F, D
 constexpr uint32_t kYmm = 1u << 1 | 1u << 2;                   // XMM, upper halves of YMM
 constexpr uint32_t kZmm = kYmm | 1u << 5 | 1u << 6 | 1u << 7;  // masks, upper halves of ZMM, ZMM16 to 31
 
-// 0 if the system does not save registers by XSAVE.
-uint32_t saved_registers() {
+// 0 unless the system saves registers by XSAVE, and the CPU has FMA.
+uint32_t usable_registers() {
   uint32_t eax, ebx, ecx, edx;
-  if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || (ecx & kOsxsave) == 0 || (ecx & kAvx) == 0) return 0;
+  constexpr uint32_t kNeeded = kFma | kOsxsave | kAvx;
+  if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || (ecx & kNeeded) != kNeeded) return 0;
   __asm__ volatile("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
   return eax;
 }
@@ -32,7 +33,7 @@ uint32_t saved_registers() {
 bool has(uint32_t features, uint32_t registers) {
   uint32_t eax, ebx, ecx, edx;
   const bool has_features = __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (ebx & features) == features;
-  return has_features && (saved_registers() & registers) == registers;
+  return has_features && (usable_registers() & registers) == registers;
 }
 
 }  // namespace

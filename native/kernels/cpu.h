@@ -4,6 +4,7 @@
 // the run-time library of the compiler, and some libraries answer "none".
 namespace hinge_embedding_loss {
 
+// AVX2 with FMA, as all CPUs of Intel and AMD with AVX2 have it.
 bool has_avx2();
 
 // AVX-512 with F, BW, DQ and VL. macOS enables it at its first use, so this is false there.

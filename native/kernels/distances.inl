@@ -36,42 +36,62 @@ template <size_t kCount, class V>
   }
 }
 
-// The sum of one row. Squares of float32 are exact in float64, and plain sums of them are exact enough;
-// sums for float64 keep the errors of their additions.
+// The sum of one row, of values of type T. Products of float32 are exact in float64, and plain sums of them
+// are exact enough; sums for float64 keep the errors of their additions.
 template <class T>
 class RowSum {
  public:
-  static constexpr bool kIsCompensated = sizeof(T) == 8;
-
-  [[gnu::always_inline]] void add(Doubles values, size_t k) {
-    if constexpr (kIsCompensated) {
-      const TwoSum next(sums_[k], values);
-      sums_[k] = next.sum;
-      errors_[k] += next.error;
-    } else {
-      sums_[k] += values;
-    }
+  [[gnu::always_inline]] void add(Doubles values, size_t k) { sums_[k] += values; }
+  // Products are exact: rounded or not, the sum has the same bits.
+  [[gnu::always_inline]] void add_products(Doubles a, Doubles b, size_t k) {
+    sums_[k] = multiply_add(a, b, sums_[k]);
   }
-
   [[gnu::always_inline]] double total() {
-#pragma GCC unroll 4
-    for (size_t half = kLaneVectors / 2; half > 0; half /= 2) {
-#pragma GCC unroll 4
-      for (size_t k = 0; k < half; k++) {
-        if constexpr (kIsCompensated) {
-          const TwoSum both(sums_[k], sums_[k + half]);
-          sums_[k] = both.sum;
-          errors_[k] = (errors_[k] + errors_[k + half]) + both.error;
-        } else {
-          sums_[k] += sums_[k + half];
-        }
-      }
-    }
-    if constexpr (kIsCompensated) return fold_compensated<kLanes<double>>(sums_[0], errors_[0]);
+    fold_vectors<kLaneVectors / 2>();
     return fold<kLanes<double>>(sums_[0], kAdd);
   }
 
  private:
+  template <size_t kHalf>
+  [[gnu::always_inline]] void fold_vectors() {
+    if constexpr (kHalf > 0) {
+#pragma GCC unroll 4
+      for (size_t k = 0; k < kHalf; k++) sums_[k] += sums_[k + kHalf];
+      fold_vectors<kHalf / 2>();
+    }
+  }
+
+  Doubles sums_[kLaneVectors] = {};
+};
+
+template <>
+class RowSum<double> {
+ public:
+  [[gnu::always_inline]] void add(Doubles values, size_t k) {
+    const TwoSum next(sums_[k], values);
+    sums_[k] = next.sum;
+    errors_[k] += next.error;
+  }
+  [[gnu::always_inline]] void add_products(Doubles a, Doubles b, size_t k) { add(a * b, k); }
+  [[gnu::always_inline]] double total() {
+    fold_vectors<kLaneVectors / 2>();
+    return fold_compensated<kLanes<double>>(sums_[0], errors_[0]);
+  }
+
+ private:
+  template <size_t kHalf>
+  [[gnu::always_inline]] void fold_vectors() {
+    if constexpr (kHalf > 0) {
+#pragma GCC unroll 4
+      for (size_t k = 0; k < kHalf; k++) {
+        const TwoSum both(sums_[k], sums_[k + kHalf]);
+        sums_[k] = both.sum;
+        errors_[k] = (errors_[k] + errors_[k + kHalf]) + both.error;
+      }
+      fold_vectors<kHalf / 2>();
+    }
+  }
+
   Doubles sums_[kLaneVectors] = {}, errors_[kLaneVectors] = {};
 };
 
@@ -83,7 +103,8 @@ template <class T, class Use>
 #pragma GCC unroll 8
     for (size_t j = 0; j < kStep; j += kLanes<T>) use(j, load<Values<T>>(l + j), load<Values<T>>(r + j));
   };
-  for_each_step(width, step, Operand<T>{left, 0}, Operand<T>{right, right_padding});
+  constexpr int kLocality = 3;  // gradients read a row again
+  for_each_step<kLocality>(width, step, Operand<T>{left, 0}, Operand<T>{right, right_padding});
 }
 
 // Calls use(j, d) for each vector of differences d. Those of the padding, (0 − ε) + ε, are 0.
@@ -102,7 +123,9 @@ double sum_squares(const T* left, const T* right, size_t width, T epsilon) {
   for_each_difference(
       left, right, width, epsilon, [&](size_t j, Values<T> d) __attribute__((always_inline)) {
         use_doubles(
-            d, j, [&](Doubles wide, size_t k) __attribute__((always_inline)) { sum.add(wide * wide, k); });
+            d, j, [&](Doubles wide, size_t k) __attribute__((always_inline)) {
+              sum.add_products(wide, wide, k);
+            });
       });
   return sum.total();
 }
@@ -141,17 +164,66 @@ CosineSums sum_products(const T* left, const T* right, size_t width) {
         use_doubles(
             l, j, [&](Doubles each, size_t k) __attribute__((always_inline)) {
               wide[k] = each;
-              left_squares.add(each * each, k);
+              left_squares.add_products(each, each, k);
             });
         use_doubles(
             r, j, [&](Doubles each, size_t k) __attribute__((always_inline)) {
-              products.add(wide[k] * each, k);
-              right_squares.add(each * each, k);
+              products.add_products(wide[k], each, k);
+              right_squares.add_products(each, each, k);
             });
       });
   return {products.total(), left_squares.total(), right_squares.total()};
 }
 
+template <size_t... kIndices>
+[[gnu::always_inline]] inline Values<float> narrow(Doubles low, Doubles high,
+                                                   std::index_sequence<kIndices...>) {
+  using Half = Vector<float, kLanes<double>>;
+  return __builtin_shufflevector(__builtin_convertvector(low, Half), __builtin_convertvector(high, Half),
+                                 kIndices...);
+}
+
+// ratio · values, rounded once.
+[[gnu::always_inline]] inline Values<float> scale(Values<float> values, Doubles ratio) {
+  return narrow(widen_low(values) * ratio, widen_high(values) * ratio,
+                std::make_index_sequence<kLanes<float>>());
+}
+[[gnu::always_inline]] inline Values<double> scale(Values<double> values, Doubles ratio) {
+  return values * ratio;
+}
+
+template <class T>
+void scale_differences(T* by_left, T* by_right, const T* left, const T* right, size_t width, T epsilon,
+                       double ratio, bool streamed) {
+  const Doubles ratios = Doubles{} + ratio;
+  const auto is_aligned = [](T* out) { return reinterpret_cast<uintptr_t>(out) % sizeof(Values<T>) == 0; };
+  const bool is_streamed = streamed && is_aligned(by_left) && is_aligned(by_right);
+  const auto step = [&](size_t i, const T* l, const T* r) __attribute__((always_inline)) {
+    const bool is_full = i + kStep <= width;
+    T left_rest[kStep], right_rest[kStep];
+    T* to_left = is_full ? by_left + i : left_rest;
+    T* to_right = is_full ? by_right + i : right_rest;
+#pragma GCC unroll 8
+    for (size_t j = 0; j < kStep; j += kLanes<T>) {
+      const Values<T> d = (load<Values<T>>(l + j) - load<Values<T>>(r + j)) + epsilon;
+      const Values<T> gradients = scale(d, ratios) + T{0};  // −0 + 0 = +0
+      const Values<T> negated = T{0} - gradients;
+      if (is_full && is_streamed) {
+        stream(to_left + j, gradients);
+        stream(to_right + j, negated);
+      } else {
+        __builtin_memcpy(to_left + j, &gradients, sizeof gradients);
+        __builtin_memcpy(to_right + j, &negated, sizeof negated);
+      }
+    }
+    if (!is_full) {
+      __builtin_memcpy(by_left + i, left_rest, (width - i) * sizeof(T));
+      __builtin_memcpy(by_right + i, right_rest, (width - i) * sizeof(T));
+    }
+  };
+  for_each_step(width, step, Operand<T>{left, 0}, Operand<T>{right, epsilon});
+}
+
 template <class T>
 constexpr DistanceKernels<T> kDistanceKernels = {sum_squares<T>, sum_magnitudes<T>, find_largest<T>,
-                                                 sum_products<T>};
+                                                 sum_products<T>, scale_differences<T>};

@@ -15,6 +15,10 @@ constexpr int kLog2Block = 11;
 // The most terms per lane that a sum kernel uses. A block's spread of magnitudes decides how many it needs.
 constexpr int kLevels = 3;
 
+// Outputs of this size are streamed past the caches: an ordinary store first reads the line that it
+// overwrites.
+constexpr size_t kStreamedBytes = size_t{1} << 24;
+
 // What a sum kernel returns for a block. The sums are exact only under the certificate of reduce.cpp.
 struct BlockSums {
   double sums[2][kLevels];  // [class][level]: positives, negatives; or all losses in the first
@@ -55,6 +59,9 @@ struct DistanceKernels {
   double (*sum_magnitudes)(const T* left, const T* right, size_t width, T epsilon);  // Σ |d|
   double (*find_largest)(const T* left, const T* right, size_t width, T epsilon);    // max |d|; NaN if one is
   CosineSums (*sum_products)(const T* left, const T* right, size_t width);
+  // by_left[i] = ratio · d and by_right[i] = −ratio · d, rounded once from float64. d and ratio are finite.
+  void (*scale_differences)(T* by_left, T* by_right, const T* left, const T* right, size_t width, T epsilon,
+                            double ratio, bool streamed);
 };
 
 struct Kernels {

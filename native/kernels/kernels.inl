@@ -5,6 +5,7 @@
 //
 //   max, min                 return the second argument if one is NaN
 //   widen_low, widen_high    a vector's halves as doubles
+//   multiply_add             a · b + c, rounded once or twice: only for exact products
 //   sign_extend              codes in memory as integers of a width; only their signs need be right
 //   stream                   stores a vector to aligned memory, past the caches
 
@@ -34,12 +35,11 @@ using Doubles = Values<double>;
 constexpr size_t kStep = 16;
 constexpr size_t kChains = 2;
 
-template <class E>
+template <int kLocality, class E>
 [[gnu::always_inline]] inline void prefetch_step(const E* from) {
 #pragma GCC unroll 2
   for (size_t line = 0; line < kStep * sizeof(E); line += 64) {
-    __builtin_prefetch(reinterpret_cast<const char*>(from) + KERNELS_PREFETCH_BYTES + line, 0,
-                       KERNELS_PREFETCH_LOCALITY);
+    __builtin_prefetch(reinterpret_cast<const char*>(from) + KERNELS_PREFETCH_BYTES + line, 0, kLocality);
   }
 }
 
@@ -147,12 +147,12 @@ struct Padded {
   }
 };
 
-// Calls step(i, in…) for the first index i of every step.
-template <class Step, class... E>
+// Calls step(i, in…) for the first index i of every step. kLocality is that of __builtin_prefetch.
+template <int kLocality = KERNELS_PREFETCH_LOCALITY, class Step, class... E>
 [[gnu::always_inline]] inline void for_each_step(size_t n, const Step& step, Operand<E>... in) {
   size_t i = 0;
   for (; i + kStep <= n; i += kStep) {
-    (prefetch_step(in.data + i), ...);
+    (prefetch_step<kLocality>(in.data + i), ...);
     step(i, (in.data + i)...);
   }
   if (i < n) step(i, Padded<E>(in, i, n).values...);

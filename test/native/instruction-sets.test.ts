@@ -6,7 +6,7 @@ import { runtimeInfo } from '../../lib/index.ts'
 /** The flags of /proc/cpuinfo that each instruction set needs, preferred first. */
 const flags = {
   avx512: ['avx512f', 'avx512bw', 'avx512dq', 'avx512vl'],
-  avx2: ['avx2'],
+  avx2: ['avx2', 'fma'],
   baseline: ['sse2'],
 }
 

@@ -26,7 +26,7 @@ const all = [...core, ...duckdb, ...processes, ...commandLine, ...files]
 /** The instruction sets that the addon must find on this machine. */
 function hostSets() {
   const flags = new Set(/^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1]?.split(' '))
-  const needs = { avx512: ['avx512f', 'avx512dq', 'avx512bw', 'avx512vl'], avx2: ['avx2'] }
+  const needs = { avx512: ['avx512f', 'avx512dq', 'avx512bw', 'avx512vl'], avx2: ['avx2', 'fma'] }
   const found = Object.keys(needs).filter((set) => needs[set].every((flag) => flags.has(flag)))
   return [...found, 'baseline']
 }
