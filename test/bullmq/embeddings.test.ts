@@ -6,9 +6,39 @@ import { decodeFailure } from '../../lib/bullmq/failures.ts'
 import { foldResults, type Plan, parseShardData, planOf, shardProcessor } from '../../lib/bullmq/index.ts'
 import { scoreFiles } from '../../lib/files.ts'
 import { runtimeInfo } from '../../lib/index.ts'
+import { command } from '../support/command.ts'
 import { runQueries, writeEmbeddings } from '../support/embeddings.ts'
+import { hasRedis } from '../support/redis.ts'
+import { useWorker } from '../support/worker.ts'
 
 const { version } = runtimeInfo()
+
+describe(`pairs of embeddings on workers${hasRedis ? '' : ', which need redis-server'}`, function () {
+  this.timeout(60_000)
+
+  const setup = useWorker(async (files) => {
+    await files.copy(
+      'SELECT [d, 1]::FLOAT[] AS a, [w, id / 1e4]::FLOAT[] AS b, (id * 7) % 20000 AS other, y, id, g FROM pairs',
+      'lists.parquet',
+      '(ROW_GROUP_SIZE 2048)',
+    )
+    await files.copy('SELECT id, [d, w, id / 1e4]::FLOAT[] AS vector FROM pairs', 'vectors.parquet')
+  })
+
+  it('print through Redis what one machine prints, of lists and of ids, with groups and as a partial', async () => {
+    const lookup = ['--left', 'id', '--right', 'other', '--embeddings', setup.path('vectors.parquet'), '--id', 'id']
+    for (const args of [
+      ['--left', 'a', '--right', 'b', '--json'],
+      ['--left', 'a', '--right', 'b', '--distance', 'cosine', '--by', 'g'],
+      [...lookup, '--distance', 'minkowski:2.5', '--json'],
+    ]) {
+      const local = setup.score(['lists.parquet'], ...args)
+      const { stdout, stderr, code } = await command([...local, ...setup.many()])
+      expect({ code, stderr }).to.deep.equal({ code: 0, stderr: '' })
+      expect(stdout).to.equal((await command(local)).stdout)
+    }
+  })
+})
 
 describe('shards of pairs of embeddings', function () {
   this.timeout(60_000)

@@ -115,6 +115,32 @@ describe('distances of left and right in arrays', function () {
       }
     })
 
+    it('have the totals of Parquet with weights, several margins and cosine, in every group', async () => {
+      const lines = pairs.map(({ left, right }, i) => `${JSON.stringify({ a: left, b: right, y: y[i], k: k[i] })}\n`)
+      const types = `{'a': 'FLOAT[]', 'b': 'FLOAT[]', 'y': 'TINYINT', 'k': 'INTEGER'}`
+      writeFileSync(path('floats.ndjson'), lines.join(''))
+      await runQueries(
+        `COPY (FROM read_json('${path('floats.ndjson')}', columns = ${types})) TO '${path('floats.parquet')}'`,
+      )
+      const options = {
+        left: 'a',
+        right: 'b',
+        label: 'y',
+        weight: 'k',
+        by: 'k',
+        distance: 'cosine',
+        margin: [0.5, 1],
+      } as const
+      const read = async (name: string) =>
+        (await scoreFiles([path(name)], options)).map(({ total, groups = [] }) => [
+          total,
+          groups.map((each) => each.total),
+        ])
+      const [parquet, arrow] = [await read('floats.parquet'), await read('lists.arrow')]
+      expect(JSON.parse(JSON.stringify(arrow))).to.deep.equal(JSON.parse(JSON.stringify(parquet)))
+      expect(parquet.map(([, groups]) => (groups as unknown[]).length)).to.deep.equal([3, 3])
+    })
+
     it('are grouped, kept, written in order, drawn, and read from a pipe', async () => {
       const x = distancesOf(pairs, 'euclidean', 'float32')
       const { groups = [] } = await score('lists.arrow', { by: 'k' })
