@@ -37,9 +37,11 @@ async function testAddon() {
     LDFLAGS: sanitizers,
     JOBS: 'max',
   })
-  const tests = ['accumulator', 'errors', 'hinge-embedding-loss', 'paddle-cases', 'slices', 'fuzz/hostile']
+  const tests = ['accumulator', 'errors', 'hinge-embedding-loss', 'paddle-cases', 'slices', 'weights', 'fuzz/hostile']
   const mocha = join(root, 'node_modules/mocha/bin/mocha.js')
-  const files = [...tests, 'native/exact-sums', 'native/duckdb/functions'].map((name) => `test/${name}.test.ts`)
+  const files = [...tests, 'native/exact-sums', 'native/duckdb/functions', 'native/duckdb/weights'].map(
+    (name) => `test/${name}.test.ts`,
+  )
   // The tests of a missing addon need other builds; V8 leaks by design.
   await run(process.execPath, [mocha, '--timeout', '0', '--invert', '--grep', 'ERR_ADDON_NOT_LOADED', ...files], {
     LD_PRELOAD: ['libasan.so', 'libubsan.so'].map(library).join(':'),

@@ -161,7 +161,6 @@ describe('weights in files', function () {
 
   it('are columns of any number type or BOOLEAN, and expressions where DuckDB reads', async () => {
     const weights: Record<string, InputData> = {
-      'w::DECIMAL(38, 10)': Float64Array.from(pairs.w, (value) => Number(value.toFixed(10))),
       k: Float64Array.from(pairs.k),
       'k::HUGEINT': Float64Array.from(pairs.k),
       'k = 1': Float64Array.from(pairs.k, (value) => Number(value === 1)),
@@ -169,7 +168,6 @@ describe('weights in files', function () {
       'w::FLOAT': Float32Array.from(pairs.w),
     }
     for (const [weight, values] of Object.entries(weights)) {
-      if (weight.includes('DECIMAL')) continue // toFixed is checked below, for few digits
       const { total } = await scoreFiles([path('pairs.parquet')], { input: 'f', label: 'y', weight })
       assertTotals(total, expectedOf(pairs.f, values), weight)
     }
@@ -197,6 +195,38 @@ describe('weights in files', function () {
     }
     const whole = await scoreFiles([], { input: path('f.npy'), label: path('y.npy'), weight: path('k.npy') })
     assertTotals(whole.total, expectedOf(pairs.f, Float64Array.from(pairs.k)), 'k.npy')
+  })
+
+  it('weigh distances of embeddings, in every format', async () => {
+    const options = { left: 'l', right: 'r', label: 'y', weight: 'w', distance: 'manhattan', epsilon: 0 } as const
+    const zeros = Float64Array.from(pairs.d, () => 0)
+    const lists = (values: Float64Array) => vectorFromArray(Array.from(values, (value) => [value]))
+    const table = new Table({
+      l: lists(pairs.d),
+      r: lists(zeros),
+      y: vectorFromArray(pairs.y),
+      w: vectorFromArray(pairs.w),
+    })
+    writeFileSync(path('lists.arrow'), tableToIPC(table, 'file'))
+    for (const [name, values] of Object.entries({ l: pairs.d, r: zeros })) {
+      writeFileSync(path(`${name}.npy`), makeNpy('<f8', values, [count, 1]))
+    }
+    const wanted = expectedOf(pairs.d.map(Math.abs), pairs.w)
+    const arrow = await scoreFiles([path('lists.arrow')], options)
+    assertTotals(arrow.total, wanted, 'Arrow')
+    const [left, right, label, weight] = ['l', 'r', 'y', 'w'].map((name) => path(`${name}.npy`)) as [
+      string,
+      string,
+      string,
+      string,
+    ]
+    assertTotals((await scoreFiles([], { ...options, left, right, label, weight })).total, wanted, 'npy')
+    const inSQL = { ...options, left: '[d]', right: '[0::DOUBLE]' }
+    assertTotals((await scoreFiles([path('pairs.parquet')], inSQL)).total, wanted, 'Parquet')
+    const error = await errorOf([], { ...options, left, right, label, weight: path('wrong.npy') })
+    expect(error).to.include({ code: 'ERR_INVALID_WEIGHT', option: 'weight', row: 3001 })
+    const shape = await errorOf([], { ...options, left, right, label, weight: path('short.npy') })
+    expect(shape.message).to.match(/l\.npy has shape \[5000, 1\], but .*short\.npy has \[4999\]/)
   })
 
   it('of other labels count under zero, and not under ignore', async () => {
