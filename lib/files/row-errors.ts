@@ -80,7 +80,7 @@ function describeRow({ kind, detail }: RowError, scoring: Scoring, rows: string)
   const [left, right] = [given('left', pair.left), given('right', pair.right)]
   if (kind === 'length') {
     const [one = '', other = ''] = detail.split(',')
-    return message`${left} has ${one} elements, but ${right} ${other} (${rows})`
+    return message`${left} has ${one} element${one === '1' ? '' : 's'}, but ${right} ${other} (${rows})`
   }
   if (kind === 'leftId' || kind === 'rightId') {
     const file = pair.lookup?.file ?? ''

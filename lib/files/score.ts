@@ -32,6 +32,8 @@ import { type FileTotals, type StreamedTotals, selectTotals, streamTotals, sumGr
  * `option` is its key
  * @throws {Error} ERR_NULL, ERR_NAN, ERR_INVALID_LABEL, ERR_INVALID_WEIGHT: rows without a loss; `option` is `input`, `label` or `weight`, `file` the first
  * file that has one, `row` the first such row in it, from 1 on, and `count` their number in that file
+ * @throws {Error} ERR_SHAPE_MISMATCH, ERR_UNKNOWN_ID: `left` and `right` differ in length in a row, or an id is that of no embedding; the
+ * same details
  * @throws {Error} ERR_INVALID_FILE: a file is damaged, is not what its name says, or lacks a column; `file`, and where it
  * applies `option` and `row`
  * @throws {Error} ENOENT, EACCES, ENOSPC and other codes of the file system; `file`, and `option` for the output
@@ -49,6 +51,10 @@ import { type FileTotals, type StreamedTotals, selectTotals, streamTotals, sumGr
  * // Several margins, from one reading of the files.
  * const [narrow, wide] = await scoreFiles(['pairs/*.parquet'], { input: 'distance', label: 'label', margin: [0.5, 1.5] })
  * console.log(narrow.total.margin, narrow.total.mean, wide.total.mean)
+ *
+ * @example
+ * // The distance of two columns of lists is the input.
+ * await scoreFiles(['pairs.parquet'], { left: 'image', right: 'text', label: 'label', distance: 'cosine' })
  *
  * @example
  * // Millions of groups, one after the other: the next is read when the promise has resolved.

@@ -94,6 +94,8 @@ describe('distances of left and right', function () {
         `COPY (SELECT a::DECIMAL(38, 2)[] AS a, b::BIGINT[] AS b, y FROM '${path('integers.ndjson')}') TO '${path('integers.parquet')}'`,
       )
       const x = rows.map(({ a, b }) => distanceOf({ left: a, right: b }, 'manhattan', 'float64'))
+      const arrays = { left: 'a::BIGINT[2]', right: 'b::HUGEINT[2]', distance: 'manhattan' } as const
+      assertTotals((await score('integers.parquet', arrays)).total, Float64Array.from(x), [1, -1])
       for (const name of ['integers.ndjson', 'integers.parquet']) {
         assertTotals((await score(name, { distance: 'manhattan' })).total, Float64Array.from(x), [1, -1])
       }

@@ -172,7 +172,7 @@ describe('embeddings that are looked up by id', function () {
       const failure = { file: path('some.ndjson'), row: 2, count: 1 }
       await rejects(score('some.ndjson', 'table.ndjson', one), 'length', {
         ...{ code: 'ERR_SHAPE_MISMATCH', option: 'right', ...failure },
-        message: /row 2: left 'l' has 1 elements, but right 'r' 2 \(1 such row\)$/,
+        message: /row 2: left 'l' has 1 element, but right 'r' 2 \(1 such row\)$/,
       })
       writeFiles(
         [

@@ -83,7 +83,7 @@ async function findTable(file: string): Promise<ScanSource> {
 function findListColumn({ columns }: Scan, file: string): string {
   const lists = columns.filter(({ type }) => isScorable('input', elementTypeOf(type) ?? ''))
   const [only, ...others] = lists
-  if (only !== undefined && others.length === 0) return quoteName(only.name)
+  if (only !== undefined && others.length === 0) return quoteName(only.tableName)
   const names = lists.map(({ name }) => name).join(', ')
   const found = only === undefined ? 'no column of lists of numbers' : `several columns of lists of numbers, ${names}`
   throw fileError(message`${file}: has ${found}; ${option('embedding')} names one`, { option: 'embedding', file })

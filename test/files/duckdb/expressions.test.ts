@@ -121,6 +121,7 @@ describe('SQL expressions in options', () => {
       `json_extract('{"a": 1}', '$.a')::DOUBLE + ('{"a": 1}'::JSON->>'a')::DOUBLE`,
       `{'a': x}.a + round_even(x, 2) + length(md5(x::VARCHAR))`,
       `hinge_embedding_loss_each(x, y)`,
+      `hinge_embedding_distance([x, 1], [y, 2], 'manhattan')`,
       `(x IN (1, 2))::INTEGER + ('a' SIMILAR TO 'b')::INTEGER + ('a' GLOB 'b*')::INTEGER`,
     ]) {
       const { code, stderr } = await command(score(text))
