@@ -71,7 +71,7 @@ Scaled measure_extreme(const Row<T>& row, const Sum& sum) {
   const double largest = row.largest();
   if (!(largest > 0 && largest < kInfinity)) return {largest, 0};
   const int exponent = scale_exponent(largest);
-  return {sum(scale(1, -exponent)), exponent};
+  return {sum(scale({1, -exponent})), exponent};
 }
 
 template <class T>
@@ -95,18 +95,31 @@ Scaled measure_manhattan(const Row<T>& row) {
   });
 }
 
+// The norm of a row is largest · root, where root = (Σ (|d| / largest)^p)^(1/p).
+struct Minkowski {
+  double largest;  // 0, infinite or NaN without the others
+  double sum = 1;
+  Scaled root = {1, 0};
+
+  bool is_regular() const { return largest > 0 && largest < kInfinity; }
+};
+
+template <class T>
+Minkowski sum_powers(const Row<T>& row, double p) {
+  Minkowski norm{row.largest()};
+  if (!norm.is_regular()) return norm;
+  norm.sum = sum_terms(row.width, [&](size_t i) {
+    const double ratio = std::abs(row.difference(i)) / norm.largest;
+    return ratio > 0 ? scale(power(ratio, p)) : 0;
+  });
+  norm.root = root(norm.sum, p);
+  return norm;
+}
+
 template <class T>
 Scaled measure_minkowski(const Row<T>& row, double p) {
-  const double largest = row.largest();
-  if (!(largest > 0 && largest < kInfinity)) return {largest, 0};
-  const double sum = sum_terms(row.width, [&](size_t i) {
-    const double ratio = std::abs(row.difference(i)) / largest;
-    return ratio > 0 ? power(ratio, p) : 0;
-  });
-  const Scaled norm = root(sum, p);
-  int exponent;
-  const double fraction = std::frexp(largest, &exponent);
-  return {fraction * norm.fraction, exponent + norm.exponent};
+  const Minkowski norm = sum_powers(row, p);
+  return norm.is_regular() ? split_exponent(norm.largest) * norm.root : Scaled{norm.largest, 0};
 }
 
 // The distance by one of the powers p, as fraction · 2^exponent.
@@ -124,14 +137,14 @@ Scaled measure_power(const Distance& distance, const Row<T>& row) {
   }
 }
 
-// What the cosine distance of a row and its gradients are computed from. The sums are of left · left_factor
-// and right · right_factor, powers of two, and so is `norms`, √(Σ l² · Σ r²).
+// What the cosine distance of a row and its gradients are computed from. The sums, and `norms`, √(Σ l² · Σ
+// r²), are of left / 2^left_exponent and right / 2^right_exponent.
 struct Cosine {
   CosineSums sums;
   double norms;
   double similarity;
   bool is_clipped;  // ε is larger than the norms, or both are 0
-  double left_factor = 1, right_factor = 1;
+  int left_exponent = 0, right_exponent = 0;
 
   Cosine(const CosineSums& all, double epsilon)
       : sums(all), norms(std::sqrt(all.left_squares * all.right_squares)) {
@@ -163,23 +176,22 @@ Cosine measure_cosine(const Distance& distance, const Row<T>& row) {
   if (!std::isfinite(left_largest) || !std::isfinite(right_largest)) return {{kNaN, kNaN, kNaN}, 0};
   if (left_largest == 0 || right_largest == 0) return {{0, 0, 0}, distance.epsilon};
   const int left_exponent = scale_exponent(left_largest), right_exponent = scale_exponent(right_largest);
-  const double left_factor = scale(1, -left_exponent), right_factor = scale(1, -right_exponent);
+  const double left_factor = scale({1, -left_exponent}), right_factor = scale({1, -right_exponent});
   const auto l = [&](size_t i) { return static_cast<double>(row.left[i]) * left_factor; };
   const auto r = [&](size_t i) { return static_cast<double>(row.right[i]) * right_factor; };
   const CosineSums scaled = {sum_terms(row.width, [&](size_t i) { return l(i) * r(i); }),
                              sum_terms(row.width, [&](size_t i) { return l(i) * l(i); }),
                              sum_terms(row.width, [&](size_t i) { return r(i) * r(i); })};
   Cosine cosine(scaled, std::ldexp(distance.epsilon, -left_exponent - right_exponent));
-  cosine.left_factor = left_factor;
-  cosine.right_factor = right_factor;
+  cosine.left_exponent = left_exponent;
+  cosine.right_exponent = right_exponent;
   return cosine;
 }
 
 template <class T>
 double measure(const Distance& distance, const Row<T>& row) {
   if (distance.kind == DistanceKind::kCosine) return 1 - measure_cosine(distance, row).similarity;
-  const auto [fraction, exponent] = measure_power(distance, row);
-  return exponent == 0 ? fraction : scale(fraction, exponent);
+  return scale(measure_power(distance, row));
 }
 
 // The gradients of an element by both sides.
@@ -211,54 +223,69 @@ void with_power_gradients(const Distance& distance, const Row<T>& row, double up
       return ElementGradients{gradient, -gradient};
     });
   };
-  const Scaled norm = measure_power(distance, row);
-  // d · factor / divisor is d / distance.
-  const int exponent = std::clamp(norm.exponent, -1000, 1000);
-  const double factor = scale(1, -exponent);
-  const double divisor =
-      exponent == norm.exponent ? norm.fraction : scale(norm.fraction, norm.exponent - exponent);
-  if (std::isnan(divisor)) return use_left([](double) { return kNaN; });
-  if (divisor == 0) return use_left([](double) { return 0.0; });
-
   const auto sign = [](double d) { return static_cast<double>(d > 0) - static_cast<double>(d < 0); };
+
+  if (distance.kind == DistanceKind::kMinkowski) {
+    // (|d| / norm)^(p − 1) = (|d| / largest)^(p − 1) · root / sum, where no rounding of a norm is raised to
+    // p.
+    const Minkowski norm = sum_powers(row, distance.p);
+    if (std::isnan(norm.largest)) return use_left([](double) { return kNaN; });
+    if (norm.largest == 0) return use_left([](double) { return 0.0; });
+    if (!norm.is_regular()) return use_left([](double d) { return std::isfinite(d) ? 0 : kNaN; });
+    const Scaled factor = split_exponent(upstream) * norm.root / split_exponent(norm.sum);
+    return use_left([&](double d) {
+      const double ratio = std::abs(d) / norm.largest;
+      return ratio > 0 ? scale(factor * power(ratio, distance.p - 1)) * sign(d) : 0;
+    });
+  }
+
+  const Scaled norm = measure_power(distance, row);
+  if (std::isnan(norm.fraction)) return use_left([](double) { return kNaN; });
+  if (norm.fraction == 0) return use_left([](double) { return 0.0; });
   switch (distance.kind) {
-    case DistanceKind::kEuclidean: {
-      const double ratio = upstream / divisor;
-      if (is_plain_ratio(ratio)) return use_left([&](double d) { return ratio * (d * factor); });
-      return use_left([&](double d) { return upstream * (d * factor / divisor); });
-    }
     case DistanceKind::kManhattan:
       return use_left([&](double d) { return upstream * sign(d); });
     case DistanceKind::kChebyshev:
-      return use_left([&](double d) { return upstream * (std::abs(d) == divisor ? sign(d) : 0); });
-    default:
-      return use_left([&](double d) {
-        const double ratio = std::abs(d) * factor / divisor;
-        return ratio > 0 ? upstream * sign(d) * power(ratio, distance.p - 1) : ratio;
-      });
+      return use_left([&](double d) { return upstream * (std::abs(d) == norm.fraction ? sign(d) : 0); });
+    default: {
+      const double ratio = upstream / norm.fraction;
+      if (norm.exponent == 0 && is_plain_ratio(ratio)) return use_left([&](double d) { return ratio * d; });
+      const Scaled scaled =
+          split_exponent(upstream) / (split_exponent(norm.fraction) * Scaled{1, norm.exponent});
+      return use_left([&](double d) { return scale(scaled * split_exponent(d)); });
+    }
   }
 }
 
 template <class T, class Use>
 void with_cosine_gradients(const Distance& distance, const Row<T>& row, double upstream, const Use& use) {
   const Cosine cosine = measure_cosine(distance, row);
-  const auto& [sums, norms, similarity, is_clipped, left_factor, right_factor] = cosine;
-  const double epsilon = distance.epsilon;
+  const auto& [sums, norms, similarity, is_clipped, left_exponent, right_exponent] = cosine;
   if (std::isnan(similarity)) return use([](size_t) { return ElementGradients{kNaN, kNaN}; });
-  if (is_clipped && epsilon == 0) return use([](size_t) { return ElementGradients{0, 0}; });
+  if (is_clipped && distance.epsilon == 0) return use([](size_t) { return ElementGradients{0, 0}; });
   const auto l = [&](size_t i) { return static_cast<double>(row.left[i]); };
   const auto r = [&](size_t i) { return static_cast<double>(row.right[i]); };
   if (is_clipped) {
+    const Scaled factor = split_exponent(-upstream) / split_exponent(distance.epsilon);
     return use([&](size_t i) {
-      return ElementGradients{-upstream * (r(i) / epsilon), -upstream * (l(i) / epsilon)};
+      return ElementGradients{scale(factor * split_exponent(r(i))), scale(factor * split_exponent(l(i)))};
     });
   }
   const double of_left = similarity / sums.left_squares, of_right = similarity / sums.right_squares;
   const double of_other = 1 / norms;
+  if (left_exponent == 0 && right_exponent == 0) {
+    return use([&](size_t i) {
+      return ElementGradients{upstream * (of_left * l(i) - of_other * r(i)),
+                              upstream * (of_right * r(i) - of_other * l(i))};
+    });
+  }
+  const double left_factor = scale({1, -left_exponent}), right_factor = scale({1, -right_exponent});
+  const Scaled by_left = split_exponent(upstream) * Scaled{1, -left_exponent};
+  const Scaled by_right = split_exponent(upstream) * Scaled{1, -right_exponent};
   use([&](size_t i) {
     const double left = l(i) * left_factor, right = r(i) * right_factor;
-    return ElementGradients{upstream * ((of_left * left - of_other * right) * left_factor),
-                            upstream * ((of_right * right - of_other * left) * right_factor)};
+    return ElementGradients{scale(by_left * split_exponent(of_left * left - of_other * right)),
+                            scale(by_right * split_exponent(of_right * right - of_other * left))};
   });
 }
 

@@ -314,8 +314,7 @@ class WeightedSums {
 
 template <class T>
 Ladder start_ladder(const Input<T>& input, size_t n, T margin) {
-  T buffer[1];
-  const T first = n > 0 ? *input.read(0, 1, buffer) : 0;
+  const T first = n > 0 && input.data != nullptr ? *input.data : 0;  // a distance would be computed twice
   const T likely = std::isfinite(first) ? std::abs(first) : 0;
   return Ladder::start(std::max(likely, std::abs(margin)));
 }

@@ -114,15 +114,16 @@ double power_of_two(int exponent) {  // a normal number
   return std::bit_cast<double>(static_cast<uint64_t>(exponent + 1023) << 52);
 }
 
-// True if 2^exponent needs no more of the exponent than a double: it is 1, beyond every double, or NaN. An exact product
-// or quotient of other exponents stays clear of overflow, because a logarithm that is not 0 is at least 2^-53.
+// True if 2^exponent needs no more of the exponent than a double: it is 1, beyond every double, or NaN. An
+// exact product or quotient of other exponents stays clear of overflow, because a logarithm that is not 0 is
+// at least 2^-53.
 bool is_trivial(double exponent) {
   const double magnitude = std::abs(exponent);
   return !(magnitude >= 0x1p-80 && magnitude < kMaxExponent);
 }
 
-// The logarithm of a finite value > 0, with a relative error below 2^-64; NaN for other values, which elements that
-// change while they are read can lead to.
+// The logarithm of a finite value > 0, with a relative error below 2^-64; NaN for other values, which
+// elements that change while they are read can lead to.
 DoubleDouble log2(double value) {
   if (!(value > 0 && value <= std::numeric_limits<double>::max())) return {kNaN, 0};
   // value = 2^exponent · m with m in [3/4, 3/2), so that values near 1 have an exponent of 0.
@@ -164,18 +165,24 @@ Scaled exp2(DoubleDouble value) {
 
 }  // namespace
 
-double scale(double fraction, int exponent) {
+Scaled split_exponent(double value) {
+  int exponent = 0;
+  const double fraction = std::frexp(value, &exponent);
+  return {fraction, std::isfinite(value) ? exponent : 0};
+}
+
+double scale(Scaled value) {
+  const auto [fraction, exponent] = value;
   if (exponent < -1200) return fraction * 0;
   if (exponent < -1000) return fraction * power_of_two(-900) * power_of_two(exponent + 900);
   if (exponent <= 1000) return fraction * power_of_two(exponent);
   return fraction * power_of_two(1000) * power_of_two(std::min(exponent - 1000, 1000));
 }
 
-double power(double base, double exponent) {
+Scaled power(double base, double exponent) {
   const DoubleDouble log = log2(base);
   const double rough = log.high * exponent;
-  const Scaled result = exp2(is_trivial(rough) ? DoubleDouble{rough, 0} : multiply(log, exponent));
-  return scale(result.fraction, result.exponent);
+  return exp2(is_trivial(rough) ? DoubleDouble{rough, 0} : multiply(log, exponent));
 }
 
 Scaled root(double value, double degree) {

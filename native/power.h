@@ -4,22 +4,28 @@
 // bits of pow, log2 and exp2.
 namespace hinge_embedding_loss {
 
-// fraction · 2^exponent, with a fraction between 1/2 and 2, or NaN.
+// fraction · 2^exponent: a number that may be beyond the doubles.
 struct Scaled {
   double fraction;
   int exponent;
 };
 
-// base^exponent, for a finite base > 0 and a finite exponent: with a relative error below 2^-52.98 where that
-// is a normal number.
-double power(double base, double exponent);
+inline Scaled operator*(Scaled a, Scaled b) { return {a.fraction * b.fraction, a.exponent + b.exponent}; }
+inline Scaled operator/(Scaled a, Scaled b) { return {a.fraction / b.fraction, a.exponent - b.exponent}; }
 
-// value^(1/degree), for a finite value > 0 and a finite degree > 0, with a relative error below 2^-52.98.
-// Beyond 2^±kMaxExponent it is 2^±kMaxExponent.
+// Exact. The fraction is between 1/2 and 1, unless the value is 0, infinite or NaN.
+Scaled split_exponent(double value);
+
+// The value, rounded once, also to a subnormal number. The fraction is between 2^-80 and 2^60, or the
+// exponent is 0, or the fraction is 0, infinite or NaN.
+double scale(Scaled value);
+
+// base^exponent, for a finite base > 0 and a finite exponent: with a relative error below 2^-52.98. Beyond
+// 2^±kMaxExponent it is 2^±kMaxExponent.
 constexpr int kMaxExponent = 4096;
-Scaled root(double value, double degree);
+Scaled power(double base, double exponent);
 
-// fraction · 2^exponent, for 2^-20 ≤ |fraction| ≤ 2^60: rounded once, also to a subnormal number.
-double scale(double fraction, int exponent);
+// value^(1/degree), for a finite value > 0 and a finite degree > 0, likewise.
+Scaled root(double value, double degree);
 
 }  // namespace hinge_embedding_loss

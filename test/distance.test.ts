@@ -258,6 +258,35 @@ describe(`distances (${native.instructionSets().join(', ')})`, () => {
       }
     })
 
+    it('are right where an element or the upstream gradient is extreme', () => {
+      const { gradLeft } = new PairwiseDistance({ epsilon: 0 }).backward(Float64Array.of(1e-300, 1e300), [0, 0], 1e300)
+      expect([...gradLeft.data]).to.deep.equal([1e-300, 1e300])
+      const tiny = new PairwiseDistance({ epsilon: 0 }).backward(Float64Array.of(2 ** -1060, 2 ** -10), [0, 0], 2 ** 30)
+      expect([...tiny.gradLeft.data]).to.deep.equal([2 ** -1020, 2 ** 30])
+      // l = (1, 2) and r = (3, -1): the gradient by l is (cos · l / 5 − r / √50) = (−2.8, 1.4) / √50, and 2^-1060 of scale
+      const scale = 2 ** -1060
+      const cosine = new CosineDistance({ epsilon: 0 }).backward(
+        Float64Array.of(scale, 2 * scale),
+        Float64Array.of(3 * scale, -scale),
+        2 ** -50,
+      )
+      for (const [i, wanted] of [-2.8, 1.4].entries()) {
+        expect((cosine.gradLeft.data[i] as number) / 2 ** 1010).to.be.closeTo(wanted / Math.sqrt(50), 1e-15)
+      }
+    })
+
+    it('of a large power stay exact for ties', () => {
+      for (const p of [1e4, 1e8, 1e16]) {
+        const { gradLeft } = new PairwiseDistance({ p, epsilon: 0 }).backward(
+          Float64Array.of(3, -4, 0, 4),
+          [0, 0, 0, 0],
+        )
+        const tie = 2 ** (1 / p - 1)
+        expect(gradLeft.data[3], `${p}`).to.be.closeTo(tie, 2e-16)
+        expect([...gradLeft.data], `${p}`).to.deep.equal([0, -(gradLeft.data[3] as number), 0, gradLeft.data[3]])
+      }
+    })
+
     it('are 0 where the distance or the upstream gradient is 0, of all ties, and NaN where the distance is NaN', () => {
       const backward = (measure: Measure, left: number[], right: number[]) => {
         const { gradLeft, gradRight } = distanceOf(measure, measure === 'cosine' ? 1e-8 : 0).backward(left, right)
