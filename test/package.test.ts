@@ -19,8 +19,10 @@ describe('the package', () => {
   after(() => rmSync(application, { recursive: true }))
 
   const names = [
+    'CosineDistance',
     'HingeEmbeddingLoss',
     'LossAccumulator',
+    'PairwiseDistance',
     'Tensor',
     'getNumThreads',
     'hingeEmbeddingLoss',
