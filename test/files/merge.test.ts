@@ -125,7 +125,12 @@ describe('mergePartials', () => {
         ],
         ['groups.json', '{"groups":[],"total":{}}', 1, /line 1: not a partial: these are .*rounded figures/],
         ['null.json', 'null', 1, /line 1: not a partial: object must be/],
-        ['other.json', '{"version":1}', 1, /line 1: not a partial: object\.margin must be of type number, got undefined$/],
+        [
+          'other.json',
+          '{"version":1}',
+          1,
+          /line 1: not a partial: object\.margin must be of type number, got undefined$/,
+        ],
         ['bits.json', first.replace(/0x[^"]*/, '0x1p-2000'), 1, /line 1: not a partial: object must be figures/],
         ['pairs.csv', 'w,y\n', 1, /pairs\.csv, line 1: not a partial: /],
       ]
