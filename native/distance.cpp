@@ -371,7 +371,9 @@ size_t DistanceGradients<T>::block() const {
 
 template <class T>
 void DistanceGradients<T>::write(size_t begin, size_t end, const T* upstream, size_t stride) {
-  const auto& [left, right, count, width, distance] = pairs_;
+  const Side<T>&left = pairs_.left, &right = pairs_.right;
+  const size_t width = pairs_.width;
+  const Distance& distance = pairs_.distance;
   const bool has_sums = left.is_shared || right.is_shared;
   for (size_t pair = begin; pair < end; pair++, upstream += stride) {
     const double g = static_cast<double>(*upstream);
