@@ -6,7 +6,7 @@ import { nameInput, optionOfInput, type Pair } from './pair.ts'
 
 /**
  * What is wrong with a row: its input, an embedding, its label or its weight is null, its input is NaN, its label is neither of
- * the two, its weight is negative, NaN or infinite, an embedding has a null among its elements, the two embeddings differ in length, or an id is that of no embedding.
+ * the two, its weight is negative, NaN or infinite, an embedding has a null among its elements, the two embeddings differ in length, an id is that of no embedding, or of one that is null.
  */
 export type RowErrorKind =
   | 'input'
@@ -22,6 +22,8 @@ export type RowErrorKind =
   | 'length'
   | 'leftId'
   | 'rightId'
+  | 'leftEmbedding'
+  | 'rightEmbedding'
 
 /** The first row with an error of a kind, and the number of such rows. */
 export interface RowError {
@@ -47,6 +49,8 @@ const codes: Readonly<Record<RowErrorKind, string>> = {
   length: 'ERR_SHAPE_MISMATCH',
   leftId: 'ERR_UNKNOWN_ID',
   rightId: 'ERR_UNKNOWN_ID',
+  leftEmbedding: 'ERR_NULL',
+  rightEmbedding: 'ERR_NULL',
 }
 
 /** The option of the column that a row error is about. */
@@ -61,6 +65,8 @@ function optionOf(kind: RowErrorKind, { input }: Scoring): string {
       length: 'right',
       leftId: 'left',
       rightId: 'right',
+      leftEmbedding: 'left',
+      rightEmbedding: 'right',
     }[kind as string] ?? kind
   )
 }
@@ -86,6 +92,11 @@ function describeRow({ kind, detail }: RowError, scoring: Scoring, rows: string)
     const file = pair.lookup?.file ?? ''
     return message`${kind === 'leftId' ? left : right}: ${file} has no embedding of ${detail} (${rows})`
   }
+  const advice = message`${rows}; ${set({ nulls: 'ignore' })} leaves them out`
+  if (kind === 'leftEmbedding' || kind === 'rightEmbedding') {
+    const file = pair.lookup?.file ?? ''
+    return message`${kind === 'leftEmbedding' ? left : right}: the embedding of ${detail} in ${file} is null (${advice})`
+  }
   if (kind === 'leftElement' || kind === 'rightElement') {
     return message`${kind === 'leftElement' ? left : right} has a null as its element ${detail} (${rows})`
   }
@@ -95,11 +106,11 @@ function describeRow({ kind, detail }: RowError, scoring: Scoring, rows: string)
   }
   if (kind !== 'other') {
     const name = { input: nameInput(input), left, right, label: given('label', scoring.label), weight }[kind]
-    return message`${name} is null (${rows}; ${set({ nulls: 'ignore' })} leaves them out)`
+    return message`${name} is null (${advice})`
   }
   const value = detail.replace(/\.0$/, '')
-  const advice = isZeroOneEncoding(value, positiveLabel)
+  const encodings = isZeroOneEncoding(value, positiveLabel)
     ? message`for 0/1 labels use ${set({ negativeLabel: 0 })}`
     : message`${option('positiveLabel')} and ${option('negativeLabel')} name the encoding, ${set({ otherLabels: ['zero', 'ignore'] })} lets others pass`
-  return message`label is ${value}, neither ${positiveLabel} nor ${negativeLabel} (${rows}; ${advice})`
+  return message`label is ${value}, neither ${positiveLabel} nor ${negativeLabel} (${rows}; ${encodings})`
 }

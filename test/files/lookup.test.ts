@@ -3,6 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
+import { openScans } from '../../lib/files/duckdb/open-scans.ts'
+import type { ScanSource } from '../../lib/files/duckdb/scan.ts'
+import { Session } from '../../lib/files/duckdb/session.ts'
+import { scoreScans } from '../../lib/files/duckdb/totals.ts'
+import { readScoring } from '../../lib/files/options.ts'
 import { type ScoreFilesOptions, scoreFiles } from '../../lib/files.ts'
 import { command } from '../support/command.ts'
 import { distanceOf, makePairs, runQueries } from '../support/embeddings.ts'
@@ -150,6 +155,17 @@ describe('embeddings that are looked up by id', function () {
         ...{ code: 'ERR_NULL', option: 'left', file: path('some.ndjson'), row: 2, count: 1 },
         message: /row 2: left 'l' is null/,
       })
+      for (const [left, right, side] of [
+        ['4', '3', 'left'],
+        ['3', '4', 'right'],
+      ] as const) {
+        await rejects(score('some.ndjson', 'table.ndjson', { ...one, left, right }), side, {
+          ...{ code: 'ERR_NULL', option: side, file: path('some.ndjson'), row: 1, count: 3 },
+          message: new RegExp(
+            `row 1: ${side} '4': the embedding of 4 in .*table\\.ndjson is null \\(3 such rows; nulls:`,
+          ),
+        })
+      }
     })
 
     it('names an id that several embeddings have, and their number', async () => {
@@ -187,19 +203,157 @@ describe('embeddings that are looked up by id', function () {
       })
     })
 
-    it('takes no float for an id that stands for several integers', async () => {
-      const [even, odd] = [2 ** 53, `${2n ** 53n + 1n}`]
-      writeFiles([[even, 1]], [])
-      writeFileSync(path('table.ndjson'), `{"id":${odd},"vector":[5]}\n{"id":1,"vector":[1]}\n`)
-      await runQueries(
-        `COPY (SELECT l::DOUBLE AS l, r::DOUBLE AS r FROM '${path('some.ndjson')}') TO '${path('f.parquet')}'`,
-      )
-      await rejects(score('f.parquet', 'table.ndjson', one), 'float', {
-        ...{ code: 'ERR_UNKNOWN_ID', option: 'left', file: path('f.parquet'), row: 1, count: 1 },
-        message: /has no embedding of 9007199254740992\.0 \(1 such row\)$/,
+    const floats: [type: string, limit: bigint, text: string][] = [
+      ['FLOAT', 2n ** 24n, '16777216.0'],
+      ['DOUBLE', 2n ** 53n, '9007199254740992.0'],
+    ]
+    for (const [type, limit, text] of floats) {
+      it(`takes no ${type} for an id that stands for several integers, in the pairs or in the table`, async () => {
+        const row = (name: string, id: bigint) => `{"${name}":${id},"r":1,"vector":[${id % 2n === 0n ? 3 : 5}]}\n`
+        writeFileSync(
+          path('table.ndjson'),
+          `{"id":1,"vector":[1]}\n${[-1n, 0n, 1n].map((i) => row('id', limit + i)).join('')}`,
+        )
+        writeFileSync(path('some.ndjson'), row('l', limit - 1n) + row('l', limit + 1n))
+        const as = (name: string) => `CAST(${name} AS ${type})`
+        await rejects(score('some.ndjson', 'table.ndjson', { ...one, left: as('l') }), 'pairs', {
+          ...{ code: 'ERR_UNKNOWN_ID', option: 'left', file: path('some.ndjson'), row: 2, count: 1 },
+          message: new RegExp(`has no embedding of ${text.replace('.', '\\.')} \\(1 such row\\)$`),
+        })
+        await rejects(score('some.ndjson', 'table.ndjson', { ...one, id: as('id') }), 'table', {
+          ...{ code: 'ERR_UNKNOWN_ID', option: 'left', file: path('some.ndjson'), row: 2, count: 1 },
+          message: new RegExp(`has no embedding of ${limit + 1n} \\(1 such row\\)$`),
+        })
+        for (const more of [{ left: as('l') }, { id: as('id') }, { left: as('l'), id: as('id') }]) {
+          writeFileSync(path('some.ndjson'), row('l', limit - 1n))
+          expect((await score('some.ndjson', 'table.ndjson', { ...one, ...more })).total.sum).to.equal(4)
+        }
+        writeFileSync(path('some.ndjson'), row('l', limit + 1n))
+        expect((await score('some.ndjson', 'table.ndjson', one)).total.sum).to.equal(4)
       })
-      writeFileSync(path('some.ndjson'), `{"l":${odd},"r":1}\n`)
-      expect((await score('some.ndjson', 'table.ndjson', one)).total.sum).to.equal(4)
+    }
+
+    /** By type: the ids that the type holds exactly. */
+    const integerTypes: Record<string, (id: bigint) => boolean> = {
+      TINYINT: (id) => BigInt.asIntN(8, id) === id,
+      UTINYINT: (id) => BigInt.asUintN(8, id) === id,
+      SMALLINT: (id) => BigInt.asIntN(16, id) === id,
+      USMALLINT: (id) => BigInt.asUintN(16, id) === id,
+      INTEGER: (id) => BigInt.asIntN(32, id) === id,
+      UINTEGER: (id) => BigInt.asUintN(32, id) === id,
+      BIGINT: (id) => BigInt.asIntN(64, id) === id,
+      UBIGINT: (id) => BigInt.asUintN(64, id) === id,
+      HUGEINT: () => true,
+      FLOAT: (id) => id < 2n ** 24n && id > -(2n ** 24n),
+      DOUBLE: (id) => id < 2n ** 53n && id > -(2n ** 53n),
+      'DECIMAL(38,0)': () => true,
+      'DECIMAL(38,15)': (id) => id < 10n ** 23n && id > -(10n ** 23n),
+      'DECIMAL(12,2)': (id) => id < 10n ** 10n && id > -(10n ** 10n),
+    }
+
+    it('compares ids of any two types of numbers exactly', async () => {
+      const powers = [7n, 8n, 15n, 16n, 24n, 31n, 32n, 53n, 63n, 64n, 100n].map((bits) => 2n ** bits)
+      const near = [
+        ...new Set([0n, ...powers, ...powers.map((id) => -id)].flatMap((id) => [id - 1n, id, id + 1n, id + 3n])),
+      ]
+      const element = new Map(near.map((id, i) => [id, i]))
+      // As text: Parquet has no HUGEINT.
+      const write = (name: string, list: readonly bigint[]) =>
+        writeFileSync(
+          path(name),
+          list.map((id) => `${JSON.stringify({ id: `${id}`, vector: [element.get(id)] })}\n`).join(''),
+        )
+      for (const [idType, hasId] of Object.entries(integerTypes)) {
+        write('table.ndjson', near.filter(hasId))
+        for (const [type, has] of Object.entries(integerTypes)) {
+          const both = near.filter((id) => has(id) && hasId(id))
+          write('some.ndjson', both)
+          const ids = { left: `id::${type}`, right: `0::${type}`, id: `id::${idType}` }
+          const { total } = await score('some.ndjson', 'table.ndjson', { ...one, ...ids })
+          const zero = element.get(0n) as number
+          const sum = both.reduce((all, id) => all + Math.abs((element.get(id) as number) - zero), 0)
+          expect([total.count, total.sum], `${type}, ${idType}`).to.deep.equal([both.length, sum])
+        }
+      }
+    })
+
+    it('takes a DECIMAL with a fraction for no integer, but for the same DECIMAL', async () => {
+      await runQueries(
+        `COPY (SELECT 1.50::DECIMAL(5,2) AS l) TO '${path('l.parquet')}'`,
+        `COPY (SELECT 2::INTEGER AS id, [2::FLOAT] AS vector) TO '${path('t.parquet')}'`,
+        `COPY (FROM (VALUES (1.50::DECIMAL(5,2), [1::FLOAT]), (2::DECIMAL(5,2), [8])) AS t(id, vector)) TO '${path('d.parquet')}'`,
+      )
+      await rejects(score('l.parquet', 't.parquet', { ...one, right: '2' }), 'fraction', {
+        ...{ code: 'ERR_UNKNOWN_ID', option: 'left', file: path('l.parquet'), row: 1, count: 1 },
+        message: /has no embedding of 1\.50 \(1 such row\)$/,
+      })
+      expect((await score('l.parquet', 'd.parquet', { ...one, right: '2' })).total.sum).to.equal(7)
+    })
+
+    it('refuses ids of types that have no exact common type, by name', async () => {
+      writeFiles([[1, 2]], table)
+      for (const [type, idType] of [
+        ['HUGEINT', 'UHUGEINT'],
+        ['UHUGEINT', 'BIGINT'],
+        ['BIGNUM', 'DECIMAL(38,0)'],
+        ['DOUBLE', 'BIGNUM'],
+        ['VARCHAR', 'BIGINT'],
+      ]) {
+        const more = { ...one, left: `l::${type}`, id: `id::${idType}` }
+        await rejects(score('some.ndjson', 'table.ndjson', more), `${type}, ${idType}`, {
+          ...{ code: 'ERR_INVALID_FILE', option: 'left', file: path('some.ndjson') },
+          message:
+            /some\.ndjson: left 'l::\w+' is \w+, but id 'id::[\w(,)]+' [\w(,)]+ in .*table\.ndjson; CAST both to one type$/,
+        })
+      }
+      const wide = { ...one, left: 'l::UHUGEINT', right: 'r::UHUGEINT', id: 'id::UHUGEINT' }
+      expect((await score('some.ndjson', 'table.ndjson', wide)).total.sum).to.equal(1)
+    })
+
+    it('gives no totals of a join that has other rows than the pairs', async () => {
+      writeFiles([[1, 2]], table)
+      const { signal } = new AbortController()
+      const session = await Session.open(1, signal)
+      try {
+        for (const name of ['some.ndjson', 'some.parquet']) {
+          if (name.endsWith('parquet')) await runQueries(`COPY (FROM '${path('some.ndjson')}') TO '${path(name)}'`)
+          const scoring = readScoring({ left: 'l', right: 'r', ...one })
+          const source = {
+            kind: name.endsWith('parquet') ? 'Parquet' : 'NDJSON',
+            compression: 'uncompressed',
+            file: path(name),
+          } as ScanSource
+          const scans = await openScans(session, [source], scoring, signal)
+          for (const [rows, joined] of [
+            ['(1, [1]), (2, [2])', 1],
+            ['(1, [1]), (2, [2]), (2, [3])', 2],
+          ] as const) {
+            const lookup = {
+              ...{
+                file: 'changed.parquet',
+                type: 'DOUBLE[]',
+                sql: `(SELECT * FROM (VALUES ${rows}) AS t(id, embedding))`,
+              },
+              ...{ left: 'left_table.id = left_id', right: 'right_table.id = right_id' },
+            }
+            const scored = scoreScans(
+              session,
+              scans.map((scan) => ({ ...scan, lookup })),
+              scoring,
+              signal,
+            )
+            if (joined === 1) expect((await scored).rows).to.equal(1)
+            else {
+              await rejects(scored, name, {
+                ...{ code: 'ERR_INVALID_FILE', option: 'embeddings', file: 'changed.parquet' },
+                message: /1 rows were read, but the join with the embeddings has 2$/,
+              })
+            }
+          }
+        }
+      } finally {
+        session.close()
+      }
     })
 
     const refused: [table: string, options: object, failure: object, message: RegExp][] = [
@@ -233,8 +387,8 @@ describe('embeddings that are looked up by id', function () {
       [
         'words-vectors.parquet',
         { embedding: 'vector' },
-        { option: 'left', file: undefined },
-        /left 'l' is INTEGER, but id 'id' VARCHAR in .*words-vectors\.parquet; CAST both to one type$/,
+        { option: 'left', file: 'few.parquet' },
+        /few\.parquet: left 'l' is INTEGER, but id 'id' VARCHAR in .*words-vectors\.parquet; CAST both to one type$/,
       ],
       [
         'vectors.parquet',

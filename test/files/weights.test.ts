@@ -297,6 +297,26 @@ describe('weights in files', function () {
     }
   })
 
+  it('that are invalid are errors in rows with another label too, whatever becomes of those', async () => {
+    const table = new Table({
+      x: vectorFromArray(Float64Array.of(1, 2, 3, 4)),
+      label: vectorFromArray(Float64Array.of(1, 5, 7, -1)),
+      w: vectorFromArray(Float64Array.of(1, 1, -2, -3)),
+    })
+    writeFileSync(path('other.arrow'), tableToIPC(table, 'file'))
+    writeFileSync(path('other.csv'), 'x,label,w\n1,1,1\n2,5,1\n3,7,-2\n4,-1,-3\n')
+    for (const name of ['other.arrow', 'other.csv']) {
+      for (const otherLabels of ['zero', 'ignore'] as const) {
+        const error = await errorOf([name], { input: 'x', label: 'label', weight: 'w', otherLabels })
+        const found = { code: 'ERR_INVALID_WEIGHT', option: 'weight', file: path(name), row: 3, count: 2 }
+        expect(error, `${name}, ${otherLabels}`).to.include(found)
+        expect(error.message).to.include("row 3: weight 'w' is -2, must be 0 or more, and finite (2 such rows)")
+      }
+      const error = await errorOf([name], { input: 'x', label: 'label', weight: 'w' })
+      expect(error, name).to.include({ code: 'ERR_INVALID_LABEL', option: 'label', row: 2, count: 2 })
+    }
+  })
+
   it('that are null are errors, or leave the row out', async () => {
     const isGap = (row: number) => gaps[row] === null
     for (const name of tables) {

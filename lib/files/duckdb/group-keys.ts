@@ -1,7 +1,7 @@
 /** Types whose values DuckDB compares as numbers. */
 export const numericType = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|BIGNUM|DECIMAL\(.*\)|FLOAT|DOUBLE)$/
 const nestedType = /^(STRUCT|MAP|UNION)\(|\]$/
-const floatType = /^(FLOAT|DOUBLE)$/
+export const floatType = /^(FLOAT|DOUBLE)$/
 /** Types whose values have different JSON if DuckDB distinguishes them; but of FLOAT and DOUBLE JSON lacks some. */
 const plainType =
   /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT)|FLOAT|DOUBLE|BOOLEAN|VARCHAR|UUID|DATE|TIMESTAMP(_S|_MS|_NS)?|"NULL")$/

@@ -3,7 +3,7 @@ import { type Lookup, lookupOf, type Pair } from '../pair.ts'
 import { assertFile, assertLocal } from '../paths.ts'
 import { recognizeFile } from '../sources.ts'
 import { elementTypeOf } from './embedding-lists.ts'
-import { numericType } from './group-keys.ts'
+import { floatType } from './group-keys.ts'
 import { assertOwnColumns, openScans, virtualColumns } from './open-scans.ts'
 import { explainScanError } from './row-error-search.ts'
 import { describeTexts, fromClause, type OpenedLookup, type Scan, type ScanSource, sqlOf } from './scan.ts'
@@ -31,7 +31,8 @@ export async function attachLookup(
   for (const scan of scans) {
     const types = await describeTypes(session, scan, [input.left, input.right])
     const [left = '', right = ''] = (['left', 'right'] as const).map((side, i) => {
-      return normalizeId({ option: side, text: input[side] }, types[i] as string, table, lookup)
+      const id = { option: side, text: input[side], type: types[i] as string }
+      return joinCondition(scan.files[0] ?? '', id, table, lookup)
     })
     attached.push({ ...scan, lookup: { file: lookup.file, sql: table.sql, type: table.type, left, right } })
   }
@@ -54,9 +55,8 @@ async function openTable(session: Session, lookup: Lookup, signal: AbortSignal):
   const [idType = '', type = ''] = await describeTypes(session, scan, [id, column])
   const expressions = [id, column].map((text) => `(${sqlOf(scan, text)})`)
   const rows = `(SELECT ${expressions} FROM ${fromClause(scan)}) AS rows(id, embedding)`
-  const sql = `(SELECT ${castId('id', idType)} AS id, embedding FROM ${rows})`
-  await assertUnique(session, sql, lookup)
-  return { sql, type, idType }
+  await assertUnique(session, `(SELECT ${castToExact('id', idType)} AS id FROM ${rows})`, lookup)
+  return { sql: `(FROM ${rows})`, type, idType }
 }
 
 /** The types of texts; the error of one that cannot be read has the file. */
@@ -104,24 +104,49 @@ async function assertUnique(session: Session, sql: string, { file, id }: Lookup)
   })
 }
 
-const floatType = /^(FLOAT|DOUBLE)$/
+/**
+ * SQL of the integer that an id of a type stands for; null if it is none or may be one of several. DuckDB compares the integers
+ * of all types here exactly.
+ */
+const integerCasts: readonly (readonly [type: RegExp, cast: (id: string, type: string) => string])[] = [
+  [/^(U?(TINYINT|SMALLINT|INTEGER|BIGINT)|HUGEINT)$/, (id) => id],
+  [/^FLOAT$/, (id) => castFloat(id, 2 ** 24)],
+  [/^DOUBLE$/, (id) => castFloat(id, 2 ** 53)],
+  // The cast to HUGEINT rounds.
+  [
+    /^DECIMAL\(/,
+    (id, type) => `CASE WHEN TRY_CAST(CAST(${id} AS HUGEINT) AS ${type}) = ${id} THEN CAST(${id} AS HUGEINT) END`,
+  ],
+]
 
-/** SQL of an id. A float is the integer that it stands for, and no id if it may stand for several. */
-function castId(column: string, type: string): string {
-  if (!floatType.test(type)) return column
-  const isInteger = `isfinite(${column}) AND ${column} = trunc(${column}) AND abs(${column}) < ${2 ** 53}`
-  return `CASE WHEN ${isInteger} THEN CAST(${column} AS BIGINT) END`
+/** Integers below `limit` are the only ones that round to their float. */
+function castFloat(id: string, limit: number): string {
+  return `CASE WHEN isfinite(${id}) AND ${id} = trunc(${id}) AND abs(${id}) < ${limit} THEN CAST(${id} AS BIGINT) END`
 }
 
-/** SQL of the column `left_id` or `right_id`, comparable with the ids of the table. */
-function normalizeId(
-  { option: side, text }: { option: 'left' | 'right'; text: string },
-  type: string,
+function castToInteger(id: string, type: string): string | undefined {
+  return integerCasts.find(([pattern]) => pattern.test(type))?.[1](id, type)
+}
+
+/** SQL of an id that equals another of its type only if both are the same id: floats may be rounded. */
+function castToExact(id: string, type: string): string {
+  return floatType.test(type) ? (castToInteger(id, type) as string) : id
+}
+
+/**
+ * SQL that is true if the id of a side is the id of the table, exactly: both have one type, or both are integers. Of some
+ * other types DuckDB would compare the nearest doubles.
+ */
+function joinCondition(
+  pairsFile: string,
+  { option: side, text, type }: { option: 'left' | 'right'; text: string; type: string },
   { idType }: Table,
   { file, id }: Lookup,
 ): string {
-  const areComparable = type === idType || (numericType.test(type) && numericType.test(idType))
-  if (areComparable) return castId(`${side}_id`, type)
+  const [one, other] = [`${side}_table.id`, `${side}_id`]
+  if (type === idType) return `${castToExact(one, type)} = ${castToExact(other, type)}`
+  const [integer, otherInteger] = [castToInteger(one, idType), castToInteger(other, type)]
+  if (integer !== undefined && otherInteger !== undefined) return `${integer} = ${otherInteger}`
   const problem = message`${given(side, text)} is ${type}, but ${given('id', id)} ${idType} in ${file}`
-  throw fileError(message`${problem}; CAST both to one type`, { option: side })
+  throw fileError(message`${pairsFile}: ${problem}; CAST both to one type`, { option: side, file: pairsFile })
 }

@@ -41,10 +41,16 @@ interface RowCheck {
   readonly detail?: string
 }
 
-const unknownChecks: readonly RowCheck[] = [
-  { kind: 'leftId', condition: 'unknown_left IS NOT NULL', isError: true, detail: 'unknown_left' },
-  { kind: 'rightId', condition: 'unknown_right IS NOT NULL', isError: true, detail: 'unknown_right' },
-]
+/** The checks of two ids: those that are unknown, and those whose embedding is null. */
+function checkIds(isNullError: boolean): RowCheck[] {
+  const hasNull = (side: string) => `"${side}" IS NULL AND ${side}_id IS NOT NULL`
+  return [
+    { kind: 'leftId', condition: 'unknown_left IS NOT NULL', isError: true, detail: 'unknown_left' },
+    { kind: 'rightId', condition: 'unknown_right IS NOT NULL', isError: true, detail: 'unknown_right' },
+    { kind: 'leftEmbedding', condition: hasNull('left'), isError: isNullError, detail: 'left_id' },
+    { kind: 'rightEmbedding', condition: hasNull('right'), isError: isNullError, detail: 'right_id' },
+  ]
+}
 
 /** The checks of two embeddings, of which no later check takes the distance if one holds. */
 function checkLists({ left, right }: EmbeddingLists, isNullError: boolean): RowCheck[] {
@@ -88,20 +94,21 @@ async function findRowError(
   const { positiveLabel, negativeLabel, otherLabels, nulls, nan } = options
   const isNullError = nulls === 'error'
   const weight = w === undefined ? undefined : checkWeight(w, isNullError)
+  const other: RowCheck = {
+    kind: 'other',
+    condition: `${y} NOT IN (${positiveLabel}, ${negativeLabel})`,
+    isError: true,
+    detail: y,
+  }
   const checks: RowCheck[] = [
-    ...(scan.lookup ? unknownChecks : []),
+    ...(scan.lookup ? checkIds(isNullError) : []),
     ...(pair
       ? checkLists(pair, isNullError)
       : [{ kind: 'input', condition: `${x} IS NULL`, isError: isNullError } as const]),
     { kind: 'label', condition: `${y} IS NULL`, isError: isNullError },
     ...(weight ? [weight.isNull] : []),
     { kind: 'nan', condition: nan === 'keep' ? 'FALSE' : `isnan(${pair?.distance ?? x})`, isError: nan === 'error' },
-    {
-      kind: 'other',
-      condition: `${y} NOT IN (${positiveLabel}, ${negativeLabel})`,
-      isError: otherLabels === 'error',
-      detail: y,
-    },
+    ...(otherLabels === 'error' ? [other] : []),
     ...(weight ? [weight.isInvalid] : []),
   ]
   const kinds = checks.map(({ kind, condition }) => `WHEN ${condition} THEN '${kind}'`)

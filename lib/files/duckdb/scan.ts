@@ -57,7 +57,7 @@ export interface OpenedLookup {
   readonly sql: string
   /** of an embedding */
   readonly type: string
-  /** SQL of the ids, over columns left_id and right_id, that compares with the column id */
+  /** SQL that is true of the row of left_table that has the column left_id; the same of the right */
   readonly left: string
   readonly right: string
 }

@@ -66,25 +66,35 @@ function countRows({ positives, negatives, others }: LossAccumulator): number {
 async function queryTotals(session: Session, scans: readonly Scan[], options: Scoring): Promise<ScanTotals> {
   const typed = await typeScans(session, scans, options)
   const states = new StatesByKey(session, options)
-  let parquetRows = 0
-  for (const { scan } of typed) parquetRows += await countParquetRows(session, scan)
-  const known = typed.every(({ scan }) => scan.kind === 'Parquet') ? parquetRows : undefined
+  let readRows = 0
+  for (const { scan } of typed) readRows += await countRowsBefore(session, scan)
+  const areKnown = typed.every(({ scan }) => scan.kind === 'Parquet' || scan.lookup)
   for (const [step, each] of typed.entries()) {
-    session.pass = { rows: known, step, steps: typed.length }
+    session.pass = { rows: areKnown ? readRows : undefined, step, steps: typed.length }
     await states.add(totalsQuery(each, options), each.types.by, each.scan.files[0] ?? '')
   }
   const groups = await states.mergeAll()
-  return { groups, rows: (groups[0] as GroupTable).rows + parquetRows, typed }
+  const { rows } = groups[0] as GroupTable
+  const { lookup } = typed[0]?.scan ?? {}
+  if (lookup === undefined) return { groups, rows: readRows + rows, typed }
+  if (rows !== readRows) {
+    const problem = `${readRows} rows were read, but the join with the embeddings has ${rows}`
+    throw fileError(`${lookup.file}: ${problem}`, { option: 'embeddings', file: lookup.file })
+  }
+  return { groups, rows, typed }
 }
 
-/** Metadata of Parquet has the number of rows; to count them beside the losses takes a fifth longer. */
-async function countParquetRows(session: Session, scan: Scan): Promise<number> {
-  if (scan.kind !== 'Parquet') return 0
+/**
+ * The rows of a scan, if they are counted before the totals. Metadata of Parquet has their number; to count them beside the
+ * losses takes a fifth longer. With a lookup they are counted here and there: the join must neither add rows nor drop any.
+ */
+async function countRowsBefore(session: Session, scan: Scan): Promise<number> {
+  if (scan.kind !== 'Parquet' && scan.lookup === undefined) return 0
   const [count] = await session.readTexts(`SELECT count(*) FROM ${fromClause(scan)} WHERE ${rowCondition(scan)}`)
   return Number(count)
 }
 
-/** A query for rows of [key, number of rows of text, number of NaN, state for each margin]. */
+/** A query for rows of [key, number of rows that were not counted before or that are joined, number of NaN, state for each margin]. */
 function totalsQuery(typed: TypedScan, options: Scoring): string {
   const { scan, x, w } = typed
   const isGrouped = options.by !== undefined
@@ -94,7 +104,7 @@ function totalsQuery(typed: TypedScan, options: Scoring): string {
   const states = options.margins.map((margin, index) => {
     return `${aggregate}(${lossArguments(typed, options, margin)}) AS ${stateColumn(index)}`
   })
-  return `SELECT ${isGrouped ? 'key' : 'NULL AS key'}, ${scan.kind === 'Parquet' ? '0::BIGINT' : 'count(*)'} AS rows,
+  return `SELECT ${isGrouped ? 'key' : 'NULL AS key'}, ${scan.kind === 'Parquet' && scan.lookup === undefined ? '0::BIGINT' : 'count(*)'} AS rows,
     ${nans} AS nans, ${states.join(', ')}
     FROM ${selectInputs(typed, options)} ${isGrouped ? 'GROUP BY key' : ''}`
 }

@@ -135,8 +135,8 @@ export async function hasValues(
 
 /**
  * What follows FROM to read the rows of a scan as columns x (of a pair left and right), y, with weights w, key and, of what is kept, kept0,
- * kept1, …. No expression can refer to these names by mistake. With a lookup there are also unknown_left and unknown_right: the
- * ids that it lacks; and the rows are in any order. `isNumbered` adds a column row, from 1 on in the order of the files.
+ * kept1, …. No expression can refer to these names by mistake. With a lookup there are also left_id and right_id, and unknown_left and
+ * unknown_right: the ids that it lacks; and the rows are in any order. `isNumbered` adds a column row, from 1 on in the order of the files.
  */
 export function selectPairs(scan: Scan, options: Scoring, isNumbered = false): string {
   const { input, label, weight, by = 'NULL', keep = [] } = options
@@ -158,8 +158,8 @@ export function selectPairs(scan: Scan, options: Scoring, isNumbered = false): s
   const rows = `(SELECT ${expressions.join(', ')}${number} FROM ${fromClause(scan)} WHERE ${rowCondition(scan)}) AS pairs(${[...inputNames, ...others].join(', ')})`
   if (lookup === undefined) return rows
   const sides = (['left', 'right'] as const).map((side) => ({
-    columns: `${side}_table.embedding AS "${side}", CASE WHEN ${side}_table.id IS NULL THEN ${side}_id END AS unknown_${side}`,
-    join: `LEFT JOIN ${lookup.sql} AS ${side}_table ON ${side}_table.id = ${lookup[side]}`,
+    columns: `${side}_table.embedding AS "${side}", ${side}_id, CASE WHEN ${side}_table.id IS NULL THEN ${side}_id END AS unknown_${side}`,
+    join: `LEFT JOIN ${lookup.sql} AS ${side}_table ON ${lookup[side]}`,
   }))
   return `(SELECT ${[...sides.map(({ columns }) => columns), ...others].join(', ')}
     FROM ${rows} ${sides.map(({ join }) => join).join(' ')}) AS pairs`
