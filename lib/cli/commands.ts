@@ -7,7 +7,7 @@ import { definePartial } from './commands/partial.ts'
 import { definePlot } from './commands/plot.ts'
 import { defineScore } from './commands/score.ts'
 import { defineWorker } from './commands/worker.ts'
-import { type Context, isMissing, isRequired, programName } from './options.ts'
+import { type Context, formatRequired, isMissing, programName } from './options.ts'
 import { ReaderGone, type Streams, write } from './streams.ts'
 
 /**
@@ -44,7 +44,7 @@ export async function runCommand(args: readonly string[], signal: AbortSignal, s
     const command = program.command(name)
     define(command, { signal, streams, print, printTotals })
     refuseRepeatedOptions(command)
-    const flags = command.options.filter(isRequired).map((option) => option.flags)
+    const flags = command.options.flatMap((option) => formatRequired(option, command.options) ?? [])
     command.usage(command.usage().replace('[options]', ['[options]', ...flags].join(' ')))
   }
   program.hook('preAction', (_, command) => refuseMissingOptions(command))

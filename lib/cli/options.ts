@@ -67,8 +67,12 @@ export function makeRequiredOption(flags: string, description: string, ...substi
   return option
 }
 
-export function isRequired(option: Option): boolean {
-  return required.has(option)
+/** The flags of an option that a command line must have, with those that may stand in its place; undefined of any other option. */
+export function formatRequired(option: Option, all: readonly Option[]): string | undefined {
+  const substitutes = required.get(option)
+  if (substitutes === undefined) return undefined
+  const others = all.filter((other) => substitutes.includes(other.attributeName())).map(({ flags }) => flags)
+  return others.length === 0 ? option.flags : `(${option.flags} | ${others.join(' ')})`
 }
 
 /** True of an option that must be there, and is not, among the values of a command line. */
@@ -110,7 +114,10 @@ export function addFileOptions(command: Command): Command {
       'is added to each difference (default: 1e-6); of cosine the least product of both lengths (default: 1e-8)',
       parseNumber,
     )
-    .option('--embeddings <file>', 'with --left and --right, which are then ids: a file with a row for each embedding')
+    .option(
+      '--embeddings <file>',
+      'with --left and --right, which are then ids: a file with a row for each embedding, read without the options of CSV',
+    )
     .option('--id <expr>', 'with --embeddings: the ids in that file, a column or SQL expression')
     .option('--embedding <expr>', 'with --embeddings: the lists in that file (default: its only column of lists)')
     .addOption(makeRequiredOption('--label <expr>', 'label: a column or SQL expression'))

@@ -62,7 +62,7 @@ export interface ColumnOptions<Margin extends Margins = number> extends LabelOpt
   readonly epsilon?: number
   /**
    * a file of Parquet, CSV, TSV or NDJSON with a row for each embedding, in which `left` and `right` are looked up: they are then
-   * ids, columns or expressions
+   * ids, columns or expressions. The options of CSV are about the scored files, not about this one
    */
   readonly embeddings?: string
   /** with `embeddings`: the ids in that file, a column or expression */

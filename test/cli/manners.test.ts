@@ -144,7 +144,7 @@ describe('the command line, its pipes and its terminal', function () {
         const { code, stdout, stderr } = await command(args)
         expect([code, stderr], args.join(' ')).to.deep.equal([0, ''])
         expect(stdout).to.match(
-          /^Usage: hinge-embedding-loss score \[options\] --input <expr> --label <expr> \[file\.\.\.\]\n/,
+          /^Usage: hinge-embedding-loss score \[options\] \(--input <expr> \| --left <expr> --right <expr>\) --label <expr> \[file\.\.\.\]\n/,
         )
       }
       expect(await command([])).to.deep.include({ code: 2, stdout: '' })
