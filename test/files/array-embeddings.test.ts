@@ -440,7 +440,7 @@ describe('distances of left and right in arrays', function () {
         [flat, flat, three, 'left', flat, /flat\.npy: has shape \[12\], must have two axes$/],
         [deep, deep, three, 'left', deep, /has shape \[3, 2, 2\], must have two axes$/],
         [good, wide, three, 'right', wide, /good\.npy has shape \[3, 4\], but .*wide\.npy has \[4, 3\]$/],
-        [good, good, four, 'label', four, /good\.npy has shape \[3, 4\], but .*four\.npy has \[4\]$/],
+        [good, good, four, 'label', four, /good\.npy has shape \[3, 4\], but .*four\.npy has \[4\], must have \[3\]$/],
         [good, double, three, 'right', double, /double\.npy: has float64, but .*good\.npy has float32: both must have/],
         [bool, good, three, 'left', bool, /bool\.npy: has dtype bool, must be a number$/],
       ] as const) {
@@ -451,6 +451,11 @@ describe('distances of left and right in arrays', function () {
           message,
         })
       }
+      const column = writeNpy('column.npy', '<f8', new Float64Array(3), [3, 1])
+      await rejects(scoreFiles([], { left: good, right: good, label: three, weight: column }), 'weight', {
+        ...{ code: 'ERR_INVALID_FILE', option: 'weight', file: column },
+        message: /good\.npy has shape \[3, 4\], but .*column\.npy has \[3, 1\], must have \[3\]$/,
+      })
       const named = scoreFiles([], { left: good, right: 'b', label: three })
       const failure = { code: 'ERR_INVALID_ARG_VALUE', option: 'right' }
       await rejects(

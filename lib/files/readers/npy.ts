@@ -107,7 +107,7 @@ export function readNpyEmbeddings(
   }
   if (r.shape.join() !== l.shape.join()) throw shapeMismatch('right', names.right, r, names.left, l)
   const layout = { shape: [rows], isFortranOrder: false }
-  const ofRows = locateRows(others, names, { ...layout, name: names.left, shown: l })
+  const ofRows = locateRows(others, names, { ...layout, name: names.left, whole: l })
   const dtype = scoredDType(l)
   if (scoredDType(r) !== dtype) {
     const file = containingFile(names.right)
@@ -125,21 +125,22 @@ export function readNpyEmbeddings(
 /** The arrays that have a number for each row. */
 type RowNames = Pick<ColumnNames, 'label' | 'weight'>
 
-/** The array whose rows others have; `shown`, for errors, if its shape is another one. */
+/** The array whose rows others have; `whole`, if these are its rows and not its elements. */
 interface RowLayout extends Pick<Npy, 'shape' | 'isFortranOrder'> {
   readonly name: string
-  readonly shown?: Pick<Npy, 'shape'>
+  readonly whole?: Pick<Npy, 'shape'>
 }
 
 /** The label and, if there is one, the weight of each row. */
 function locateRows(
   [label, weight]: readonly FileBytes[],
   names: RowNames,
-  { shape, isFortranOrder, name: first, shown = { shape } }: RowLayout,
+  { shape, isFortranOrder, name: first, whole }: RowLayout,
 ): Pick<Batch, 'label' | 'weight'> {
   const locate = (option: 'label' | 'weight', name: string, bytes: FileBytes) => {
     const npy = readHeaderOf(name, bytes)
-    if (npy.shape.join() !== shape.join()) throw shapeMismatch(option, name, npy, first, shown)
+    if (npy.shape.join() !== shape.join())
+      throw shapeMismatch(option, name, npy, first, whole ?? { shape }, whole && { shape })
     return locateElements(npy, isFortranOrder)
   }
   return {
@@ -159,8 +160,17 @@ function scoredDType({ type: { code } }: Npy): DType {
   return code === 'f4' || code === 'f2' ? 'float32' : 'float64'
 }
 
-function shapeMismatch(option: string, name: string, npy: Npy, first: string, expected: Pick<Npy, 'shape'>): Error {
-  const shapes = `${first} has shape ${formatShape(expected)}, but ${name} has ${formatShape(npy)}`
+/** The error of an array that lacks the shape of the first, or the shape `expected` that follows from it. */
+function shapeMismatch(
+  option: string,
+  name: string,
+  npy: Npy,
+  first: string,
+  shape: Pick<Npy, 'shape'>,
+  expected?: Pick<Npy, 'shape'>,
+): Error {
+  const must = expected === undefined ? '' : `, must have ${formatShape(expected)}`
+  const shapes = `${first} has shape ${formatShape(shape)}, but ${name} has ${formatShape(npy)}${must}`
   return fileError(shapes, { file: containingFile(name), option })
 }
 

@@ -207,6 +207,46 @@ describe('hinge_embedding_distance', function () {
     expect(await column('SELECT 1')).to.deep.equal([1])
   })
 
+  it('takes arrays of FLOAT, or of DOUBLE, on one side or both; the CAST of its message makes others work', async () => {
+    const distance = (left: string, right: string) =>
+      `SELECT hinge_embedding_distance(${left}, ${right}, 'manhattan', 0::DOUBLE)::DOUBLE`
+    const of = (types: readonly string[]) =>
+      types.map((type, side) => `[${1 + 2 * side}, 2]::${type}`) as [string, string]
+    for (const type of ['FLOAT', 'DOUBLE']) {
+      for (const [one, other] of [
+        ['[2]', '[2]'],
+        ['[2]', '[]'],
+        ['[]', '[2]'],
+      ]) {
+        expect(await column(distance(...of([type + one, type + other])))).to.deep.equal([2])
+      }
+    }
+    for (const types of [
+      ['FLOAT[2]', 'DOUBLE[2]'],
+      ['DOUBLE[2]', 'FLOAT[2]'],
+      ['FLOAT[2]', 'DOUBLE[]'],
+      ['DOUBLE[]', 'FLOAT[2]'],
+      ['FLOAT[2]', 'DECIMAL(5,2)[]'],
+      ['INTEGER[2]', 'INTEGER[2]'],
+      ['INTEGER[2]', 'DOUBLE[2]'],
+      ['INTEGER[]', 'DOUBLE[2]'],
+    ]) {
+      const sides = of(types)
+      let refusals = 0
+      let found = await column(distance(...sides)).catch((cause: Error) => cause)
+      while (found instanceof Error && refusals < 2) {
+        const [, side] = /(left|right) must be a list: CAST\(… AS DOUBLE\[\]\)/.exec(found.message) ?? []
+        expect(side, found.message).to.be.a('string')
+        const index = side === 'left' ? 0 : 1
+        sides[index] = `CAST(${sides[index]} AS DOUBLE[])`
+        refusals++
+        found = await column(distance(...sides)).catch((cause: Error) => cause)
+      }
+      expect(refusals, String(types)).to.be.greaterThan(0)
+      expect(found, String(types)).to.deep.equal([2])
+    }
+  })
+
   it('finds each wrong list among 10,000 random ones', async () => {
     for (let round = 0; round < 40; round++) {
       const row = random.integer(0, 4999)
