@@ -126,7 +126,7 @@ const benchmarks = {
 
   async pairs() {
     const width = 128
-    const [few, many] = [64, amountOf.embeddings]
+    const [few, many] = [256, amountOf.embeddings]
     const distance = new PairwiseDistance()
     const prepare = (count) => {
       const { left, right, ...rest } = embeddings(count, width)

@@ -30,10 +30,9 @@ export interface Pairs {
 
 /** Reads two inputs of one dtype and width. Nested arrays take the dtype of the other side. */
 export function readPairs(left: TensorLike, right: TensorLike, settings: DistanceSettings): Pairs {
-  const isRightFirst = isArray(left) && !isArray(right)
-  const first = isRightFirst ? readInput('right', right) : readInput('left', left)
-  const second = isRightFirst ? readInput('left', left, first) : readInput('right', right, first)
-  const [l, r] = isRightFirst ? [second, first] : [first, second]
+  const early = isArray(left) && !isArray(right) ? readInput('right', right) : undefined
+  const l = readInput('left', left, early)
+  const r = early ?? readInput('right', right, l)
   if (l.code !== r.code) {
     throw invalidArgument('ERR_INVALID_ARG_TYPE', 'right', `of the dtype of left, ${nameOf(l)}`, nameOf(r))
   }
@@ -53,13 +52,14 @@ export function readPairs(left: TensorLike, right: TensorLike, settings: Distanc
       String(count),
     )
   }
+  if (keepdim) shape[shape.length] = 1
   const code = dtypesCode(l.code, distanceKinds.indexOf(kind))
   return {
-    left: { ...l, name: 'left' },
-    right: { ...r, name: 'right' },
+    left: { data: l.data, code: l.code, shape: l.shape, size: l.size, name: 'left' },
+    right: { data: r.data, code: r.code, shape: r.shape, size: r.size, name: 'right' },
     count,
     work: Math.max(1, width * workOf[kind]),
-    distances: { code: l.code, shape: keepdim ? [...shape, 1] : shape, size: count, name: 'the distances' },
+    distances: { code: l.code, shape, size: count, name: 'the distances' },
     elements: [l.data, r.data, code, count, width, p, epsilon],
   }
 }

@@ -365,7 +365,7 @@ size_t DistanceGradients<T>::step() const {
 
 template <class T>
 size_t DistanceGradients<T>::block() const {
-  constexpr size_t kCachedBytes = size_t{1} << 15;
+  constexpr size_t kCachedBytes = size_t{1} << 14;
   return std::max<size_t>(1, kCachedBytes / (2 * sizeof(T) * std::max<size_t>(1, pairs_.width)));
 }
 

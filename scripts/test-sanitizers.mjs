@@ -37,7 +37,10 @@ async function testAddon() {
     LDFLAGS: sanitizers,
     JOBS: 'max',
   })
-  const tests = ['accumulator', 'errors', 'hinge-embedding-loss', 'paddle-cases', 'slices', 'weights', 'fuzz/hostile']
+  const tests = [
+    ...['accumulator', 'distance', 'errors', 'hinge-embedding-loss', 'loss-of-pairs', 'paddle-cases', 'slices'],
+    ...['weights', 'fuzz/hostile'],
+  ]
   const mocha = join(root, 'node_modules/mocha/bin/mocha.js')
   const files = [...tests, 'native/exact-sums', 'native/duckdb/functions', 'native/duckdb/weights'].map(
     (name) => `test/${name}.test.ts`,

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import { expect } from 'chai'
 import {
@@ -365,6 +366,29 @@ describe(`distances (${native.instructionSets().join(', ')})`, () => {
       })
     }
   })
+
+  it('have the bits that they have on other platforms, with every instruction set', () => {
+    for (const name of native.instructionSets()) {
+      native.setInstructionSet(name)
+      expect(hashResults(), name).to.equal('a7074773b465cdd2e41a44bd8da0c2984c1ba13f5b5ea279ea2451ad8024bf6a')
+    }
+  })
+
+  function hashResults(): string {
+    const hash = createHash('sha256')
+    for (const Type of types) {
+      for (const measure of measures) {
+        for (const kind of Object.keys(kinds)) {
+          const { left, right } = makeRows(kind, Type, 40 * 37, 13)
+          const distance = distanceOf(measure, 1e-6)
+          const [l, r] = [new Tensor(left, [40, 37]), new Tensor(right, [40, 37])]
+          const { gradLeft, gradRight } = distance.backward(l, r, -0.7)
+          for (const { data } of [distance(l, r), gradLeft, gradRight]) hash.update(data)
+        }
+      }
+    }
+    return hash.digest('hex')
+  }
 
   describe('at the ends of the range', () => {
     const all = (left: number[], right: number[], epsilon = 0) =>

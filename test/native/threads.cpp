@@ -17,6 +17,8 @@ namespace {
 
 constexpr size_t kSize = (size_t{1} << 18) + 77;  // large enough for the pool
 constexpr hel::Settings kSettings{0.3, 1, -1};
+constexpr size_t kWidth = 16;
+constexpr size_t kRows = kSize / kWidth;
 
 struct Pairs {
   std::vector<float> input;
@@ -36,11 +38,25 @@ std::string sum_results(const Pairs& pairs) {
   hel::ExactSum sum;
   hel::Totals totals{};
   std::vector<float> losses(kSize);
-  hel::reduce(sum, pairs.input.data(), pairs.labels(), kSize, kSettings);
-  hel::accumulate(totals, pairs.input.data(), pairs.labels(), kSize, kSettings);
-  hel::forward(losses.data(), pairs.input.data(), pairs.labels(), kSize, kSettings);
+  const hel::Input input(pairs.input.data());
+  hel::reduce(sum, input, pairs.labels(), kSize, kSettings);
+  hel::accumulate(totals, input, pairs.labels(), kSize, kSettings);
+  hel::forward(losses.data(), input, pairs.labels(), kSize, kSettings);
   hel::ExactSum loss_sum;
   for (const float loss : losses) loss_sum.add(static_cast<double>(loss));
+
+  // The first row beside all: the gradients by it are summed.
+  const float* rows = pairs.input.data();
+  const hel::Pairs<float> embeddings{{rows, true}, {rows, false}, kRows, kWidth, {}};
+  std::vector<float> by_first(kWidth), by_rows(kRows * kWidth);
+  hel::DistanceGradients<float> by_sides(embeddings, by_first.data(), by_rows.data());
+  hel::Gradients<float> gradients;
+  gradients.constant = 1;
+  gradients.pairs = &by_sides;
+  hel::reduce(sum, hel::Input(embeddings), pairs.labels(), kRows, kSettings, gradients);
+  by_sides.finish();
+  for (const float gradient : by_first) loss_sum.add(static_cast<double>(gradient));
+  for (const float gradient : by_rows) loss_sum.add(static_cast<double>(gradient));
   return sum.to_text() + ' ' + totals.sums[0].to_text() + ' ' + totals.sums[1].to_text() + ' ' +
          loss_sum.to_text();
 }

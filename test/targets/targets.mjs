@@ -15,7 +15,10 @@ import {
 } from './runtimes.mjs'
 
 /** What depends on the processor. */
-const arithmetic = ['paddle-cases', 'hinge-embedding-loss', 'native/exact-sums', 'accumulator', 'gradients']
+const arithmetic = [
+  ...['paddle-cases', 'hinge-embedding-loss', 'native/exact-sums', 'accumulator', 'gradients'],
+  ...['distance', 'loss-of-pairs', 'paddle-distances'],
+]
 const core = [...arithmetic, 'errors', 'slices', 'tensor/tensor']
 const duckdb = ['native/duckdb/functions']
 const processes = ['lifetimes']
