@@ -12,8 +12,8 @@ inline bool two_product(double a, double b, double& product, double& error) {
   const double a_high = kSplit * a - (kSplit * a - a), a_low = a - a_high;
   const double b_high = kSplit * b - (kSplit * b - b), b_low = b - b_high;
   error = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low;
-  const bool are_small = (std::abs(a) < kMost) & (std::abs(b) < kMost);
-  return are_small & ((std::abs(product) >= kLeast) | (a == 0) | (b == 0));
+  const double a_size = std::abs(a), b_size = std::abs(b), size = std::abs(product);
+  return (a_size < kMost) & (b_size < kMost) & ((size >= kLeast) | (a == 0) | (b == 0));
 }
 
 // Knuth's TwoSum: a + b = the returned sum + error, exactly.
