@@ -512,6 +512,9 @@ function readInput({
 }: ColumnOptions<Margins>): string | Pair {
   if (left === undefined || right === undefined) return input
   const { distance = 'euclidean', epsilon = defaultEpsilon(distance) } = options
+  if (distance === 'cosine' && epsilon < 0) {
+    throw optionError('epsilon', message`${option('epsilon')} must be at least 0 for 'cosine', got ${epsilon}`)
+  }
   const lookup = embeddings !== undefined && {
     lookup: { file: embeddings, id, ...(embedding !== undefined && { embedding }) },
   }

@@ -91,6 +91,7 @@ std::string read_distance(std::string_view name, std::optional<double> epsilon, 
     return "epsilon must be a finite number" + std::string(is_float32 ? " in float32" : "") + ", got " +
            format_number(value);
   }
+  if (is_cosine && value < 0) return "epsilon must be at least 0 for 'cosine', got " + format_number(value);
   distance = is_cosine ? Distance{DistanceKind::kCosine, 2, value} : Distance::of_power(*p, value);
   return "";
 }

@@ -284,6 +284,11 @@ describe('distances of left and right', function () {
         /^left 'random\(\)' is not a function of its row alone/,
       ],
       [{ right: 'a --' }, { ...wrongOption, option: 'right' }, /^right must be one SQL expression/],
+      [
+        { distance: 'cosine', epsilon: -1 },
+        { ...wrongOption, option: 'epsilon' },
+        /^epsilon must be at least 0 for 'cosine', got -1$/,
+      ],
       [{ epsilon: Number.NaN }, { ...wrongOption, option: 'epsilon' }, /^epsilon must be a finite number, got NaN$/],
       ...['', 'Euclidean', 'minkowski', 'minkowski:0', 'minkowski:-1', 'minkowski:0x1', 'minkowski:1e999', 'l2'].map(
         (distance): [object, object, RegExp] => [

@@ -112,7 +112,7 @@ async function findRowError(
     ...(weight ? [weight.isInvalid] : []),
   ]
   const kinds = checks.map(({ kind, condition }) => `WHEN ${condition} THEN '${kind}'`)
-  const details = checks.flatMap(({ kind, detail }) => (detail ? `WHEN '${kind}' THEN CAST(${detail} AS VARCHAR)` : []))
+  const details = checks.map(({ kind, detail = 'NULL' }) => `WHEN '${kind}' THEN CAST(${detail} AS VARCHAR)`)
   const errors = checks.flatMap(({ kind, isError }) => (isError ? [quoteText(kind)] : []))
   const [found] = await session.readRows(`
     SELECT kind, min(row), arg_min(CASE kind ${details.join(' ')} END, row), count(*)

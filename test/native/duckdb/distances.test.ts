@@ -196,6 +196,7 @@ describe('hinge_embedding_distance', function () {
         '1_0',
         '1E2',
       ].map((p) => [`${lists}, 'minkowski:${p}'`, /distance must be .*, got 'minkowski:/] as const),
+      [`${lists}, 'cosine', -1`, /epsilon must be at least 0 for 'cosine', got -1/],
       [`${lists}, 'cosine', 'inf'::DOUBLE`, /epsilon must be a finite number in float32, got Infinity/],
       [`${lists}, 'cosine', 1e39`, /epsilon must be a finite number in float32, got 1e\+39/],
       [`[1]::DOUBLE[], [1]::DOUBLE[], 'cosine', 'nan'::DOUBLE`, /epsilon must be a finite number, got NaN/],
