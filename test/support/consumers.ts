@@ -74,7 +74,7 @@ export interface Place {
 
 /** README's first example and docs/sql.md's, as they are written there, and what they print. */
 function readExamples() {
-  const [first = ''] = readCode('README.md', 'js')
+  const first = readCode('README.md', 'js').find((code) => code.includes('LossAccumulator')) ?? ''
   const [sql = ''] = readCode('docs/sql.md', 'js')
   const [, printed = ''] = /^console\.log.*\/\/ (.*)$/m.exec(sql) ?? []
   return { first, sql, printed }
