@@ -72,7 +72,7 @@ export interface Place {
   readonly env?: NodeJS.ProcessEnv
 }
 
-/** README's first example and docs/sql.md's, as they are written there, and what they print. */
+/** README's example with an accumulator and docs/sql.md's first one, as they are written there, and what they print. */
 function readExamples() {
   const first = readCode('README.md', 'js').find((code) => code.includes('LossAccumulator')) ?? ''
   const [sql = ''] = readCode('docs/sql.md', 'js')
