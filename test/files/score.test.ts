@@ -325,7 +325,7 @@ describe('scoreFiles', function () {
     it('reports progress as a share that never falls within a step, a count of rows, and nothing after the end', async () => {
       const calls: Progress[] = []
       const onProgress = (progress: Progress) => calls.push(progress)
-      await score(['pairs.parquet'], { input: slow(10_000), threads: 1, onProgress, output: path('progress.parquet') })
+      await score(['pairs.parquet'], { input: slow(30_000), threads: 1, onProgress, output: path('progress.parquet') })
       expect(calls.length).to.be.above(1)
       const last = new Map<string | undefined, number>()
       for (const { doing, share, count, ...rest } of calls) {
