@@ -1,9 +1,18 @@
 import type { Readable } from 'node:stream'
 import { type DType, type LabelOptions, LossAccumulator, type OtherLabelPolicy } from '../index.ts'
 import { isFiniteIn, settingNames } from '../settings.ts'
-import { assertNumber, assertOneOf, assertSignal, attempt, describe, invalidArgument, isArray } from '../validate.ts'
+import {
+  assertFinite,
+  assertNumber,
+  assertOneOf,
+  assertSignal,
+  attempt,
+  describe,
+  invalidArgument,
+  isArray,
+} from '../validate.ts'
 import { asOptionError, type Message, message, option, optionError } from './errors.ts'
-import { checkDistance, checkEpsilon, type DistanceName, defaultEpsilon, type Pair } from './pair.ts'
+import { checkDistance, type DistanceName, defaultEpsilon, type Pair } from './pair.ts'
 import { findSimilar } from './similar.ts'
 
 /** The format of a file that the engine reads. */
@@ -309,7 +318,7 @@ export const scoringChecks = {
   left: text,
   right: text,
   distance: checkDistance,
-  epsilon: checkEpsilon,
+  epsilon: assertFinite,
   embeddings: text,
   id: text,
   embedding: text,

@@ -1,4 +1,5 @@
-import { assertFinite, describe, invalidArgument } from '../validate.ts'
+import { CosineDistance, type DistanceOptions, PairwiseDistance } from '../index.ts'
+import { describe, invalidArgument } from '../validate.ts'
 import { given, type Message, message } from './errors.ts'
 
 /** The distance of two embeddings; `minkowski:3` has its p after the name. */
@@ -33,27 +34,35 @@ export interface FileState {
   readonly modified: string
 }
 
-const plainNames: readonly string[] = ['euclidean', 'manhattan', 'chebyshev', 'cosine'] satisfies DistanceName[]
+/** The powers of distances by their names. */
+const powers = new Map([
+  ['euclidean', 2],
+  ['manhattan', 1],
+  ['chebyshev', Number.POSITIVE_INFINITY],
+])
 
 export function checkDistance(name: string, value: unknown): void {
   if (typeof value !== 'string') throw invalidArgument('ERR_INVALID_ARG_TYPE', name, 'a string', describe(value))
-  if (plainNames.includes(value) || readPower(value) > 0) return
+  if (value === 'cosine' || readPower(value) > 0) return
   const expected = "'euclidean', 'manhattan', 'chebyshev', 'cosine' or 'minkowski:p' with a finite p > 0"
   throw invalidArgument('ERR_INVALID_ARG_VALUE', name, expected, describe(value))
 }
 
-/** The p of `minkowski:p` in decimal digits; NaN for any other text, and where p is not finite. */
-export function readPower(distance: string): number {
+/** The p of a distance, which `minkowski:p` has in decimal digits; NaN for any other text, and where that is not finite. */
+function readPower(distance: string): number {
   const [, digits = 'NaN'] = /^minkowski:(\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/.exec(distance) ?? []
   const power = Number(digits)
-  return Number.isFinite(power) ? power : Number.NaN
+  return powers.get(distance) ?? (Number.isFinite(power) ? power : Number.NaN)
 }
 
-export const checkEpsilon: (name: string, value: unknown) => void = assertFinite
+/** The function of the library that computes a distance. */
+export function makeDistance(name: DistanceName, options: DistanceOptions = {}): CosineDistance | PairwiseDistance {
+  return name === 'cosine' ? new CosineDistance(options) : new PairwiseDistance({ ...options, p: readPower(name) })
+}
 
-/** The epsilon of a distance by default: those of Paddle's pairwise_distance and cosine_similarity. */
+/** The epsilon of a distance by default. */
 export function defaultEpsilon(distance: DistanceName): number {
-  return distance === 'cosine' ? 1e-8 : 1e-6
+  return makeDistance(distance).epsilon
 }
 
 /** The options of an input as the caller gave them, for messages. */

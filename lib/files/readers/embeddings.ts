@@ -1,17 +1,12 @@
-import { CosineDistance, type InputData, PairwiseDistance, Tensor } from '../../index.ts'
-import { type Pair, readPower } from '../pair.ts'
+import { type InputData, Tensor } from '../../index.ts'
+import { makeDistance, type Pair } from '../pair.ts'
 import type { ListColumn, ValidityBitmap } from './batch.ts'
 
 /** Computes the distances of rows of one width into `out`. */
 export type ComputeDistances = (left: InputData, right: InputData, width: number, out: InputData) => void
 
-const powers: Readonly<Record<string, number>> = { euclidean: 2, manhattan: 1, chebyshev: Number.POSITIVE_INFINITY }
-
 export function makeDistances({ distance: name, epsilon }: Pair): ComputeDistances {
-  const distance =
-    name === 'cosine'
-      ? new CosineDistance({ epsilon })
-      : new PairwiseDistance({ p: powers[name] ?? readPower(name), epsilon })
+  const distance = makeDistance(name, { epsilon })
   return (left, right, width, out) => {
     const shape = [out.length, width]
     distance.forward(new Tensor(left, shape), new Tensor(right, shape), { out })
