@@ -7,6 +7,7 @@
 #include "kernels/kernels.h"
 #include "parallel.h"
 #include "power.h"
+#include "small_sum.h"
 
 namespace hinge_embedding_loss {
 
@@ -33,13 +34,13 @@ T round_to(double value) {
 // Σ term(i), with the errors of the additions.
 template <class Term>
 double sum_terms(size_t count, const Term& term) {
-  double sum = 0, error = 0;
+  double sum = 0, errors = 0;
   for (size_t i = 0; i < count; i++) {
-    const double value = term(i), next = sum + value, part = next - sum;
-    error += (sum - (next - part)) + (value - part);
-    sum = next;
+    double error;
+    sum = two_sum(sum, term(i), error);
+    errors += error;
   }
-  return sum + error;
+  return sum + errors;
 }
 
 template <class T>

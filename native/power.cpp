@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <limits>
 
+#include "small_sum.h"
+
 namespace hinge_embedding_loss {
 
 namespace {
@@ -23,8 +25,9 @@ DoubleDouble fast_two_sum(double a, double b) {  // |a| ≥ |b|, or a is 0
 }
 
 DoubleDouble two_sum(double a, double b) {
-  const double sum = a + b, part = sum - a;
-  return {sum, (a - (sum - part)) + (b - part)};
+  DoubleDouble sum;
+  sum.high = hinge_embedding_loss::two_sum(a, b, sum.low);
+  return sum;
 }
 
 // Veltkamp's split: 26 bits each.
@@ -33,10 +36,10 @@ DoubleDouble split(double a) {
   return {high, a - high};
 }
 
-DoubleDouble two_product(double a, double b) {  // Dekker
-  const double product = a * b;
-  const DoubleDouble x = split(a), y = split(b);
-  return {product, x.low * y.low - (((product - x.high * y.high) - x.low * y.high) - x.high * y.low)};
+DoubleDouble two_product(double a, double b) {
+  DoubleDouble product;
+  hinge_embedding_loss::two_product(a, b, product.high, product.low);
+  return product;
 }
 
 DoubleDouble add(DoubleDouble a, DoubleDouble b) {
