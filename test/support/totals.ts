@@ -2,6 +2,13 @@ import { printTotals } from '../../lib/cli/report.ts'
 import type { StreamedTotals } from '../../lib/files/totals.ts'
 import { type InputData, LossAccumulator, type MarginOptions } from '../../lib/index.ts'
 
+/** Settings that differ from each other in everything. */
+export const unlikeSettings: readonly Required<MarginOptions>[] = [
+  { margin: 1, positiveLabel: 1, negativeLabel: -1, otherLabels: 'error' },
+  { margin: -0.3, positiveLabel: 1, negativeLabel: 0, otherLabels: 'zero' },
+  { margin: 2 ** -60, positiveLabel: -7, negativeLabel: 2 ** 24, otherLabels: 'ignore' },
+]
+
 export function accumulate(input: InputData, label: readonly number[], options: MarginOptions = {}): LossAccumulator {
   return new LossAccumulator(options).update(input, Float64Array.from(label))
 }

@@ -14,13 +14,7 @@ import { formatJSON } from '../../../lib/format.ts'
 import type { LossAccumulator, MarginOptions } from '../../../lib/index.ts'
 import { type Format, formats, kinds } from '../../oracle.ts'
 import { Random } from '../../support/random.ts'
-import { accumulate } from '../../support/totals.ts'
-
-const settings: Required<MarginOptions>[] = [
-  { margin: 1, positiveLabel: 1, negativeLabel: -1, otherLabels: 'error' },
-  { margin: -0.3, positiveLabel: 1, negativeLabel: 0, otherLabels: 'zero' },
-  { margin: 2 ** -60, positiveLabel: -7, negativeLabel: 2 ** 24, otherLabels: 'ignore' },
-]
+import { accumulate, unlikeSettings as settings } from '../../support/totals.ts'
 
 /** Inputs of a kind, with labels of all classes that the settings accept. */
 function makePairs(kind: string, format: Format, options: Required<MarginOptions>, random: Random) {

@@ -14,12 +14,7 @@ import { load } from '../../../lib/duckdb.ts'
 import { type InputData, LossAccumulator, type MarginOptions } from '../../../lib/index.ts'
 import { type ExpectedWeighted, expectedWeighted, formats, kinds } from '../../oracle.ts'
 import { Random } from '../../support/random.ts'
-
-const settings: Required<MarginOptions>[] = [
-  { margin: 1, positiveLabel: 1, negativeLabel: -1, otherLabels: 'error' },
-  { margin: -0.3, positiveLabel: 1, negativeLabel: 0, otherLabels: 'zero' },
-  { margin: 2 ** -60, positiveLabel: -7, negativeLabel: 2 ** 24, otherLabels: 'ignore' },
-]
+import { unlikeSettings as settings } from '../../support/totals.ts'
 
 interface Pairs {
   readonly x: InputData
