@@ -29,7 +29,7 @@ import { RunSignal } from './run-signal.ts'
 import { detectCompression, findSources, type Source } from './sources.ts'
 
 /** The opened files: scans, which DuckDB reads, and array sources, which this package reads. */
-interface Inputs {
+export interface Inputs {
   /** of both kinds; `-` is standard input */
   readonly files: readonly string[]
   readonly scans?: { readonly session: Session; readonly list: readonly Scan[] }

@@ -1,28 +1,8 @@
 import { describeOthers, formatActiveShare, formatCount } from '../format.ts'
 import type { LossAccumulator } from '../index.ts'
+import type { ChartData, Panel } from './chart-data.ts'
 import type { Histogram, View } from './histogram.ts'
 import { type ClassName, classNames, classStrata, type Stratum } from './strata.ts'
-
-/** The rows of one group, or all rows. */
-export interface Panel {
-  /** the name of the group */
-  readonly name?: string
-  /** for each margin, in ascending order */
-  readonly totals: readonly LossAccumulator[]
-  readonly histogram: Histogram
-}
-
-/** What a picture shows. */
-export interface ChartData {
-  /** the expression of the distance, as the user wrote it */
-  readonly input: string
-  /** the expression of the groups, as the user wrote it */
-  readonly by?: string
-  /** for each margin, in ascending order */
-  readonly totals: readonly LossAccumulator[]
-  readonly panels: readonly Panel[]
-  readonly view: View
-}
 
 /** What is drawn over the margin where there are several, from top to bottom. */
 export const marginTitles = { meanLoss: 'mean loss over Δ', activeShare: 'active share over Δ' } as const

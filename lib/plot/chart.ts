@@ -1,5 +1,6 @@
 import type { GroupMark, Mark, Spec } from 'vega'
-import { type ChartData, formatAxisTitle, formatTitle, marginTitles, type Panel } from './captions.ts'
+import { formatAxisTitle, formatTitle, marginTitles } from './captions.ts'
+import type { ChartData, Panel } from './chart-data.ts'
 import type { Drawing, Place } from './drawing.ts'
 import { computeLayout } from './layout.ts'
 import { type Look, sizes, themes } from './look.ts'

@@ -1,4 +1,5 @@
-import { type ChartData, describeMarks, describeStrips, describeTotal } from './captions.ts'
+import { describeMarks, describeStrips, describeTotal } from './captions.ts'
+import type { ChartData } from './chart-data.ts'
 import type { Size } from './look.ts'
 import { estimateWidth, wrapPhrases } from './text.ts'
 

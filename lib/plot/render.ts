@@ -1,11 +1,14 @@
 import { createRequire } from 'node:module'
 import { extname } from 'node:path'
-import type { Spec } from 'vega'
 import { message, option, optionError } from '../files/errors.ts'
 import { type Feature, importPeer } from '../files/peers.ts'
+import { describeChart, formatTitle } from './captions.ts'
+import { buildChart } from './chart.ts'
+import type { ChartData } from './chart-data.ts'
+import type { Look } from './look.ts'
 
-/** Draws a specification as the bytes of a file, with a title and a description for readers who do not see it. */
-type Renderer = (spec: Spec, title: string, description: string) => Promise<string | Uint8Array>
+/** Draws a picture as the bytes of a file. */
+type Renderer = (data: ChartData, look: Look) => Promise<string | Uint8Array>
 
 const loaders: Readonly<Record<string, () => Promise<Renderer>>> = {
   '.svg': () => loadSVGRenderer('a picture'),
@@ -30,13 +33,14 @@ export async function loadRenderer(file: string): Promise<Renderer> {
   return load()
 }
 
-async function loadSVGRenderer(feature: Feature): Promise<(...args: Parameters<Renderer>) => Promise<string>> {
+/** Draws pictures as the text of an SVG, with a title and a description for readers who do not see it. */
+export async function loadSVGRenderer(feature: Feature): Promise<(...args: Parameters<Renderer>) => Promise<string>> {
   const { parse, View } = await importPeer(import('vega'), feature)
-  return async (spec, title, description) => {
-    const view = new View(parse(spec))
+  return async (data, look) => {
+    const view = new View(parse(buildChart(data, look)))
     const svg = await view.toSVG()
     view.finalize()
-    const words = `<title>${escapeXML(title)}</title><desc>${escapeXML(description)}</desc>`
+    const words = `<title>${escapeXML(formatTitle(data))}</title><desc>${escapeXML(describeChart(data))}</desc>`
     return `${svg.replace(/^<svg[^>]*/, (start) => `${start} role="img"`).replace('>', () => `>${words}`)}\n`
   }
 }
