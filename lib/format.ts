@@ -3,6 +3,11 @@ export function formatCount(count: number): string {
   return String(count).replace(/\B(?=(\d{3})+$)/g, ',')
 }
 
+/** A figure of totals with seven digits. */
+export function formatFigure(value: number): string {
+  return String(Number(Number(value).toPrecision(7)))
+}
+
 /** The text on one line. */
 export function joinLines(text: string): string {
   return text.trim().replace(/\s*\n\s*/g, ' ')
@@ -23,4 +28,16 @@ export function describeOthers({ otherLabels }: { readonly otherLabels: string }
 /** JSON in which NaN and infinities, at any depth, are the strings `"NaN"`, `"Infinity"` and `"-Infinity"`. */
 export function formatJSON(value: unknown): string {
   return JSON.stringify(value, (_, each) => (typeof each === 'number' && !Number.isFinite(each) ? String(each) : each))
+}
+
+/** Control characters, line separators, characters that change the direction of text, and what is no character. */
+const invisible = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\p{Bidi_Control}\p{Noncharacter_Code_Point}]/gu
+const short: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
+
+/** Puts text of data or a file name on one line, without characters that a terminal takes for commands. */
+export function escapeInvisible(text: string): string {
+  return text.replace(invisible, (character) => {
+    const code = (character.codePointAt(0) as number).toString(16)
+    return short[character] ?? (code.length > 2 ? `\\u${code.padStart(4, '0')}` : `\\x${code.padStart(2, '0')}`)
+  })
 }

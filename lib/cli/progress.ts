@@ -1,7 +1,6 @@
 import type { Writable } from 'node:stream'
 import type { Progress } from '../files/options.ts'
-import { formatCount, joinLines } from '../format.ts'
-import { escapeInvisible } from './escape.ts'
+import { escapeInvisible, formatCount, joinLines } from '../format.ts'
 
 /** A stream that may be a terminal. */
 export type Terminal = Writable & { readonly isTTY?: boolean; readonly columns?: number }

@@ -1,7 +1,6 @@
 import { formatFigures, isWeighted, type StreamedTotals } from '../files/totals.ts'
-import { describeOthers, formatActiveShare, formatCount } from '../format.ts'
+import { describeOthers, escapeInvisible, formatActiveShare, formatCount, formatFigure } from '../format.ts'
 import type { ClassTotals, LossAccumulator, NegativeTotals } from '../index.ts'
-import { escapeInvisible } from './escape.ts'
 import type { Context } from './options.ts'
 
 type Print = Context['print']
@@ -90,10 +89,6 @@ function figureNames(total: LossAccumulator): string[] {
 
 function classCells({ count, mean, sum, weight }: ClassTotals, hasWeight: boolean): string[] {
   return [formatCount(count), ...[mean, sum, ...(hasWeight ? [weight as number] : [])].map(formatFigure)]
-}
-
-function formatFigure(value: number): string {
-  return String(Number(Number(value).toPrecision(7)))
 }
 
 /** Lines whose columns are aligned once all are known. A batch of lines is kept as one text, which is small. */

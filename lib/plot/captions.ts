@@ -2,10 +2,10 @@ import { describeOthers, formatActiveShare, formatCount } from '../format.ts'
 import type { LossAccumulator } from '../index.ts'
 import type { ChartData, Panel } from './chart-data.ts'
 import type { Histogram, View } from './histogram.ts'
-import { type ClassName, classNames, classStrata, type Stratum } from './strata.ts'
+import { type ClassName, classNames, classStrata, isClassName, type Stratum } from './strata.ts'
 
-/** What is drawn over the margin where there are several, from top to bottom. */
-export const marginTitles = { meanLoss: 'mean loss over Δ', activeShare: 'active share over Δ' } as const
+/** What is drawn over the margin. */
+const marginTitles = { meanLoss: 'mean loss over Δ', activeShare: 'active share over Δ' } as const
 
 /** A number with four digits, or with all digits before its point if these are more. */
 export function formatNumber(value: number): string {
@@ -21,8 +21,9 @@ export function formatTitle({ input }: ChartData): string {
   return `Hinge embedding loss of ${input}`
 }
 
-/** The title of the axis of distances, which are margins too where there are several. */
-export function formatAxisTitle({ input, totals }: ChartData): string {
+/** The title of the axis of distances, which are margins too where there are several, or margins alone. */
+export function formatAxisTitle({ input, totals, strips }: ChartData): string {
+  if (!strips.some(isClassName)) return 'margin Δ'
   return `distance x${totals.length === 1 ? '' : ' and margin Δ'}: ${input}`
 }
 
@@ -81,10 +82,8 @@ function describeClass({ totals, histogram }: Panel, name: ClassName, view: View
 }
 
 /** Phrases above each strip of a panel. */
-export function describeStrips(panel: Panel, view: View): string[][] {
-  const classes = classNames.map((name) => describeClass(panel, name, view))
-  const hasOneMargin = panel.totals.length === 1
-  return [...classes, ...(hasOneMargin ? [] : Object.values(marginTitles).map((title) => [title]))]
+export function describeStrips(panel: Panel, { strips, view }: ChartData): string[][] {
+  return strips.map((name) => (isClassName(name) ? describeClass(panel, name, view) : [marginTitles[name]]))
 }
 
 function describeHidden(histogram: Histogram, strata: readonly Stratum[], view: View): string[] {

@@ -1,14 +1,17 @@
 import { ChunkTotals, scoreChunks } from '../files/chunk-totals.ts'
-import { fileChangedError, scoreScans } from '../files/duckdb/totals.ts'
+import type { Session } from '../files/duckdb/session.ts'
+import { fileChangedError, type ScanTotals, scoreScans } from '../files/duckdb/totals.ts'
+import type { LossSchema } from '../files/loss-batches.ts'
 import type { Inputs } from '../files/open.ts'
 import { assertOneSide, type Group, type Scoring } from '../files/options.ts'
 import { describeInput } from '../files/pair.ts'
+import type { Chunk } from '../files/readers/chunks.ts'
 import { type FileTotals, sumGroups } from '../files/totals.ts'
 import type { LossAccumulator } from '../index.ts'
 import { HistogramCollector } from './collector.ts'
 import type { Histogram, View } from './histogram.ts'
 import { mostPanels } from './look.ts'
-import { classStrata } from './strata.ts'
+import { type ClassName, classNames, classStrata } from './strata.ts'
 import { toPrintableLine } from './text.ts'
 import { chooseView } from './view.ts'
 
@@ -21,6 +24,11 @@ export interface Panel {
   readonly histogram: Histogram
 }
 
+/** The name of a strip: the distances of a class, or a figure over the margin. */
+export type StripName = ClassName | (typeof marginStrips)[number]
+
+export const marginStrips = ['meanLoss', 'activeShare'] as const
+
 /** What a picture shows. */
 export interface ChartData {
   /** the expression of the distance, as the user wrote it */
@@ -30,25 +38,41 @@ export interface ChartData {
   /** for each margin, in ascending order */
   readonly totals: readonly LossAccumulator[]
   readonly panels: readonly Panel[]
+  /** of each panel, from top to bottom */
+  readonly strips: readonly StripName[]
   readonly view: View
+}
+
+/** Collects something of each row while files are scored. */
+export interface RowCollector {
+  addChunk(chunk: Chunk & { readonly schema: LossSchema }): void
+  addScans(session: Session, scanned: ScanTotals): Promise<void>
 }
 
 /**
  * Scores opened files and counts their distances: the totals of each margin, in the order of the margins, and what a picture
  * of them shows.
  *
+ * @param margins those of the picture, if they are not all
+ * @param others collect something else of each row
  * @throws as `scoreFiles` does
  * @throws {RangeError} ERR_INVALID_ARG_VALUE, with `option`: there are too many groups
  */
 export async function collectChartData(
   inputs: Inputs,
   scoring: Scoring,
+  margins: readonly number[] = scoring.margins,
+  others: readonly RowCollector[] = [],
 ): Promise<{ totals: FileTotals[]; chart: ChartData }> {
   const { scans, arraySources, signal } = inputs
   if (scans && arraySources.length > 0) assertOneSide(scoring)
   const chunkTotals = new ChunkTotals(scoring)
-  const collector = new HistogramCollector(scoring, mostPanels)
-  for await (const chunk of scoreChunks(inputs, chunkTotals)) collector.addChunk(chunk)
+  const charted = { ...scoring, margins }
+  const collector = new HistogramCollector(charted, mostPanels)
+  const collectors = [collector, ...others]
+  for await (const chunk of scoreChunks(inputs, chunkTotals)) {
+    for (const each of collectors) each.addChunk(chunk)
+  }
   const groups: Group[][] = chunkTotals.groups
   if (scans) {
     const scanned = await scoreScans(scans.session, scans.list, scoring, signal)
@@ -58,10 +82,11 @@ export async function collectChartData(
         groups[index]?.push(...batch)
       }
     }
-    await collector.addScans(scans.session, scanned)
+    for (const each of collectors) await each.addScans(scans.session, scanned)
   }
   const totals = sumGroups(groups, scoring)
-  return { totals, chart: makeChartData(totals, collector, scoring) }
+  const ofChart = totals.filter(({ total }) => margins.includes(total.margin))
+  return { totals, chart: makeChartData(ofChart, collector, charted) }
 }
 
 /** A panel for each group; without `by`, or without groups, one for all rows. */
@@ -87,7 +112,12 @@ function makeChartData(given: readonly FileTotals[], collector: HistogramCollect
     input: toPrintableLine(describeInput(input)),
     ...(by !== undefined && { by: toPrintableLine(by) }),
   }
-  return { ...expressions, totals, panels, view }
+  return { ...expressions, totals, panels, strips: chooseStrips(totals), view }
+}
+
+/** The distances of both classes and, where there are several margins, what is drawn over them. */
+function chooseStrips(totals: readonly LossAccumulator[]): StripName[] {
+  return [...classNames, ...(totals.length === 1 ? [] : marginStrips)]
 }
 
 /** True if the totals and the histogram count the same rows, which DuckDB reads twice. */

@@ -1,12 +1,12 @@
 import type { GroupMark, Mark, Spec } from 'vega'
-import { formatAxisTitle, formatTitle, marginTitles } from './captions.ts'
+import { formatAxisTitle, formatTitle } from './captions.ts'
 import type { ChartData, Panel } from './chart-data.ts'
 import type { Drawing, Place } from './drawing.ts'
 import { computeLayout } from './layout.ts'
-import { type Look, sizes, themes } from './look.ts'
+import type { Look } from './look.ts'
 import { buildMarginStrip, findDomain } from './margin-strip.ts'
 import { text } from './marks.ts'
-import { classNames } from './strata.ts'
+import { isClassName } from './strata.ts'
 import { buildStrip, topShareOf } from './strip.ts'
 import { truncate } from './text.ts'
 
@@ -14,10 +14,9 @@ import { truncate } from './text.ts'
 type StripBuilder = (panel: Panel, place: Place) => GroupMark
 
 /** The specification of a picture: the distributions of both classes' distances in all panels, with one view and scale. */
-export function buildChart(data: ChartData, look: Look): Spec {
+export function buildChart(data: ChartData, { theme, size }: Look): Spec {
   const { panels, view, totals } = data
-  const layout = computeLayout(data, sizes[look.size])
-  const theme = themes[look.theme]
+  const layout = computeLayout(data, size)
   const drawing = { layout, theme, view, margins: totals.map(({ margin }) => margin) }
   const builders = makeStripBuilders(data, drawing)
 
@@ -39,7 +38,9 @@ export function buildChart(data: ChartData, look: Look): Spec {
     autosize: 'none',
     background: theme.paper,
     marks: [
-      text([title], pad, pad + fontSize, { fontSize: 1.3 * fontSize, fill: ink, fontWeight: 'bold' }),
+      ...(size.isBare
+        ? []
+        : [text([title], pad, pad + fontSize, { fontSize: 1.3 * fontSize, fill: ink, fontWeight: 'bold' })]),
       text(layout.head, pad, pad + 3 * fontSize, { fontSize, fill: ink }),
       ...panels.flatMap((panel, i) => buildPanel(panel, i, panels.length, builders, drawing)),
       ...(totals.length === 1 ? sideTitles : []),
@@ -50,19 +51,17 @@ export function buildChart(data: ChartData, look: Look): Spec {
 }
 
 /** The strips of a panel, from top to bottom. All panels have the same scales. */
-function makeStripBuilders({ panels, totals }: ChartData, drawing: Drawing): StripBuilder[] {
+function makeStripBuilders({ panels, strips }: ChartData, drawing: Drawing): StripBuilder[] {
   const histograms = panels.map(({ histogram }) => histogram)
-  const classes = classNames.map((name): StripBuilder => {
-    const topShare = topShareOf(name, histograms, drawing.view)
-    return ({ histogram }, place) => buildStrip(name, histogram, topShare, drawing, place)
-  })
-  if (totals.length === 1) return classes
   const all = panels.flatMap(({ totals }) => totals)
-  const figures = (Object.keys(marginTitles) as (keyof typeof marginTitles)[]).map((name): StripBuilder => {
+  return strips.map((name): StripBuilder => {
+    if (isClassName(name)) {
+      const topShare = topShareOf(name, histograms, drawing.view)
+      return ({ histogram }, place) => buildStrip(name, histogram, topShare, drawing, place)
+    }
     const domain = findDomain(name, all)
     return ({ totals }, place) => buildMarginStrip(name, totals, domain, drawing, place)
   })
-  return [...classes, ...figures]
 }
 
 /** The panel with this index: its name and its strips, each with a caption. */

@@ -18,8 +18,8 @@ export function computeLayout(data: ChartData, size: Size) {
   const textWidth = size.width - 2 * pad
   const panelWidth = (size.width - left - right - (columns - 1) * gap) / columns
 
-  const head = wrapPhrases(describeTotal(data), textWidth, fontSize)
-  const foot = wrapPhrases(describeMarks(data), textWidth, 0.9 * fontSize, '; ')
+  const head = size.isBare ? [] : wrapPhrases(describeTotal(data), textWidth, fontSize)
+  const foot = size.isBare ? [] : wrapPhrases(describeMarks(data), textWidth, 0.9 * fontSize, '; ')
   const captions = wrapCaptions(data, panelWidth, fontSize)
   const captionHeights = (captions[0] as string[][]).map((_, k) => {
     const lines = Math.max(...captions.map((ofPanel) => (ofPanel[k] as string[]).length))
@@ -29,8 +29,8 @@ export function computeLayout(data: ChartData, size: Size) {
 
   const nameHeight = panels.some(({ name }) => name !== undefined) ? lineHeight : 0
   const textHeight = nameHeight + captionHeights.reduce((sum, height) => sum + height)
-  const gridTop = pad + (2.4 + 1.4 * head.length) * fontSize
-  const footHeight = pad + (4 + 1.3 * foot.length) * fontSize
+  const gridTop = pad + (size.isBare ? 0 : 2.4 + 1.4 * head.length) * fontSize
+  const footHeight = pad + (size.isBare ? 2.6 : 4 + 1.3 * foot.length) * fontSize
   const fixedHeight = gridTop + footHeight + rows * textHeight + (rows - 1) * gap
   const stripHeight = size.stripHeight ?? ((size.height ?? 0) - fixedHeight) / (strips * rows)
   const height = Math.ceil(fixedHeight + strips * rows * stripHeight)
@@ -59,8 +59,9 @@ export function computeLayout(data: ChartData, size: Size) {
 }
 
 /** The lines above each strip in each panel. Panels look alike: unless all phrases fit on one line, each has a line of its own. */
-function wrapCaptions({ panels, view }: ChartData, width: number, fontSize: number): string[][][] {
-  const phrases = panels.map((panel) => describeStrips(panel, view))
+function wrapCaptions(data: ChartData, width: number, fontSize: number): string[][][] {
+  const { panels } = data
+  const phrases = panels.map((panel) => describeStrips(panel, data))
   const isWide =
     panels.length === 1 || phrases.flat().every((part) => estimateWidth(part.join(', '), fontSize) <= width)
   return isWide ? phrases.map((ofPanel) => ofPanel.map((part) => wrapPhrases(part, width, fontSize))) : phrases

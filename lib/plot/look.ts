@@ -18,7 +18,8 @@ export const themes = {
   },
 } as const
 
-export type Theme = (typeof themes)[keyof typeof themes]
+/** The colours of a picture, in any form that SVG takes. */
+export type Theme = Readonly<Record<keyof (typeof themes)['light'], string>>
 
 /** The size of a picture in pixels. Either the picture or each strip has a fixed height. */
 export interface Size {
@@ -31,6 +32,8 @@ export interface Size {
   readonly columnsOfMargins: readonly number[]
   /** the font size for 1 column, 2 columns, … */
   readonly fontSizes: readonly number[]
+  /** true if a page around the picture has its title and its words */
+  readonly isBare?: boolean
 }
 
 export const sizes = {
@@ -53,6 +56,6 @@ export const sizes = {
 export const mostPanels = sizes.readme.columns.length
 
 export interface Look {
-  readonly theme: keyof typeof themes
-  readonly size: keyof typeof sizes
+  readonly theme: Theme
+  readonly size: Size
 }

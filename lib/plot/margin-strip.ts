@@ -1,6 +1,7 @@
 import type { GroupMark, Mark } from 'vega'
 import type { LossAccumulator } from '../index.ts'
-import { formatNumber, type marginTitles } from './captions.ts'
+import { formatNumber } from './captions.ts'
+import type { marginStrips } from './chart-data.ts'
 import {
   buildBottomAxis,
   buildBoxScales,
@@ -18,7 +19,7 @@ import type { Theme } from './look.ts'
 import { dot, encode, rule, text } from './marks.ts'
 import { estimateWidth } from './text.ts'
 
-type FigureName = keyof typeof marginTitles
+type FigureName = (typeof marginStrips)[number]
 
 /** What is drawn over the margin. */
 interface Figure {

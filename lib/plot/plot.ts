@@ -4,7 +4,7 @@ import { withInputs } from '../files/open.ts'
 import { type Margins, oneOf, readOptions, readPaths, readScoring, type ScoreFilesOptions } from '../files/options.ts'
 import { selectTotals, type TotalsOf } from '../files/totals.ts'
 import { collectChartData } from './chart-data.ts'
-import { type Look, sizes, themes } from './look.ts'
+import { sizes, themes } from './look.ts'
 import { loadRenderer } from './render.ts'
 
 /** The options of `plotFiles`: those of `scoreFiles` without `weight`, `keep` and `onGroup`, and the look of the picture. */
@@ -13,9 +13,9 @@ export interface PlotFilesOptions<Margin extends Margins = number>
   /** where to write the picture: .svg, or .png with twice as many pixels each way */
   readonly output: string
   /** the background; default `light` */
-  readonly theme?: Look['theme']
+  readonly theme?: 'light' | 'dark'
   /** `readme`, the default, is 880 wide; `slide` is 1600 by 900 */
-  readonly size?: Look['size']
+  readonly size?: 'readme' | 'slide'
 }
 
 const checks = {
@@ -49,7 +49,7 @@ export async function plotFiles<const Margin extends Margins = number>(
   return withInputs(given, scoring, files, async (inputs) => {
     const path = await resolveOutput(output, inputs.files)
     const { totals, chart } = await collectChartData(inputs, scoring)
-    const picture = await draw(chart, { theme, size })
+    const picture = await draw(chart, { theme: themes[theme], size: sizes[size] })
     await writeAtomically(path, inputs.signal, (beside) => writeFile(beside, picture))
     return selectTotals(totals, margin)
   })

@@ -33,13 +33,25 @@ export async function loadRenderer(file: string): Promise<Renderer> {
   return load()
 }
 
-/** Draws pictures as the text of an SVG, with a title and a description for readers who do not see it. */
-export async function loadSVGRenderer(feature: Feature): Promise<(...args: Parameters<Renderer>) => Promise<string>> {
+/** Draws pictures as the text of an SVG. */
+type SVGRenderer = (...picture: Parameters<Renderer>) => Promise<string>
+
+export async function loadVega(feature: Feature): Promise<SVGRenderer> {
   const { parse, View } = await importPeer(import('vega'), feature)
   return async (data, look) => {
     const view = new View(parse(buildChart(data, look)))
     const svg = await view.toSVG()
     view.finalize()
+    return svg
+  }
+}
+
+/** Draws pictures with a title and a description for readers who do not see them. */
+async function loadSVGRenderer(feature: Feature): Promise<SVGRenderer> {
+  const draw = await loadVega(feature)
+  return async (...picture) => {
+    const [data] = picture
+    const svg = await draw(...picture)
     const words = `<title>${escapeXML(formatTitle(data))}</title><desc>${escapeXML(describeChart(data))}</desc>`
     return `${svg.replace(/^<svg[^>]*/, (start) => `${start} role="img"`).replace('>', () => `>${words}`)}\n`
   }

@@ -12,6 +12,10 @@ export type Stratum = (typeof strata)[number]
 export const classNames = ['positive', 'negative'] as const
 export type ClassName = (typeof classNames)[number]
 
+export function isClassName(name: string): name is ClassName {
+  return (classNames as readonly string[]).includes(name)
+}
+
 /** The strata of each class. No other stratum is drawn. */
 export const classStrata = {
   positive: ['positive'],
