@@ -2,7 +2,7 @@ import type { GroupMark, Mark, Spec } from 'vega'
 import { formatAxisTitle, formatTitle } from './captions.ts'
 import type { ChartData, Panel } from './chart-data.ts'
 import type { Drawing, Place } from './drawing.ts'
-import { computeLayout } from './layout.ts'
+import { computeLayout, placePanel, placeStrips } from './layout.ts'
 import type { Look } from './look.ts'
 import { buildMarginStrip, findDomain } from './margin-strip.ts'
 import { text } from './marks.ts'
@@ -72,29 +72,28 @@ function buildPanel(
   builders: readonly StripBuilder[],
   { layout, theme }: Drawing,
 ): Mark[] {
-  const { columns, panelWidth, panelHeight, gap, fontSize, lineHeight } = layout
+  const { columns, panelWidth, fontSize, lineHeight } = layout
   const { name } = panel
   const column = index % columns
-  const x = layout.left + column * (panelWidth + gap)
-  let y = layout.gridTop + Math.floor(index / columns) * (panelHeight + gap)
+  const { x, y } = placePanel(index, layout)
+  const strips = placeStrips(index, layout)
   const marks: Mark[] = []
   if (name !== undefined) {
     // Bold letters are wider than the estimate.
     const line = truncate(name, panelWidth, 1.1 * fontSize)
     marks.push(text([line], x, y + 0.8 * lineHeight, { fontSize, fill: theme.ink, fontWeight: 'bold' }))
   }
-  y += layout.nameHeight
   for (const [k, build] of builders.entries()) {
     const caption = layout.captions[index]?.[k] as string[]
-    marks.push(text(caption, x, y + lineHeight, { fontSize, fill: theme.ink }))
-    y += layout.captionHeights[k] as number
+    const place = strips[k] as (typeof strips)[number]
+    const captionTop = place.y - (layout.captionHeights[k] as number)
+    marks.push(text(caption, x, captionTop + lineHeight, { fontSize, fill: theme.ink }))
     const labels = {
       bottom: k === builders.length - 1 && index + columns >= count,
       left: column === 0,
       right: column === columns - 1 || index === count - 1,
     }
-    marks.push(build(panel, { x, y, labels }))
-    y += layout.stripHeight
+    marks.push(build(panel, { ...place, labels }))
   }
   return marks
 }

@@ -58,6 +58,24 @@ export function computeLayout(data: ChartData, size: Size) {
   }
 }
 
+/** Where the panel with this index begins. */
+export function placePanel(index: number, layout: Layout): { readonly x: number; readonly y: number } {
+  const { left, gridTop, columns, panelWidth, panelHeight, gap } = layout
+  const row = Math.floor(index / columns)
+  return { x: left + (index % columns) * (panelWidth + gap), y: gridTop + row * (panelHeight + gap) }
+}
+
+/** Where the boxes of its strips begin, from top to bottom, below their captions. */
+export function placeStrips(index: number, layout: Layout): { readonly x: number; readonly y: number }[] {
+  const { x, y } = placePanel(index, layout)
+  const { nameHeight, captionHeights, stripHeight } = layout
+  let bottom = y + nameHeight
+  return captionHeights.map((height) => {
+    bottom += height + stripHeight
+    return { x, y: bottom - stripHeight }
+  })
+}
+
 /** The lines above each strip in each panel. Panels look alike: unless all phrases fit on one line, each has a line of its own. */
 function wrapCaptions(data: ChartData, width: number, fontSize: number): string[][][] {
   const { panels } = data
