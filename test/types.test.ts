@@ -385,7 +385,7 @@ describe('the types', () => {
           | 'negativeLabel'
           | 'otherLabels'
         )
-      | ('delimiter' | 'decimal' | 'nullString' | 'header' | 'comment' | 'format' | 'allowDuplicates')
+      | ('delimiter' | 'decimal' | 'nullString' | 'header' | 'comment' | 'format' | 'allowDuplicates' | 'query')
       | ('output' | 'keep' | 'threads' | 'stdin' | 'signal' | 'onProgress' | 'onNote' | 'onGroup')
     type AnyOption = { [Name in OptionName]: IsAny<ScoreFilesOptions[Name]> }[OptionName]
     type Result = Awaited<ReturnType<typeof scoreFiles<number>>>

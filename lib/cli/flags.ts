@@ -2,7 +2,16 @@ import { isOptionError, type Message, messageOf, type OptionValue, type Spell } 
 import { system } from '../files/system.ts'
 
 /** Options whose values in advice are free text, which a shell takes in quotes. */
-const textOptions: ReadonlySet<string> = new Set(['input', 'left', 'right', 'label', 'weight', 'nullString', 'comment'])
+const textOptions: ReadonlySet<string> = new Set([
+  'query',
+  'input',
+  'left',
+  'right',
+  'label',
+  'weight',
+  'nullString',
+  'comment',
+])
 
 /** Formats the key of an option as its flag: `--shard-rows` for `shardRows`. */
 function formatFlag(name: string): string {

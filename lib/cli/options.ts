@@ -95,6 +95,10 @@ export function addFileOptions(command: Command): Command {
       'Parquet, Arrow IPC, CSV, TSV or NDJSON (text also .gz or .zst): files, patterns, or folders, in which names that begin with _ or . are skipped; - for standard input, Arrow IPC unless --format says otherwise; none if --input (or --left and --right) and --label name NumPy arrays (x.npy, or pairs.npz:distance)',
       collect,
     )
+    .option(
+      '--query <sql>',
+      'in place of FILEs: one SELECT of DuckDB, over files and joins of them; --input and the others are columns of its result',
+    )
     .addOption(
       makeRequiredOption(
         '--input <expr>',

@@ -17,7 +17,7 @@ function findExact(subject: Given, name: string, names: readonly string[]): numb
   const index = names.indexOf(name)
   if (index < 0) return undefined
   if (names.indexOf(name, index + 1) < 0) return index
-  throw fileError(message`${subject}: the file has more than one column of the name ${name}; rename one`, {
+  throw fileError(message`${subject}: more than one column has the name ${name}; rename one`, {
     option: subject.given,
   })
 }

@@ -81,7 +81,7 @@ export interface ErrorDetails {
   readonly code?: string
   /** the key of the option that is wrong, or whose column is */
   readonly option?: string
-  /** the path of the file as it was found, or `-` */
+  /** the path of the file as it was found, `-`, or `query` */
   readonly file?: string
   /** the first row with this error, from 1 on; of a file of partials the line */
   readonly row?: number

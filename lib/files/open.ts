@@ -3,6 +3,7 @@ import { addAbortSignal, type Readable } from 'node:stream'
 import { getNumThreads } from '../index.ts'
 import { attachLookup } from './duckdb/lookup.ts'
 import { assertOwnColumns, openScans } from './duckdb/open-scans.ts'
+import { openQuery, type ParsedQuery, parseQuery } from './duckdb/query.ts'
 import type { Scan, ScanSource } from './duckdb/scan.ts'
 import { Session } from './duckdb/session.ts'
 import {
@@ -19,9 +20,16 @@ import {
   replaceInError,
   replaceInMessage,
 } from './errors.ts'
-import { assertCsvOptions, type Progress, type RunOptions, type ScoreFilesOptions, type Scoring } from './options.ts'
+import {
+  assertCsvOptions,
+  type Progress,
+  type RunOptions,
+  type ScoreFilesOptions,
+  type Scoring,
+  type SourceOptions,
+} from './options.ts'
 import { lookupOf } from './pair.ts'
-import { assertLocal } from './paths.ts'
+import { assertLocal, isLocal } from './paths.ts'
 import type { ArraySource } from './readers/array-source.ts'
 import { containingFile, parseMember } from './readers/npz.ts'
 import { copyToFile, type TemporaryFile } from './readers/temporary-file.ts'
@@ -41,6 +49,9 @@ export interface Inputs {
   readonly progress: { -readonly [Key in keyof Progress]: Progress[Key] }
 }
 
+/** The options of a run that say what is opened. */
+type OpenOptions = RunOptions & SourceOptions & Pick<ScoreFilesOptions, 'output'>
+
 /** The time between two calls of `onProgress`, in milliseconds. */
 const progressInterval = 200
 
@@ -51,7 +62,7 @@ const progressInterval = 200
 export async function withInputs<T>(
   paths: readonly string[],
   scoring: Scoring,
-  options: RunOptions & Pick<ScoreFilesOptions, 'format' | 'allowDuplicates' | 'output'>,
+  options: OpenOptions,
   work: (inputs: Inputs) => Promise<T>,
 ): Promise<T> {
   const run = new Run(options)
@@ -75,13 +86,13 @@ class Run {
   copy: TemporaryFile | undefined
   /** once they are found */
   files: readonly string[] = []
-  readonly #options: RunOptions
+  readonly #options: OpenOptions
   readonly #began = Date.now()
   readonly #runSignal: RunSignal
   readonly #timer: NodeJS.Timeout | undefined
   #session: Session | undefined
 
-  constructor(options: RunOptions) {
+  constructor(options: OpenOptions) {
     this.#options = options
     const { signal, onProgress } = options
     this.#runSignal = new RunSignal(signal)
@@ -92,10 +103,11 @@ class Run {
     return this.#runSignal.signal
   }
 
-  /** Opens the session of the run; groups may take more memory than DuckDB has. */
+  /** Opens the session of the run; groups and the rows of a query may take more memory than DuckDB has. */
   async openSession({ by, input }: Scoring): Promise<Session> {
-    const threads = this.#options.threads ?? getNumThreads()
-    this.#session ??= await Session.open(threads, this.signal, by !== undefined || lookupOf(input) !== undefined)
+    const { threads = getNumThreads(), query } = this.#options
+    const spills = by !== undefined || query !== undefined || lookupOf(input) !== undefined
+    this.#session ??= await Session.open(threads, this.signal, spills)
     this.signal.throwIfAborted()
     return this.#session
   }
@@ -143,13 +155,8 @@ class Run {
   }
 }
 
-async function openInputs(
-  run: Run,
-  paths: readonly string[],
-  scoring: Scoring,
-  options: RunOptions & Pick<ScoreFilesOptions, 'format' | 'allowDuplicates' | 'output'>,
-): Promise<Inputs> {
-  const { stdin, threads = getNumThreads(), format, allowDuplicates, output } = options
+async function openInputs(run: Run, paths: readonly string[], scoring: Scoring, options: OpenOptions): Promise<Inputs> {
+  const { stdin, threads = getNumThreads(), format, allowDuplicates, query, output } = options
   const { signal, progress } = run
   const note = (text: Message) => run.note(text)
   const match = async (pattern: string) => (await run.openSession(scoring)).findFiles(pattern)
@@ -157,12 +164,16 @@ async function openInputs(
   if (format !== undefined && paths.length === 0) {
     throw optionError('format', message`${option('format')} takes ${option('paths')}`)
   }
+  if (query !== undefined && paths.length > 0) {
+    throw optionError('query', message`${option('query')} stands in place of ${option('paths')}`)
+  }
   const sources = await findSources(paths, { match, allowDuplicates, format, note })
   assertCsvOptions(
     scoring,
     sources.map(({ kind }) => kind),
   )
-  const arraySources = paths.length === 0 ? [findArrays(scoring)] : findArraySources(sources)
+  const hasArrays = paths.length === 0 && query === undefined
+  const arraySources = hasArrays ? [findArrays(scoring)] : findArraySources(sources)
   if (arraySources.length > 0 && lookupOf(scoring.input) !== undefined) {
     throw optionError('embeddings', message`${option('embeddings')} takes pairs in Parquet, CSV, TSV or NDJSON`)
   }
@@ -173,19 +184,33 @@ async function openInputs(
     if (source.kind !== 'Parquet') source.compression = await detectCompression(source.file)
   }
   const lookup = lookupOf(scoring.input)
+  const parsed = query === undefined ? undefined : await parseQuery(await run.openSession(scoring), query)
   const files = [
     ...(lookup ? [lookup.file] : []),
+    ...(parsed ? await findQueryFiles(parsed, match) : []),
     ...scanned.map(({ file }) => file),
     ...arraySources.flatMap((source) => source.files.map(containingFile)),
   ]
   run.files = files
   const inputs = { files, arraySources, signal, stdin, threads, progress }
-  if (scanned.length === 0) return inputs
+  if (scanned.length === 0 && parsed === undefined) return inputs
   const session = await run.openSession(scoring)
-  const opened = await openScans(session, scanned, { ...scoring, onNote: note }, signal, output !== undefined)
+  const opened = parsed
+    ? [await openQuery(session, parsed, scoring)]
+    : await openScans(session, scanned, { ...scoring, onNote: note }, signal, output !== undefined)
   const list = await attachLookup(session, opened, scoring.input, signal)
   for (const scan of list) assertOwnColumns(scan)
   return { ...inputs, scans: { session, list } }
+}
+
+/** The local files that a query names by path or pattern. */
+async function findQueryFiles(
+  { paths }: ParsedQuery,
+  match: (pattern: string) => Promise<string[]>,
+): Promise<readonly string[]> {
+  const found = new Set<string>()
+  for (const path of paths.filter(isLocal)) for (const file of await match(path)) found.add(file)
+  return [...found]
 }
 
 function assertStdin(paths: readonly string[], stdin: Readable | undefined): void {

@@ -156,8 +156,13 @@ export interface Io {
   readonly stdin?: Readable | undefined
 }
 
-/** How files are found. */
+/** How files are found, or what stands in their place. */
 export interface SourceOptions {
+  /**
+   * one SELECT of DuckDB in place of paths, over files of any format, joins of them and databases: `input`, `label` and the
+   * others are then columns of its result, or expressions over them. It runs once
+   */
+  readonly query?: string
   /** the format of all files and of `-`; default: what each name ends in, and Arrow for `-` */
   readonly format?: Format
   /** true counts a file each time that it is given; default false: once, and `onNote` says so */
@@ -334,6 +339,7 @@ const checks = {
   positiveLabel: assertNumber as Check,
   negativeLabel: assertNumber as Check,
   otherLabels: text,
+  query: text,
   format: oneOf(...Object.keys(formats)),
   allowDuplicates: boolean,
   output: text,

@@ -27,10 +27,17 @@ export async function assertFile(path: string, advice = ''): Promise<void> {
   if (!stats.isFile()) throw fileError(`${path}: ${describeKind(stats)}, must be a file${advice}`, { file: path })
 }
 
+/** A scheme of one letter is a drive. */
+const schemePattern = /^([a-z][a-z0-9+.-]+):\/\//i
+
+/** True of a path on this machine. */
+export function isLocal(path: string): boolean {
+  return !schemePattern.test(path)
+}
+
 /** Refuses a URL where a local path is expected, as a file or as the value of an option. */
 export function assertLocal(path: string, option?: string): void {
-  // A scheme of one letter is a drive.
-  const [, scheme] = /^([a-z][a-z0-9+.-]+):\/\//i.exec(path) ?? []
+  const [, scheme] = schemePattern.exec(path) ?? []
   if (scheme === undefined) return
   const isFileUrl = scheme.toLowerCase() === 'file'
   const advice = isFileUrl ? `give the path instead of the URL, ${pathOf(path)}` : adviceOnRemote(option)

@@ -23,7 +23,7 @@ import { type FileTotals, type StreamedTotals, selectTotals, streamTotals, sumGr
  * It reads the paths and options once, at the call. It reads files in slices of a few milliseconds or in DuckDB's threads, so
  * that the event loop goes on. Calls may overlap: each has a DuckDB, a signal and callbacks of its own.
  *
- * @param paths files, patterns and folders; `-` reads `stdin`; none if `input` and `label` name .npy files
+ * @param paths files, patterns and folders; `-` reads `stdin`; none with `query`, or if `input` and `label` name .npy files
  * @param options `input` and `label` are required; see `ScoreFilesOptions` for the others and their defaults
  * @returns the totals of all rows, which `total.toJSON()` keeps exactly, and with `by` those of each of its values, unless
  * `onGroup` takes these; with a list of margins such totals for each, in the order of the list

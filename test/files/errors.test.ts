@@ -99,6 +99,7 @@ describe('errors of scoreFiles', function () {
       id: text,
       embedding: text,
       output: text,
+      query: text,
       nulls: text,
       nan: text,
       otherLabels: text,

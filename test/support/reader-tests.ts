@@ -101,7 +101,7 @@ const refusals: Readonly<Record<string, RegExp>> = {
   'decimal.arrow': /--input distance is Decimal.*, must be a number/,
   'null.arrow': /--input distance is Null, must be a number/,
   'text.arrow': /--input distance is Utf8, must be a number/,
-  'twice.arrow': /--input distance: the file has more than one column of the name distance/,
+  'twice.arrow': /--input distance: more than one column has the name distance/,
   'version-1.feather': /version 1 of Feather/,
 }
 

@@ -14,9 +14,9 @@ export type ScanSource = Source & {
   partitions?: Readonly<Record<string, string>>
 }
 
-/** Files, and how DuckDB reads them as one table. */
+/** Files, or the rows of a query, and how DuckDB reads them as one table. */
 export interface ScanFiles {
-  readonly kind: ScanSource['kind']
+  readonly kind: ScanSource['kind'] | 'Query'
   readonly compression: string
   readonly files: readonly string[]
   /** the types of the columns that folders are named for, by key; DuckDB finds the others. Absent: folders are no columns */
@@ -25,6 +25,8 @@ export interface ScanFiles {
   readonly textArguments?: string
   /** of text: the table names of the columns, where the reader would give them other ones */
   readonly alias?: string
+  /** of a query: what follows FROM to read its rows */
+  readonly from?: string
 }
 
 /** The columns of the files of a scan, and how DuckDB reads their text. */
@@ -89,8 +91,9 @@ const readers: Readonly<Record<ScanSource['kind'], string>> = {
   NDJSON: 'read_json',
 }
 
-/** What follows FROM to read the files. */
-export function fromClause({ kind, compression, files, partitions, textArguments, alias }: ScanFiles): string {
+/** What follows FROM to read the files, or the rows of the query. */
+export function fromClause({ kind, compression, files, partitions, textArguments, alias, from }: ScanFiles): string {
+  if (kind === 'Query') return from as string
   const types = Object.entries(partitions ?? {}).map(([key, type]) => `${quoteText(key)}: ${type}`)
   const readerArguments = [
     quoteFiles(files),

@@ -255,6 +255,16 @@ export class Session {
     return (await this.readRows(sql)).map(([value]) => String(value))
   }
 
+  /** The names of a query's columns, of which several may be equal; the query does not run. */
+  async readColumnNames(sql: string): Promise<string[]> {
+    const prepared = await this.#query((connection) => connection.prepare(sql))
+    try {
+      return Array.from({ length: prepared.columnCount }, (_, index) => prepared.columnName(index))
+    } finally {
+      prepared.destroySync()
+    }
+  }
+
   /** The names and types, as DuckDB writes them, of a query's columns; the query does not run. */
   async describe(sql: string): Promise<QueryColumn[]> {
     const rows = await this.readRows(`SELECT column_name, column_type FROM (DESCRIBE ${sql})`)

@@ -112,7 +112,7 @@ describe('columns that options name', function () {
     for (const file of [twice, join(cases, 'case/dup.parquet')]) {
       const { code, stderr } = await score(file, 'distance')
       expect(code).to.equal(1)
-      expect(stderr).to.match(/more than one column of the name distance/)
+      expect(stderr).to.match(/more than one column has the name distance/)
     }
     const { stdout } = await command(['score', twice, '--input', 'label', '--label', 'label', '--json'])
     expect(JSON.parse(stdout)).to.deep.include({ count: 1, sum: 1 })
