@@ -14,5 +14,5 @@ export type {
 } from './files/options.ts'
 export type { DistanceName } from './files/pair.ts'
 export { scoreFiles } from './files/score.ts'
-export type { FileTotals, TotalsOf } from './files/totals.ts'
+export type { FileTotals, TopRow, TotalsOf } from './files/totals.ts'
 export { type PlotFilesOptions, plotFiles } from './plot/plot.ts'

@@ -25,9 +25,12 @@ export function describeOthers({ otherLabels }: { readonly otherLabels: string }
   return otherLabels === 'zero' ? 'counted with a loss of 0' : 'not counted'
 }
 
-/** JSON in which NaN and infinities, at any depth, are the strings `"NaN"`, `"Infinity"` and `"-Infinity"`. */
+/** JSON in which NaN and infinities, at any depth, are the strings `"NaN"`, `"Infinity"` and `"-Infinity"`; BigInts are rounded. */
 export function formatJSON(value: unknown): string {
-  return JSON.stringify(value, (_, each) => (typeof each === 'number' && !Number.isFinite(each) ? String(each) : each))
+  return JSON.stringify(value, (_, each) => {
+    if (typeof each === 'bigint') return Number(each)
+    return typeof each === 'number' && !Number.isFinite(each) ? String(each) : each
+  })
 }
 
 /** Control characters, line separators, characters that change the direction of text, and what is no character. */

@@ -22,7 +22,7 @@ const core = [
 ]
 /** What layers above the library's public face may import of it. */
 const library = ['lib/index.ts', 'lib/duckdb.ts', 'lib/settings.ts', 'lib/tensor/dtypes.ts', ...base]
-const losses = ['lib/files/chunk-losses.ts', 'lib/files/scan-losses.ts']
+const losses = ['lib/files/chunk-losses.ts', 'lib/files/scan-losses.ts', 'lib/files/top-rows.ts']
 const formats = ['lib/files/readers/', 'lib/files/writers/', 'lib/files/duckdb/']
 const rules = [
   ...['lib/files/row-errors.ts', 'lib/files/totals.ts', 'lib/files/sources.ts', 'lib/files/table-formats.ts'],
@@ -92,7 +92,13 @@ const layers: readonly Layer[] = [
 /** The packages that TypeScript may load, and where. */
 const packages: Readonly<Record<string, readonly string[]>> = {
   '@duckdb/node-api': ['lib/files/duckdb/', 'lib/files/writers/duckdb.ts'],
-  'apache-arrow': ['lib/files/arrow.ts', 'lib/files/readers/', 'lib/files/writers/', 'lib/files/loss-batches.ts'],
+  'apache-arrow': [
+    'lib/files/top-rows.ts',
+    'lib/files/arrow.ts',
+    'lib/files/readers/',
+    'lib/files/writers/',
+    'lib/files/loss-batches.ts',
+  ],
   'lz4-napi': ['lib/files/readers/arrow/codecs.ts'],
   zstddec: ['lib/files/readers/arrow/codecs.ts'],
   yauzl: ['lib/files/readers/npz.ts'],

@@ -386,13 +386,13 @@ describe('the types', () => {
           | 'otherLabels'
         )
       | ('delimiter' | 'decimal' | 'nullString' | 'header' | 'comment' | 'format' | 'allowDuplicates' | 'query')
-      | ('output' | 'keep' | 'threads' | 'stdin' | 'signal' | 'onProgress' | 'onNote' | 'onGroup')
+      | ('output' | 'keep' | 'top' | 'threads' | 'stdin' | 'signal' | 'onProgress' | 'onNote' | 'onGroup')
     type AnyOption = { [Name in OptionName]: IsAny<ScoreFilesOptions[Name]> }[OptionName]
     type Result = Awaited<ReturnType<typeof scoreFiles<number>>>
     assertTypes<
       [
         Equal<keyof ScoreFilesOptions, OptionName>,
-        Equal<keyof PlotFilesOptions, Exclude<OptionName, 'weight' | 'keep' | 'onGroup'> | 'theme' | 'size'>,
+        Equal<keyof PlotFilesOptions, Exclude<OptionName, 'weight' | 'keep' | 'top' | 'onGroup'> | 'theme' | 'size'>,
         Equal<AnyOption, false>,
         Equal<NonNullable<ScoreFilesOptions['nulls']>, 'error' | 'ignore'>,
         Equal<NonNullable<ScoreFilesOptions['nan']>, 'error' | 'ignore' | 'keep'>,

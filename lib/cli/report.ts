@@ -1,5 +1,13 @@
-import { formatFigures, isWeighted, type StreamedTotals } from '../files/totals.ts'
-import { describeOthers, escapeInvisible, formatActiveShare, formatCount, formatFigure } from '../format.ts'
+import type { GroupValue } from '../files/options.ts'
+import { formatFigures, formatTopRow, isWeighted, type StreamedTotals, type TopRow } from '../files/totals.ts'
+import {
+  describeOthers,
+  escapeInvisible,
+  formatActiveShare,
+  formatCount,
+  formatFigure,
+  formatJSON,
+} from '../format.ts'
 import type { ClassTotals, LossAccumulator, NegativeTotals } from '../index.ts'
 import type { Context } from './options.ts'
 
@@ -21,14 +29,21 @@ export async function printTotals(
   }
 }
 
-async function printAsJSON({ total, groups }: StreamedTotals, begin: string, end: string, print: Print): Promise<void> {
-  if (groups === undefined) return print(`${begin}${formatFigures(total)}${end}`)
+async function printAsJSON(
+  { total, groups, top }: StreamedTotals,
+  begin: string,
+  end: string,
+  print: Print,
+): Promise<void> {
+  const rows = top === undefined ? '' : `,"top":[${top.map(formatTopRow).join()}]`
+  const figures = formatFigures(total)
+  if (groups === undefined) return print(`${begin}${figures.slice(0, -1)}${rows}}${end}`)
   let separator = `${begin}{"groups":[`
   for await (const elements of groups.readElements('json')) {
     await print(Buffer.concat([Buffer.from(separator), elements]))
     separator = ','
   }
-  await print(`${separator === ',' ? '' : separator}],"total":${formatFigures(total)}}${end}`)
+  await print(`${separator === ',' ? '' : separator}],"total":${figures}${rows}}${end}`)
 }
 
 async function printAsTable(totals: readonly StreamedTotals[], by: string, print: Print): Promise<void> {
@@ -55,6 +70,34 @@ async function printAsTable(totals: readonly StreamedTotals[], by: string, print
   const { others } = first.total
   if (others > 0) notes.push(`labels that are neither, ${describeOthers(first.total)}: ${formatCount(others)}`)
   await print(`\n${notes.join('\n')}\n`)
+  for (const { total, top } of totals) {
+    if (top !== undefined) await printTop(top, hasMargins ? ` at a margin of ${total.margin}` : '', print)
+  }
+}
+
+/** The most characters of a kept value in a table. */
+const longestCell = 40
+
+async function printTop(rows: readonly TopRow[], place: string, print: Print): Promise<void> {
+  const names = Object.keys(rows[0]?.kept ?? {})
+  const table = new Table(1)
+  table.add([['file', 'row', 'loss', 'input', 'label', ...names].map(escapeInvisible)])
+  const lines = rows.map(({ file, row, loss, input, label, kept = {} }) => [
+    escapeInvisible(file === '-' ? 'standard input' : file),
+    formatCount(row),
+    ...[loss, input, label].map(formatFigure),
+    ...names.map((name) => formatCell(kept[name] ?? null)),
+  ])
+  if (lines.length > 0) table.add(lines)
+  await print(`\nrows of the greatest losses${place}:\n`)
+  for (const text of table.format()) await print(text)
+}
+
+function formatCell(value: GroupValue): string {
+  const text = typeof value === 'object' && value !== null ? formatJSON(value) : String(value ?? 'NULL')
+  const characters = [...text]
+  const cut = characters.length > longestCell ? `${characters.slice(0, longestCell - 1).join('')}…` : text
+  return escapeInvisible(cut)
 }
 
 function classLines(total: LossAccumulator): string[][] {

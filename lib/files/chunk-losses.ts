@@ -1,28 +1,29 @@
 import { HingeEmbeddingLoss, type InputData } from '../index.ts'
 import { writeAtomically } from './atomic-write.ts'
-import { type ChunkTotals, type Reading, scoreChunks } from './chunk-totals.ts'
+import type { ScoredChunk } from './chunk-totals.ts'
 import type { LossBatch } from './loss-batches.ts'
+import type { Scoring } from './options.ts'
 import { assertDistinctNames, type Output } from './output-formats.ts'
 import { findCompleteRows, selectRows } from './readers/chunks.ts'
 import { makeDuckDBWriter } from './writers/duckdb.ts'
 
-/** Scores array sources into `totals`, and writes the loss of each row. */
+/** Writes the loss of each row of chunks. */
 export function writeChunkLosses(
   { path, format }: Output,
-  reading: Reading & { readonly threads: number },
-  totals: ChunkTotals,
+  chunks: AsyncIterable<ScoredChunk>,
+  options: Scoring,
+  { signal, threads }: { readonly signal: AbortSignal; readonly threads: number },
 ): Promise<void> {
-  const { signal, threads } = reading
   const write = typeof format === 'string' ? makeDuckDBWriter(format, threads, signal) : format
-  return writeAtomically(path, signal, (partPath) => write(partPath, computeLosses(reading, totals)))
+  return writeAtomically(path, signal, (partPath) => write(partPath, computeLosses(chunks, options)))
 }
 
-async function* computeLosses(reading: Reading, totals: ChunkTotals): AsyncGenerator<LossBatch> {
-  const { margins, positiveLabel, negativeLabel, otherLabels, keep = [] } = totals.options
+async function* computeLosses(chunks: AsyncIterable<ScoredChunk>, options: Scoring): AsyncGenerator<LossBatch> {
+  const { margins, positiveLabel, negativeLabel, otherLabels, keep = [] } = options
   const [margin] = margins as [number]
   assertDistinctNames(keep)
   const criterion = new HingeEmbeddingLoss({ margin, positiveLabel, negativeLabel, otherLabels, reduction: 'none' })
-  for await (const { input, label, missing, keptColumns, schema } of scoreChunks(reading, totals)) {
+  for await (const { input, label, missing, keptColumns, schema } of chunks) {
     if (missing === undefined) {
       yield { schema, values: criterion(input, label).data as InputData, keptColumns }
       continue

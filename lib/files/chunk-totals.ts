@@ -19,6 +19,12 @@ export interface Reading extends Io {
   readonly progress: { -readonly [Key in keyof Progress]: Progress[Key] }
 }
 
+/** A chunk whose rows have no error. */
+export interface ScoredChunk extends Chunk {
+  readonly file: string
+  readonly schema: LossSchema
+}
+
 /**
  * Reads array sources chunk by chunk in the order of their rows, adds each chunk to `totals` and yields it. Each source has
  * one chunk at least. A chunk is valid until the next is requested. After a row error the source is read to its end, to
@@ -26,10 +32,7 @@ export interface Reading extends Io {
  *
  * @throws {Error} with `code` and `file`: the source is damaged, differs from the first, or has a row without a loss
  */
-export async function* scoreChunks(
-  reading: Reading,
-  totals: ChunkTotals,
-): AsyncGenerator<Chunk & { schema: LossSchema }> {
+export async function* scoreChunks(reading: Reading, totals: ChunkTotals): AsyncGenerator<ScoredChunk> {
   const { arraySources, signal, progress } = reading
   const { options } = totals
   const scratch = new Scratch()
@@ -48,7 +51,7 @@ export async function* scoreChunks(
       for await (const read of readChunks(reader, scratch, compute)) {
         const chunk = options.nan === 'keep' ? read : markNaN(read)
         totals.add(chunk, rowErrors)
-        if (rowErrors.isEmpty) yield { ...chunk, schema: first.schema }
+        if (rowErrors.isEmpty) yield { ...chunk, file, schema: first.schema }
         progress.count = (progress.count ?? 0) + chunk.input.length
         if (chunk.share !== undefined) progress.share = (index + chunk.share) / arraySources.length
         await yieldTurn()

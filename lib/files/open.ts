@@ -40,6 +40,8 @@ import { detectCompression, findSources, type Source } from './sources.ts'
 export interface Inputs {
   /** of both kinds; `-` is standard input */
   readonly files: readonly string[]
+  /** by the path of each file that paths stand for, in their order: the name that the caller knows */
+  readonly names: ReadonlyMap<string, string>
   readonly scans?: { readonly session: Session; readonly list: readonly Scan[] }
   readonly arraySources: readonly ArraySource[]
   readonly signal: AbortSignal
@@ -178,6 +180,7 @@ async function openInputs(run: Run, paths: readonly string[], scoring: Scoring, 
     throw optionError('embeddings', message`${option('embeddings')} takes pairs in Parquet, CSV, TSV or NDJSON`)
   }
   const scanned = sources.filter(isScanned)
+  const found = sources.map(({ file }) => file)
   for (const source of scanned) {
     if (source.file !== '-') continue
     source.file = (await run.copyStdin(stdin as Readable)).path
@@ -192,7 +195,8 @@ async function openInputs(run: Run, paths: readonly string[], scoring: Scoring, 
     ...arraySources.flatMap((source) => source.files.map(containingFile)),
   ]
   run.files = files
-  const inputs = { files, arraySources, signal, stdin, threads, progress }
+  const names = new Map(sources.map(({ file }, index) => [file, found[index] ?? file]))
+  const inputs = { files, names, arraySources, signal, stdin, threads, progress }
   if (scanned.length === 0 && parsed === undefined) return inputs
   const session = await run.openSession(scoring)
   const opened = parsed

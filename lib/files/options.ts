@@ -180,8 +180,10 @@ export interface ScoreFilesOptions<Margin extends Margins = number>
    * not at all
    */
   readonly output?: string
-  /** columns or SQL expressions to write beside the losses; not in .npy; default none */
+  /** columns or SQL expressions to write beside the losses, and to show with `top`; not in .npy; default none */
   readonly keep?: readonly string[]
+  /** the number of rows of the greatest losses to list, from 1 to 10,000; DuckDB reads its files a second time to find them */
+  readonly top?: number
   /**
    * with `by`: takes the groups one after the other, in the order of their values, so that millions need no memory; the result
    * then has no `groups`. With a list of margins it takes the groups of the first, then those of the second, and so on, and
@@ -344,6 +346,7 @@ const checks = {
   allowDuplicates: boolean,
   output: text,
   keep: arrayOf(text),
+  top: integer(1, 10_000),
   threads,
   stdin: stream,
   signal: abortSignal,
@@ -462,10 +465,10 @@ export function assertOneSide(options: Pick<ScoreFilesOptions, 'by' | 'output'>)
   throw optionError(name, message`${option(name)} takes Arrow and other files apart: score each by itself`)
 }
 
-/** Refuses columns to keep without an output. */
-export function assertKeepable({ keep, output }: Pick<ScoreFilesOptions, 'keep' | 'output'>): void {
-  if (keep === undefined || output !== undefined) return
-  throw optionError('keep', message`${option('keep')} takes an ${option('output')} to write to`)
+/** Refuses columns to keep where none are written or listed. */
+export function assertKeepable({ keep, output, top }: Pick<ScoreFilesOptions, 'keep' | 'output' | 'top'>): void {
+  if (keep === undefined || output !== undefined || top !== undefined) return
+  throw optionError('keep', message`${option('keep')} takes an ${option('output')} to write to, or ${option('top')}`)
 }
 
 /** Refuses a callback for groups without groups. */

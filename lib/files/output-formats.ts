@@ -39,10 +39,10 @@ export function findOutputFormat(output: string, { keep = [] }: Scoring): Output
   return format
 }
 
-/** Refuses columns to keep whose names, in any case, are equal or that of the losses. */
-export function assertDistinctNames(kept: readonly string[]): void {
-  const names = [lossColumn, ...kept].map((name) => name.toLowerCase())
-  const duplicate = kept.find((_, index) => names.indexOf(names[index + 1] as string) <= index)
+/** Refuses columns to keep whose names, in any case, are equal or that of the losses, beside which they are written. */
+export function assertDistinctNames(kept: readonly string[], taken: readonly string[] = [lossColumn]): void {
+  const names = [...taken, ...kept].map((name) => name.toLowerCase())
+  const duplicate = kept.find((_, index) => names.indexOf(names[index + taken.length] as string) < index + taken.length)
   if (duplicate === undefined) return
   throw optionError('keep', message`${given('keep', duplicate)}: there is a column of that name already`)
 }

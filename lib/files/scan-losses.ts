@@ -52,7 +52,7 @@ async function makeQueries(session: Session, typed: readonly TypedScan[], option
       return `, ${value} AS ${quoteName(name)}`
     })
     return `SELECT CAST(hinge_embedding_loss_each(${lossArguments(each, options, margin)}) AS ${lossType}) AS ${lossColumn}${kept.join('')}
-      FROM ${selectInputs(each, options, isJoined)} ${isJoined ? 'ORDER BY row' : ''}`
+      FROM ${selectInputs(each, options, isJoined)} ${isJoined ? 'ORDER BY file, row' : ''}`
   })
   const keptColumns = types.map((type, index) => ({ name: typed[0]?.kept[index]?.name ?? '', type }))
   return { sql, lossType, keptColumns }

@@ -15,6 +15,7 @@ import {
   readScoring,
   type ScoreFilesOptions,
 } from './options.ts'
+import type { TopCollector } from './top-rows.ts'
 import { type FileTotals, type StreamedTotals, selectTotals, streamTotals, sumGroups, type TotalsOf } from './totals.ts'
 
 /**
@@ -81,11 +82,11 @@ export function scoreFiles<const Margin extends Margins = number>(
 }
 
 async function collectGroups(
-  { total, groups }: StreamedTotals,
+  { groups, ...totals }: StreamedTotals,
   { onGroup }: Pick<ScoreFilesOptions, 'onGroup'>,
   signal: AbortSignal,
 ): Promise<FileTotals> {
-  if (groups === undefined) return { total }
+  if (groups === undefined) return totals
   const kept: Group[] = []
   for await (const batch of groups.readGroups()) {
     if (onGroup === undefined) kept.push(...batch)
@@ -95,7 +96,7 @@ async function collectGroups(
         signal.throwIfAborted()
       }
   }
-  return onGroup === undefined ? { total, groups: kept } : { total }
+  return onGroup === undefined ? { ...totals, groups: kept } : totals
 }
 
 /**
@@ -114,29 +115,43 @@ export async function withTotals<T, Margin extends Margins>(
   assertKeepable(checked)
   assertGrouped(checked)
   assertUnweighted(checked)
-  const { output, margin } = checked
+  const { output, margin, top } = checked
   if (output !== undefined) assertOneMargin(margin, message`with ${option('output')}`)
   const scoring = readScoring(checked)
   const writers = output === undefined ? undefined : await importWriters()
   const format = writers?.findOutputFormat(output as string, scoring)
   return withInputs(patterns, scoring, checked, async (inputs) => {
-    const { files, scans, arraySources, signal } = inputs
+    const { files, names, scans, arraySources, signal } = inputs
     if (scans && arraySources.length > 0) assertOneSide(checked)
     const target = writers && format && { path: await writers.resolveOutput(output as string, files), format }
+    const collector = top === undefined ? undefined : await makeTopCollector(scoring, top, names)
+    const addTop = <T extends StreamedTotals>(totals: readonly T[]) => {
+      const rows = collector?.list()
+      return totals.map((each, index) => ({ ...each, ...(rows && { top: rows[index]?.[0] ?? [] }) }))
+    }
     const chunkTotals = new ChunkTotals(scoring)
-    if (arraySources.length > 0 && target) await writers.writeChunkLosses(target, inputs, chunkTotals)
-    else for await (const _ of scoreChunks(inputs, chunkTotals));
+    const scored = scoreChunks(inputs, chunkTotals)
+    const chunks = collector?.collect(scored) ?? scored
+    if (arraySources.length > 0 && target) await writers.writeChunkLosses(target, chunks, scoring, inputs)
+    else for await (const _ of chunks);
     const totals = sumGroups(chunkTotals.groups, scoring)
-    if (scans === undefined) return use(totals.map(streamTotals), checked, signal)
+    if (scans === undefined) return use(addTop(totals.map(streamTotals)), checked, signal)
     const scanTotals = await scoreScans(scans.session, scans.list, scoring, signal)
+    await collector?.addScans(scans.session, scanTotals)
     if (target) await writers.writeScanLosses(target, scans.session, scanTotals, scoring, signal)
     const merged = scanTotals.groups.map((groups, index) => ({
       total: (totals[index] as FileTotals).total.merge(groups.total),
       // With `by` the files of a run are either scans or array sources.
       ...(scoring.by !== undefined && { groups }),
     }))
-    return use(merged, checked, signal)
+    return use(addTop(merged), checked, signal)
   })
+}
+
+/** The module is loaded for it alone, as those that write losses are. */
+async function makeTopCollector(...given: ConstructorParameters<typeof TopCollector>): Promise<TopCollector> {
+  const topRows = await import('./top-rows.ts')
+  return new topRows.TopCollector(...given)
 }
 
 /** Loads what writes losses. Without an output these modules would take some milliseconds of the start. */

@@ -8,6 +8,22 @@ export interface FileTotals {
   readonly total: LossAccumulator
   /** with `by`: a group for each of its values, in their order, null last; absent without it, and with `onGroup` */
   readonly groups?: readonly Group[]
+  /** with `top`: the rows of the greatest losses, also of all groups; NaN first, equal losses in the order of the rows */
+  readonly top?: readonly TopRow[]
+}
+
+/** A row whose loss is among the greatest. */
+export interface TopRow {
+  /** the path of the file as it was found, or `-` */
+  readonly file: string
+  /** from 1 on, in the file */
+  readonly row: number
+  /** the loss that `output` writes for the row: it has no weight */
+  readonly loss: number
+  readonly input: number
+  readonly label: number
+  /** with `keep`: the kept columns by their names */
+  readonly kept?: Readonly<Record<string, GroupValue>>
 }
 
 /** What a run over files returns: totals or, with a list of margins, totals for each in the order of the list. */
@@ -39,6 +55,8 @@ export interface StreamedTotals {
   readonly total: LossAccumulator
   /** with `by` */
   readonly groups?: GroupReader
+  /** with `top` */
+  readonly top?: readonly TopRow[]
 }
 
 /** A group whose total is made from its partial when it is first read. */
@@ -72,7 +90,8 @@ export function makeGroup(json: string, key: string | null, total: LossAccumulat
   return new LazyGroup(json, key, total)
 }
 
-function parseGroupValue(json: string): GroupValue {
+/** Reads a value as the JSON that DuckDB writes of it. */
+export function parseGroupValue(json: string): GroupValue {
   const value: GroupValue = JSON.parse(json)
   const isRounded = typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)
   return isRounded && /^-?\d+$/.test(json) ? BigInt(json) : value
@@ -94,14 +113,22 @@ export function formatFigures(total: LossAccumulator): string {
   return formatJSON({ count, sum, mean, ...weight, margin, positives, negatives, others })
 }
 
+/** A row of the greatest losses as JSON. */
+export function formatTopRow({ kept, ...figures }: TopRow): string {
+  if (kept === undefined) return formatJSON(figures)
+  const format = (value: GroupValue) => (typeof value === 'bigint' ? String(value) : formatJSON(value))
+  const columns = Object.entries(kept).map(([name, value]) => `${JSON.stringify(name)}:${format(value)}`)
+  return `${formatJSON(figures).slice(0, -1)},"kept":{${columns.join()}}}`
+}
+
 /** True of totals that have weights. */
 export function isWeighted({ positives }: Pick<LossAccumulator, 'positives'>): boolean {
   return positives.weight !== undefined
 }
 
 /** Makes totals in memory readable like those that a database holds. */
-export function streamTotals({ total, groups }: FileTotals): StreamedTotals {
-  return { total, ...(groups !== undefined && { groups: new ListedGroups(groups) }) }
+export function streamTotals({ groups, ...totals }: FileTotals): StreamedTotals {
+  return { ...totals, ...(groups !== undefined && { groups: new ListedGroups(groups) }) }
 }
 
 const groupsPerBatch = 1024

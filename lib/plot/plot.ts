@@ -7,9 +7,9 @@ import { collectChartData } from './chart-data.ts'
 import { sizes, themes } from './look.ts'
 import { loadRenderer } from './render.ts'
 
-/** The options of `plotFiles`: those of `scoreFiles` without `weight`, `keep` and `onGroup`, and the look of the picture. */
+/** The options of `plotFiles`: those of `scoreFiles` without `weight`, `keep`, `top` and `onGroup`, and the look of the picture. */
 export interface PlotFilesOptions<Margin extends Margins = number>
-  extends Omit<ScoreFilesOptions<Margin>, 'weight' | 'keep' | 'onGroup'> {
+  extends Omit<ScoreFilesOptions<Margin>, 'weight' | 'keep' | 'top' | 'onGroup'> {
   /** where to write the picture: .svg, or .png with twice as many pixels each way */
   readonly output: string
   /** the background; default `light` */
@@ -23,6 +23,7 @@ const checks = {
   size: oneOf(...Object.keys(sizes)),
   weight: undefined,
   keep: undefined,
+  top: undefined,
   onGroup: undefined,
 } as const
 

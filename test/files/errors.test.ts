@@ -111,6 +111,7 @@ describe('errors of scoreFiles', function () {
       allowDuplicates: flag,
       nullString: list,
       keep: list,
+      top: number,
       margin: [
         ['1', "must be a number or an array of numbers, got '1'"],
         [null, 'must be a number or an array of numbers, got null'],
@@ -180,7 +181,7 @@ describe('errors of scoreFiles', function () {
       ],
       [{ output: 'nowhere/o.csv' }, 'output', /^output 'nowhere\/o\.csv': no such folder as nowhere$/],
       [{ output: 's3://b/o.csv' }, 'output', /^output 's3:\/\/b\/o\.csv': remote files are not written yet/],
-      [{ keep: ['k'] }, 'keep', /^keep takes an output to write to$/],
+      [{ keep: ['k'] }, 'keep', /^keep takes an output to write to, or top$/],
       [{ keep: ['k'], output: 'losses.npy' }, 'keep', /^keep takes another output: \.npy is one array$/],
       [{ input: 'w --' }, 'input', /^input must be one SQL expression, got 'w --' \(syntax error/],
       [{ input: 'sum(w)' }, 'input', /^input 'sum\(w\)' is not a function of its row alone: sum is an aggregate$/],

@@ -11,6 +11,7 @@ import {
   formatExample,
   jsonOption,
   lookupArguments,
+  parseNumber,
 } from '../options.ts'
 import type { FileFlags } from '../run.ts'
 
@@ -32,9 +33,10 @@ export function defineScore(command: Command, context: Context): void {
     .option('--output <file>', 'write the loss of each row, in the order of the rows: .parquet, .csv, .arrow or .npy')
     .option(
       '--keep <expr>',
-      'a column or SQL expression to write beside the losses; may be given several times',
+      'a column or SQL expression to write beside the losses, or to print with --top; may be given several times',
       collect,
     )
+    .option('--top <n>', 'print the rows of the greatest losses, with their row numbers', parseNumber)
     .option(...jsonOption)
     .addHelpText('after', formatExample(`score ${exampleArguments}`, `score ${lookupArguments}`))
     .action(async (paths: string[], flags: ScoreFlags) => {

@@ -17,10 +17,15 @@ export function castKey(type: string): string {
   return floatType.test(type) ? `CASE WHEN isnan(${key}) THEN 'nan' ELSE ${key} + 0 END` : key
 }
 
-/** SQL of the column `key`, which has this type, as the JSON that `--json` prints. */
+/** SQL of the column `key`, which has this type, as JSON. */
 export function keyAsJson(type: string): string {
-  const json = toJson('key')
-  if (floatType.test(type)) return `CASE WHEN isfinite(key) THEN ${json} ELSE ${normalizeJson(json)} END`
+  return columnAsJson('key', type)
+}
+
+/** SQL of a column of this type as JSON, in which numbers that JSON lacks are text. */
+export function columnAsJson(column: string, type: string): string {
+  const json = toJson(column)
+  if (floatType.test(type)) return `CASE WHEN isfinite(${column}) THEN ${json} ELSE ${normalizeJson(json)} END`
   return mayShareJson(type) ? normalizeJson(json) : json
 }
 

@@ -110,6 +110,22 @@ export function rowCondition({ rows }: Scan): string {
   return rows === undefined ? 'TRUE' : `file_row_number >= ${rows.start} AND file_row_number < ${rows.end}`
 }
 
+/** True if DuckDB has the file and the row of each row, and no column of the files takes their names. */
+export function hasRowNumbers({ kind, columns }: Scan): boolean {
+  const isShadowed = columns.some(({ tableName }) =>
+    ['file_index', 'file_row_number'].includes(tableName.toLowerCase()),
+  )
+  return kind === 'Parquet' && !isShadowed
+}
+
+/**
+ * SQL of the place of a row: its file's index in the scan, and its number in that file, from 1 on. Where DuckDB does not have them the
+ * index is 0, and the number counts the rows of all files, which one thread reads.
+ */
+export function numberRows(scan: Scan): string {
+  return hasRowNumbers(scan) ? 'file_index, file_row_number + 1' : '0, row_number() OVER ()'
+}
+
 /** A scan for each file, of all its rows. */
 export function splitByFile(scans: readonly Scan[]): { file: string; scan: Scan }[] {
   return scans.flatMap(({ rows: _, ...scan }) => scan.files.map((file) => ({ file, scan: { ...scan, files: [file] } })))

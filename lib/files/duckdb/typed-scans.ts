@@ -1,6 +1,6 @@
 import { assertFiniteSettings, type Scoring } from '../options.ts'
 import { callDistance, castToLists, type EmbeddingLists, pairTypeOf } from './embedding-lists.ts'
-import { describeTexts, fromClause, rowCondition, type Scan, sqlOf, writeSql } from './scan.ts'
+import { describeTexts, fromClause, numberRows, rowCondition, type Scan, sqlOf, writeSql } from './scan.ts'
 import { castToScored, isSamePrecision, isScorable, nullType } from './scored-types.ts'
 import type { QueryColumn, Session } from './session.ts'
 import { quoteName } from './sql.ts'
@@ -136,7 +136,7 @@ export async function hasValues(
 /**
  * What follows FROM to read the rows of a scan as columns x (of a pair left and right), y, with weights w, key and, of what is kept, kept0,
  * kept1, …. No expression can refer to these names by mistake. With a lookup there are also left_id and right_id, and unknown_left and
- * unknown_right: the ids that it lacks; and the rows are in any order. `isNumbered` adds a column row, from 1 on in the order of the files.
+ * unknown_right: the ids that it lacks; and the rows are in any order. `isNumbered` adds columns `file` and `row`, which `numberRows` explains.
  */
 export function selectPairs(scan: Scan, options: Scoring, isNumbered = false): string {
   const { input, label, weight, by = 'NULL', keep = [] } = options
@@ -152,9 +152,9 @@ export function selectPairs(scan: Scan, options: Scoring, isNumbered = false): s
     ...weights.map(([name]) => name),
     'key',
     ...keep.map((_, index) => `kept${index}`),
-    ...(isNumbered ? ['row'] : []),
+    ...(isNumbered ? ['file', 'row'] : []),
   ]
-  const number = isNumbered ? ', row_number() OVER ()' : ''
+  const number = isNumbered ? `, ${numberRows(scan)}` : ''
   const rows = `(SELECT ${expressions.join(', ')}${number} FROM ${fromClause(scan)} WHERE ${rowCondition(scan)}) AS pairs(${[...inputNames, ...others].join(', ')})`
   if (lookup === undefined) return rows
   const sides = (['left', 'right'] as const).map((side) => ({
