@@ -1,13 +1,6 @@
 import type { GroupValue } from '../files/options.ts'
 import { formatFigures, formatTopRow, isWeighted, type StreamedTotals, type TopRow } from '../files/totals.ts'
-import {
-  describeOthers,
-  escapeInvisible,
-  formatActiveShare,
-  formatCount,
-  formatFigure,
-  formatJSON,
-} from '../format.ts'
+import { describeOthers, escapeInvisible, formatActiveShare, formatCount, formatFigure, formatJSON } from '../format.ts'
 import type { ClassTotals, LossAccumulator, NegativeTotals } from '../index.ts'
 import type { Context } from './options.ts'
 

@@ -1,11 +1,9 @@
-import { ChunkTotals, scoreChunks } from '../files/chunk-totals.ts'
+import { ChunkTotals, type ScoredChunk, scoreChunks } from '../files/chunk-totals.ts'
 import type { Session } from '../files/duckdb/session.ts'
 import { fileChangedError, type ScanTotals, scoreScans } from '../files/duckdb/totals.ts'
-import type { LossSchema } from '../files/loss-batches.ts'
 import type { Inputs } from '../files/open.ts'
 import { assertOneSide, type Group, type Scoring } from '../files/options.ts'
 import { describeInput } from '../files/pair.ts'
-import type { Chunk } from '../files/readers/chunks.ts'
 import { type FileTotals, sumGroups } from '../files/totals.ts'
 import type { LossAccumulator } from '../index.ts'
 import { HistogramCollector } from './collector.ts'
@@ -45,7 +43,7 @@ export interface ChartData {
 
 /** Collects something of each row while files are scored. */
 export interface RowCollector {
-  addChunk(chunk: Chunk & { readonly schema: LossSchema }): void
+  addChunk(chunk: ScoredChunk): void
   addScans(session: Session, scanned: ScanTotals): Promise<void>
 }
 
