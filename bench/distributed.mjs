@@ -64,7 +64,7 @@ async function withWorkers(count, url, redis, run) {
 
 /** Seconds that a shard of one row takes inside the worker, most of them DuckDB's. */
 async function secondsAlone(folder) {
-  const { children } = flowOf(await planOf([folder], { input: 'x', label: 'y' }))
+  const { children } = flowOf(await planOf([folder], { input: 'x', label: 'y', shardRows: 1 }))
   const processor = await shardProcessor({ threads: 1 })
   const begin = performance.now()
   for (const job of children) await processor.process(job)
@@ -86,7 +86,8 @@ async function overhead(folder, url, redis) {
   }
   const [few, most] = folders
   const more = counts[1] - counts[0]
-  const score = (each) => processOf(['score', each, '--input', 'x', '--label', 'y', '--json', '--redis', url])
+  const score = (each) =>
+    processOf(['score', each, '--input', 'x', '--label', 'y', '--json', '--redis', url, '--shard-rows', '1'])
   const client = await withWorkers(1, url, redis, () => score(few))
   const before = await bytesIn(redis)
   const clients = await withWorkers(1, url, redis, () => score(most))
@@ -108,7 +109,7 @@ async function speedup(folder, url, redis) {
   mkdirSync(large)
   await writePairs(await connect(2), amountOf.workerRows, join(large, '0.parquet'))
   for (let i = 1; i < 64; i++) linkSync(join(large, '0.parquet'), join(large, `${i}.parquet`))
-  const plan = await planOf([large], { input: 'x', label: 'y', shardRows: 1e9 })
+  const plan = await planOf([large], { input: 'x', label: 'y', shardRows: amountOf.workerRows })
   const seconds = async () => {
     const begin = performance.now()
     await addFlow(redis, plan)

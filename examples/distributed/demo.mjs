@@ -112,7 +112,7 @@ async function killOne(redis, workers) {
       workers[worker].kill('SIGSTOP')
       const isInTheMiddle = await job.isActive()
       workers[worker].kill(isInTheMiddle ? 'SIGKILL' : 'SIGCONT')
-      if (isInTheMiddle) return { worker: worker + 1, file: basename(job.data.shard.file), done }
+      if (isInTheMiddle) return { worker: worker + 1, file: basename(job.data.shard.files[0].file), done }
     }
     await sleep(5)
   }

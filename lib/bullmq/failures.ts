@@ -35,18 +35,29 @@ export function encodeFailure(error: unknown): string {
 /**
  * The error that `encodeFailure` encoded. Any other text, such as one of BullMQ, is the message of an error without details.
  *
- * @param source the file of the shard, and its name on the client; the error is about no other file
+ * @param sources the files of the shard, and their names on the client; the error is about no other file
  */
-export function decodeFailure(failure: string, source?: { file: string; name: string }): Error & FailureDetails {
+export function decodeFailure(failure: string, sources?: readonly NamedFile[]): Error & FailureDetails {
   const [first = '', second] = failure.slice(0, longestFailure).split('\n', 2)
   const { parts, ...given } = parseObject(second)
   const text = readMessage(parts, first) ?? new Message(clipText(first || 'the shard failed without a reason'))
   const details = readDetails(given)
-  if (source === undefined) return restoreError(text, details)
+  if (sources === undefined) return restoreError(text, details)
   const { file, ...others } = details
   // A worker's message about its own host keeps the path that this worker reads.
-  const known = details.host === undefined ? replaceInMessage(text, source.file, source.name) : text
-  return restoreError(known, file === source.file ? { ...others, file: source.name } : others)
+  const known = details.host === undefined ? sources.reduce(replaceSource, text) : text
+  const source = sources.find((each) => each.file === file)
+  return restoreError(known, source === undefined ? others : { ...others, file: source.name })
+}
+
+/** A file of a shard, and its name on the client. */
+export interface NamedFile {
+  readonly file: string
+  readonly name: string
+}
+
+function replaceSource(text: Message, { file, name }: NamedFile): Message {
+  return replaceInMessage(text, file, name)
 }
 
 function clipText(text: string): string {

@@ -8,13 +8,12 @@ import { fileError } from '../files/errors.ts'
 import { emptyTotals, type Group } from '../files/options.ts'
 import type { FileTotals } from '../files/totals.ts'
 import { LossAccumulator } from '../index.ts'
-import { parseShardResult, type ShardResult } from './payload.ts'
+import { parseShardResult, type ShardPart } from './payload.ts'
 import { nameOfFile, type Plan } from './plan.ts'
 
-/** What the first shard of a schema says about its file. */
-interface Schema {
+/** The types of the first file that has them: its shard, and its place in that shard. */
+interface Schema extends Pick<ShardPart, 'file' | 'types'> {
   readonly index: number
-  readonly types: NonNullable<ShardResult['types']>
 }
 
 /**
@@ -42,24 +41,29 @@ export async function foldResults(
     await session?.setTimeZone(options.timeZone)
     await session?.run('CREATE TABLE parts (type VARCHAR, key VARCHAR, partial VARCHAR)')
     for await (const value of results) {
-      const { index, types, groups } = parseShardResult(value)
+      const { index, parts } = parseShardResult(value)
       const shard = shards[index]
       if (shard === undefined || folded.has(index)) continue
       folded.add(index)
-      for (const [, partial] of groups) total = total.merge(LossAccumulator.fromJSON(partial))
-      if (types === null) continue
-      if (session !== undefined) await insertGroups(session, types.by, groups)
-      const schema = [shard.kind, types.input, types.by, types.columns].join('\0')
-      const first = schemas.get(schema)
-      if (first === undefined || index < first.index) schemas.set(schema, { index, types })
+      for (const { file, types, groups } of parts) {
+        for (const [, partial] of groups) total = total.merge(LossAccumulator.fromJSON(partial))
+        if (session !== undefined) await insertGroups(session, types.by, groups)
+        const schema = [shard.kind, types.input, types.by, types.columns].join('\0')
+        const [found, first] = [{ index, file, types }, schemas.get(schema)]
+        if (first === undefined || compareSchemas(found, first) < 0) schemas.set(schema, found)
+      }
     }
     assertComplete(plan, folded)
-    const inOrder = [...schemas.values()].sort((one, other) => one.index - other.index)
+    const inOrder = [...schemas.values()].sort(compareSchemas)
     assertScoredAlike(plan, inOrder)
     return session ? { total, groups: await foldGroups(session, plan, inOrder) } : { total }
   } finally {
     session?.close()
   }
+}
+
+function compareSchemas(one: Schema, other: Schema): number {
+  return one.index - other.index || one.file - other.file
 }
 
 function assertComplete(plan: Plan, folded: ReadonlySet<number>): void {
@@ -69,7 +73,7 @@ function assertComplete(plan: Plan, folded: ReadonlySet<number>): void {
   throw fileError(`${file}: the results of a shard are missing`, { code: 'ERR_RESULT_MISSING', file })
 }
 
-async function insertGroups(session: Session, type: string, groups: ShardResult['groups']): Promise<void> {
+async function insertGroups(session: Session, type: string, groups: ShardPart['groups']): Promise<void> {
   const appender = await session.openAppender('parts', 'main', 'memory')
   try {
     for (let from = 0; from < groups.length; from += rowsPerChunk) {
@@ -85,7 +89,9 @@ async function insertGroups(session: Session, type: string, groups: ShardResult[
 async function foldGroups(session: Session, plan: Plan, schemas: readonly Schema[]): Promise<readonly Group[]> {
   const states = new StatesByKey(session, plan.options)
   const files = new Map<string, string>()
-  for (const { index, types } of schemas) if (!files.has(types.by)) files.set(types.by, nameOfFile(plan, index))
+  for (const { index, file, types } of schemas) {
+    if (!files.has(types.by)) files.set(types.by, nameOfFile(plan, index, file))
+  }
   for (const [type, file] of files) {
     const parts = `(SELECT CAST(key AS ${type}) AS key, partial FROM parts WHERE type = ${quoteText(type)})`
     const state = `hinge_embedding_loss_merge(partial) AS ${stateColumn(0)}`
@@ -104,9 +110,9 @@ async function foldGroups(session: Session, plan: Plan, schemas: readonly Schema
 /** Refuses files of a kind whose inputs are scored in different precisions, and NDJSON whose columns differ. */
 function assertScoredAlike(plan: Plan, schemas: readonly Schema[]): void {
   const first = new Map<string, { file: string; types: Schema['types'] }>()
-  for (const { index, types } of schemas.filter(({ types: { input } }) => input !== nullType)) {
+  for (const { index, file: place, types } of schemas.filter(({ types: { input } }) => input !== nullType)) {
     const kind = plan.shards[index]?.kind ?? ''
-    const file = nameOfFile(plan, index)
+    const file = nameOfFile(plan, index, place)
     const other = first.get(kind) ?? { file, types }
     first.set(kind, other)
     if (!isSamePrecision(types.input, other.types.input)) {

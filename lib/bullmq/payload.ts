@@ -7,17 +7,19 @@ import type { FileState, Lookup, Pair } from '../files/pair.ts'
 import { LossAccumulator, type LossAccumulatorJSON, runtimeInfo } from '../index.ts'
 import { describe, invalidArgument } from '../validate.ts'
 
-/** A file, or whole row groups of a Parquet file; by size and time of change a worker knows that it is the same file. */
-export interface Shard {
+/** A file as the client saw it; by its state a worker knows that it is the same file. */
+export interface ShardFile extends FileState {
   /** the absolute path */
   readonly file: string
+}
+
+/** Files of one kind, or whole row groups of a Parquet file. */
+export interface Shard {
+  readonly files: readonly ShardFile[]
   readonly kind: ScanSource['kind']
   /** in DuckDB's words */
   readonly compression: string
-  /** in bytes */
-  readonly size: number
-  /** nanoseconds since 1970 */
-  readonly modified: string
+  /** of the only file */
   readonly rows?: RowRange
   /** the types of the columns that the folders `key=value` make, the same in the whole plan; absent without such columns */
   readonly partitions?: Readonly<Record<string, string>>
@@ -44,19 +46,26 @@ export interface ShardData {
 /** What the job of a shard returns. */
 export interface ShardResult {
   readonly index: number
-  /**
-   * the types of the input, of `by` and, for NDJSON, of all columns, which one machine reads as one table; null without rows
-   */
-  readonly types: { readonly input: string; readonly by: string; readonly columns: string } | null
+  /** one for the files of each schema that has rows */
+  readonly parts: readonly ShardPart[]
+}
+
+/** The totals of the files of a shard whose types are the same. */
+export interface ShardPart {
+  /** the place of the first of them in the shard, from 0 on */
+  readonly file: number
+  /** the types of the input, of `by` and, for NDJSON, of all columns, which one machine reads as one table */
+  readonly types: { readonly input: string; readonly by: string; readonly columns: string }
   /** each value of `by` as text, and the totals of its rows */
   readonly groups: readonly (readonly [key: string | null, partial: LossAccumulatorJSON])[]
 }
 
 const { version } = runtimeInfo()
 
-/** The most shards of a plan, groups of a shard, and so on; lengths are in characters. */
+/** The most shards of a plan, files and groups of a shard, and so on; lengths are in characters. */
 export const limits = {
   shards: 1_000_000,
+  files: 100,
   groups: 50_000,
   text: 10_000,
   path: 4096,
@@ -137,19 +146,27 @@ const partitions: Check = (name, value) => {
 
 const modified = must('nanoseconds as text', (value) => isText(value, 21) && /^-?\d{1,20}$/.test(value))
 
+/** An array of a bounded length. */
+function listOf(check: Check, most: number, least = 0): Check {
+  return (name, value) => {
+    if (!Array.isArray(value) || value.length < least || value.length > most) {
+      return refuse(name, `an array of ${least} to ${most} items`, value)
+    }
+    for (const [index, item] of value.entries()) check(`${name}[${index}]`, item)
+  }
+}
+
 const shard = all(
   record<Shard>({
-    file: absolutePath,
+    files: listOf(record<ShardFile>({ file: absolutePath, size: integer(0), modified }), limits.files, 1),
     kind: oneOf('Parquet', 'CSV', 'TSV', 'NDJSON'),
     compression: oneOf('uncompressed', 'gzip', 'zstd'),
-    size: integer(0),
-    modified,
     rows: optional(rowRange),
     partitions: optional(partitions),
   }),
-  must('a Parquet file where it has rows', (value) => {
-    const { kind, rows } = value as Shard
-    return rows === undefined || kind === 'Parquet'
+  must('one Parquet file where it has rows', (value) => {
+    const { files, kind, rows } = value as Shard
+    return rows === undefined || (kind === 'Parquet' && files.length === 1)
   }),
 )
 
@@ -207,22 +224,29 @@ const shardData = record<ShardData>({
   retention: integer(leastRetention),
 })
 
-const shardResult = record<ShardResult>({
-  index: integer(0, limits.shards),
-  types: (name, value) => value === null || types(name, value),
+const shardPart = record<ShardPart>({
+  file: integer(0, limits.files - 1),
+  types: record<ShardPart['types']>({
+    input: text(limits.text),
+    by: typeName,
+    columns: must('text', (value) => typeof value === 'string'),
+  }),
   groups: must(`at most ${limits.groups} groups, each with a key and a partial`, (value) => {
     return Array.isArray(value) && value.length <= limits.groups && value.every(isGroup)
   }),
 })
 
-const types = record<NonNullable<ShardResult['types']>>({
-  input: text(limits.text),
-  by: typeName,
-  columns: must('text', (value) => typeof value === 'string'),
+const shardResult = record<ShardResult>({
+  index: integer(0, limits.shards),
+  parts: listOf(shardPart, limits.files),
 })
 
 function isGroup(value: unknown): boolean {
   return Array.isArray(value) && value.length === 2 && (value[0] === null || typeof value[0] === 'string')
+}
+
+function parseGroup([key, partial]: ShardPart['groups'][number]): ShardPart['groups'][number] {
+  return [key, LossAccumulator.fromJSON(partial).toJSON()]
 }
 
 /**
@@ -254,8 +278,8 @@ export function parseShardData(value: unknown): ShardData {
 export function parseShardResult(value: unknown): ShardResult {
   try {
     shardResult('result', value)
-    const { groups, ...rest } = value as ShardResult
-    return { ...rest, groups: groups.map(([key, partial]) => [key, LossAccumulator.fromJSON(partial).toJSON()]) }
+    const { index, parts } = value as ShardResult
+    return { index, parts: parts.map(({ groups, ...part }) => ({ ...part, groups: groups.map(parseGroup) })) }
   } catch (cause) {
     const text = `a worker's ${(cause as Error).message}`
     throw fileError(text, { code: 'ERR_INVALID_RESULT' }, cause)

@@ -1,11 +1,9 @@
 import { createHash } from 'node:crypto'
-import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { assertResolvable, openScans } from '../files/duckdb/open-scans.ts'
 import { partitionKeysOf } from '../files/duckdb/partitions.ts'
-import type { RowRange, Scan, ScanOptions, ScanSource } from '../files/duckdb/scan.ts'
+import type { Scan, ScanOptions, ScanSource } from '../files/duckdb/scan.ts'
 import { Session } from '../files/duckdb/session.ts'
-import { quoteFiles } from '../files/duckdb/sql.ts'
 import { type Message, message, option, optionError } from '../files/errors.ts'
 import {
   assertCsvOptions,
@@ -22,11 +20,12 @@ import {
   type SourceOptions,
   selectCsvOptions,
 } from '../files/options.ts'
-import { type FileState, lookupOf, type Pair } from '../files/pair.ts'
+import { lookupOf, type Pair } from '../files/pair.ts'
 import { assertFile, assertLocal } from '../files/paths.ts'
 import { RunSignal } from '../files/run-signal.ts'
 import { findSources, type Source } from '../files/sources.ts'
 import { getNumThreads, runtimeInfo } from '../index.ts'
+import { cutFiles, readState } from './cut.ts'
 import { leastRetention, limits, type Shard, type ShardOptions } from './payload.ts'
 
 /** The files to score as one, cut into shards. */
@@ -35,15 +34,15 @@ export interface Plan {
   readonly id: string
   readonly options: ShardOptions
   readonly shards: readonly Shard[]
-  /** the file of each shard as it was found, for messages */
-  readonly files: readonly string[]
+  /** the files of each shard as they were found, for messages */
+  readonly files: readonly (readonly string[])[]
   /** seconds that Redis keeps results, and a plan that no client waits for */
   readonly retention: number
 }
 
-/** The file of a shard as the client found it. */
-export function nameOfFile({ files, shards }: Plan, index: number): string {
-  return files[index] ?? shards[index]?.file ?? ''
+/** A file of a shard as the client found it; by default the first. */
+export function nameOfFile({ files, shards }: Plan, index: number, place = 0): string {
+  return files[index]?.[place] ?? shards[index]?.files[place]?.file ?? ''
 }
 
 /** The options of `planOf`: those of `scoreFiles` that do not depend on the order of rows, and how files are cut. */
@@ -52,7 +51,10 @@ export interface PlanOptions
     CsvOptions,
     SourceOptions,
     Pick<RunOptions, 'threads' | 'signal' | 'onNote'> {
-  /** a Parquet file of more rows is cut, between row groups; default 10 million */
+  /**
+   * a Parquet file of more rows is cut, between row groups; files that together have fewer than a tenth, or 4 bytes for each of
+   * these rows, share a shard; default 10 million
+   */
   readonly shardRows?: number
   /** seconds that Redis keeps results; default 86,400: a day */
   readonly retention?: number
@@ -105,7 +107,7 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
     )
     const scans = await openPartitions(session, sources, { ...selectCsvOptions(scoring), onNote: note }, signal)
     await assertResolvable(session, sources, { ...scoring, onNote: note }, signal, scans[0]?.columns)
-    const cut = await cutFiles(session, sources, findPartitionTypes(scans), shardRows)
+    const cut = await cutFiles(session, sources, findPartitionTypes(scans), shardRows, scoring.by !== undefined)
     signal.throwIfAborted()
     if (cut.length > limits.shards) {
       throw optionError('shardRows', message`${option('shardRows')} ${shardRows} makes ${cut.length} shards`)
@@ -113,7 +115,7 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
     const shards = cut.map(({ shard }) => shard)
     const identity = JSON.stringify([runtimeInfo().version, scoring, shards])
     const id = createHash('sha256').update(identity).digest('hex').slice(0, 32)
-    return { id, options: scoring, shards, files: cut.map(({ name }) => name), retention }
+    return { id, options: scoring, shards, files: cut.map(({ names }) => names), retention }
   } catch (error) {
     signal.throwIfAborted()
     throw error
@@ -138,12 +140,6 @@ function assertScanned({ file, kind, ...rest }: Source): ScanSource {
   return { file, kind, ...rest }
 }
 
-/** A shard, and the name by which the client found its file. */
-interface NamedShard {
-  readonly shard: Shard
-  readonly name: string
-}
-
 /** The input with the absolute path of its embeddings, and what shows a worker that it sees the same file. */
 async function findLookup(input: string | Pair): Promise<string | Pair> {
   const lookup = lookupOf(input)
@@ -151,64 +147,6 @@ async function findLookup(input: string | Pair): Promise<string | Pair> {
   assertLocal(lookup.file, 'embeddings')
   await assertFile(lookup.file)
   return { ...input, lookup: { ...lookup, file: resolve(lookup.file), seen: await readState(lookup.file) } }
-}
-
-async function readState(file: string): Promise<FileState> {
-  const { size, mtimeNs } = await stat(file, { bigint: true })
-  return { size: Number(size), modified: String(mtimeNs) }
-}
-
-async function cutFiles(
-  session: Session,
-  sources: readonly ScanSource[],
-  partitions: ReadonlyMap<string, Readonly<Record<string, string>>>,
-  shardRows: number,
-): Promise<NamedShard[]> {
-  const ranges = await findRanges(session, sources, shardRows)
-  const cut: NamedShard[] = []
-  for (const source of sources) {
-    const name = source.file
-    const types = partitions.get(name)
-    const file = types ? assertOwnFolders(name) : resolve(name)
-    const wholeFile = { ...source, file, ...(await readState(name)), ...(types && { partitions: types }) }
-    for (const rows of ranges.get(name) ?? [undefined])
-      cut.push({ name, shard: rows ? { ...wholeFile, rows } : wholeFile })
-  }
-  return cut
-}
-
-/** The absolute path, which workers read. Refuses a path in which a folder above the given ones would be a column too. */
-function assertOwnFolders(file: string): string {
-  const [path, own] = [resolve(file), partitionKeysOf(file)]
-  const more = partitionKeysOf(path).find((key) => !own.includes(key))
-  if (more !== undefined) {
-    throw optionError('paths', message`${file}: for workers give the path from the folder ${more}=… on`)
-  }
-  return path
-}
-
-/** The ranges of rows of each large Parquet file. A worker reports a file that cannot be read. */
-async function findRanges(
-  session: Session,
-  sources: readonly ScanSource[],
-  shardRows: number,
-): Promise<ReadonlyMap<string, RowRange[]>> {
-  const files = sources.filter(({ kind }) => kind === 'Parquet').map(({ file }) => file)
-  const large = await queryFiles(files, (some) =>
-    session.readTexts(`SELECT file_name FROM parquet_file_metadata(${quoteFiles(some)}) WHERE num_rows > ${shardRows}`),
-  )
-  const ranges = new Map<string, RowRange[]>()
-  for (const file of large) {
-    const own = await session.readRows(
-      `SELECT 1 FROM parquet_schema(${quoteFiles([file])}) WHERE lower(name) = 'file_row_number'`,
-    )
-    if (own.length > 0) continue
-    const counts =
-      await session.readTexts(`SELECT any_value(row_group_num_rows) FROM parquet_metadata(${quoteFiles([file])})
-      GROUP BY row_group_id ORDER BY row_group_id`)
-    ranges.set(file, groupRows(counts.map(Number), shardRows))
-  }
-  return ranges
 }
 
 /** The scans of files whose folders may name columns; none if no folder does. */
@@ -229,31 +167,4 @@ function findPartitionTypes(scans: readonly Scan[]): ReadonlyMap<string, Readonl
       partitions ? files.map((file): [string, typeof partitions] => [file, partitions]) : [],
     ),
   )
-}
-
-/** The texts of one query over all files, which is fastest, or, if a file makes it fail, of a query for each other file. */
-async function queryFiles(
-  files: readonly string[],
-  query: (files: readonly string[]) => Promise<string[]>,
-): Promise<string[]> {
-  if (files.length === 0) return []
-  try {
-    return await query(files)
-  } catch {
-    const answers = files.map((file) => query([file]).catch((): string[] => []))
-    return (await Promise.all(answers)).flat()
-  }
-}
-
-/** Joins row groups until they have `shardRows` rows; a row group may have none. */
-function groupRows(counts: readonly number[], shardRows: number): RowRange[] {
-  const ranges: RowRange[] = []
-  let [start, end] = [0, 0]
-  for (const [i, count] of counts.entries()) {
-    end += count
-    if (end - start < shardRows && i < counts.length - 1) continue
-    if (end > start) ranges.push({ start, end })
-    start = end
-  }
-  return ranges
 }

@@ -13,11 +13,21 @@ import { scoreScans } from '../files/duckdb/totals.ts'
 import { hasInput } from '../files/duckdb/typed-scans.ts'
 import { codeOf, fileError, given, message } from '../files/errors.ts'
 import { assertThreads } from '../files/options.ts'
-import { type FileState, lookupOf } from '../files/pair.ts'
+import { lookupOf } from '../files/pair.ts'
 import { isInFolder, system } from '../files/system.ts'
-import { getNumThreads } from '../index.ts'
+import { getNumThreads, type LossAccumulator } from '../index.ts'
 import { encodeFailure, type FailureDetails } from './failures.ts'
-import { limits, parseShardData, plainType, type Shard, type ShardData, type ShardResult } from './payload.ts'
+import {
+  limits,
+  parseShardData,
+  plainType,
+  type Shard,
+  type ShardData,
+  type ShardFile,
+  type ShardOptions,
+  type ShardPart,
+  type ShardResult,
+} from './payload.ts'
 
 export interface ProcessorOptions {
   /** threads of DuckDB for each shard; default `getNumThreads()` */
@@ -120,33 +130,89 @@ export async function shardProcessor({
 }
 
 /** The files that a job reads. */
-function listFiles({ shard, options }: ShardData): (FileState & Pick<Shard, 'file'>)[] {
+function listFiles({ shard, options }: ShardData): readonly ShardFile[] {
   const { file, seen } = lookupOf(options.input) ?? {}
-  return file === undefined || seen === undefined ? [shard] : [shard, { file, ...seen }]
+  return file === undefined || seen === undefined ? shard.files : [...shard.files, { file, ...seen }]
 }
 
 async function scoreShard(session: Session, { index, options, shard }: ShardData): Promise<ShardResult> {
   const { signal } = new AbortController()
-  const { file, kind, compression, rows, partitions = {} } = shard
-  const opened = await openScans(session, [{ file, kind, compression, partitions }], options, signal)
-  const [scan] = await attachLookup(session, opened, options.input, signal)
-  if (scan === undefined) return { index, types: null, groups: [] }
-  assertOwnColumns(scan, virtualColumns)
-  const part = rows === undefined ? scan : { ...scan, rows }
-  const { typed, groups: tables } = await scoreScans(session, [part], options, signal)
-  const [groups] = tables as [GroupTable]
-  const [{ types } = {}] = typed
-  if (types === undefined) return { index, types: null, groups: [] }
-  const isTyped = groups.total.count > 0 || (await hasInput(session, part, options))
-  assertTransferable(shard, options.by, types.by, groups.count)
-  const columns = kind === 'NDJSON' ? listColumns(scan) : ''
-  const input = isTyped ? types.input : nullType
-  const list: ShardResult['groups'][number][] = []
-  for await (const batch of groups.readGroups())
-    list.push(...batch.map(({ key, total }) => [key, total.toJSON()] as const))
-  // The session goes on to other shards.
-  await groups.drop()
-  return { index, types: { ...types, input, columns }, groups: list }
+  const scans = await attachLookup(session, await openShard(session, shard, options, signal), options.input, signal)
+  const parts = new PartList(shard, options.by)
+  for (const scan of scans) {
+    assertOwnColumns(scan, virtualColumns)
+    const { typed, groups: tables } = await scoreScans(session, [scan], options, signal)
+    const [[groups], [{ types } = {}]] = [tables as [GroupTable], typed]
+    if (types === undefined) continue
+    const isTyped = groups.total.count > 0 || (await hasInput(session, scan, options))
+    const columns = shard.kind === 'NDJSON' ? listColumns(scan) : ''
+    await parts.add(scan, { ...types, input: isTyped ? types.input : nullType, columns }, groups)
+    // The session goes on to other scans and shards.
+    await groups.drop()
+  }
+  return { index, parts: parts.toJSON() }
+}
+
+/** Opens the files of a shard, each file of NDJSON by itself, so that the columns of each can be compared. */
+async function openShard(
+  session: Session,
+  { files, kind, compression, rows, partitions = {} }: Shard,
+  options: ShardOptions,
+  signal: AbortSignal,
+): Promise<Scan[]> {
+  const sources = files.map(({ file }) => ({ file, kind, compression, partitions }))
+  const apart = kind === 'NDJSON' ? sources.map((source) => [source]) : [sources]
+  const scans: Scan[] = []
+  for (const some of apart) scans.push(...(await openScans(session, some, options, signal)))
+  return rows === undefined ? scans : scans.map((scan) => ({ ...scan, rows }))
+}
+
+/** The parts of a result, one for all scans of the same types. */
+class PartList {
+  readonly #shard: Shard
+  readonly #by: string | undefined
+  readonly #parts = new Map<
+    string,
+    Pick<ShardPart, 'file' | 'types'> & { readonly groups: Map<string | null, LossAccumulator> }
+  >()
+
+  constructor(shard: Shard, by: string | undefined) {
+    this.#shard = shard
+    this.#by = by
+  }
+
+  /** Adds the groups of a scan. Refuses keys that do not go through Redis, and more than a shard may have. */
+  async add(scan: Scan, types: ShardPart['types'], groups: GroupTable): Promise<void> {
+    const [file = ''] = scan.files
+    this.#assertTransferable(file, types.by, groups.count)
+    const name = JSON.stringify(types)
+    const place = this.#shard.files.findIndex((each) => each.file === file)
+    const part = this.#parts.get(name) ?? { file: place, types, groups: new Map() }
+    this.#parts.set(name, part)
+    for await (const batch of groups.readGroups()) {
+      for (const { key, total } of batch) part.groups.set(key, part.groups.get(key)?.merge(total) ?? total)
+    }
+    const count = [...this.#parts.values()].reduce((sum, { groups }) => sum + groups.size, 0)
+    this.#assertTransferable(file, types.by, count)
+  }
+
+  toJSON(): ShardPart[] {
+    return [...this.#parts.values()].map(({ groups, ...part }) => {
+      return { ...part, groups: [...groups].map(([key, total]) => [key, total.toJSON()] as const) }
+    })
+  }
+
+  #assertTransferable(file: string, type: string, groups: number): void {
+    const by = given('by', this.#by ?? '')
+    if (!plainType.test(type)) {
+      const reason = `which does not go through Redis; CAST(${this.#by} AS VARCHAR) does`
+      throw fileError(message`${file}: ${by} is ${type}, ${reason}`, { option: 'by', file })
+    }
+    if (groups > limits.groups) {
+      const amount = `${groups} values, workers take at most ${limits.groups} a shard`
+      throw fileError(message`${file}: ${by} has ${amount}`, { option: 'by', file })
+    }
+  }
 }
 
 /** The names and types of columns. One machine reads all NDJSON as one table, so they must be the same in each file. */
@@ -154,26 +220,12 @@ function listColumns({ columns }: Scan): string {
   return columns.map(({ tableName, type }) => `${tableName} ${type}`).join(', ')
 }
 
-function assertTransferable({ file }: Shard, by: string | undefined, type: string, groups: number): void {
-  if (!plainType.test(type)) {
-    const reason = `which does not go through Redis; CAST(${by} AS VARCHAR) does`
-    throw fileError(message`${file}: ${given('by', by ?? '')} is ${type}, ${reason}`, { option: 'by', file })
-  }
-  if (groups > limits.groups) {
-    const amount = `${groups} values, workers take at most ${limits.groups} a shard`
-    throw fileError(message`${file}: ${given('by', by ?? '')} has ${amount}`, { option: 'by', file })
-  }
-}
-
 /**
  * Refuses a file that is outside of the roots, or that differs from what the client saw.
  *
  * @throws {Error} ERR_OUTSIDE_ROOTS, ERR_INVALID_FILE, ERR_FILE_CHANGED, ENOENT or another code of the file system; `file`, `host`
  */
-async function assertUnchanged(
-  { file, size, modified }: FileState & Pick<Shard, 'file'>,
-  folders: readonly string[],
-): Promise<void> {
+async function assertUnchanged({ file, size, modified }: ShardFile, folders: readonly string[]): Promise<void> {
   const host = hostname()
   const refuse = (text: string, code: string, cause?: unknown) =>
     failOnHost(fileError(`${file}: ${text}`, { code, file }, cause))

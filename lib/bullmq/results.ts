@@ -65,7 +65,7 @@ async function waitForShards(redis: Redis, plan: Plan, plans: Queue, options: Wa
     onProgress?.(progress)
     const finished = progress.done + progress.failed
     if (known < plan.shards.length) throw planLost(plan)
-    if (finished === plan.shards.length) return
+    if (finished >= plan.shards.length) return
     const now = performance.now()
     if (now - lastRenewal > (1000 * plan.retention) / 3) {
       await ask(extendPlan(redis, plan))
@@ -123,12 +123,16 @@ function firstFailure(plan: Plan, failures: readonly [key: string, reason: strin
   const [index, reason] = byIndex.reduce((first, each) => (each[0] < first[0] ? each : first))
   const shard = plan.shards[index]
   if (shard === undefined) return planLost(plan)
-  const name = nameOfFile(plan, index)
   if (reason === stallFailure) {
-    const text = `${name}: more than ${maxStalls} workers have died or frozen while they scored it`
-    return fileError(text, { code: 'ERR_SHARD_STALLED', file: name })
+    const [file, others] = [nameOfFile(plan, index), shard.files.length - 1]
+    const names = others === 0 ? file : `${file} and ${others} more`
+    const text = `${names}: more than ${maxStalls} workers have died or frozen while they scored it`
+    return fileError(text, { code: 'ERR_SHARD_STALLED', file })
   }
-  return decodeFailure(reason, { file: shard.file, name })
+  return decodeFailure(
+    reason,
+    shard.files.map(({ file }, place) => ({ file, name: nameOfFile(plan, index, place) })),
+  )
 }
 
 /** The results that Redis has; a scan of Redis may give one twice. */

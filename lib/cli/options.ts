@@ -178,7 +178,11 @@ export function addWorkerOptions(command: Command): Command {
   return addFileOptions(command)
     .option('--weight <expr>', 'the weight of each row: a column or SQL expression; the mean is then the weighted one')
     .option('--redis <url>', 'score on the workers connected to this Redis (see: worker)')
-    .option('--shard-rows <n>', 'with --redis: rows of Parquet in a shard (default: 10 million)', parseNumber)
+    .option(
+      '--shard-rows <n>',
+      'with --redis: rows of a shard: larger Parquet is cut, small files are joined (default: 10 million)',
+      parseNumber,
+    )
     .option('--timeout <seconds>', 'with --redis: how long to wait while there is no worker (default: 60)', parseNumber)
     .option('--retention <seconds>', 'with --redis: how long Redis keeps results (default: 86400)', parseNumber)
 }

@@ -74,12 +74,14 @@ describe(`errors of workers${hasRedis ? '' : ', which need redis-server'}`, func
 
   async function assertSameError(files: string[], options: object, details: object): Promise<void> {
     const all = { label: 'y', ...options } as ScoreFilesOptions
-    const workers = { redis: setup.server.url, shardRows: 4000, timeout: 30 }
     const one = await errorOf(scoreFiles(files, all))
     expect(one).to.include(details)
-    expect(describeError(await errorOf(scoreOnWorkers(files, { ...all, ...workers })))).to.deep.equal(
-      describeError(one),
-    )
+    // Ranges of files, and all files in one shard.
+    for (const shardRows of [4000, 10_000_000]) {
+      const workers = { redis: setup.server.url, shardRows, timeout: 30 }
+      const error = await errorOf(scoreOnWorkers(files, { ...all, ...workers }))
+      expect(describeError(error), String(shardRows)).to.deep.equal(describeError(one))
+    }
   }
 
   for (const [name, [files, options, details]] of Object.entries(failures)) {
@@ -254,6 +256,7 @@ describe(`errors of workers${hasRedis ? '' : ', which need redis-server'}`, func
     }
     const stalled = await failWith('job stalled more than allowable limit')
     expect(stalled).to.include({ code: 'ERR_SHARD_STALLED', file: setup.path('parts/0.parquet') })
+    expect(stalled.message).to.match(/parts\/0\.parquet and 2 more: more than 10 workers/)
     const other = JSON.stringify({ code: 'ERR_NULL', file: '/etc/passwd', row: 0.5, count: 'many', parts: ['no'] })
     expect(await failWith(`no\n${other}`))
       .to.include({ message: 'no', code: 'ERR_NULL' })

@@ -35,13 +35,16 @@ describe('a failure of a shard as text', () => {
   })
 
   it("takes the client's name of a file, and no claim about another file", () => {
-    const source = { file: '/data/a.parquet', name: 'a.parquet' }
-    const error = decodeFailure(encodeFailure(fileError('/data/a.parquet, row 3: no', details)), source)
+    const sources = [
+      { file: '/data/b.parquet', name: 'b.parquet' },
+      { file: '/data/a.parquet', name: 'a.parquet' },
+    ]
+    const error = decodeFailure(encodeFailure(fileError('/data/a.parquet, row 3: no', details)), sources)
     expect(error).to.include({ ...details, file: 'a.parquet', message: 'a.parquet, row 3: no' })
-    const other = decodeFailure(encodeFailure(fileError('no', { ...details, file: '/etc/passwd' })), source)
+    const other = decodeFailure(encodeFailure(fileError('no', { ...details, file: '/etc/passwd' })), sources)
     expect(other.file).to.equal(undefined)
     const onHost = Object.assign(fileError('/data/a.parquet: gone on h', details), { host: 'h' })
-    const decoded = decodeFailure(encodeFailure(onHost), source)
+    const decoded = decodeFailure(encodeFailure(onHost), sources)
     expect(decoded).to.include({ message: '/data/a.parquet: gone on h', file: 'a.parquet', host: 'h' })
   })
 

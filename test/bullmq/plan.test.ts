@@ -1,5 +1,6 @@
-import { cpSync, renameSync, utimesSync } from 'node:fs'
+import { cpSync, mkdirSync, renameSync, utimesSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Queue } from 'bullmq'
 import { expect } from 'chai'
@@ -32,6 +33,56 @@ describe(`a plan in Redis${hasRedis ? '' : ', which needs redis-server'}`, funct
     const before = await planOf([setup.path('touched.parquet')], options)
     utimesSync(setup.path('touched.parquet'), 1, 1)
     expect((await planOf([setup.path('touched.parquet')], options)).id).not.to.equal(before.id)
+  })
+
+  it('planOf joins consecutive small files of one kind in a shard, up to 100 files and a tenth of its rows', async () => {
+    const kinds = ['csv', 'ndjson'] as const
+    const text = { csv: 'd,y\n1,1\n', ndjson: '{"d":1,"y":1}\n' }
+    for (const kind of kinds) {
+      mkdirSync(setup.path(`small-${kind}`))
+      for (let i = 0; i < 250; i++) writeFileSync(setup.path(`small-${kind}/${1000 + i}.${kind}`), text[kind])
+    }
+    const folders = kinds.map((kind) => setup.path(`small-${kind}`))
+    const sizesOf = async (files: string[], more: object = {}) => {
+      const { shards, files: names } = await planOf(files, { input: 'd', label: 'y', ...more })
+      expect(names.map((each) => each.length)).to.deep.equal(shards.map(({ files }) => files.length))
+      return names.map((each) => each.length)
+    }
+    expect(await sizesOf(folders)).to.deep.equal([100, 100, 50, 100, 100, 50])
+    // 8 bytes of CSV may be 2 rows, so 6 are 3 files; 14 bytes of NDJSON may be 3.5.
+    expect(await sizesOf([folders[0] as string], { shardRows: 60 })).to.deep.equal([...Array(83).fill(3), 1])
+    expect(await sizesOf([folders[1] as string], { shardRows: 60 })).to.deep.equal(Array(250).fill(1))
+    // 20,000 rows each, and with keys a shard takes 50,000 of them.
+    const same = { allowDuplicates: true }
+    const thrice = Array(3).fill(setup.path('pairs.parquet'))
+    expect(await sizesOf(thrice, same)).to.deep.equal([3])
+    expect(await sizesOf(thrice, { ...same, by: 'id' })).to.deep.equal([2, 1])
+  })
+
+  it('workers print of 120 small files in 2 shards what one machine prints, with errors of the right file and row', async () => {
+    const folder = setup.path('many')
+    mkdirSync(folder)
+    const rows = (i: number) =>
+      Array.from({ length: i % 4 }, (_, row) => `${(i * 7 + row) % 5}.25,${row % 2},k${i % 3}\n`)
+    for (let i = 0; i < 120; i++) {
+      writeFileSync(join(folder, `${1000 + i}.csv`), `d,y,g\n${rows(i).join('')}`)
+    }
+    const args = [...setup.score(['many'], '--input', 'd', '--by', 'g', '--json', '--negative-label', '0')]
+    const one = await command(args)
+    expect(JSON.parse(one.stdout).total).to.include({ count: 180 })
+    expect(await command([...args, ...setup.many('--shard-rows', '100000')])).to.deep.equal(one)
+    const plan = await planOf([folder], { input: 'd', label: 'y', negativeLabel: 0, by: 'g' })
+    expect(plan.shards).to.have.lengthOf(2)
+    for (const [text, pattern] of [
+      ['d,y,g\n1,1,k1\n1,0,k1\n1,7,k1\n', /1050\.csv, row 3: label is 7, neither 1 nor 0 \(1 such row/],
+      ['d,y,g\n1,1,k1\n,0,k1\n', /1050\.csv, row 2: --input d is null/],
+      ['d,y\n1,1\n', /1050\.csv: .*"g" not found/],
+    ] as const) {
+      writeFileSync(join(folder, '1050.csv'), text)
+      const local = await command(args)
+      expect(local.stderr).to.match(pattern)
+      expect(await command([...args, ...setup.many('--shard-rows', '100000')])).to.deep.equal(local)
+    }
   })
 
   it('foldResults takes results in any order, counts a shard once, and refuses a plan with a missing one', async () => {

@@ -1,7 +1,7 @@
 import { rmSync, symlinkSync } from 'node:fs'
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { parseShardData, parseShardResult, planOf, shardProcessor } from '../../lib/bullmq/index.ts'
+import { parseShardData, parseShardResult, planOf, type Shard, shardProcessor } from '../../lib/bullmq/index.ts'
 import { Session } from '../../lib/files/duckdb/session.ts'
 import { runtimeInfo } from '../../lib/index.ts'
 import { fails } from '../support/command.ts'
@@ -113,7 +113,8 @@ describe(`what others put in Redis${hasRedis ? '' : ', which needs redis-server'
     const processor = await shardProcessor({ threads: 1, roots: [setup.path('parts')] })
     symlinkSync(setup.path('pairs.parquet'), setup.path('parts/link.parquet'))
     const refused = async (file: string, reason: RegExp) => {
-      const error = await processor.process(await jobOf({}, { file })).catch(String)
+      const { files: [seen] = [], ...shard } = (await jobOf()).data.shard as Shard
+      const error = await processor.process(await jobOf({}, { ...shard, files: [{ ...seen, file }] })).catch(String)
       expect(error, file).to.match(reason)
     }
     await refused(setup.path('pairs.parquet'), /outside of the worker's roots/)
@@ -167,7 +168,8 @@ describe(`what others put in Redis${hasRedis ? '' : ', which needs redis-server'
         }
         const { options, shard, retention, ...rest } = taken as ReturnType<typeof parseShardData>
         expect(rest).to.deep.equal({ version, index: rest.index })
-        expect(shard.file).to.match(/^\/[^\0]*$/)
+        expect(shard.files.length).to.be.within(1, 100)
+        for (const { file } of shard.files) expect(file).to.match(/^\/[^\0]*$/)
         const { input, label } = options
         const texts = [label, ...(typeof input === 'string' ? [input] : [input.left, input.right])]
         expect(texts.every((each) => each.length > 0 && each.length <= 10_000)).to.equal(true)
@@ -179,12 +181,18 @@ describe(`what others put in Redis${hasRedis ? '' : ', which needs redis-server'
     expect(() => parseShardData({ ...data, version: '0.0.9' })).to.throw(
       /the job is of version 0\.0\.9, this worker of/,
     )
+    const types = { input: 'FLOAT', by: 'BIGINT', columns: '' }
+    expect(parseShardResult({ index: 0, parts: [{ file: 0, types, groups: [] }] }).parts).to.have.lengthOf(1)
     for (const junk of [
       null,
       1,
       {},
-      { index: 0, types: null, groups: [[1, {}]] },
-      { index: 0, types: null, groups: [['a', {}]] },
+      { index: 0, parts: [{}] },
+      { index: 0, parts: [{ file: -1, types, groups: [] }] },
+      { index: 0, parts: [{ file: 0, types: null, groups: [] }] },
+      { index: 0, parts: [{ file: 0, types, groups: [[1, {}]] }] },
+      { index: 0, parts: [{ file: 0, types, groups: [['a', {}]] }] },
+      { index: 0, parts: Array.from({ length: 101 }, () => ({ file: 0, types, groups: [] })) },
     ]) {
       expect(() => parseShardResult(junk)).to.throw()
     }

@@ -103,7 +103,7 @@ describe('scoring on workers, with faults at random moments', function () {
     ]
   }
 
-  const many = (...more: string[]) => ['--redis', server.url, '--timeout', '30', ...more]
+  const many = (...more: string[]) => ['--redis', server.url, '--timeout', '30', '--shard-rows', `${rows}`, ...more]
 
   /** Scores on workers while `fault` happens. The client must print what one machine prints. */
   async function tryFault(fault: (client: Program) => Promise<unknown>): Promise<void> {
@@ -337,12 +337,12 @@ describe('scoring on workers, with faults at random moments', function () {
     redis.disconnect()
   }
 
-  it('workers score 5,000 small shards', async () => {
+  it('workers score 5,000 small files, of which 100 share a shard', async () => {
     const workers = await startWorkers(2)
     expect(workers).to.have.lengthOf(2)
     mkdirSync(join(folder, 'small'))
     for (let i = 0; i < 5000; i++) writeFileSync(join(folder, `small/${i}.csv`), `w,y\n${i},1\n`)
-    const args = ['score', join(folder, 'small'), '--input', 'w', '--label', 'y', '--json', ...many()]
+    const args = ['score', join(folder, 'small'), '--input', 'w', '--label', 'y', '--json', '--redis', server.url]
     const { stdout, stderr } = await start(args).outcome
     expect(JSON.parse(stdout || 'null'), stderr).to.include({ count: 5000, sum: (4999 * 5000) / 2 })
   })
