@@ -162,7 +162,8 @@ export class LossAccumulator {
   /**
    * Adds the distances of pairs as `updatePairs` does, in slices, as `updateAsync` does.
    *
-   * @param options.distance, options.weight as in `updatePairs`
+   * @param options.distance as in `updatePairs`
+   * @param options.weight as in `updatePairs`
    * @param options.signal aborts the call between two slices
    * @returns a promise of this accumulator. It rejects with what `updatePairs` throws, and as `updateAsync` does.
    *
@@ -227,18 +228,22 @@ export class LossAccumulator {
     return this.#totals().others
   }
 
+  /** Δ, as it was given. */
   get margin(): number {
     return this.#settings.margin
   }
 
+  /** The label of similar pairs. */
   get positiveLabel(): number {
     return this.#settings.positiveLabel
   }
 
+  /** The label of dissimilar pairs. */
   get negativeLabel(): number {
     return this.#settings.negativeLabel
   }
 
+  /** What happens to any other label. */
   get otherLabels(): OtherLabelPolicy {
     return this.#settings.otherLabels
   }
@@ -277,12 +282,14 @@ export class LossAccumulator {
     return merged
   }
 
+  /** Returns the margin and the totals, as `LossAccumulator(margin=1, count=2, sum=0.5, mean=0.25)`. */
   toString(): string {
     const { margin, count, sum, mean } = this
     const weight = hasWeights(this.#state) ? `, weight=${this.weight}` : ''
     return `LossAccumulator(margin=${margin}, count=${count}, sum=${sum}, mean=${mean}${weight})`
   }
 
+  /** @hidden */
   [inspect](): string {
     return this.toString()
   }

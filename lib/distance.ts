@@ -17,6 +17,7 @@ import {
   invalidArgument,
 } from './validate.ts'
 
+/** The options of all distances. */
 export interface DistanceOptions {
   /** what keeps a distance from having no gradient; a finite number */
   epsilon?: number
@@ -26,18 +27,22 @@ export interface DistanceOptions {
   name?: string
 }
 
+/** The options of a `PairwiseDistance`. */
 export interface PairwiseDistanceOptions extends DistanceOptions {
   /** the power of the norm: any number > 0, also Infinity; default 2 */
   p?: number
 }
 
+/** The options of `forward` of a distance. */
 export interface DistanceForwardOptions {
   /** receives the distances; of the dtype of the sides and of the size of the result; shares no memory with a side */
   out?: InputData | Tensor
 }
 
+/** The options of `forwardAsync` of a distance. */
 export interface DistanceForwardAsyncOptions extends DistanceForwardOptions, AsyncOptions {}
 
+/** Where gradients by both sides are written, in place of new tensors. */
 export interface PairGradOptions {
   /** receives the gradient by `left`; of its dtype and size; shares no memory with another argument */
   outLeft?: InputData | Tensor
@@ -50,6 +55,7 @@ export interface PairLossOptions extends WeightOptions {
   distance?: PairwiseDistance | CosineDistance
 }
 
+/** The gradients by both sides. */
 export interface PairGradients {
   /** of the dtype and shape of `left` */
   readonly gradLeft: InputTensor
@@ -93,8 +99,11 @@ export interface Distance {
 /** What all distances have; `PairwiseDistance` and `CosineDistance` say how each is computed. Instances are functions. */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the one way to type instances that can be called
 export abstract class Distance extends Callable {
+  /** ε of the definition */
   declare readonly epsilon: number
+  /** true if results keep the last dimension, with an extent of 1 */
   declare readonly keepdim: boolean
+  /** the first word of error messages */
   declare readonly name: string
   readonly #settings: DistanceSettings
   readonly #name: string
@@ -210,6 +219,7 @@ export abstract class Distance extends Callable {
     return `${kind === 'cosine' ? 'CosineDistance' : 'PairwiseDistance'}(${shown.join(', ')})`
   }
 
+  /** @hidden */
   [inspect](): string {
     return this.toString()
   }
@@ -234,6 +244,7 @@ const kindsByPower = new Map<number, DistanceKind>([
  * distance([[0, 3], [1, 1]], [[4, 0], [1, 1]]) // about [5, 0.0000014]
  */
 export class PairwiseDistance extends Distance {
+  /** the power of the norm */
   declare readonly p: number
 
   /**

@@ -1,3 +1,9 @@
+/**
+ * The DuckDB extension, which adds the loss to SQL.
+ *
+ * @module hinge-embedding-loss/duckdb
+ */
+
 import { join } from 'node:path'
 import { folder } from './binaries.ts'
 

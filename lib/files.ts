@@ -1,3 +1,9 @@
+/**
+ * Totals, losses and pictures of files, with the options of the command line.
+ *
+ * @module hinge-embedding-loss/files
+ */
+
 export type { ErrorDetails } from './files/errors.ts'
 export { mergePartials } from './files/merge.ts'
 export type {

@@ -23,13 +23,14 @@ import {
 import { readInput, readLikeInput, readOut, type TensorLike } from './tensor/tensor-like.ts'
 import { assertOneOf, assertOptions, assertSignal, describe, inspect, invalidArgument } from './validate.ts'
 
-const reductions = ['none', 'mean', 'sum'] as const
-
-export type Reduction = (typeof reductions)[number]
+/** What a call returns of the losses: all of them (`'none'`), their mean or their sum. */
+export type Reduction = 'none' | 'mean' | 'sum'
+const reductions: readonly Reduction[] = ['none', 'mean', 'sum']
 
 /** A tensor for `'none'`, a number for `'mean'` and `'sum'`. */
 export type Result<R extends Reduction> = R extends 'none' ? InputTensor : number
 
+/** The options of the loss. */
 export interface HingeEmbeddingLossOptions<R extends Reduction = Reduction> extends MarginOptions {
   /** `'none'` keeps one loss per element, `'mean'` and `'sum'` reduce them to a number; default `'mean'` */
   reduction?: R
@@ -37,35 +38,45 @@ export interface HingeEmbeddingLossOptions<R extends Reduction = Reduction> exte
   name?: string
 }
 
+/** The options of `forward`. */
 export interface ForwardOptions extends WeightOptions {
   /** receives the losses, for reduction `'none'` only; of the input's dtype and size; may be the input itself */
   out?: InputData | Tensor
 }
 
+/** The options of `forwardAsync`. */
 export interface ForwardAsyncOptions extends ForwardOptions, AsyncOptions {}
 
 /** The upstream gradient: a number for all elements, or for `'none'` also a tensor of the input's shape and dtype. */
 export type GradOutput<R extends Reduction> = R extends 'none' ? TensorLike : number
 
+/** The options of `backward` and `valueAndGrad`. */
 export interface GradOptions extends WeightOptions {
   /** receives the gradients; of the input's dtype and size; may be the input itself */
   out?: InputData | Tensor
 }
 
+/** The options of `forwardPairs`. */
 export interface ForwardPairsOptions extends PairLossOptions {
   /** receives the losses, for reduction `'none'` only; of the dtype and size of the distances; apart from all inputs */
   out?: InputData | Tensor
 }
 
+/** The options of `forwardPairsAsync`. */
 export interface ForwardPairsAsyncOptions extends ForwardPairsOptions, AsyncOptions {}
 
+/** The options of `valueAndGradPairs`. */
 export interface GradPairsOptions extends PairLossOptions, PairGradOptions {}
 
+/** What `valueAndGradPairs` returns: the loss, and its gradients by both sides. */
 export interface ValueAndGradPairs<R extends Reduction = Reduction> extends PairGradients {
+  /** what `forward` returns */
   readonly loss: Result<R>
 }
 
+/** What `valueAndGrad` returns: the loss, and its gradient by the input. */
 export interface ValueAndGrad<R extends Reduction = Reduction> {
+  /** what `forward` returns */
   readonly loss: Result<R>
   /** d loss / d input, of the input's dtype and shape */
   readonly gradInput: InputTensor
@@ -85,7 +96,7 @@ interface Loss<R extends Reduction> {
 function readOptions<R extends Reduction>(options: HingeEmbeddingLossOptions<R> | undefined): Loss<R> {
   assertOptions('options', options, optionNames)
   const { reduction = 'mean' as R, name = '' } = options ?? {}
-  assertOneOf<R>('reduction', reduction, reductions as readonly Reduction[] as readonly R[])
+  assertOneOf<R>('reduction', reduction, reductions as readonly R[])
   if (typeof name !== 'string') throw invalidArgument('ERR_INVALID_ARG_TYPE', 'name', 'a string', describe(name))
   return { settings: readSettings(options), reduction, name, code: reduction === 'mean' ? meanPlace : 0 }
 }
@@ -375,11 +386,17 @@ export interface HingeEmbeddingLoss<R extends Reduction = 'mean'> {
  */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the one way to type instances that can be called
 export class HingeEmbeddingLoss<R extends Reduction = 'mean'> extends Callable {
+  /** Δ */
   declare readonly margin: number
+  /** what calls return */
   declare readonly reduction: R
+  /** the first word of error messages */
   declare readonly name: string
+  /** the label of similar pairs */
   declare readonly positiveLabel: number
+  /** the label of dissimilar pairs */
   declare readonly negativeLabel: number
+  /** what happens to any other label */
   declare readonly otherLabels: OtherLabelPolicy
   readonly #loss: Loss<R>
 
@@ -560,6 +577,7 @@ export class HingeEmbeddingLoss<R extends Reduction = 'mean'> extends Callable {
     return `HingeEmbeddingLoss(${shown.map((name) => `${name}=${format(this[name])}`).join(', ')})`
   }
 
+  /** @hidden */
   [inspect](): string {
     return this.toString()
   }

@@ -1,3 +1,9 @@
+/**
+ * The loss of tensors in memory, its gradients, distances of embeddings, and accumulators of exact totals.
+ *
+ * @module hinge-embedding-loss
+ */
+
 export {
   type ClassTotals,
   LossAccumulator,

@@ -30,9 +30,13 @@ export interface InvalidElements {
   readonly areWeights: boolean
 }
 
+/**
+ * What happens to a label that is neither positive nor negative: it is an error, its loss is 0 and counts in the mean
+ * (`'zero'`), or it does not count (`'ignore'`).
+ */
+export type OtherLabelPolicy = 'error' | 'zero' | 'ignore'
 /** The index of a policy in this list is its code in the addon. */
-export const otherLabelPolicies = ['error', 'zero', 'ignore'] as const
-export type OtherLabelPolicy = (typeof otherLabelPolicies)[number]
+export const otherLabelPolicies: readonly OtherLabelPolicy[] = ['error', 'zero', 'ignore']
 
 /**
  * The full state of an accumulator, with its weights if it has any. Exact sums are canonical hexadecimal text

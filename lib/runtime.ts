@@ -26,6 +26,7 @@ export function getNumThreads(): number {
   return native.numThreads()
 }
 
+/** What `runtimeInfo` returns. */
 export interface RuntimeInfo {
   /** version of this package */
   readonly version: string
@@ -33,6 +34,7 @@ export interface RuntimeInfo {
   readonly instructionSet: string
   /** the instruction sets that this processor can run, preferred first */
   readonly instructionSets: readonly string[]
+  /** what `getNumThreads` returns */
   readonly numThreads: number
 }
 

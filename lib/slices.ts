@@ -5,6 +5,7 @@ import { type InvalidElements, type LossInput, native } from './native.ts'
 import type { Settings } from './settings.ts'
 import { assertUnchanged, type InputContents } from './tensor/tensor.ts'
 
+/** The options of all asynchronous calls. */
 export interface AsyncOptions {
   /** aborts the call, which then rejects with the signal's reason */
   signal?: AbortSignal

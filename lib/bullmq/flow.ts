@@ -15,12 +15,16 @@ const batchSize = 1000
 
 /** The progress of a plan, in shards. */
 export interface FlowProgress {
+  /** all shards of the plan */
   readonly shards: number
+  /** those that have a result */
   readonly done: number
+  /** those that failed for good */
   readonly failed: number
 }
 
-interface FlowOptions {
+/** The options of `flowOf`. */
+export interface FlowOptions {
   /** the first shard, from 0 on; default 0 */
   readonly from?: number
   /** the end of the range of shards, which is not in it; default all */

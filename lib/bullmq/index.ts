@@ -1,7 +1,13 @@
+/**
+ * Files that workers on many machines score together, through Redis.
+ *
+ * @module hinge-embedding-loss/bullmq
+ */
+
 export type { Group } from '../files/options.ts'
 export type { FileTotals } from '../files/totals.ts'
 export { decodeFailure, type FailureDetails, type NamedFile } from './failures.ts'
-export { addFlow, type FlowProgress, flowOf } from './flow.ts'
+export { addFlow, type FlowOptions, type FlowProgress, flowOf } from './flow.ts'
 export { foldResults } from './fold.ts'
 export type { Shard, ShardData, ShardFile, ShardOptions, ShardPart, ShardResult } from './payload.ts'
 export { parseShardData, parseShardResult } from './payload.ts'

@@ -29,6 +29,7 @@ import {
   type ShardResult,
 } from './payload.ts'
 
+/** The options of `shardProcessor`. */
 export interface ProcessorOptions {
   /** threads of DuckDB for each shard; default `getNumThreads()` */
   readonly threads?: number
@@ -36,6 +37,7 @@ export interface ProcessorOptions {
   readonly roots?: readonly string[]
 }
 
+/** What `shardProcessor` returns: the part of a worker that scores. */
 export interface ShardProcessor {
   /** Scores the shard of a job: the function that a BullMQ `Worker` calls. */
   readonly process: (job: Pick<Job, 'data'>) => Promise<ShardResult>

@@ -18,11 +18,13 @@ const stallFailure = 'job stalled more than allowable limit'
 const firstPause = 10
 const longestPause = 250
 
+/** The options of `resultsOf`. */
 export interface WaitOptions {
   /** seconds to wait while there is no worker, or while Redis does not answer; default 60 */
   readonly timeout?: number
   /** ends the wait; the promise rejects with its reason */
   readonly signal?: AbortSignal
+  /** takes the progress of the plan while it waits */
   readonly onProgress?: (progress: FlowProgress) => void
 }
 

@@ -10,6 +10,7 @@ import { cleanUp, queues } from './queues.ts'
 import { isPermanentRefusal } from './refusals.ts'
 import { maxStalls } from './results.ts'
 
+/** The options of `serve`. */
 export interface ServeOptions extends ProcessorOptions {
   /** shards at once; default 1 */
   readonly concurrency?: number
@@ -19,7 +20,9 @@ export interface ServeOptions extends ProcessorOptions {
   readonly grace?: number
 }
 
+/** A running worker. */
 export interface Service {
+  /** the worker of BullMQ, for its events */
   readonly worker: Worker
   /** Rejects when Redis refuses for good what a worker needs, such as a right. The worker takes no more shards then. */
   readonly refusal: Promise<never>

@@ -18,6 +18,9 @@ import { findSimilar } from './similar.ts'
 /** The format of a file that the engine reads. */
 export type FileKind = 'Parquet' | 'CSV' | 'TSV' | 'NDJSON' | 'Arrow'
 
+/** The format of files, whatever their names. */
+export type Format = 'parquet' | 'csv' | 'tsv' | 'ndjson' | 'arrow'
+
 /** The kinds of files by their names in options. */
 export const formats = {
   parquet: 'Parquet',
@@ -25,8 +28,7 @@ export const formats = {
   tsv: 'TSV',
   ndjson: 'NDJSON',
   arrow: 'Arrow',
-} as const satisfies Readonly<Record<string, FileKind>>
-export type Format = keyof typeof formats
+} as const satisfies Readonly<Record<Format, FileKind>>
 
 /** How CSV and TSV are written. They are errors where no file is CSV or TSV. */
 export interface CsvOptions {

@@ -1,5 +1,11 @@
 import type { InputData, LabelData } from '../native.ts'
 
+/** The dtypes of inputs and losses. */
+export type DType = 'float32' | 'float64'
+
+/** The dtypes of labels and of tensors. */
+export type TensorDType = DType | `${'int' | 'uint'}${8 | 16 | 32 | 64}`
+
 /** The class of typed array of each dtype. */
 export const typedArrays = {
   float32: Float32Array,
@@ -12,16 +18,10 @@ export const typedArrays = {
   uint32: Uint32Array,
   int64: BigInt64Array,
   uint64: BigUint64Array,
-}
+} satisfies Readonly<Record<TensorDType, unknown>>
 
 /** Float32Array or Float64Array. */
 type FloatClass<D> = { new (memory: ArrayBuffer, byteOffset: number, length: number): D; BYTES_PER_ELEMENT: number }
-
-/** The dtypes of inputs and losses. */
-export type DType = 'float32' | 'float64'
-
-/** The dtypes of labels and of tensors. */
-export type TensorDType = keyof typeof typedArrays
 
 export const dtypes = Object.keys(typedArrays) as TensorDType[]
 

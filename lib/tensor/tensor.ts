@@ -200,6 +200,7 @@ export class Tensor<D extends LabelData = LabelData> {
     return this.#frozenShape()
   }
 
+  /** The type of the elements, as `float32`. */
   get dtype(): DTypeOf<D> {
     return dtypes[this.#contents.code] as DTypeOf<D>
   }
@@ -286,6 +287,7 @@ export class Tensor<D extends LabelData = LabelData> {
     return `Tensor(${dtypes[code]}, ${formatShape(shape)}, ${values})`
   }
 
+  /** @hidden */
   [inspect](): string {
     return this.toString()
   }
