@@ -386,7 +386,18 @@ describe('the types', () => {
           | 'otherLabels'
         )
       | ('delimiter' | 'decimal' | 'nullString' | 'header' | 'comment' | 'format' | 'allowDuplicates' | 'query')
-      | ('output' | 'keep' | 'top' | 'threads' | 'stdin' | 'signal' | 'onProgress' | 'onNote' | 'onGroup')
+      | (
+          | 'output'
+          | 'keep'
+          | 'top'
+          | 'threads'
+          | 'duckdbExtensions'
+          | 'stdin'
+          | 'signal'
+          | 'onProgress'
+          | 'onNote'
+          | 'onGroup'
+        )
     type AnyOption = { [Name in OptionName]: IsAny<ScoreFilesOptions[Name]> }[OptionName]
     type Result = Awaited<ReturnType<typeof scoreFiles<number>>>
     assertTypes<

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
 import { assertResolvable, openScans } from '../files/duckdb/open-scans.ts'
 import { partitionKeysOf } from '../files/duckdb/partitions.ts'
+import { findWith } from '../files/duckdb/remote-files.ts'
 import type { Scan, ScanOptions, ScanSource } from '../files/duckdb/scan.ts'
 import { Session } from '../files/duckdb/session.ts'
 import { type Message, message, option, optionError } from '../files/errors.ts'
@@ -50,7 +51,7 @@ export interface PlanOptions
   extends ColumnOptions,
     CsvOptions,
     SourceOptions,
-    Pick<RunOptions, 'threads' | 'signal' | 'onNote'> {
+    Pick<RunOptions, 'threads' | 'duckdbExtensions' | 'signal' | 'onNote'> {
   /**
    * a Parquet file of more rows is cut, between row groups; files that together have fewer than a tenth, or 4 bytes for each of
    * these rows, share a shard; default 10 million
@@ -95,7 +96,7 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
     const input = await findLookup(given.input)
     const scoring = { ...given, input, timeZone: await session.readTimeZone() }
     const files = await findSources(patterns, {
-      match: (pattern) => session.findFiles(pattern),
+      ...findWith(async () => session, checked),
       allowDuplicates,
       format,
       note,
@@ -134,6 +135,7 @@ function assertServed(options: ScoreFilesOptions): void {
 
 function assertScanned({ file, kind, ...rest }: Source): ScanSource {
   if (file === '-') throw optionError('paths', message`workers score files, not standard input`)
+  assertLocal(file)
   if (kind === 'Arrow') {
     throw optionError('paths', message`${file}: workers score Parquet, CSV, TSV and NDJSON, not ${kind}`)
   }

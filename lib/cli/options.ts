@@ -92,7 +92,7 @@ export function addFileOptions(command: Command): Command {
   return command
     .argument(
       '[file...]',
-      'Parquet, Arrow IPC, CSV, TSV or NDJSON (text also .gz or .zst): files, patterns, or folders, in which names that begin with _ or . are skipped; - for standard input, Arrow IPC unless --format says otherwise; none if --input (or --left and --right) and --label name NumPy arrays (x.npy, or pairs.npz:distance)',
+      'Parquet, Arrow IPC, CSV, TSV or NDJSON (text also .gz or .zst): files, patterns, or folders, in which names that begin with _ or . are skipped, also s3://, gs://, r2://, az:// and https:// URLs; - for standard input, Arrow IPC unless --format says otherwise; none if --input (or --left and --right) and --label name NumPy arrays (x.npy, or pairs.npz:distance)',
       collect,
     )
     .option(
@@ -170,6 +170,10 @@ export function addFileOptions(command: Command): Command {
     .option('--header', 'CSV and TSV: the first row names the columns (default)')
     .option('--no-header', 'CSV and TSV: the first row is data; the columns are column0, column1 and so on')
     .option('--threads <n>', 'threads to use (default: one for each processor)', parseNumber)
+    .option(
+      '--duckdb-extensions <folder>',
+      'for URLs without internet: the folder that holds httpfs.duckdb_extension (default: DuckDB downloads it)',
+    )
     .option('--no-progress', 'show no progress on a terminal')
 }
 

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { getSystemErrorMap } from 'node:util'
 import { codeOf, detailsOf, fileError, given, isSystemError, message, messageOf, optionError } from './errors.ts'
 import { assertLocal, describeKind, identifyFile } from './paths.ts'
+import { isRemote } from './remote.ts'
 import { removal, system } from './system.ts'
 
 /**
@@ -28,7 +29,7 @@ export async function resolveOutput(path: string, inputs: readonly string[], of 
     return join(folder, basename(path))
   }
   if (!of.replacesReadOnlyFiles && isReadOnly(existing)) throw refuse(': there is a file that is read-only')
-  for (const input of inputs.filter((file) => file !== '-')) {
+  for (const input of inputs.filter((file) => file !== '-' && !isRemote(file))) {
     const identity = await identifyFile(input, await stat(input, { bigint: true }))
     if (identity === (await identifyFile(path, existing))) throw refuse(` is an input, ${input}`)
   }

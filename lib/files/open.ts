@@ -4,6 +4,7 @@ import { getNumThreads } from '../index.ts'
 import { attachLookup } from './duckdb/lookup.ts'
 import { assertOwnColumns, openScans } from './duckdb/open-scans.ts'
 import { openQuery, type ParsedQuery, parseQuery } from './duckdb/query.ts'
+import { findWith } from './duckdb/remote-files.ts'
 import type { Scan, ScanSource } from './duckdb/scan.ts'
 import { Session } from './duckdb/session.ts'
 import {
@@ -15,6 +16,7 @@ import {
   given,
   type Message,
   message,
+  messageOf,
   option,
   optionError,
   replaceInError,
@@ -33,6 +35,7 @@ import { assertLocal, isLocal } from './paths.ts'
 import type { ArraySource } from './readers/array-source.ts'
 import { containingFile, parseMember } from './readers/npz.ts'
 import { copyToFile, type TemporaryFile } from './readers/temporary-file.ts'
+import { isRemote } from './remote.ts'
 import { RunSignal } from './run-signal.ts'
 import { detectCompression, findSources, type Source } from './sources.ts'
 
@@ -131,7 +134,7 @@ class Run {
     const known = this.copy === undefined ? error : replaceInError(error, this.copy.path, 'standard input')
     const isChanged = codeOf(known) === 'ERR_FILE_CHANGED' && detailsOf(known).file === undefined
     const file = isChanged ? await this.#findChangedFile() : undefined
-    if (file === undefined) return addFile(known)
+    if (file === undefined) return addFile(addUrl(known))
     return fileError(`${file}: the file changed while it was read`, { ...detailsOf(known), file }, known)
   }
 
@@ -144,7 +147,7 @@ class Run {
 
   /** The first file that changed, came or went since the run began. */
   async #findChangedFile(): Promise<string | undefined> {
-    for (const file of this.files) {
+    for (const file of this.files.filter((each) => !isRemote(each))) {
       const changed = await stat(file).catch(() => undefined)
       if (changed === undefined || changed.ctimeMs >= this.#began) return file
     }
@@ -157,11 +160,17 @@ class Run {
   }
 }
 
+/** The error of a request with its URL before the message, unless it is there. */
+function addUrl(error: unknown): unknown {
+  const { file = '' } = detailsOf(error)
+  return isRemote(file) && !String(messageOf(error)).includes(file) ? errorAt(file, error) : error
+}
+
 async function openInputs(run: Run, paths: readonly string[], scoring: Scoring, options: OpenOptions): Promise<Inputs> {
   const { stdin, threads = getNumThreads(), format, allowDuplicates, query, output } = options
   const { signal, progress } = run
   const note = (text: Message) => run.note(text)
-  const match = async (pattern: string) => (await run.openSession(scoring)).findFiles(pattern)
+  const systems = findWith(() => run.openSession(scoring), options)
   assertStdin(paths, stdin)
   if (format !== undefined && paths.length === 0) {
     throw optionError('format', message`${option('format')} takes ${option('paths')}`)
@@ -169,7 +178,7 @@ async function openInputs(run: Run, paths: readonly string[], scoring: Scoring, 
   if (query !== undefined && paths.length > 0) {
     throw optionError('query', message`${option('query')} stands in place of ${option('paths')}`)
   }
-  const sources = await findSources(paths, { match, allowDuplicates, format, note })
+  const sources = await findSources(paths, { ...systems, allowDuplicates, format, note })
   assertCsvOptions(
     scoring,
     sources.map(({ kind }) => kind),
@@ -179,6 +188,8 @@ async function openInputs(run: Run, paths: readonly string[], scoring: Scoring, 
   if (arraySources.length > 0 && lookupOf(scoring.input) !== undefined) {
     throw optionError('embeddings', message`${option('embeddings')} takes pairs in Parquet, CSV, TSV or NDJSON`)
   }
+  const unread = sources.find(({ file, kind }) => kind !== 'Parquet' && isRemote(file))
+  if (unread) throw fileError(`${unread.file}: of remote files Parquet alone is read yet`, { file: unread.file })
   const scanned = sources.filter(isScanned)
   const found = sources.map(({ file }) => file)
   for (const source of scanned) {
@@ -190,7 +201,7 @@ async function openInputs(run: Run, paths: readonly string[], scoring: Scoring, 
   const parsed = query === undefined ? undefined : await parseQuery(await run.openSession(scoring), query)
   const files = [
     ...(lookup ? [lookup.file] : []),
-    ...(parsed ? await findQueryFiles(parsed, match) : []),
+    ...(parsed ? await findQueryFiles(parsed, systems.local.match) : []),
     ...scanned.map(({ file }) => file),
     ...arraySources.flatMap((source) => source.files.map(containingFile)),
   ]

@@ -136,6 +136,11 @@ export interface RunOptions {
    * option leaves as they are
    */
   readonly threads?: number
+  /**
+   * a folder that holds extensions of DuckDB for remote files, such as `httpfs.duckdb_extension` of the very version of DuckDB;
+   * default: the environment variable HINGE_EMBEDDING_LOSS_DUCKDB_EXTENSIONS, else DuckDB downloads what it needs
+   */
+  readonly duckdbExtensions?: string
   /** what the path `-` reads: it is read once, to its end, and then destroyed; no other run takes it */
   readonly stdin?: Readable
   /** aborts the run; the promise rejects with the signal's reason, and no unfinished file stays */
@@ -350,6 +355,7 @@ const checks = {
   keep: arrayOf(text),
   top: integer(1, 10_000),
   threads,
+  duckdbExtensions: path,
   stdin: stream,
   signal: abortSignal,
   onProgress: callback,

@@ -2,6 +2,7 @@ import { type BigIntStats, constants, type Stats } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { codeOf, fileError, given, message, optionError } from './errors.ts'
+import { isRemote, remoteSchemes } from './remote.ts'
 
 /** Flags to open a file with: if it became a pipe meanwhile, opening it does not wait for a writer. */
 export const readFlags = constants.O_RDONLY | constants.O_NONBLOCK
@@ -40,15 +41,15 @@ export function assertLocal(path: string, option?: string): void {
   const [, scheme] = schemePattern.exec(path) ?? []
   if (scheme === undefined) return
   const isFileUrl = scheme.toLowerCase() === 'file'
-  const advice = isFileUrl ? `give the path instead of the URL, ${pathOf(path)}` : adviceOnRemote(option)
+  const advice = isFileUrl ? `give the path instead of the URL, ${pathOf(path)}` : adviceOnRemote(path, option)
   if (option === undefined) throw fileError(`${path}: ${advice}`, { file: path })
   throw optionError(option, message`${given(option, path)}: ${advice}`)
 }
 
-function adviceOnRemote(option?: string): string {
-  return option === 'output'
-    ? 'remote files are not written yet; write to this machine, then copy the file'
-    : 'remote files are not read yet; copy them to this machine first'
+function adviceOnRemote(path: string, option?: string): string {
+  if (option === 'output') return 'remote files are not written yet; write to this machine, then copy the file'
+  if (isRemote(path)) return 'remote files are not read here; copy them to this machine first'
+  return `files of this scheme are not read, but those of ${remoteSchemes}; copy them to this machine first`
 }
 
 function pathOf(url: string): string {

@@ -1,9 +1,10 @@
-import { open, readdir, stat } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
-import { codeOf, fileError, type Message, message, option, set } from './errors.ts'
+import { fileError, type Message, message, option, set } from './errors.ts'
+import { type FileSystem, isHiddenName } from './file-system.ts'
 import { type FileKind, type Format, formats } from './options.ts'
-import { assertLocal, describeKind, identifyFile, readFlags } from './paths.ts'
+import { assertLocal, readFlags } from './paths.ts'
+import { isRemote, nameRemote, readRemote } from './remote.ts'
 import { splitPath, withSlashes } from './system.ts'
 import { TableFolders } from './table-formats.ts'
 
@@ -36,7 +37,7 @@ export interface Source {
 /** Returns what the format or the end of its name says of a file; undefined if neither does. */
 function recognizeSource(file: string, format?: Format): Source | undefined {
   if (format !== undefined) return { file, kind: formats[format], compression: 'uncompressed' }
-  const [, extension = '', suffix = ''] = /\.(\w+?)(?:\.(gz|zst))?$/i.exec(file.toLowerCase()) ?? []
+  const [, extension = '', suffix = ''] = /\.(\w+?)(?:\.(gz|zst))?$/i.exec(nameRemote(file).toLowerCase()) ?? []
   const kind = Object.hasOwn(kindByExtension, extension) ? kindByExtension[extension] : undefined
   if (kind === undefined || (kind === 'Arrow' && suffix !== '')) return undefined
   return { file, kind, compression: compressionBySuffix[suffix] ?? 'uncompressed' }
@@ -80,8 +81,9 @@ function requireSource(file: string, format?: Format): Source {
 
 /** How files are searched for. */
 interface Search {
-  /** returns the files that match a pattern */
-  readonly match: (pattern: string) => Promise<string[]>
+  readonly local: FileSystem
+  /** of URLs */
+  readonly remote: FileSystem
   /** true if a file counts each time that it is found; by default it counts once */
   readonly allowDuplicates?: boolean | undefined
   /** the format of all files, whatever their names */
@@ -97,25 +99,26 @@ interface Search {
  */
 export async function findSources(
   paths: readonly string[],
-  { match, allowDuplicates = false, format, note }: Search,
+  { local, remote, allowDuplicates = false, format, note }: Search,
 ): Promise<Source[]> {
-  const tables = new TableFolders()
+  const places = { local: makePlace(local), remote: makePlace(remote) }
   const sources: Source[] = []
   let [hidden, deeper] = [0, 0]
   for (const path of paths) {
-    const atPath = await findAtPath(path, match, tables, format)
+    const atPath = await findAtPath(path, places, format)
     sources.push(...atPath.sources)
     hidden += atPath.hidden
     deeper += atPath.deeper
   }
   if (deeper > 0) note(message`${describeDeeper(deeper)}: skipped; name the folders, or write **`)
   if (hidden > 0) note(message`${describeHidden(hidden)}: skipped; name them to have them scored`)
-  const unique = await findUnique(sources)
+  const unique = await findUnique(sources, { local, remote })
   if (!allowDuplicates) noteDuplicates(sources, unique, note)
   const files = allowDuplicates ? sources : unique
   if (format === undefined) return files
   for (const source of files) {
-    if (isText(source) && source.file !== '-') source.compression = await detectCompression(source.file)
+    if (isText(source) && source.file !== '-' && !isRemote(source.file))
+      source.compression = await detectCompression(source.file)
   }
   return files
 }
@@ -129,34 +132,44 @@ interface PathSources {
   readonly deeper: number
 }
 
+/** Where files are searched for, and the folders there that were searched for tables. */
+interface Place {
+  readonly files: FileSystem
+  readonly tables: TableFolders
+}
+
+function makePlace(files: FileSystem): Place {
+  return { files, tables: new TableFolders(files) }
+}
+
 async function findAtPath(
-  path: string,
-  match: Search['match'],
-  tables: TableFolders,
+  given: string,
+  places: Readonly<Record<'local' | 'remote', Place>>,
   format?: Format,
 ): Promise<PathSources> {
-  assertLocal(path)
-  if (path === '-') return { sources: [requireSource(path, format ?? 'arrow')], hidden: 0, deeper: 0 }
-  const status = await stat(path).catch((cause) => {
-    if (!['ENOENT', 'ENOTDIR'].includes(codeOf(cause))) throw cause
-  })
+  if (given === '-') return { sources: [requireSource(given, format ?? 'arrow')], hidden: 0, deeper: 0 }
+  if (!isRemote(given)) assertLocal(given)
+  const path = isRemote(given) ? readRemote(given, 'paths') : given
+  const place = isRemote(given) ? places.remote : places.local
+  const { files, tables } = place
+  const kind = await files.findKind(path)
   const refuse = (reason: string, code?: string) =>
     fileError(`${path}: ${reason}`, { file: path, ...(code !== undefined && { code }) })
-  if (status?.isDirectory()) return findInFolder(path, tables, format)
-  if (status?.isFile()) {
+  if (kind === 'a folder') return findInFolder(path, place, format)
+  if (kind === 'a file') {
     const source = requireSource(path, format)
     await tables.assertNotInTable(path, true)
     return { sources: [source], hidden: 0, deeper: 0 }
   }
-  if (status !== undefined) throw refuse(`${describeKind(status)}, neither a file nor a folder; - reads standard input`)
-  if (!/[*?[]/.test(path)) throw refuse('no such file or folder', 'ENOENT')
-  const files = await match(path)
-  const deeper = await countDeeper(path, match, format)
-  if (files.length === 0) {
+  if (kind !== undefined) throw refuse(`${kind}, neither a file nor a folder; - reads standard input`)
+  if (!files.isPattern(path)) throw refuse('no such file or folder', 'ENOENT')
+  const matches = await files.match(path)
+  const deeper = await countDeeper(path, files, format)
+  if (matches.length === 0) {
     throw refuse(`no file matches${deeper > 0 ? ` but ${describeDeeper(deeper)}` : ''}`, 'ENOENT')
   }
-  const seen = files.filter((file) => !isHiddenMatch(path, file))
-  const hidden = files.length - seen.length
+  const seen = matches.filter((file) => !isHiddenMatch(path, file))
+  const hidden = matches.length - seen.length
   if (seen.length === 0) throw refuse(`no file matches but ${describeHidden(hidden)}`, 'ENOENT')
   const sources = seen.map((file) => requireSource(file, format))
   for (const file of seen) await tables.assertNotInTable(file, true)
@@ -164,17 +177,17 @@ async function findAtPath(
 }
 
 /** Counts the files in folders that a pattern matches. Spark writes such folders, and names them x.parquet. */
-async function countDeeper(pattern: string, match: Search['match'], format?: Format): Promise<number> {
+async function countDeeper(pattern: string, found: FileSystem, format?: Format): Promise<number> {
   if (pattern.includes('**')) return 0
   const inFolders = `${pattern}/**`
-  const files = await match(inFolders)
+  const files = await found.match(inFolders)
   return files.filter((file) => recognizeSource(file, format) !== undefined && !isHiddenMatch(inFolders, file)).length
 }
 
-async function findInFolder(folder: string, tables: TableFolders, format?: Format): Promise<PathSources> {
+async function findInFolder(folder: string, { files, tables }: Place, format?: Format): Promise<PathSources> {
   const sources: Source[] = []
   let hidden = 0
-  for await (const { file, isHidden } of walkFolder(folder)) {
+  for await (const { file, isHidden } of files.walk(folder)) {
     const source = recognizeSource(file, format)
     if (source === undefined) continue
     if (isHidden) hidden++
@@ -195,40 +208,6 @@ async function findInFolder(folder: string, tables: TableFolders, format?: Forma
 function sortByPath(sources: readonly Source[]): Source[] {
   const keyed = sources.map((source) => ({ source, key: withSlashes(source.file) }))
   return keyed.sort((a, b) => (a.key < b.key ? -1 : 1)).map(({ source }) => source)
-}
-
-interface FolderEntry {
-  readonly file: string
-  /** true if its name is hidden, or that of a folder around it */
-  readonly isHidden: boolean
-}
-
-/** All files in a folder and the folders in it. Hidden folders that cannot be read have none. */
-async function* walkFolder(folder: string, isHidden = false): AsyncGenerator<FolderEntry> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch((cause) => {
-    if (isHidden) return []
-    throw cause
-  })
-  for (const entry of entries) {
-    const file = join(folder, entry.name)
-    const isEntryHidden = isHidden || isHiddenName(entry.name)
-    if (!isEntryHidden && entry.isSymbolicLink()) await assertLinkToFile(file)
-    if (entry.isDirectory()) yield* walkFolder(file, isEntryHidden)
-    else yield { file, isHidden: isEntryHidden }
-  }
-}
-
-async function assertLinkToFile(link: string): Promise<void> {
-  const target = await stat(link).catch(() => undefined)
-  if (target === undefined) throw fileError(`${link}: a link to nothing`, { file: link })
-  if (target.isDirectory()) {
-    throw fileError(`${link}: a link to a folder is not followed; name the folder`, { file: link })
-  }
-}
-
-/** Spark and pyarrow skip such names: caches and work in progress. Folders such as `_day=1` are partitions, as in Spark. */
-function isHiddenName(name: string): boolean {
-  return name.startsWith('.') || (name.startsWith('_') && !name.includes('='))
 }
 
 /** True if a wildcard stands for the beginning of a hidden name; a pattern that spells it out asks for the file. */
@@ -252,10 +231,14 @@ function describeDeeper(count: number): string {
 }
 
 /** Returns each file the first time that it is found, under any name. Refuses what is not a file. */
-async function findUnique(sources: readonly Source[]): Promise<Source[]> {
+async function findUnique(
+  sources: readonly Source[],
+  { local, remote }: Pick<Search, 'local' | 'remote'>,
+): Promise<Source[]> {
   const byIdentity = new Map<string, Source>()
   for (const source of sources) {
-    const identity = source.file === '-' ? '-' : await identifyState(source.file)
+    const files = isRemote(source.file) ? remote : local
+    const identity = source.file === '-' ? '-' : await files.identify(source.file)
     if (!byIdentity.has(identity)) byIdentity.set(identity, source)
   }
   return [...byIdentity.values()]
@@ -267,10 +250,4 @@ function noteDuplicates(sources: readonly Source[], unique: readonly Source[], n
   if (first === undefined) return
   const files = `${first.file}${others.length === 0 ? '' : ` and ${others.length} more`}`
   note(message`${files}: given more than once, counted once; ${set({ allowDuplicates: true })} counts each time`)
-}
-
-async function identifyState(file: string): Promise<string> {
-  const status = await stat(file, { bigint: true })
-  if (!status.isFile()) throw fileError(`${file}: ${describeKind(status)}, must be a file`, { file })
-  return [await identifyFile(file, status), status.size, status.mtimeNs].join()
 }

@@ -1,23 +1,23 @@
-import { access, readdir, realpath } from 'node:fs/promises'
-import { basename, dirname, join, normalize } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { fileError } from './errors.ts'
+import type { FileSystem } from './file-system.ts'
 
 /** A format of tables of many files, whose files also hold rows that do not count. */
 interface TableFormat {
   readonly name: string
-  /** a path in the table's folder that shows the format; `*` stands for any text */
+  /** a path in the table's folder that shows the format: of a folder, if it ends in /; `*` stands for any text */
   readonly marker: string
   /** DuckDB's function that reads it, or else a program that does */
   readonly reader: string
 }
 
 const formats: readonly TableFormat[] = [
-  { name: 'a Delta table', marker: '_delta_log', reader: 'delta_scan' },
+  { name: 'a Delta table', marker: '_delta_log/', reader: 'delta_scan' },
   { name: 'an Iceberg table', marker: 'metadata/*.metadata.json', reader: 'iceberg_scan' },
   { name: 'an Iceberg table', marker: 'metadata/version-hint.text', reader: 'iceberg_scan' },
-  { name: 'a Hudi table', marker: '.hoodie', reader: 'Spark' },
+  { name: 'a Hudi table', marker: '.hoodie/', reader: 'Spark' },
   { name: 'a Paimon table', marker: 'manifest/manifest-list-*', reader: 'Spark' },
-  { name: 'a table of Spark streaming', marker: '_spark_metadata', reader: 'Spark' },
+  { name: 'a table of Spark streaming', marker: '_spark_metadata/', reader: 'Spark' },
   { name: 'a DuckLake table', marker: 'ducklake-*.parquet', reader: 'DuckDB' },
 ]
 
@@ -25,8 +25,13 @@ const datasetMarker = 'dataset_info.json'
 
 /** Folders that were searched for the markers of tables, each once. */
 export class TableFolders {
+  readonly #files: FileSystem
   readonly #formats = new Map<string, Promise<TableFormat | undefined>>()
   readonly #datasets = new Map<string, Promise<boolean>>()
+
+  constructor(files: FileSystem) {
+    this.#files = files
+  }
 
   /**
    * Refuses a file of a table: only a reader of the table knows which of its rows count.
@@ -37,24 +42,24 @@ export class TableFolders {
     const folder = dirname(file)
     if ((!isNamed || /^cache-.*\.arrow$/.test(basename(file))) && (await this.#isDataset(folder))) {
       throw fileError(
-        `${folder}: a Hugging Face dataset (it has ${datasetMarker}), beside whose data cache-*.arrow are results of map(); name its data, such as '${join(folder, 'data-*.arrow')}'`,
+        `${folder}: a Hugging Face dataset (it has ${datasetMarker}), beside whose data cache-*.arrow are results of map(); name its data, such as '${folder}/data-*.arrow'`,
         { file: folder },
       )
     }
-    for (const each of [...listFolders(normalize(file)), ...listFolders(await realpath(file))]) {
+    for (const each of await this.#files.listFolders(file)) {
       const format = await this.#formatOf(each)
       if (format !== undefined) throw fileError(`${each}: ${describeTable(format, each)}`, { file: each })
     }
   }
 
   #formatOf(folder: string): Promise<TableFormat | undefined> {
-    const known = this.#formats.get(folder) ?? findFormat(folder)
+    const known = this.#formats.get(folder) ?? findFormat(folder, this.#files)
     this.#formats.set(folder, known)
     return known
   }
 
   #isDataset(folder: string): Promise<boolean> {
-    const known = this.#datasets.get(folder) ?? hasMarker(folder, datasetMarker)
+    const known = this.#datasets.get(folder) ?? this.#files.hasMarker(folder, datasetMarker)
     this.#datasets.set(folder, known)
     return known
   }
@@ -66,29 +71,10 @@ function describeTable({ name, marker, reader }: TableFormat, folder: string): s
     extension === undefined
       ? `export its rows with its own reader, such as ${reader}`
       : `export its rows, as DuckDB does: INSTALL ${extension}; LOAD ${extension}; COPY (FROM ${reader}('${folder}')) TO 'rows.parquet'`
-  return `${name} (it has ${marker}), whose files also hold rows that do not count, such as deleted ones; ${advice}`
+  return `${name} (it has ${marker.replace(/\/$/, '')}), whose files also hold rows that do not count, such as deleted ones; ${advice}`
 }
 
-/** Lists the folders above a file, the nearest first. */
-function listFolders(file: string): string[] {
-  const folder = dirname(file)
-  return folder === file ? [] : [folder, ...listFolders(folder)]
-}
-
-async function findFormat(folder: string): Promise<TableFormat | undefined> {
-  for (const format of formats) if (await hasMarker(folder, format.marker)) return format
+async function findFormat(folder: string, files: FileSystem): Promise<TableFormat | undefined> {
+  for (const format of formats) if (await files.hasMarker(folder, format.marker)) return format
   return undefined
-}
-
-async function hasMarker(folder: string, marker: string): Promise<boolean> {
-  const [start = '', end] = basename(marker).split('*')
-  const path = join(folder, marker)
-  if (end === undefined) {
-    return access(path).then(
-      () => true,
-      () => false,
-    )
-  }
-  const names = await readdir(dirname(path)).catch((): string[] => [])
-  return names.some((name) => name.startsWith(start) && name.endsWith(end))
 }

@@ -152,13 +152,15 @@ describe('the command line, its pipes and its terminal', function () {
   })
 
   describe('files that are elsewhere', () => {
-    const remote = 'remote files are not read yet; copy them to this machine first'
+    const remote = 'remote files are not read here; copy them to this machine first'
 
-    it('says that a URL is remote, not missing', async () => {
-      for (const scheme of ['s3', 's3a', 'gs', 'https', 'hdfs', 'az', 'abfss', 'hf', 'HTTP']) {
+    it('says that a URL of another scheme is not missing', async () => {
+      const schemes = 's3://, gs://, r2://, az://, hf://, https://'
+      const advice = `files of this scheme are not read, but those of ${schemes}; copy them to this machine first`
+      for (const scheme of ['hdfs', 'ftp', 'S3X']) {
         for (const name of ['x.parquet', '*.csv']) {
           const url = `${scheme}://bucket/${name}`
-          await refuses(['score', csv, url, ...pairs], `${url}: ${remote}`, 1)
+          await refuses(['score', csv, url, ...pairs], `${url}: ${advice}`, 1)
         }
       }
       await refuses(['merge', 's3://b/x.json'], `s3://b/x.json: ${remote}`, 1)

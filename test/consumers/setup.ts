@@ -50,7 +50,7 @@ const tools = {
   bullmq: '6',
   ioredis: '6',
   commander: '14',
-  '@duckdb/node-api': '1.5.6-r.1',
+  '@duckdb/node-api': '1.5.5-r.5',
 }
 
 /** The folder of this run. Mocha's processes load this file too, and inherit it. */

@@ -120,6 +120,7 @@ describe('errors of scoreFiles', function () {
       positiveLabel: number,
       negativeLabel: number,
       threads: number,
+      duckdbExtensions: text,
       stdin: [
         ['text', "must be a Readable stream, got 'text'"],
         [{}, 'must be a Readable stream, got an object of class Object'],
@@ -292,7 +293,7 @@ describe('errors of scoreFiles', function () {
       const pair = { input: path('x.npy'), label: path('y.npy') }
       const cases: [string[], Partial<ScoreFilesOptions>, string, RegExp][] = [
         [[], {}, 'input', /^without paths input and label must name a \.npy each, got input 'w'$/],
-        [[], { input: 's3://b/x.npy' }, 'input', /^input 's3:\/\/b\/x\.npy': remote files are not read yet/],
+        [[], { input: 's3://b/x.npy' }, 'input', /^input 's3:\/\/b\/x\.npy': remote files are not read here/],
         [[], { ...pair, by: 'k' }, 'by', /^by takes paths: \.npy files have no other columns$/],
         [[], { ...pair, format: 'csv' }, 'format', /^format takes paths$/],
         [[], { ...pair, delimiter: ',' }, 'delimiter', /^delimiter is for CSV and TSV, of which there is no file$/],
@@ -575,10 +576,14 @@ describe('errors of scoreFiles', function () {
     }
 
     it('names a link to a folder, a device and a URL', async () => {
-      const url = 's3://b/x.csv'
+      const url = 'hdfs://b/x.csv'
       const cases: [given: string, file: string, message: RegExp][] = [
         [device, device, /: a device, neither a file nor a folder; - reads standard input$/],
-        [url, url, /^s3:\/\/b\/x\.csv: remote files are not read yet; copy them to this machine first$/],
+        [
+          url,
+          url,
+          /^hdfs:\/\/b\/x\.csv: files of this scheme are not read, but those of s3:\/\/, .*; copy them to this machine first$/,
+        ],
       ]
       if (makesLinks) {
         const message = /linked.inner: a link to a folder is not followed; name the folder$/

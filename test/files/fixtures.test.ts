@@ -4,6 +4,7 @@ import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { openScans } from '../../lib/files/duckdb/open-scans.ts'
+import { findWith } from '../../lib/files/duckdb/remote-files.ts'
 import type { ScanSource } from '../../lib/files/duckdb/scan.ts'
 import { Session } from '../../lib/files/duckdb/session.ts'
 import { scoreScans } from '../../lib/files/duckdb/totals.ts'
@@ -55,7 +56,7 @@ describe('files that other programs wrote', () => {
   after(() => session.close())
 
   async function score(files: readonly string[], options: Partial<Scoring>): Promise<LossAccumulator> {
-    const sources = await findSources(files, { match: async () => [], note: () => {} })
+    const sources = await findSources(files, { ...findWith(async () => session, {}), note: () => {} })
     const all = { ...defaults, ...options }
     const { signal } = new AbortController()
     const scans = await openScans(session, sources as ScanSource[], all, signal)

@@ -170,7 +170,7 @@ describe('mergePartials', () => {
         [path('missing.json'), 'ENOENT', /missing\.json: no such file$/],
         [path('folder'), code, /folder: a folder, must be a file of lines that partial has printed$/],
         [device, code, /: a device, must be a file/],
-        ['s3://b/x.json', code, /^s3:\/\/b\/x\.json: remote files are not read yet/],
+        ['s3://b/x.json', code, /^s3:\/\/b\/x\.json: remote files are not read here/],
       ]
       for (const [file, code, message] of cases) await rejects(mergePartials([first, file]), { code, file, message })
     })

@@ -48,7 +48,7 @@ describe('files of Windows', () => {
   it('may be on a drive, which is not the scheme of a URL', () => {
     for (const local of ['C://pairs.csv', 'c:/pairs.csv', 'C:\\pairs.csv', '\\\\server\\share\\pairs.csv'])
       assertLocal(local)
-    expect(() => assertLocal('s3://bucket/pairs.csv')).to.throw(/remote files are not read yet/)
+    expect(() => assertLocal('s3://bucket/pairs.csv')).to.throw(/remote files are not read here/)
   })
 
   it('are in a folder in any case of their letters', () => {

@@ -32,7 +32,7 @@ export function readKit(folder = process.env.CONSUMERS_FOLDER as string): Kit {
  * The packages that the command line and SQL need. commander 15 is not for Node 20, which Yarn 1 takes for an error;
  * Yarn 4 and Deno refuse the latest DuckDB on its first day.
  */
-export const peers = ['commander@14', '@duckdb/node-api@1.5.6-r.1']
+export const peers = ['commander@14', '@duckdb/node-api@1.5.5-r.5']
 
 /** What programs of packages and package managers call beside Node: pnpm's are scripts of a shell. */
 const commands = ['sh', 'env', 'basename', 'cat', 'dirname', 'readlink', 'rm', 'sed', 'uname']

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { errorAt, fileError, given, isOptionError, type Message, message, optionError, set } from '../errors.ts'
+import { isRemote } from '../remote.ts'
 import { resolveTexts } from './column-uses.ts'
 import { type Column, type NamedColumn, nameColumns } from './columns.ts'
 import { explainCsvError } from './csv-errors.ts'
@@ -58,7 +59,7 @@ async function groupSources(
     signal.throwIfAborted()
     const hasText = await assertComplete(session, source, signal)
     if (kind === 'NDJSON' && !hasText) continue
-    if ((await stat(file)).size === 0) {
+    if (!isRemote(file) && (await stat(file)).size === 0) {
       throw fileError(`${file}: the file is empty${kind === 'Parquet' ? '' : ', without even a header'}`, { file })
     }
     const csv = isCsv(source) ? await reportAt(file, () => readCsvSchema(session, source, options, signal)) : undefined

@@ -8,6 +8,7 @@ import { fileError, message, option } from '../errors.ts'
 import type { Progress } from '../options.ts'
 import { importPeer } from '../peers.ts'
 import { removal } from '../system.ts'
+import { explainRemoteError } from './remote-errors.ts'
 import { quoteName, quoteText } from './sql.ts'
 
 /** A reading of the files, for progress. */
@@ -216,7 +217,7 @@ export class Session {
     try {
       return await run(this.#connection)
     } catch (cause) {
-      throw this.#explainMemory(cause)
+      throw this.#explainMemory(explainRemoteError(cause))
     }
   }
 

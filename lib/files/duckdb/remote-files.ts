@@ -1,0 +1,242 @@
+import { stat } from 'node:fs/promises'
+import { codeOf, errorAt, fileError } from '../errors.ts'
+import { type FileSystem, type FolderEntry, isHiddenName, LocalFiles } from '../file-system.ts'
+import { nameRemote, schemeOf } from '../remote.ts'
+import { type ExtensionOptions, loadExtension } from './extensions.ts'
+import type { Session } from './session.ts'
+import { quoteText } from './sql.ts'
+
+/** Seconds that a server may be silent. A request is tried three times more, after 0.2, 0.8 and 3.2 seconds. */
+const timeout = 30
+const retries = 3
+const firstWait = 200
+const backoff = 4
+
+/**
+ * Makes a session read those of some paths that are URLs: loads what reads their schemes, and credentials. A session that will
+ * be locked needs it before.
+ */
+export async function prepareRemote(
+  session: Session,
+  paths: readonly string[],
+  options: ExtensionOptions,
+): Promise<void> {
+  const needed = new Set(paths.flatMap((path) => schemeOf(path)?.extension ?? []))
+  if (needed.size === 0) return
+  // The extension of Azure opens URLs by itself, but its settings of HTTP are those of httpfs.
+  await loadExtension(session, 'httpfs', options)
+  for (const name of needed) if (name !== 'httpfs') await loadExtension(session, name, options)
+  await session.run(`SET enable_http_metadata_cache = true; SET s3_url_compatibility_mode = true;
+    SET http_timeout = ${timeout}; SET http_retries = ${retries}; SET http_retry_wait_ms = ${firstWait}; SET http_retry_backoff = ${backoff}`)
+  await session.run(endpointSettings())
+}
+
+/** The server that AWS_ENDPOINT_URL names. The extension reads keys and the region from the environment by itself. */
+function endpointSettings({ AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL } = process.env): string {
+  const given = AWS_ENDPOINT_URL_S3 || AWS_ENDPOINT_URL
+  if (!given) return ''
+  const url = URL.canParse(given) ? new URL(given) : undefined
+  if (url === undefined || !/^https?:$/.test(url.protocol)) {
+    throw fileError('AWS_ENDPOINT_URL must be a URL that begins with http:// or https://', { code: 'ERR_INVALID_ENV' })
+  }
+  const endpoint = `${url.host}${url.pathname.replace(/\/$/, '')}`
+  return `SET s3_endpoint = ${quoteText(endpoint)}; SET s3_use_ssl = ${url.protocol === 'https:'}; SET s3_url_style = 'path'`
+}
+
+/** The files that a session finds, on the disk and by URL. The session is opened when it is needed. */
+export function findWith(
+  openSession: () => Promise<Session>,
+  options: ExtensionOptions,
+): { readonly local: LocalFiles; readonly remote: RemoteFiles } {
+  const local = new LocalFiles(async (pattern) => (await openSession()).findFiles(pattern))
+  return { local, remote: new RemoteFiles(openSession, options) }
+}
+
+/** The files of servers. What a server lists it is asked for once. */
+export class RemoteFiles implements FileSystem {
+  readonly #openSession: () => Promise<Session>
+  readonly #options: ExtensionOptions
+  /** by the beginning of their URLs */
+  readonly #listings = new Map<string, Promise<string[]>>()
+
+  constructor(openSession: () => Promise<Session>, options: ExtensionOptions) {
+    this.#openSession = openSession
+    this.#options = options
+  }
+
+  async findKind(url: string): Promise<string | undefined> {
+    if (this.isPattern(url)) return undefined
+    if (!schemeOf(url)?.isListed) {
+      await this.findSize(url)
+      return 'a file'
+    }
+    const isFolder = async () => ((await this.#list(asFolder(url))).length > 0 ? 'a folder' : undefined)
+    if (/^[^:]+:\/\/[^/]*$|\/$/.test(url)) return isFolder()
+    try {
+      await this.findSize(url)
+      return 'a file'
+    } catch (cause) {
+      // Who may not list gets the answer of a forbidden object also for an absent one.
+      if (codeOf(cause) === 'ENOENT') return isFolder()
+      if (codeOf(cause) !== 'EACCES') throw cause
+      const kind = await isFolder().catch(() => undefined)
+      if (kind === undefined) throw cause
+      return kind
+    }
+  }
+
+  isPattern(url: string): boolean {
+    return schemeOf(url)?.isListed === true && wildcard.test(url)
+  }
+
+  async match(pattern: string): Promise<string[]> {
+    const files = await this.#list(pattern.slice(0, pattern.search(wildcard)))
+    return files.filter((file) => matchesPattern(file, pattern))
+  }
+
+  async *walk(folder: string): AsyncGenerator<FolderEntry> {
+    const prefix = asFolder(folder)
+    for (const file of await this.#list(prefix)) {
+      yield { file, isHidden: file.slice(prefix.length).split('/').some(isHiddenName) }
+    }
+  }
+
+  /** The nearest folder, its parent, and the folders of partitions between: a question about each takes some requests. */
+  async listFolders(url: string): Promise<string[]> {
+    if (!schemeOf(url)?.isListed) return []
+    const ancestors: string[] = []
+    for (let folder = parentOf(url); folder !== undefined; folder = parentOf(folder)) ancestors.push(folder)
+    const own = ancestors.findIndex((folder) => !folder.slice(folder.lastIndexOf('/')).includes('='))
+    return ancestors.slice(0, own + 2)
+  }
+
+  async hasMarker(folder: string, marker: string): Promise<boolean> {
+    if (!schemeOf(folder)?.isListed) return false
+    const path = `${folder}/${marker}`
+    const [start = ''] = path.split('*')
+    // Who may read a file may perhaps not list what is beside it.
+    const files = await this.#list(start).catch((): string[] => [])
+    return files.some((file) => (path.endsWith('/') ? file.startsWith(path) : matchesPattern(file, path)))
+  }
+
+  async identify(url: string): Promise<string> {
+    return url
+  }
+
+  /**
+   * The size of a file, in bytes.
+   *
+   * @throws {Error} ENOENT, EACCES and other codes, with `file`
+   */
+  async findSize(url: string): Promise<number> {
+    const session = await this.#prepare(url)
+    const [size] = await at(url, () => session.readTexts(`SELECT size FROM read_blob(${quoteText(url)})`))
+    return Number(size)
+  }
+
+  /** Copies a file to this machine. */
+  async copy(url: string, path: string): Promise<void> {
+    const size = await this.findSize(url)
+    const session = await this.#prepare(url)
+    if (size > largestCopy) {
+      const advice = 'as Parquet it would be read where it is, without a copy'
+      const name = nameRemote(url)
+      throw fileError(`${name}: ${size} bytes, at most ${largestCopy} are copied to this machine; ${advice}`, {
+        file: name,
+      })
+    }
+    const copy = `COPY (SELECT content FROM read_blob(${quoteText(url)})) TO ${quoteText(path)} (FORMAT blob)`
+    await at(url, () => session.run(copy))
+    const { size: copied } = await stat(path)
+    if (copied !== size) throw truncatedError(url, copied, size)
+  }
+
+  /** All files whose URLs begin with a text, in the order of their URLs. */
+  #list(prefix: string): Promise<string[]> {
+    const [, known] = [...this.#listings].find(([listed]) => prefix.startsWith(listed)) ?? []
+    if (known !== undefined) return known.then((files) => files.filter((file) => file.startsWith(prefix)))
+    const listing = this.#query(prefix)
+    this.#listings.set(prefix, listing)
+    return listing
+  }
+
+  async #query(prefix: string): Promise<string[]> {
+    const session = await this.#prepare(prefix)
+    const globs = prefix.endsWith('/') ? [`${prefix}**`] : [`${prefix}*`, `${prefix}*/**`]
+    await session.run('SET s3_url_compatibility_mode = false')
+    try {
+      const sql = `SELECT file FROM glob([${globs.map(quoteText).join(', ')}]) WHERE NOT ends_with(file, '/') ORDER BY encode(file)`
+      const found = await at(prefix, () => session.readTexts(sql))
+      return found.map((file) => assertLiteral(file))
+    } finally {
+      await session.run('SET s3_url_compatibility_mode = true')
+    }
+  }
+
+  async #prepare(url: string): Promise<Session> {
+    const session = await this.#openSession()
+    const { extension = '' } = schemeOf(url) ?? {}
+    if (!this.#prepared.has(extension)) await prepareRemote(session, [url], this.#options)
+    this.#prepared.add(extension)
+    return session
+  }
+
+  readonly #prepared = new Set<string>()
+}
+
+const wildcard = /[*?[]/
+
+/** Runs `work`; an error gets the URL. */
+async function at<T>(url: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    throw errorAt(nameRemote(url), cause)
+  }
+}
+
+/** The most bytes of a value of DuckDB, in which a file is copied. */
+const largestCopy = 2 ** 32 - 1
+
+function asFolder(url: string): string {
+  return url.endsWith('/') ? url : `${url}/`
+}
+
+/** The folder around a file or folder; undefined of a bucket. */
+function parentOf(url: string): string | undefined {
+  const [, parent] = /^([^:]+:\/\/.+?)\/+[^/]+$/s.exec(url) ?? []
+  return parent
+}
+
+/** Refuses names that DuckDB would take for patterns. */
+function assertLiteral(file: string): string {
+  if (schemeOf(file)?.isLiteral || !wildcard.test(file)) return file
+  throw fileError(`${file}: a name with *, ? or [ cannot be read; rename it`, { file })
+}
+
+function truncatedError(url: string, got: number, expected: number): Error {
+  const name = nameRemote(url)
+  return fileError(`${name}: cut off: ${got} bytes came, not ${expected}`, { code: 'ERR_TRUNCATED', file: name })
+}
+
+/** True if a URL matches a pattern, in which ** stands for any folders. */
+export function matchesPattern(file: string, pattern: string): boolean {
+  const matches = (names: readonly string[], [part, ...parts]: readonly string[]): boolean => {
+    if (part === undefined) return names.length === 0
+    if (part === '**') {
+      return parts.length === 0 ? names.length > 0 : names.some((_, index) => matches(names.slice(index), parts))
+    }
+    const [name, ...others] = names
+    return name !== undefined && toRegExp(part).test(name) && matches(others, parts)
+  }
+  return matches(file.split('/'), pattern.split('/'))
+}
+
+/** The names that a part of a pattern stands for. */
+function toRegExp(part: string): RegExp {
+  const source = part.replace(/\[(!?)([^\]]+)\]|[\s\S]/g, (text, isNegated?: string, set?: string) => {
+    if (set !== undefined) return `[${isNegated ? '^' : ''}${set.replace(/[\\^[\]]/g, '\\$&')}]`
+    return text === '*' ? '.*' : text === '?' ? '.' : text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
+  })
+  return new RegExp(`^${source}$`, 'su')
+}
