@@ -52,6 +52,7 @@ const layers: readonly Layer[] = [
     [...losses, 'lib/files/open.ts', 'lib/files/chunk-totals.ts', 'lib/files/output-formats.ts', ...formats, ...engine],
   ],
   [losses, ['lib/files/chunk-totals.ts', 'lib/files/output-formats.ts', ...formats, ...engine]],
+  [['lib/files/find-columns.ts'], ['lib/files/open.ts', 'lib/files/readers/', 'lib/files/duckdb/', ...engine]],
   [['lib/files/open.ts'], ['lib/files/readers/', 'lib/files/duckdb/', ...engine]],
   [['lib/files/chunk-totals.ts'], ['lib/files/readers/', ...engine]],
   [['lib/files/output-formats.ts'], ['lib/files/writers/', ...engine]],

@@ -7,7 +7,7 @@ import { definePartial } from './commands/partial.ts'
 import { definePlot } from './commands/plot.ts'
 import { defineScore } from './commands/score.ts'
 import { defineWorker } from './commands/worker.ts'
-import { type Context, formatRequired, isMissing, programName } from './options.ts'
+import { type Context, isRequired, programName } from './options.ts'
 import { ReaderGone, type Streams, write } from './streams.ts'
 
 /**
@@ -42,9 +42,9 @@ export async function runCommand(args: readonly string[], signal: AbortSignal, s
     .configureOutput({ writeOut: keepHelp, writeErr: keepHelp, outputError: () => {} })
   for (const [name, define] of Object.entries(commands)) {
     const command = program.command(name)
-    define(command, { signal, streams, print, printTotals })
+    define(command, { args, signal, streams, print, printTotals })
     refuseRepeatedOptions(command)
-    const flags = command.options.flatMap((option) => formatRequired(option, command.options) ?? [])
+    const flags = command.options.filter(isRequired).map((option) => option.flags)
     command.usage(command.usage().replace('[options]', ['[options]', ...flags].join(' ')))
   }
   program.hook('preAction', (_, command) => refuseMissingOptions(command))
@@ -80,7 +80,7 @@ function refuseRepeatedOptions(command: Command): void {
       // The last number or choice counts, so that a script can override its own. Two columns or files contradict each other.
       const isText = option.parseArg === undefined && !option.variadic
       if (isGiven && isText) command.error(`error: option '${option.flags}' given twice`)
-      if (command.options.some(({ long }) => long === value)) {
+      if (command.options.some(({ short, long }) => value === long || value === short)) {
         command.error(`error: option '${option.flags}' argument missing, got the option ${value}`)
       }
       isGiven = true
@@ -89,14 +89,15 @@ function refuseRepeatedOptions(command: Command): void {
 }
 
 function refuseMissingOptions(command: Command): void {
-  const missing = command.options.find((option) => isMissing(option, command.opts()))
+  const values = command.opts()
+  const missing = command.options.find((option) => isRequired(option) && values[option.attributeName()] === undefined)
   if (missing) command.error(`error: required option '${missing.flags}' not specified`)
 }
 
 /** Puts commander's message on one line without its prefix, and names the commands that have an unknown option. */
 function explainUsage(text: string, all: readonly Command[]): string {
-  const [, unknown] = /unknown option '(--[\w-]+)'/.exec(text) ?? []
-  const owners = all.filter(({ options }) => options.some(({ long }) => long === unknown))
+  const [, unknown = ''] = /unknown option '(--?[\w-]+)'/.exec(text) ?? []
+  const owners = all.filter(({ options }) => options.some(({ short, long }) => [short, long].includes(unknown)))
   const advice = ` (an option of ${owners.map((owner) => owner.name()).join(', ')})`
   if (owners.length > 0) return `unknown option '${unknown}'${advice}`
   const names = all.map((command) => command.name()).join(', ')

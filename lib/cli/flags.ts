@@ -28,8 +28,13 @@ const spellFlags: Spell = (mention) => {
 
 function spellSetting(name: string, value: OptionValue): string {
   if (typeof value === 'boolean') return value ? formatFlag(name) : formatFlag(name).replace('--', '--no-')
-  const values = [value].flat().map((each) => (textOptions.has(name) ? system.quoteForShell(String(each)) : each))
+  const values = [value].flat().map((each) => (textOptions.has(name) ? quoteWord(String(each)) : each))
   return `${formatFlag(name)} ${values.join(' or ')}`
+}
+
+/** A text as one word of a command line, in quotes where it needs them. */
+export function quoteWord(text: string): string {
+  return /^[\w./:=@%+-]+$/.test(text) ? text : system.quoteForShell(text)
 }
 
 /** Formats a message as the command line prints it: options as flags. */

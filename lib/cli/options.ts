@@ -8,6 +8,8 @@ export const programName = 'hinge-embedding-loss'
 
 /** What a command gets beside its arguments. */
 export interface Context {
+  /** the command line: the command and its arguments */
+  readonly args: readonly string[]
   readonly signal: AbortSignal
   readonly streams: Streams
   /** writes a result, or UTF-8 text of one, to standard output */
@@ -53,33 +55,18 @@ function parseSeparator(text: string): string {
   return character
 }
 
-/** By each option that a command line must have: the options of which one may stand in its place. */
-const required = new WeakMap<Option, readonly string[]>()
+/** The options that a command line must have. */
+const required = new WeakSet<Option>()
 
-/**
- * Makes an option that a command line must have. Commander's own check would report it before an unknown option.
- *
- * @param substitutes the keys of options of which one may stand in its place
- */
-export function makeRequiredOption(flags: string, description: string, ...substitutes: readonly string[]): Option {
+/** Makes an option that a command line must have. Commander's own check would report it before an unknown option. */
+export function makeRequiredOption(flags: string, description: string): Option {
   const option = new Option(flags, description)
-  required.set(option, substitutes)
+  required.add(option)
   return option
 }
 
-/** The flags of an option that a command line must have, with those that may stand in its place; undefined of any other option. */
-export function formatRequired(option: Option, all: readonly Option[]): string | undefined {
-  const substitutes = required.get(option)
-  if (substitutes === undefined) return undefined
-  const others = all.filter((other) => substitutes.includes(other.attributeName())).map(({ flags }) => flags)
-  return others.length === 0 ? option.flags : `(${option.flags} | ${others.join(' ')})`
-}
-
-/** True of an option that must be there, and is not, among the values of a command line. */
-export function isMissing(option: Option, values: Readonly<Record<string, unknown>>): boolean {
-  const substitutes = required.get(option)
-  if (substitutes === undefined) return false
-  return [option.attributeName(), ...substitutes].every((name) => values[name] === undefined)
+export function isRequired(option: Option): boolean {
+  return required.has(option)
 }
 
 function makeChoice(flags: string, description: string, choices: readonly string[], value?: string): Option {
@@ -99,13 +86,9 @@ export function addFileOptions(command: Command): Command {
       '--query <sql>',
       'in place of FILEs: one SELECT of DuckDB, over files and joins of them; --input and the others are columns of its result',
     )
-    .addOption(
-      makeRequiredOption(
-        '--input <expr>',
-        'distance or energy: a column, or an SQL expression over the columns of a row (of Arrow a column); FLOAT is scored in float32',
-        'left',
-        'right',
-      ),
+    .option(
+      '-i, --input <expr>',
+      'distance or energy: a column, or an SQL expression over the columns of a row (of Arrow a column); FLOAT is scored in float32 (default: the only column of numbers called distance, dist, score or x)',
     )
     .option('--left <expr>', 'with --right, in place of --input: lists of numbers, whose distance is the input')
     .option('--right <expr>', 'the other lists')
@@ -124,8 +107,11 @@ export function addFileOptions(command: Command): Command {
     )
     .option('--id <expr>', 'with --embeddings: the ids in that file, a column or SQL expression')
     .option('--embedding <expr>', 'with --embeddings: the lists in that file (default: its only column of lists)')
-    .addOption(makeRequiredOption('--label <expr>', 'label: a column or SQL expression'))
-    .option('--margin <numbers>', 'how far apart negatives should be; 0.5,1,1.5: totals for each', parseNumbers, 1)
+    .option(
+      '-l, --label <expr>',
+      'label: a column or SQL expression (default: the only column called label, y, target or similar)',
+    )
+    .option('-m, --margin <numbers>', 'how far apart negatives should be; 0.5,1,1.5: totals for each', parseNumbers, 1)
     .option('--positive-label <integer>', 'label of similar pairs', parseNumber, 1)
     .option('--negative-label <integer>', 'label of dissimilar pairs; 0 reads 0/1 labels', parseNumber, -1)
     .addOption(

@@ -1,7 +1,8 @@
+import { message, option, optionError, set } from '../files/errors.ts'
 import { assertThreads, formats, type Margins, type ScoreFilesOptions } from '../files/options.ts'
 import { setNumThreads } from '../index.ts'
-import { formatMessage } from './flags.ts'
-import type { Context } from './options.ts'
+import { formatMessage, quoteWord } from './flags.ts'
+import { type Context, programName } from './options.ts'
 import { notify, showProgress } from './progress.ts'
 
 /** The options that commander reads for every command over files. */
@@ -17,7 +18,7 @@ export interface FileFlags extends ScoreFilesOptions<Margins> {
 export async function runOnFiles<Flags extends FileFlags, Result>(
   paths: readonly string[],
   { progress: isWanted, json: _, ...options }: Flags,
-  { signal, streams: { stdin, stderr } }: Context,
+  context: Context,
   unit: 'rows' | 'shards',
   run: (
     paths: readonly string[],
@@ -25,6 +26,8 @@ export async function runOnFiles<Flags extends FileFlags, Result>(
     endProgress: () => void,
   ) => Promise<Result>,
 ): Promise<Result> {
+  const { signal } = context
+  const { stdin, stderr } = context.streams
   const { threads, format } = options
   if (threads !== undefined) {
     assertThreads(threads)
@@ -38,8 +41,41 @@ export async function runOnFiles<Flags extends FileFlags, Result>(
   try {
     const io = { stdin, signal, ...(show && { onProgress: show }) }
     const onNote: FileFlags['onNote'] = (_note, message) => notify(stderr, formatMessage(message))
-    return await run(paths, { ...options, ...io, onNote }, end)
+    const columns = await findMissingColumns(paths, options as Partial<FileFlags>, context)
+    return await run(paths, { ...options, ...columns, ...io, onNote }, end)
   } finally {
     end()
   }
+}
+
+/** Finds the columns that the command line does not name, and says which they are. */
+async function findMissingColumns(
+  paths: readonly string[],
+  options: Partial<FileFlags>,
+  { args, signal, streams: { stderr } }: Context,
+): Promise<{ readonly input?: string; readonly label?: string }> {
+  const { input, left, right, label, query } = options
+  const names = { input: input ?? left ?? right, label }
+  const missing = (['input', 'label'] as const).find((name) => names[name] === undefined)
+  if (missing === undefined) return {}
+  const refuse = (reason: string) => optionError(missing, message`${option(missing)} is missing: ${reason}`)
+  if (query !== undefined) throw refuse('a column of the query, or an expression')
+  if (paths.length === 0) throw refuse('without a FILE it names a .npy')
+  if (paths.includes('-')) throw refuse('standard input is read once, and a name of its columns must be known before')
+  const { findColumns } = await import('../files/find-columns.ts')
+  const search = await findColumns(paths, { ...options, signal })
+  if ('problem' in search) {
+    const { problem, example } = search
+    const command = example && formatCommand(args, formatMessage(message`${set(example)}`))
+    throw optionError(search.option, command ? message`${problem}. For example: ${command}` : problem)
+  }
+  notify(stderr, formatMessage(message`takes ${set(search.columns)} by the names of the columns`))
+  return search.columns
+}
+
+/** The command line with more flags, as a shell takes it. */
+function formatCommand(args: readonly string[], flags: string): string {
+  const words = args.map(quoteWord)
+  const end = words.indexOf('--')
+  return [programName, ...words.toSpliced(end < 0 ? words.length : end, 0, flags)].join(' ')
 }

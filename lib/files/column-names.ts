@@ -1,5 +1,12 @@
 import { fileError, type Given, message } from './errors.ts'
 
+/** A column, and what its values are. */
+export interface ListedColumn {
+  readonly name: string
+  readonly type: string
+  readonly kind: 'number' | 'boolean' | 'text' | 'other'
+}
+
 /**
  * Finds the column that a text names: exactly, or as an SQL identifier, whose case may differ if only one column then
  * matches. Returns undefined if it names none.

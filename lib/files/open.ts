@@ -5,7 +5,7 @@ import { attachLookup } from './duckdb/lookup.ts'
 import { assertOwnColumns, openScans } from './duckdb/open-scans.ts'
 import { openQuery, type ParsedQuery, parseQuery } from './duckdb/query.ts'
 import { findWith } from './duckdb/remote-files.ts'
-import type { Scan, ScanSource } from './duckdb/scan.ts'
+import type { Scan, ScanOptions, ScanSource } from './duckdb/scan.ts'
 import { Session } from './duckdb/session.ts'
 import {
   addFile,
@@ -27,7 +27,6 @@ import {
   type Progress,
   type RunOptions,
   type ScoreFilesOptions,
-  type Scoring,
   type SourceOptions,
 } from './options.ts'
 import { lookupOf } from './pair.ts'
@@ -55,7 +54,7 @@ export interface Inputs {
 }
 
 /** The options of a run that say what is opened. */
-type OpenOptions = RunOptions & SourceOptions & Pick<ScoreFilesOptions, 'output'>
+export type OpenOptions = RunOptions & SourceOptions & Pick<ScoreFilesOptions, 'output'>
 
 /** The time between two calls of `onProgress`, in milliseconds. */
 const progressInterval = 200
@@ -66,7 +65,7 @@ const progressInterval = 200
  */
 export async function withInputs<T>(
   paths: readonly string[],
-  scoring: Scoring,
+  scoring: ScanOptions,
   options: OpenOptions,
   work: (inputs: Inputs) => Promise<T>,
 ): Promise<T> {
@@ -109,7 +108,7 @@ class Run {
   }
 
   /** Opens the session of the run; groups and the rows of a query may take more memory than DuckDB has. */
-  async openSession({ by, input }: Scoring): Promise<Session> {
+  async openSession({ by, input }: ScanOptions): Promise<Session> {
     const { threads = getNumThreads(), query } = this.#options
     const spills = by !== undefined || query !== undefined || lookupOf(input) !== undefined
     this.#session ??= await Session.open(threads, this.signal, spills)
@@ -166,7 +165,12 @@ function addUrl(error: unknown): unknown {
   return isRemote(file) && !String(messageOf(error)).includes(file) ? errorAt(file, error) : error
 }
 
-async function openInputs(run: Run, paths: readonly string[], scoring: Scoring, options: OpenOptions): Promise<Inputs> {
+async function openInputs(
+  run: Run,
+  paths: readonly string[],
+  scoring: ScanOptions,
+  options: OpenOptions,
+): Promise<Inputs> {
   const { stdin, threads = getNumThreads(), format, allowDuplicates, query, output } = options
   const { signal, progress } = run
   const note = (text: Message) => run.note(text)
@@ -253,7 +257,7 @@ function findArraySources(sources: readonly Source[]): ArraySource[] {
 }
 
 /** The arrays that the options name where there are no paths. */
-function findArrays({ input, label, weight, by, keep }: Scoring): ArraySource {
+function findArrays({ input = '', label = '', weight, by, keep }: ScanOptions): ArraySource {
   const inputs = typeof input === 'string' ? { input } : { left: input.left, right: input.right }
   const arrays = { ...inputs, label, ...(weight !== undefined && { weight }) }
   for (const [name, path] of Object.entries(arrays)) {

@@ -60,9 +60,7 @@ describe('the command line, its pipes and its terminal', function () {
     })
 
     it('names a missing option once all others are known', async () => {
-      await refuses(['score', csv], `required option '--input <expr>' not specified`)
-      await refuses(['score', csv, '--input', 'd'], `required option '--label <expr>' not specified`)
-      await refuses(['plot', csv, ...pairs], `required option '--output <file>' not specified`)
+      await refuses(['plot', csv, ...pairs], `required option '-o, --output <file>' not specified`)
       await refuses(['worker'], `required option '--redis <url>' not specified`)
       await refuses(['worker', 'x'], `too many arguments for 'worker'. Expected 0 arguments but got 1.`)
       await refuses(['merge'], `missing required argument 'part'`)
@@ -79,7 +77,7 @@ describe('the command line, its pipes and its terminal', function () {
     })
 
     it('refuses two columns or files for one option, and takes the last of two numbers', async () => {
-      await refuses(['score', csv, ...pairs, '--input', 'y'], `option '--input <expr>' given twice`)
+      await refuses(['score', csv, ...pairs, '--input', 'y'], `option '-i, --input <expr>' given twice`)
       await refuses(['score', csv, ...pairs, '--by', 'd', '--by', 'y'], `option '--by <expr>' given twice`)
       const margins = await command(['score', csv, ...pairs, '--margin', '5', '--margin=1', '--json'])
       expect(JSON.parse(margins.stdout)).to.include({ margin: 1, sum: 1.25 })
@@ -92,7 +90,7 @@ describe('the command line, its pipes and its terminal', function () {
     it('refuses an option as the value of another', async () => {
       await refuses(
         ['score', csv, '--input', '--label', 'y'],
-        `option '--input <expr>' argument missing, got the option --label`,
+        `option '-i, --input <expr>' argument missing, got the option --label`,
       )
       await refuses(['score', csv, ...pairs, '--by'], `option '--by <expr>' argument missing`)
     })
@@ -120,7 +118,7 @@ describe('the command line, its pipes and its terminal', function () {
         const { code, stderr } = await command(['score', csv, ...pairs, '--margin', junk])
         expect(code, junk).to.equal(2)
         expect(stderr, junk).to.include(
-          `option '--margin <numbers>' argument '${junk}' is invalid. It must be a number.`,
+          `option '-m, --margin <numbers>' argument '${junk}' is invalid. It must be a number.`,
         )
       }
       const swapped = ['--positive-label', '-1', '--negative-label=1', '--margin', '-1', '--json']
@@ -132,7 +130,9 @@ describe('the command line, its pipes and its terminal', function () {
       const name = join(folder, '--margin')
       copyFileSync(csv, `${name}.csv`)
       expect(await command(['score', ...pairs, '--json', '--', `${name}.csv`])).to.include({ code: 0, stderr: '' })
-      await refuses(['score', '--', csv, ...pairs], `required option '--input <expr>' not specified`)
+      const { code, stderr } = await command(['score', '--', csv, ...pairs])
+      expect(code).to.equal(1)
+      expect(stderr).to.match(/^hinge-embedding-loss: --input: no such file/)
     })
 
     it('prints help on demand, whatever else is missing', async () => {
@@ -143,9 +143,7 @@ describe('the command line, its pipes and its terminal', function () {
       ]) {
         const { code, stdout, stderr } = await command(args)
         expect([code, stderr], args.join(' ')).to.deep.equal([0, ''])
-        expect(stdout).to.match(
-          /^Usage: hinge-embedding-loss score \[options\] \(--input <expr> \| --left <expr> --right <expr>\) --label <expr> \[file\.\.\.\]\n/,
-        )
+        expect(stdout).to.match(/^Usage: hinge-embedding-loss score \[options\] \[file\.\.\.\]\n/)
       }
       expect(await command([])).to.deep.include({ code: 2, stdout: '' })
     })

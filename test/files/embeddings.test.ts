@@ -308,7 +308,7 @@ describe('distances of left and right', function () {
     it('the command line says which options are missing, in its own words', async () => {
       const file = path('embeddings.parquet')
       for (const [args, message] of [
-        [[], /required option '--input <expr>' not specified/],
+        [[], /--input is missing, and no column of numbers is called/],
         [['--left', 'a'], /--right must be a string, got undefined/],
         [['--left', 'a', '--right', 'b', '--input', 'k'], /--input does not go with --left and --right/],
         [['--input', 'k', '--distance', 'cosine'], /--distance goes with --left/],

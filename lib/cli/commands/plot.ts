@@ -19,7 +19,9 @@ export function definePlot(command: Command, context: Context): void {
     .description(
       'Draws the distances of both classes and the losses over them or, with several margins, the mean loss and the active share of each; prints the totals as score does.',
     )
-    .addOption(makeRequiredOption('--output <file>', 'the picture: .svg, or .png with twice as many pixels each way'))
+    .addOption(
+      makeRequiredOption('-o, --output <file>', 'the picture: .svg, or .png with twice as many pixels each way'),
+    )
     .option('--by <expr>', 'a panel for each value of a column or SQL expression, at most 12')
     .addOption(new Option('--theme <theme>', 'the background').choices(['light', 'dark']).default('light'))
     .addOption(

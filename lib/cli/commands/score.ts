@@ -30,7 +30,10 @@ export function defineScore(command: Command, context: Context): void {
       'Prints the count, mean and sum of the loss over all rows and over each class, and how many negatives are inside the margin.',
     )
     .option('--by <expr>', 'a line of totals for each value of a column or SQL expression')
-    .option('--output <file>', 'write the loss of each row, in the order of the rows: .parquet, .csv, .arrow or .npy')
+    .option(
+      '-o, --output <file>',
+      'write the loss of each row, in the order of the rows: .parquet, .csv, .arrow or .npy',
+    )
     .option(
       '--keep <expr>',
       'a column or SQL expression to write beside the losses, or to print with --top; may be given several times',

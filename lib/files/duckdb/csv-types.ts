@@ -7,7 +7,7 @@ import { type Column, type Expression, nameColumns } from './columns.ts'
 import { adviseOnText } from './csv-errors.ts'
 import { formatCsvArguments, inspectCsv } from './csv-format.ts'
 import { findFolderColumns } from './partitions.ts'
-import { fromClause, type ScanOptions, type ScanSource, type TextSchema } from './scan.ts'
+import { fromClause, type Scan, type ScanOptions, type ScanSource, type TextSchema } from './scan.ts'
 import type { Session } from './session.ts'
 import { quoteName, quoteText } from './sql.ts'
 
@@ -80,6 +80,21 @@ async function findTypes(
     ...(await queryTypes(session, sample, uses.filter(isScoredAlone), options)),
     ...(await queryTypes(session, `FROM ${text}`, undecided, options)),
   ])
+}
+
+/** The types of all columns of a scan of CSV as a sample shows them: DOUBLE, BOOLEAN or VARCHAR, by their table names. */
+export function sampleCsvTypes(session: Session, scan: Scan, options: CsvOptions): Promise<Map<string, string>> {
+  const uses = scan.columns
+    .map(({ tableName: column, type }) => ({ column, type }))
+    .filter(({ type }) => type === 'VARCHAR')
+  const numbers = uses.map(({ column }) => ({
+    column,
+    isNumber: true,
+    isComputed: false,
+    isGroup: false,
+    exactFor: [],
+  }))
+  return queryTypes(session, `FROM ${fromClause(scan)} LIMIT ${sampleRows}`, numbers, options)
 }
 
 function isScoredAlone({ isNumber, isComputed, exactFor }: ColumnUse): boolean {

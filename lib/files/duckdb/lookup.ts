@@ -21,11 +21,11 @@ import { quoteName } from './sql.ts'
 export async function attachLookup(
   session: Session,
   scans: readonly Scan[],
-  input: string | Pair,
+  input: string | Pair | undefined,
   signal: AbortSignal,
 ): Promise<Scan[]> {
   const lookup = lookupOf(input)
-  if (typeof input === 'string' || lookup === undefined) return [...scans]
+  if (typeof input !== 'object' || lookup === undefined) return [...scans]
   const table = await openTable(session, lookup, signal)
   const attached: Scan[] = []
   for (const scan of scans) {

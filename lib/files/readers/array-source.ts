@@ -1,8 +1,9 @@
 import { addAbortSignal, type Readable } from 'node:stream'
+import type { ListedColumn } from '../column-names.ts'
 import { errorAt } from '../errors.ts'
 import type { Io } from '../options.ts'
 import { assertFile } from '../paths.ts'
-import { readArrow } from './arrow/arrow.ts'
+import { listColumns, readArrow } from './arrow/arrow.ts'
 import { arrowMagic } from './arrow/messages.ts'
 import type { BatchReader, ColumnNames } from './batch.ts'
 import { FileBytes, PipeBytes } from './bytes.ts'
@@ -49,6 +50,18 @@ export async function openArraySource(
   } catch (error) {
     close()
     throw error
+  }
+}
+
+/** The columns of an Arrow file. */
+export async function listArrowColumns({ files: [file = ''] }: ArraySource): Promise<ListedColumn[]> {
+  const bytes = await openFile(file)
+  try {
+    return await listColumns(bytes)
+  } catch (cause) {
+    throw errorAt(file, cause)
+  } finally {
+    bytes.close()
   }
 }
 

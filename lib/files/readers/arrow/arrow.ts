@@ -1,6 +1,7 @@
 import type { DataType, Field, RecordBatch, Schema, Vector } from 'apache-arrow'
 import type { DType } from '../../../index.ts'
 import { type Arrow, importArrow } from '../../arrow.ts'
+import type { ListedColumn } from '../../column-names.ts'
 import { fileError, given, message } from '../../errors.ts'
 import type { LossSchema } from '../../loss-batches.ts'
 import type { Batch, BatchReader, Column, ColumnDType, ColumnNames } from '../batch.ts'
@@ -23,6 +24,7 @@ import {
   assertInputType,
   assertKeyType,
   assertNumberType,
+  kindOf,
   mixedTypes,
   requireColumn,
   scoredDType,
@@ -36,11 +38,29 @@ export async function readArrow(bytes: FileBytes | PipeBytes, names: ColumnNames
   const arrow = await importArrow()
   const metadata = await import('apache-arrow/ipc/metadata/message')
   const messages = readMessages(bytes)
+  const schema = await readSchema(messages)
+  const decoder = new BatchDecoder({ ...arrow, metadata }, bytes, names, schema)
+  return { schema: decoder.lossSchema, batches: readBatches(messages, decoder) }
+}
+
+async function readSchema(messages: AsyncGenerator<ArrowMessage | SchemaMessage>): Promise<SchemaMessage> {
   const { value: schema } = await messages.next()
   if (schema?.kind !== 'schema') throw new Error('not Arrow IPC: it does not begin with a schema')
   assertVersion(schema)
-  const decoder = new BatchDecoder({ ...arrow, metadata }, bytes, names, schema as SchemaMessage)
-  return { schema: decoder.lossSchema, batches: readBatches(messages, decoder) }
+  return schema as SchemaMessage
+}
+
+/** Lists the columns of a file, also those that cannot be read. */
+export async function listColumns(bytes: FileBytes): Promise<ListedColumn[]> {
+  const arrow = await importArrow()
+  const { fields, headWith } = await readSchema(readMessages(bytes))
+  return fields.map(({ name, unknown, unreadable }, index) => {
+    const text = unknown ?? unreadable
+    if (text !== undefined) return { name, type: text, kind: 'other' }
+    const { schema } = explainFailure('the schema', () => arrow.RecordBatchReader.from([headWith([index])]).open())
+    const { type } = schema.fields[0] as Field
+    return { name, type: String(type), kind: kindOf(arrow, type) }
+  })
 }
 
 async function* readBatches(messages: AsyncIterable<ArrowMessage>, decoder: BatchDecoder): AsyncGenerator<Batch> {

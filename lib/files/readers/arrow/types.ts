@@ -2,7 +2,7 @@ import type { DataType, Field, FixedSizeList } from 'apache-arrow'
 import type { DType } from '../../../index.ts'
 import { dtypes } from '../../../tensor/dtypes.ts'
 import type { Arrow } from '../../arrow.ts'
-import { findColumn } from '../../column-names.ts'
+import { findColumn, type ListedColumn } from '../../column-names.ts'
 import { fileError, given, message } from '../../errors.ts'
 import type { ColumnDType } from '../batch.ts'
 
@@ -30,6 +30,16 @@ export function toDType({ DataType, Precision }: Arrow, type: DataType): ColumnD
 /** The type of the values: of a dictionary, that of its entries. */
 export function valueTypeOf({ DataType }: Arrow, type: DataType): DataType {
   return DataType.isDictionary(type) ? type.dictionary : type
+}
+
+/** What the values of a column are. */
+export function kindOf(arrow: Arrow, type: DataType): ListedColumn['kind'] {
+  const { DataType } = arrow
+  const value = valueTypeOf(arrow, type)
+  if (DataType.isUtf8(value) || DataType.isLargeUtf8(value) || DataType.isUtf8View(value)) return 'text'
+  const dtype = toDType(arrow, value)
+  if (dtype === undefined) return 'other'
+  return dtype === 'bit' ? 'boolean' : 'number'
 }
 
 /** The type of the elements of a list; undefined for any other type. */
@@ -69,10 +79,7 @@ export function assertNumberType(arrow: Arrow, option: string, name: string, typ
 }
 
 export function assertKeyType(arrow: Arrow, name: string, type: DataType): void {
-  const { DataType } = arrow
-  const value = valueTypeOf(arrow, type)
-  const isText = DataType.isUtf8(value) || DataType.isLargeUtf8(value) || DataType.isUtf8View(value)
-  if (isText || DataType.isDate(value) || toDType(arrow, value) !== undefined) return
+  if (kindOf(arrow, type) !== 'other' || arrow.DataType.isDate(valueTypeOf(arrow, type))) return
   throw wrongType('by', name, type, 'text, a number, Bool or a date')
 }
 
