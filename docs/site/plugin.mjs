@@ -21,6 +21,7 @@ export function load(app) {
     nameLinks(project.readme, project)
     addPrograms(project.documents.find((page) => pathOf(page) === 'examples/README.md'))
   })
+  app.converter.on(Converter.EVENT_RESOLVE_END, ({ project }) => listErrors(project))
   app.converter.on(Converter.EVENT_RESOLVE_END, ({ project }) => orderNavigation(project), -1000)
 }
 
@@ -71,6 +72,20 @@ function addPage(parent, name, path) {
 
 function showProgram(file) {
   return `\n## ${basename(file)}\n\n\`\`\`${languages[extname(file)]}\n${readFileSync(file, 'utf8')}\`\`\`\n`
+}
+
+/** Makes one list, with the class of each error, of what a function throws. */
+function listErrors(project) {
+  for (const { comment } of Object.values(project.reflections)) {
+    const [first, ...others] = comment?.blockTags.filter(({ tag }) => tag === '@throws') ?? []
+    if (first === undefined) continue
+    first.content = [first, ...others].flatMap(({ typeAnnotation = '', content }) => {
+      const name = typeAnnotation.replace(/^\{(.*)\}$/, '`$1` ')
+      return [{ kind: 'text', text: `- ${name}` }, ...content, { kind: 'text', text: '\n' }]
+    })
+    first.typeAnnotation = undefined
+    comment.blockTags = comment.blockTags.filter((tag) => !others.includes(tag))
+  }
 }
 
 function orderNavigation(project) {

@@ -22,6 +22,7 @@ export default {
   markdownItLoader: configureMarkdown,
   customCss: './style.css',
   customJs: './script.js',
+  preservedTypeAnnotationTags: ['@throws'],
   disableSources: true,
   githubPages: false,
   hideGenerator: true,
