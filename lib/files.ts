@@ -21,4 +21,5 @@ export type {
 export type { DistanceName } from './files/pair.ts'
 export { scoreFiles } from './files/score.ts'
 export type { FileTotals, TopRow, TotalsOf } from './files/totals.ts'
+export type { ChartOptions } from './plot/options.ts'
 export { type PlotFilesOptions, plotFiles } from './plot/plot.ts'

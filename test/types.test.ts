@@ -403,7 +403,11 @@ describe('the types', () => {
     assertTypes<
       [
         Equal<keyof ScoreFilesOptions, OptionName>,
-        Equal<keyof PlotFilesOptions, Exclude<OptionName, 'weight' | 'keep' | 'top' | 'onGroup'> | 'theme' | 'size'>,
+        Equal<
+          keyof PlotFilesOptions,
+          | Exclude<OptionName, 'weight' | 'keep' | 'top' | 'onGroup'>
+          | ('theme' | 'size' | 'range' | 'log' | 'bins' | 'title')
+        >,
         Equal<AnyOption, false>,
         Equal<NonNullable<ScoreFilesOptions['nulls']>, 'error' | 'ignore'>,
         Equal<NonNullable<ScoreFilesOptions['nan']>, 'error' | 'ignore' | 'keep'>,

@@ -38,9 +38,14 @@ export function parseNumber(text: string): number {
   return value
 }
 
+/** Reads a list of numbers with commas between them. */
+export function parseList(text: string): number[] {
+  return text.split(',').map(parseNumber)
+}
+
 /** Reads numbers with commas between them: a list, or one number without a comma. */
 function parseNumbers(text: string): Margins {
-  return text.includes(',') ? text.split(',').map(parseNumber) : parseNumber(text)
+  return text.includes(',') ? parseList(text) : parseNumber(text)
 }
 
 /** Collects the values of an option or argument that may be given several times. */

@@ -253,7 +253,8 @@ const arrayOf =
     })
   }
 
-const boolean: Check = (name, value) => {
+/** True or false. */
+export const boolean: Check = (name, value) => {
   if (typeof value !== 'boolean') throw typeError(name, 'true or false', value)
 }
 

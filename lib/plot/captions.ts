@@ -1,34 +1,32 @@
 import { describeOthers, formatActiveShare, formatCount } from '../format.ts'
 import type { LossAccumulator } from '../index.ts'
 import type { ChartData, Panel } from './chart-data.ts'
-import type { Histogram, View } from './histogram.ts'
+import { type Histogram, isInView, type View } from './histogram.ts'
+import { formatFully, formatNumber, formatPowerOfTwo } from './numbers.ts'
 import { type ClassName, classNames, classStrata, isClassName, type Stratum } from './strata.ts'
 
 /** What is drawn over the margin. */
 const marginTitles = { meanLoss: 'mean loss over Δ', activeShare: 'active share over Δ' } as const
 
-/** A number with four digits, or with all digits before its point if these are more. */
-export function formatNumber(value: number): string {
-  const isLong = Math.abs(value) >= 1e3 && Math.abs(value) < 1e15
-  return (isLong ? formatCount(Math.round(value)) : String(Number(value.toPrecision(4)))).replace('-', '−')
-}
-
 function formatQuantity(count: number, noun: string): string {
   return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`
 }
 
-export function formatTitle({ input }: ChartData): string {
-  return `Hinge embedding loss of ${input}`
+export function formatTitle({ input, title }: ChartData): string {
+  return title ?? `Hinge embedding loss of ${input}`
 }
 
 /** The title of the axis of distances, which are margins too where there are several, or margins alone. */
-export function formatAxisTitle({ input, totals, strips }: ChartData): string {
+export function formatAxisTitle({ input, totals, strips, view }: ChartData): string {
   if (!strips.some(isClassName)) return 'margin Δ'
-  return `distance x${totals.length === 1 ? '' : ' and margin Δ'}: ${input}`
+  const isNamed = /^(distance|x)$/i.test(input)
+  const subject = !isNamed && /\bdistance\b/i.test(input) ? 'x' : 'distance x'
+  const margins = totals.length === 1 ? '' : ' and margin Δ'
+  return `${subject}${margins}${view.isLog ? ', logarithmic' : ''}${isNamed ? '' : `: ${input}`}`
 }
 
 /** Phrases about all rows. */
-export function describeTotal({ totals, by, panels }: ChartData): string[] {
+export function describeTotal({ totals, by, panels, otherGroups }: ChartData): string[] {
   const [total] = totals as [LossAccumulator]
   const { count, others } = total
   const [nulls, nans] = (['null', 'nan'] as const).map((stratum) =>
@@ -43,7 +41,12 @@ export function describeTotal({ totals, by, panels }: ChartData): string[] {
     ...(nulls > 0 ? [`${formatQuantity(nulls, 'row')} with a null left out`] : []),
     ...(nans > 0 ? [`${formatQuantity(nans, 'row')} with NaN left out`] : []),
     ...(by === undefined ? [] : [`by ${by}`]),
+    ...(otherGroups === 0 ? [] : [describeGroups(panels.length - 1, otherGroups)]),
   ]
+}
+
+function describeGroups(shown: number, others: number): string {
+  return `the ${shown} largest of ${formatCount(shown + others)} groups and the other ${formatCount(others)} as one`
 }
 
 function describeMargins(totals: readonly LossAccumulator[]): string {
@@ -87,24 +90,28 @@ export function describeStrips(panel: Panel, { strips, view }: ChartData): strin
 }
 
 function describeHidden(histogram: Histogram, strata: readonly Stratum[], view: View): string[] {
-  const { below, above, infinite, nan } = histogram.countHidden(strata, view)
-  const counts = {
-    [`below ${formatNumber(view.low)}`]: below,
-    [`above ${formatNumber(view.high)}`]: above,
-    infinite,
-    NaN: nan,
-  }
-  const phrases = Object.entries(counts).filter(([, rows]) => rows > 0)
+  const { notPositive, below, above, infinite, nan } = histogram.countHidden(strata, view)
+  // The edges of a logarithmic axis are no round numbers.
+  const format = view.isLog ? formatNumber : formatFully
+  const counts = [
+    ['of 0 or less', notPositive],
+    [`below ${format(view.low)}`, below],
+    [`of ${format(view.high)} or more`, above],
+    ['infinite', infinite],
+    ['NaN', nan],
+  ] as const
+  const phrases = counts.filter(([, rows]) => rows > 0)
   return phrases.map(([where, rows], i) => `${i === 0 ? 'not shown: ' : ''}${formatCount(rows)} ${where}`)
 }
 
 /** Phrases that say how to read the picture. */
 export function describeMarks({ totals, view }: ChartData): string[] {
-  const bars = `bars: share of the class in each bin of ${formatNumber(view.width)}`
+  const bars = `bars: share of the class in each bin${describeWidth(view)}`
   if (totals.length > 1) {
+    const outside = totals.filter(({ margin }) => !isInView(margin, view)).length
     return [
       bars,
-      'vertical lines: the margins Δ',
+      `vertical lines: the margins Δ${outside === 0 ? '' : `, but ${formatCount(outside)} outside the view`}`,
       'filled: positives, and negatives inside the least margin',
       'dots: exact values at the margins; nothing is drawn between them',
     ]
@@ -115,6 +122,13 @@ export function describeMarks({ totals, view }: ChartData): string[] {
     'outlined: negatives beyond it, whose loss is 0',
     'dashed: the loss of a row at x, which is x for positives and max(0, Δ − x) for negatives',
   ]
+}
+
+function describeWidth({ width, isLog }: View): string {
+  if (!isLog) return ` of ${formatPowerOfTwo(width)}`
+  return width < 1
+    ? `, ${formatNumber(1 / width)} to a doubling`
+    : `, up to ${formatPowerOfTwo(2 ** width)} times its beginning`
 }
 
 /** The picture in words, for readers who do not see it. */

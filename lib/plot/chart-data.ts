@@ -5,10 +5,12 @@ import type { Inputs } from '../files/open.ts'
 import { assertOneSide, type Group, type Scoring } from '../files/options.ts'
 import { describeInput } from '../files/pair.ts'
 import { type FileTotals, sumGroups } from '../files/totals.ts'
+import { formatCount } from '../format.ts'
 import type { LossAccumulator } from '../index.ts'
 import { HistogramCollector } from './collector.ts'
 import type { Histogram, View } from './histogram.ts'
 import { mostPanels } from './look.ts'
+import type { ChartOptions } from './options.ts'
 import { type ClassName, classNames, classStrata } from './strata.ts'
 import { toPrintableLine } from './text.ts'
 import { chooseView } from './view.ts'
@@ -33,11 +35,14 @@ export interface ChartData {
   readonly input: string
   /** the expression of the groups, as the user wrote it */
   readonly by?: string
+  readonly title?: string
   /** for each margin, in ascending order */
   readonly totals: readonly LossAccumulator[]
   readonly panels: readonly Panel[]
   /** of each panel, from top to bottom */
   readonly strips: readonly StripName[]
+  /** the number of groups that are the last panel together */
+  readonly otherGroups: number
   readonly view: View
 }
 
@@ -54,67 +59,107 @@ export interface RowCollector {
  * @param margins those of the picture, if they are not all
  * @param others collect something else of each row
  * @throws as `scoreFiles` does
- * @throws {RangeError} ERR_INVALID_ARG_VALUE, with `option`: there are too many groups
  */
 export async function collectChartData(
   inputs: Inputs,
   scoring: Scoring,
   margins: readonly number[] = scoring.margins,
   others: readonly RowCollector[] = [],
+  options: ChartOptions = {},
 ): Promise<{ totals: FileTotals[]; chart: ChartData }> {
   const { scans, arraySources, signal } = inputs
   if (scans && arraySources.length > 0) assertOneSide(scoring)
   const chunkTotals = new ChunkTotals(scoring)
   const charted = { ...scoring, margins }
-  const collector = new HistogramCollector(charted, mostPanels)
-  const collectors = [collector, ...others]
+  const collector = new HistogramCollector(charted)
   for await (const chunk of scoreChunks(inputs, chunkTotals)) {
-    for (const each of collectors) each.addChunk(chunk)
+    for (const each of [collector, ...others]) each.addChunk(chunk)
   }
   const groups: Group[][] = chunkTotals.groups
-  if (scans) {
-    const scanned = await scoreScans(scans.session, scans.list, scoring, signal)
-    for (const [index, table] of scanned.groups.entries()) {
-      for await (const batch of table.readGroups()) {
-        for (const { json } of batch) collector.getOrCreate(json)
-        groups[index]?.push(...batch)
-      }
-    }
-    for (const each of collectors) await each.addScans(scans.session, scanned)
+  const scanned = scans && (await scoreScans(scans.session, scans.list, scoring, signal))
+  for (const [index, table] of scanned?.groups.entries() ?? []) {
+    for await (const batch of table.readGroups()) groups[index]?.push(...batch)
   }
   const totals = sumGroups(groups, scoring)
+  const chosen = chooseGroups(groups[0] as Group[])
+  if (scans && scanned) {
+    await collector.addScans(scans.session, scanned, chosen)
+    for (const each of others) await each.addScans(scans.session, scanned)
+  }
   const ofChart = totals.filter(({ total }) => margins.includes(total.margin))
-  return { totals, chart: makeChartData(ofChart, collector, charted) }
+  return { totals, chart: makeChartData(ofChart, chosen, collector, charted, options) }
 }
 
-/** A panel for each group; without `by`, or without groups, one for all rows. */
-function makeChartData(given: readonly FileTotals[], collector: HistogramCollector, scoring: Scoring): ChartData {
-  const { input, by } = scoring
-  const ascending = [...given].sort((one, other) => one.total.margin - other.total.margin)
-  const totals = ascending.map(({ total }) => total)
+/**
+ * The JSON of the groups that have panels of their own, in their order: all, or the largest if they are too many. Of equal
+ * ones the first is larger.
+ */
+function chooseGroups(groups: readonly Group[]): Set<string> {
+  const indices = groups.map((_, index) => index)
+  if (groups.length > mostPanels) {
+    const counts = groups.map(({ total }) => total.count)
+    indices.sort((a, b) => (counts[b] as number) - (counts[a] as number) || a - b)
+    indices.length = mostPanels - 1
+    indices.sort((a, b) => a - b)
+  }
+  return new Set(indices.map((index) => (groups[index] as Group).json))
+}
+
+function makeChartData(
+  totals: readonly FileTotals[],
+  chosen: ReadonlySet<string>,
+  collector: HistogramCollector,
+  scoring: Scoring,
+  { title, ...viewOptions }: ChartOptions,
+): ChartData {
+  const ascending = [...totals].sort((one, other) => one.total.margin - other.total.margin)
+  const { input, by, margins } = scoring
   const { groups = [] } = ascending[0] as FileTotals
-  const panels: Panel[] =
-    by !== undefined && groups.length > 0
-      ? groups.map(({ json, key }, index) => ({
-          name: toPrintableLine(key ?? 'NULL') || "''",
-          totals: ascending.map(({ groups }) => groups?.[index]?.total as LossAccumulator),
-          histogram: collector.getOrCreate(json),
-        }))
-      : [{ totals, histogram: collector.getOrCreate('null') }]
+  const panels =
+    groups.length > 0
+      ? makeGroupPanels(ascending, chosen, collector, scoring)
+      : [{ totals: ascending.map(({ total }) => total), histogram: collector.getOrCreate('null') }]
   if (!panels.every(hasSameCounts)) throw fileChangedError()
-  const view = chooseView(
-    panels.map(({ histogram }) => histogram),
-    scoring.margins,
-  )
-  const expressions = {
+  return {
     input: toPrintableLine(describeInput(input)),
     ...(by !== undefined && { by: toPrintableLine(by) }),
+    ...(title !== undefined && { title: toPrintableLine(title) }),
+    totals: ascending.map(({ total }) => total),
+    panels,
+    strips: chooseStrips(ascending),
+    otherGroups: groups.length === 0 ? 0 : groups.length - chosen.size,
+    view: chooseView(
+      panels.map(({ histogram }) => histogram),
+      margins,
+      viewOptions,
+    ),
   }
-  return { ...expressions, totals, panels, strips: chooseStrips(totals), view }
+}
+
+/** A panel for each chosen group, and one for all others. */
+function makeGroupPanels(
+  ascending: readonly FileTotals[],
+  chosen: ReadonlySet<string>,
+  collector: HistogramCollector,
+  scoring: Scoring,
+): Panel[] {
+  const { groups = [] } = ascending[0] as FileTotals
+  const own = groups.flatMap(({ json, key }, index): Panel[] => {
+    if (!chosen.has(json)) return []
+    const totals = ascending.map(({ groups }) => groups?.[index]?.total as LossAccumulator)
+    return [{ name: toPrintableLine(key ?? 'NULL') || "''", totals, histogram: collector.getOrCreate(json) }]
+  })
+  if (chosen.size === groups.length) return own
+  const others = sumGroups(
+    ascending.map(({ groups = [] }) => groups.filter(({ json }) => !chosen.has(json))),
+    { ...scoring, margins: ascending.map(({ total }) => total.margin) },
+  )
+  const name = `the other ${formatCount(groups.length - chosen.size)}`
+  return [...own, { name, totals: others.map(({ total }) => total), histogram: collector.mergeOthers(chosen) }]
 }
 
 /** The distances of both classes and, where there are several margins, what is drawn over them. */
-function chooseStrips(totals: readonly LossAccumulator[]): StripName[] {
+function chooseStrips(totals: readonly FileTotals[]): StripName[] {
   return [...classNames, ...(totals.length === 1 ? [] : marginStrips)]
 }
 

@@ -1,5 +1,5 @@
 import type { GroupMark, Mark, Spec } from 'vega'
-import { formatAxisTitle, formatTitle } from './captions.ts'
+import { formatAxisTitle } from './captions.ts'
 import type { ChartData, Panel } from './chart-data.ts'
 import type { Drawing, Place } from './drawing.ts'
 import { computeLayout, placePanel, placeStrips } from './layout.ts'
@@ -20,11 +20,9 @@ export function buildChart(data: ChartData, { theme, size }: Look): Spec {
   const drawing = { layout, theme, view, margins: totals.map(({ margin }) => margin) }
   const builders = makeStripBuilders(data, drawing)
 
-  const { width, height, fontSize, pad, left, right, textWidth, gridTop, gridBottom } = layout
+  const { width, height, fontSize, pad, left, right, textWidth, gridTop, gridBottom, titleSize } = layout
   const { ink, pale } = theme
   const [center, middle] = [(left + width - right) / 2, (gridTop + gridBottom) / 2]
-  // Bold letters are wider than the estimate.
-  const title = truncate(formatTitle(data), textWidth, 1.4 * fontSize)
   const axisTitle = truncate(formatAxisTitle(data), textWidth, fontSize)
   const axisStyle = { fontSize, fill: pale, align: 'center' } as const
   const sideTitles = [
@@ -40,8 +38,8 @@ export function buildChart(data: ChartData, { theme, size }: Look): Spec {
     marks: [
       ...(size.isBare
         ? []
-        : [text([title], pad, pad + fontSize, { fontSize: 1.3 * fontSize, fill: ink, fontWeight: 'bold' })]),
-      text(layout.head, pad, pad + 3 * fontSize, { fontSize, fill: ink }),
+        : [text(layout.title, pad, pad + fontSize, { fontSize: titleSize, fill: ink, fontWeight: 'bold' })]),
+      text(layout.head, pad, layout.headTop + 1.2 * fontSize, { fontSize, fill: ink }),
       ...panels.flatMap((panel, i) => buildPanel(panel, i, panels.length, builders, drawing)),
       ...(totals.length === 1 ? sideTitles : []),
       text([axisTitle], center, gridBottom + 3 * fontSize, axisStyle),
@@ -59,7 +57,7 @@ function makeStripBuilders({ panels, strips }: ChartData, drawing: Drawing): Str
       const topShare = topShareOf(name, histograms, drawing.view)
       return ({ histogram }, place) => buildStrip(name, histogram, topShare, drawing, place)
     }
-    const domain = findDomain(name, all)
+    const domain = findDomain(name, all, drawing.view)
     return ({ totals }, place) => buildMarginStrip(name, totals, domain, drawing, place)
   })
 }
@@ -72,22 +70,20 @@ function buildPanel(
   builders: readonly StripBuilder[],
   { layout, theme }: Drawing,
 ): Mark[] {
-  const { columns, panelWidth, fontSize, lineHeight } = layout
-  const { name } = panel
+  const { columns, fontSize, lineHeight } = layout
+  const name = layout.names[index]
   const column = index % columns
   const { x, y } = placePanel(index, layout)
   const strips = placeStrips(index, layout)
   const marks: Mark[] = []
   if (name !== undefined) {
-    // Bold letters are wider than the estimate.
-    const line = truncate(name, panelWidth, 1.1 * fontSize)
-    marks.push(text([line], x, y + 0.8 * lineHeight, { fontSize, fill: theme.ink, fontWeight: 'bold' }))
+    marks.push(text([name], x, y + 0.8 * lineHeight, { fontSize, fill: theme.ink, fontWeight: 'bold' }))
   }
   for (const [k, build] of builders.entries()) {
     const caption = layout.captions[index]?.[k] as string[]
     const place = strips[k] as (typeof strips)[number]
-    const captionTop = place.y - (layout.captionHeights[k] as number)
-    marks.push(text(caption, x, captionTop + lineHeight, { fontSize, fill: theme.ink }))
+    const baseline = place.y - ((layout.captionLines[k] as number) - 0.4) * lineHeight
+    marks.push(text(caption, x, baseline, { fontSize, fill: theme.ink }))
     const labels = {
       bottom: k === builders.length - 1 && index + columns >= count,
       left: column === 0,

@@ -1,9 +1,9 @@
 import { castKey, keyAsJson } from '../files/duckdb/group-keys.ts'
 import type { GroupTable } from '../files/duckdb/group-table.ts'
 import type { Session } from '../files/duckdb/session.ts'
+import { quoteText } from '../files/duckdb/sql.ts'
 import type { ScanTotals } from '../files/duckdb/totals.ts'
 import { selectInputs, type TypedScan } from '../files/duckdb/typed-scans.ts'
-import { given, message, optionError } from '../files/errors.ts'
 import type { Scoring } from '../files/options.ts'
 import type { Chunk } from '../files/readers/chunks.ts'
 import { Histogram, octaveBits } from './histogram.ts'
@@ -12,29 +12,27 @@ import { classifyInSQL, makeClassifier, type Stratum, strata } from './strata.ts
 /** Collects one histogram for each value of `by`, from chunks in memory and from the files that DuckDB reads. */
 export class HistogramCollector {
   readonly #scoring: Scoring
-  readonly #mostGroups: number
+  /** by the key of the group as JSON */
   readonly #histograms = new Map<string, Histogram>()
 
-  constructor(scoring: Scoring, mostGroups: number) {
+  constructor(scoring: Scoring) {
     this.#scoring = scoring
-    this.#mostGroups = mostGroups
   }
 
-  /**
-   * The histogram of a group, by its key as JSON; a new one at its first call.
-   *
-   * @throws {RangeError} ERR_INVALID_ARG_VALUE, with `option`: there are too many groups
-   */
+  /** The histogram of a group, by its key as JSON; a new one at its first call. */
   getOrCreate(json: string): Histogram {
     const known = this.#histograms.get(json)
     if (known !== undefined) return known
-    if (this.#histograms.size === this.#mostGroups) {
-      const expected = `must have at most ${this.#mostGroups} values, to fit in one picture`
-      throw optionError('by', message`${given('by', this.#scoring.by ?? '')} ${expected}`)
-    }
     const histogram = new Histogram()
     this.#histograms.set(json, histogram)
     return histogram
+  }
+
+  /** The histogram of all groups but these. */
+  mergeOthers(groups: ReadonlySet<string>): Histogram {
+    const merged = new Histogram()
+    for (const [json, histogram] of this.#histograms) if (!groups.has(json)) merged.merge(histogram)
+    return merged
   }
 
   addChunk({ input, label, missing, keyAt }: Chunk): void {
@@ -47,31 +45,43 @@ export class HistogramCollector {
     }
   }
 
-  async addScans(session: Session, { groups, typed, rows }: ScanTotals): Promise<void> {
-    const [{ keyType }] = groups as [GroupTable]
+  /** Adds files that DuckDB reads; all groups but these become one. */
+  async addScans(
+    session: Session,
+    { groups: [table], typed, rows }: ScanTotals,
+    groups: ReadonlySet<string>,
+  ): Promise<void> {
+    const { keyType } = table as GroupTable
     for (const [step, scan] of typed.entries()) {
       session.pass = { doing: 'counting distances', rows, step, steps: typed.length }
-      for (const [key, stratum, edge, count] of await session.readRows(binsQuery(scan, keyType, this.#scoring))) {
+      for (const [key, stratum, edge, count] of await session.readRows(
+        binsQuery(scan, keyType, groups, this.#scoring),
+      )) {
         this.getOrCreate(String(key)).add(strata[Number(stratum)] as Stratum, Number(edge), Number(count))
       }
     }
   }
 }
 
-/** Smaller |x| share the bins of this number, so that the width of a bin is never subnormal. */
-const leastBinned = '2::DOUBLE ** -1000'
+/** The least number that is not subnormal. Smaller |x| share the width of its bins. */
+const leastNormal = '2::DOUBLE ** -1022'
 
 /**
- * A query for rows of [key as JSON, index of the stratum, lower edge of a fine bin, number of rows]. Next to a power of two log2 may be one
- * off, and a fine bin twice or half as wide. Bins of a view are at least twice as wide as fine bins, so no count changes.
+ * A query for rows of [key as JSON, or empty for other groups, index of the stratum, lower edge of a fine bin, number of rows]. A positive x
+ * that would share the bin of 0 is in the next. Next to a power of two log2 may be one off, and a fine bin twice or half as wide. No view
+ * has bins so narrow, so no count changes.
  */
-function binsQuery(typed: TypedScan, keyType: string, scoring: Scoring): string {
+function binsQuery(typed: TypedScan, keyType: string, groups: ReadonlySet<string>, scoring: Scoring): string {
   const { x, y, types } = typed
   const dtype = types.input === 'FLOAT' ? 'float32' : 'float64'
-  return `SELECT ${keyAsJson(keyType)}, stratum, edge, rows FROM (
-    SELECT ${scoring.by === undefined ? 'NULL' : castKey(keyType)} AS key, ${classifyInSQL(scoring, dtype)} AS stratum,
-      CASE WHEN isfinite(x) THEN floor(x / width) * width ELSE x END AS edge, count(*) AS rows
-      FROM (SELECT *, 2::DOUBLE ** (floor(log2(greatest(abs(x), ${leastBinned}))) - ${octaveBits}) AS width
-        FROM (SELECT key, CAST(${x} AS DOUBLE) AS x, ${y} AS y FROM ${selectInputs(typed, scoring)}))
-      GROUP BY ALL)`
+  const listed = `[${Array.from(groups, quoteText).join(', ')}]::VARCHAR[]`
+  return `SELECT CASE WHEN list_contains(${listed}, json) THEN json ELSE '' END AS shown, stratum, edge, sum(rows) FROM (
+    SELECT ${keyAsJson(keyType)} AS json, stratum, edge, rows FROM (
+      SELECT ${scoring.by === undefined ? 'NULL' : castKey(keyType)} AS key, ${classifyInSQL(scoring, dtype)} AS stratum,
+        CASE WHEN NOT isfinite(x) THEN x
+          WHEN x > 0 THEN greatest(floor(x / width), 1) * width ELSE floor(x / width) * width END AS edge, count(*) AS rows
+        FROM (SELECT *, 2::DOUBLE ** (floor(log2(greatest(abs(x), ${leastNormal}))) - ${octaveBits}) AS width
+          FROM (SELECT key, CAST(${x} AS DOUBLE) AS x, ${y} AS y FROM ${selectInputs(typed, scoring)}))
+        GROUP BY ALL))
+    GROUP BY ALL`
 }

@@ -1,7 +1,10 @@
 import type { Axis, Scale } from 'vega'
-import type { View } from './histogram.ts'
+import type { Range, View } from './histogram.ts'
 import type { Layout } from './layout.ts'
 import type { Theme } from './look.ts'
+import { formatFully } from './numbers.ts'
+import { estimateWidth } from './text.ts'
+import { chooseLogTicks, chooseTicks } from './ticks.ts'
 
 /** What all strips of a picture share. */
 export interface Drawing {
@@ -19,52 +22,78 @@ export interface Place {
   readonly labels: Readonly<Record<'bottom' | 'left' | 'right', boolean>>
 }
 
-/** A linear scale over the whole strip, or over a range of its pixels. */
-export function buildScale(name: string, domain: readonly number[], range: readonly number[]): Scale {
-  return { name, type: 'linear', domain: [...domain], range: [...range], zero: false }
+/** A linear scale over the height of a strip. */
+export interface HeightScale {
+  readonly name: string
+  readonly domain: Range
+  /** where the ends of the domain are, in pixels */
+  readonly heights: Range
+}
+
+export function buildHeightScale({ name, domain, heights }: HeightScale): Scale {
+  return { name, type: 'linear', domain: [...domain], range: [...heights], zero: false }
+}
+
+/** Where a value is on a scale, in pixels. */
+export function heightOf(value: number, { domain: [low, high], heights: [from, to] }: HeightScale): number {
+  return from + ((value - low) / (high - low)) * (to - from)
 }
 
 /** The scales `x`, of distances and margins, and `box`, from the bottom of a strip to its top. */
-export function buildBoxScales({ layout: { panelWidth, stripHeight }, view }: Drawing): Scale[] {
-  return [buildScale('x', [view.low, view.high], [0, panelWidth]), buildScale('box', [0, 1], [stripHeight, 0])]
+export function buildBoxScales({ layout: { panelWidth, stripHeight }, view: { low, high, isLog } }: Drawing): Scale[] {
+  const x = { name: 'x', domain: [low, high], range: [0, panelWidth] }
+  return [
+    isLog ? { ...x, type: 'log' } : { ...x, type: 'linear', zero: false },
+    buildHeightScale({ name: 'box', domain: [0, 1], heights: [stripHeight, 0] }),
+  ]
 }
 
 /** Where a distance or margin is in a strip, in pixels. */
-export function placeOf(x: number, { layout, view }: Drawing): number {
-  return (layout.panelWidth * (x - view.low)) / (view.high - view.low)
+export function placeOf(x: number, { layout, view: { low, high, isLog } }: Drawing): number {
+  const [place, first, last] = [x, low, high].map((each) => (isLog ? Math.log(each) : each)) as [number, number, number]
+  return (layout.panelWidth * (place - first)) / (last - first)
 }
 
 /** The pixels of a strip, from the bottom to where labels begin. */
-export function heightsOf({ stripHeight, fontSize }: Layout): readonly [number, number] {
+export function heightsOf({ stripHeight, fontSize }: Layout): Range {
   return [stripHeight, 1.5 * fontSize]
 }
 
-/** How Vega formats the labels of an axis. */
-export const numberLabel = `format(datum.value, abs(datum.value) < 1e3 || abs(datum.value) >= 1e15 ? '~g' : '~s')`
-export const percentLabel = `format(100 * datum.value, '~g') + ' %'`
-
-/** An axis beside a strip, over one of its scales. Strips are low where panels have many: there labels may need room. */
-export function buildSideAxis(drawing: Drawing, place: Place, orient: 'left' | 'right', scale: string, label: string) {
+/** An axis beside a strip. */
+export function buildSideAxis(
+  drawing: Drawing,
+  place: Place,
+  orient: 'left' | 'right',
+  scale: HeightScale,
+  formatValue: (value: number) => string,
+): Axis {
+  const hasRoom = (ticks: readonly number[]) => {
+    const [first, second] = ticks.map((tick) => heightOf(tick, scale)) as [number, number]
+    return first - second >= 1.4 * drawing.layout.fontSize
+  }
+  const values = chooseTicks(...scale.domain, hasRoom)
   const grid = orient === 'left' ? { grid: true, gridScale: 'x' } : {}
-  return buildAxis(drawing, place, {
-    orient,
-    scale,
-    label,
-    tickCount: 3,
-    labelOverlap: drawing.margins.length > 1,
-    ...grid,
-  })
+  return buildAxis(drawing, place, { orient, scale: scale.name, values, formatValue, ...grid })
 }
 
 /** The axis of distances and margins. */
 export function buildBottomAxis(drawing: Drawing, place: Place): Axis {
-  const { panelWidth, fontSize, columns } = drawing.layout
-  const grid = { grid: true, gridScale: 'box', tickCount: Math.floor(panelWidth / (5 * fontSize)) }
+  const { fontSize, columns } = drawing.layout
+  const { low, high, isLog } = drawing.view
+  const hasRoom = (ticks: readonly number[]) =>
+    ticks.slice(1).every((tick, i) => {
+      const [before, after] = [ticks[i] as number, tick].map((each) => placeOf(each, drawing)) as [number, number]
+      const width = estimateWidth(formatFully(ticks[i] as number) + formatFully(tick), 0.9 * fontSize) / 2
+      return after - before >= width + fontSize
+    })
+  const values = (isLog ? chooseLogTicks : chooseTicks)(low, high, hasRoom)
   return buildAxis(drawing, place, {
     orient: 'bottom',
     scale: 'x',
-    label: numberLabel,
-    ...grid,
+    values,
+    formatValue: formatFully,
+    grid: true,
+    gridScale: 'box',
     labelFlush: columns > 1,
   })
 }
@@ -72,16 +101,18 @@ export function buildBottomAxis(drawing: Drawing, place: Place): Axis {
 interface AxisParts extends Partial<Axis> {
   readonly orient: keyof Place['labels']
   readonly scale: string
-  readonly label: string
+  readonly values: number[]
+  readonly formatValue: (value: number) => string
 }
 
-function buildAxis({ layout, theme }: Drawing, { labels }: Place, { label, ...parts }: AxisParts): Axis {
+function buildAxis({ layout, theme }: Drawing, { labels }: Place, { formatValue, ...parts }: AxisParts): Axis {
+  const texts = Object.fromEntries(parts.values.map((value) => [value, formatValue(value)]))
   return {
     aria: false,
     labels: labels[parts.orient],
     ticks: labels[parts.orient],
     domain: false,
-    encode: { labels: { update: { text: { signal: label } } } },
+    encode: { labels: { update: { text: { signal: `${JSON.stringify(texts)}[datum.value]` } } } },
     labelFont: 'sans-serif',
     labelFontSize: 0.9 * layout.fontSize,
     labelColor: theme.pale,

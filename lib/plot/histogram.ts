@@ -1,15 +1,28 @@
 import { type Stratum, strata } from './strata.ts'
 
-/** The part of the axis that is shown: `low` and `high` are multiples of `width`, which is a power of two. */
+export type Range = readonly [low: number, high: number]
+
+/** The part of the axis that is shown, in bins of one width. */
 export interface View {
+  /** the edges of the bins, ascending: a bin holds the distances from its edge up to the next. No fine bin lies in two bins */
+  readonly edges: readonly number[]
+  /** the first edge */
   readonly low: number
+  /** the last edge */
   readonly high: number
-  /** the width of a bin of the picture */
+  /** the width of a bin, a power of two; on a logarithmic axis the octaves of a bin: 1/4 is four bins to a doubling */
   readonly width: number
+  readonly isLog: boolean
+}
+
+export function isInView(x: number, { low, high }: View): boolean {
+  return x >= low && x <= high
 }
 
 /** Numbers of distances that a view does not show. */
 interface HiddenCounts {
+  /** 0 or less, for which a logarithmic axis has no place */
+  readonly notPositive: number
   readonly below: number
   readonly above: number
   readonly infinite: number
@@ -22,7 +35,6 @@ interface HiddenCounts {
  * whose lower edge, floor(x / width) · width, is exact.
  */
 export const octaveBits = 10
-const binsPerOctave = 2 ** octaveBits
 
 /** A fine bin by its lower edge; NaN and the infinities have bins of their own. */
 type Bin = readonly [edge: number, rows: number]
@@ -30,17 +42,19 @@ export type Bins = readonly Bin[]
 
 /** Counts the rows of each stratum by their distance, exactly, in fine bins. */
 export class Histogram {
-  /** the rows of each bin, by stratum and octave */
-  readonly #rows = strata.map((): (Float64Array | undefined)[] => [])
+  /** by stratum the rows of each bin, by its number: groups may be many, and have few rows each */
+  readonly #rows = strata.map(() => new Map<number, number>())
 
   /** Adds rows to the fine bin of x. */
   add(stratum: Stratum, x: number, rows = 1): void {
-    const octaves = this.#rows[strata.indexOf(stratum)] as (Float64Array | undefined)[]
-    const bin = binOf(x)
-    const octave = Math.floor(bin / binsPerOctave)
-    const bins = octaves[octave] ?? new Float64Array(binsPerOctave)
-    octaves[octave] = bins
-    bins[bin % binsPerOctave] = (bins[bin % binsPerOctave] as number) + rows
+    this.#add(strata.indexOf(stratum), binOf(x), rows)
+  }
+
+  /** Adds the rows of another histogram. */
+  merge(other: Histogram): void {
+    for (const [index, bins] of other.#rows.entries()) {
+      for (const [bin, rows] of bins) this.#add(index, bin, rows)
+    }
   }
 
   /** The number of rows in some strata, drawn or not. */
@@ -49,23 +63,22 @@ export class Histogram {
   }
 
   /** The number of rows in each bin of the view, exact because no fine bin lies in two of them. */
-  countByBin(some: readonly Stratum[], { low, high, width }: View): number[] {
-    const counts = new Array<number>((high - low) / width).fill(0)
+  countByBin(some: readonly Stratum[], { edges }: View): number[] {
+    const counts = new Array<number>(edges.length - 1).fill(0)
     for (const [edge, rows] of this.#bins(some)) {
-      // A negative edge so small that the division rounds it to 0 is still below 0.
-      const place = edge < 0 ? Math.min(edge / width, -Number.MIN_VALUE) : edge / width
-      const bin = Math.floor(place) - low / width
-      if (bin in counts) counts[bin] = (counts[bin] ?? 0) + rows
+      const bin = findBin(edges, edge)
+      if (bin in counts) counts[bin] = (counts[bin] as number) + rows
     }
     return counts
   }
 
   /** The numbers of rows that the view does not show. */
-  countHidden(some: readonly Stratum[], { low, high }: View): HiddenCounts {
-    const hidden = { below: 0, above: 0, infinite: 0, nan: 0 }
+  countHidden(some: readonly Stratum[], { low, high, isLog }: View): HiddenCounts {
+    const hidden = { notPositive: 0, below: 0, above: 0, infinite: 0, nan: 0 }
     for (const [edge, rows] of this.#bins(some)) {
       if (Number.isNaN(edge)) hidden.nan += rows
       else if (!Number.isFinite(edge)) hidden.infinite += rows
+      else if (isLog && edge <= 0) hidden.notPositive += rows
       else if (edge < low) hidden.below += rows
       else if (edge >= high) hidden.above += rows
     }
@@ -79,26 +92,43 @@ export class Histogram {
       .sort(([a], [b]) => a - b)
   }
 
-  #bins(some: readonly Stratum[]): Bin[] {
-    return some.flatMap((stratum) =>
-      Object.entries(this.#rows[strata.indexOf(stratum)] as object).flatMap(([octave, bins]: [string, Float64Array]) =>
-        Array.from(bins, (rows, i): Bin => [edgeOf(Number(octave) * binsPerOctave + i), rows]).filter(
-          ([, rows]) => rows > 0,
-        ),
-      ),
-    )
+  #add(index: number, bin: number, rows: number): void {
+    const bins = this.#rows[index] as Map<number, number>
+    bins.set(bin, (bins.get(bin) ?? 0) + rows)
   }
+
+  #bins(some: readonly Stratum[]): Bin[] {
+    return some.flatMap((stratum) => {
+      const bins = this.#rows[strata.indexOf(stratum)] as Map<number, number>
+      return Array.from(bins, ([bin, rows]): Bin => [edgeOf(bin), rows])
+    })
+  }
+}
+
+/** The index of the bin that holds x, by ascending edges; -1 below them, and that of the last edge above them or for NaN. */
+function findBin(edges: readonly number[], x: number): number {
+  let [low, high] = [0, edges.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((edges[middle] as number) > x) high = middle
+    else low = middle + 1
+  }
+  return low - 1
 }
 
 const double = new DataView(new ArrayBuffer(8))
 const lowerBits = 20 - octaveBits
 
-/** The number of the fine bin of x. Truncation rounds towards 0, so a negative x inside a bin is in the next one. */
+/**
+ * The number of the fine bin of x. Truncation rounds towards 0, so a negative x inside a bin is in the next one. So is a
+ * positive one that would share the bin of 0: the edge 0 is of zeros alone, and no view has these bins apart.
+ */
 function binOf(x: number): number {
   double.setFloat64(0, Number.isNaN(x) ? Number.NaN : x + 0)
   const upper = double.getUint32(0)
   const isBetween = (upper & (2 ** lowerBits - 1)) !== 0 || double.getUint32(4) !== 0
-  return (upper >>> lowerBits) + Number(x < 0 && isBetween)
+  const bin = upper >>> lowerBits
+  return bin + Number(isBetween && (x < 0 || bin === 0))
 }
 
 /** The lower edge of the fine bin with this number. */

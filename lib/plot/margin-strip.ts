@@ -1,22 +1,23 @@
 import type { GroupMark, Mark } from 'vega'
 import type { LossAccumulator } from '../index.ts'
-import { formatNumber } from './captions.ts'
 import type { marginStrips } from './chart-data.ts'
 import {
   buildBottomAxis,
   buildBoxScales,
-  buildScale,
+  buildHeightScale,
   buildSideAxis,
   type Drawing,
+  type HeightScale,
+  heightOf,
   heightsOf,
-  numberLabel,
   type Place,
-  percentLabel,
   placeOf,
 } from './drawing.ts'
+import { isInView, type Range, type View } from './histogram.ts'
 import type { Layout } from './layout.ts'
 import type { Theme } from './look.ts'
 import { dot, encode, rule, text } from './marks.ts'
+import { formatFully, formatNumber, formatPercent } from './numbers.ts'
 import { estimateWidth } from './text.ts'
 
 type FigureName = (typeof marginStrips)[number]
@@ -27,7 +28,7 @@ interface Figure {
   readonly countRows: (total: LossAccumulator) => number
   readonly read: (total: LossAccumulator) => number
   readonly format: (value: number) => string
-  readonly axisLabel: string
+  readonly formatTick: (value: number) => string
   readonly color: keyof Theme
 }
 
@@ -36,23 +37,22 @@ const figures: Readonly<Record<FigureName, Figure>> = {
     countRows: ({ count }) => count,
     read: ({ mean }) => mean,
     format: formatNumber,
-    axisLabel: numberLabel,
+    formatTick: formatFully,
     color: 'ink',
   },
   activeShare: {
     countRows: ({ negatives }) => negatives.count,
     read: ({ negatives: { active, count } }) => active / count,
     format: (share) => `${(100 * share).toFixed(1)} %`,
-    axisLabel: percentLabel,
+    formatTick: formatPercent,
     color: 'negative',
   },
 }
 
-type Domain = readonly [low: number, high: number]
-
-/** The range of a figure over all panels and margins, with 0 in it. */
-export function findDomain(name: FigureName, totals: readonly LossAccumulator[]): Domain {
-  const values = totals.map(figures[name].read).filter(Number.isFinite)
+/** The range of a figure over all panels and the margins in view, with 0 in it. */
+export function findDomain(name: FigureName, totals: readonly LossAccumulator[], view: View): Range {
+  const shown = totals.filter(({ margin }) => isInView(margin, view))
+  const values = shown.map(figures[name].read).filter(Number.isFinite)
   const [low, high] = [Math.min(0, ...values), Math.max(0, ...values)]
   return low === high ? [0, 1] : [low, high]
 }
@@ -61,22 +61,23 @@ export function findDomain(name: FigureName, totals: readonly LossAccumulator[])
 export function buildMarginStrip(
   name: FigureName,
   totals: readonly LossAccumulator[],
-  domain: Domain,
+  domain: Range,
   drawing: Drawing,
   place: Place,
 ): GroupMark {
   const { layout, theme } = drawing
   const { panelWidth, stripHeight, fontSize } = layout
-  const { axisLabel, color } = figures[name]
-  const zero = heightOf(0, domain, drawing)
-  const points = placePoints(name, totals, domain, drawing)
+  const { formatTick, color } = figures[name]
+  const scale = { name: 'value', domain, heights: heightsOf(layout) }
+  const zero = heightOf(0, scale)
+  const points = placePoints(name, totals, scale, drawing)
   const stroke = { stroke: theme[color], strokeWidth: fontSize / 8 }
   return {
     type: 'group',
     aria: false,
     encode: encode({ x: place.x, y: place.y, width: panelWidth, height: stripHeight }),
-    scales: [...buildBoxScales(drawing), buildScale('value', domain, heightsOf(layout))],
-    axes: [buildBottomAxis(drawing, place), buildSideAxis(drawing, place, 'left', 'value', axisLabel)],
+    scales: [...buildBoxScales(drawing), buildHeightScale(scale)],
+    axes: [buildBottomAxis(drawing, place), buildSideAxis(drawing, place, 'left', scale, formatTick)],
     marks: [
       rule({ x: 0, x2: panelWidth, y: zero, y2: zero, stroke: theme.pale, strokeWidth: fontSize / 8 }),
       ...points
@@ -100,21 +101,22 @@ interface Point {
   readonly label: string
 }
 
-function placePoints(name: FigureName, totals: readonly LossAccumulator[], domain: Domain, drawing: Drawing): Point[] {
+/** The points at the margins that are in view. */
+function placePoints(
+  name: FigureName,
+  totals: readonly LossAccumulator[],
+  scale: HeightScale,
+  drawing: Drawing,
+): Point[] {
   const { countRows, read, format } = figures[name]
   return totals
-    .filter((total) => countRows(total) > 0)
+    .filter((total) => countRows(total) > 0 && isInView(total.margin, drawing.view))
     .map((total) => {
       const value = read(total)
       const hasDot = Number.isFinite(value)
-      const y = heightOf(hasDot ? value : 0, domain, drawing)
+      const y = heightOf(hasDot ? value : 0, scale)
       return { x: placeOf(total.margin, drawing), y, hasDot, label: format(value) }
     })
-}
-
-function heightOf(value: number, [low, high]: Domain, { layout }: Drawing): number {
-  const [bottom, top] = heightsOf(layout)
-  return bottom + ((value - low) / (high - low)) * (top - bottom)
 }
 
 function dotRadius(fontSize: number): number {

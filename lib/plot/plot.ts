@@ -5,11 +5,13 @@ import { type Margins, oneOf, readOptions, readPaths, readScoring, type ScoreFil
 import { selectTotals, type TotalsOf } from '../files/totals.ts'
 import { collectChartData } from './chart-data.ts'
 import { sizes, themes } from './look.ts'
+import { type ChartOptions, chartChecks, selectChartOptions } from './options.ts'
 import { loadRenderer } from './render.ts'
 
 /** The options of `plotFiles`: those of `scoreFiles` without `weight`, `keep`, `top` and `onGroup`, and the look of the picture. */
 export interface PlotFilesOptions<Margin extends Margins = number>
-  extends Omit<ScoreFilesOptions<Margin>, 'weight' | 'keep' | 'top' | 'onGroup'> {
+  extends Omit<ScoreFilesOptions<Margin>, 'weight' | 'keep' | 'top' | 'onGroup'>,
+    ChartOptions {
   /** where to write the picture: .svg, or .png with twice as many pixels each way */
   readonly output: string
   /** the background; default `light` */
@@ -21,6 +23,7 @@ export interface PlotFilesOptions<Margin extends Margins = number>
 const checks = {
   theme: oneOf(...Object.keys(themes)),
   size: oneOf(...Object.keys(sizes)),
+  ...chartChecks,
   weight: undefined,
   keep: undefined,
   top: undefined,
@@ -29,11 +32,11 @@ const checks = {
 
 /**
  * Draws the distances of both classes and the losses over them, and returns the totals as `scoreFiles` does. With `by` there
- * is a panel for each value, at most 12. With a list of margins it draws the mean loss and the share of active negatives at
+ * is a panel for each value; of more than 12 the 11 largest have one, and the others one together. With a list of margins it draws the mean loss and the share of active negatives at
  * each, below the distances.
  *
  * @throws as `scoreFiles` does
- * @throws {RangeError} ERR_INVALID_ARG_VALUE: `by` has more than 12 values, or `output` ends in neither .svg nor .png
+ * @throws {RangeError} ERR_INVALID_ARG_VALUE: `output` ends in neither .svg nor .png, or `range` is not one
  *
  * @example
  * const { total } = await plotFiles(['pairs.parquet'], { input: 'distance', label: 'label', output: 'pairs.svg' })
@@ -43,13 +46,15 @@ export async function plotFiles<const Margin extends Margins = number>(
   options: PlotFilesOptions<Margin>,
 ): Promise<TotalsOf<Margin>> {
   const given = readPaths(paths)
-  const { output, theme = 'light', size = 'readme', ...files } = readOptions(options, checks, ['output'])
+  const read = readOptions(options, checks, ['output'])
+  const { output, theme = 'light', size = 'readme', ...files } = read
+  const chartOptions = selectChartOptions(read)
   const { margin } = files
   const scoring = readScoring(files)
   const draw = await loadRenderer(output)
   return withInputs(given, scoring, files, async (inputs) => {
     const path = await resolveOutput(output, inputs.files)
-    const { totals, chart } = await collectChartData(inputs, scoring)
+    const { totals, chart } = await collectChartData(inputs, scoring, scoring.margins, [], chartOptions)
     const picture = await draw(chart, { theme: themes[theme], size: sizes[size] })
     await writeAtomically(path, inputs.signal, (beside) => writeFile(beside, picture))
     return selectTotals(totals, margin)

@@ -1,70 +1,179 @@
-import { type Bins, fineWidth, type Histogram, type View } from './histogram.ts'
+import { type Bins, fineWidth, type Histogram, octaveBits, type Range, type View } from './histogram.ts'
+import type { ChartOptions } from './options.ts'
 import { classStrata } from './strata.ts'
 
-/** Bins of a picture, at most, before their edges are rounded. */
-const mostBins = 96
+/** Bins of a picture by default: fewer show no shape, more are too narrow to see. */
+const [fewestBins, mostBins] = [16, 96]
+/** The view is so many interquartile ranges long at most, so that 8 of the narrowest bins show the middle half of the rows. */
+const mostQuartileRanges = mostBins / 8
+/** A margin is outside the view if the distances would get fewer bins than these beside it. */
+const fewestOfDistances = 4
 /** Limits the view, so that no arithmetic on it overflows. */
 const furthest = 2 ** 1000
 
-type Range = readonly [low: number, high: number]
+/** An axis by its positions, of which equal steps look alike. */
+interface Axis {
+  readonly isLog: boolean
+  /** the position of a distance; NaN where the axis has no place for it */
+  readonly toPosition: (x: number) => number
+  /** the distance at an edge of bins, which is one of fine bins too */
+  readonly toEdge: (position: number) => number
+  /** the least width of bins within a range that parts no fine bin */
+  readonly findLeastWidth: (range: Range) => number
+}
 
-/** Chooses one view for all panels. It holds the margins and all distances but outliers that would squash the others. */
-export function chooseView(histograms: readonly Histogram[], margins: readonly number[]): View {
-  const unite = (ranges: readonly Range[]) =>
-    uniteRanges([...ranges, ...margins.map((margin): Range => [margin, margin])])
-  const classes = histograms.flatMap((histogram) =>
-    Object.values(classStrata).map((strata) => histogram.finiteBins(strata)),
+const linearAxis: Axis = {
+  isLog: false,
+  toPosition: (x) => Math.min(Math.max(x, -furthest), furthest),
+  toEdge: (position) => position,
+  findLeastWidth: ([low, high]) => 2 * fineWidth(Math.max(Math.abs(low), Math.abs(high))),
+}
+
+const logAxis: Axis = {
+  isLog: true,
+  toPosition: (x) => (x > 0 ? Math.log2(Math.min(Math.max(x, 1 / furthest), furthest)) : Number.NaN),
+  // Rounded by less than a thousandth; the last edge that is finite stands for those beyond.
+  toEdge: (position) => {
+    const octave = Math.floor(position)
+    if (octave > 1023) return 2 ** 1023 * (2 - 2 ** -octaveBits)
+    return 2 ** (octave - octaveBits) * Math.round(2 ** (position - octave + octaveBits))
+  },
+  findLeastWidth: () => 2 ** (4 - octaveBits),
+}
+
+/** The rows of one class in one panel that have a place on the axis: ascending fine bins by the positions of their ends. */
+type PlacedBins = readonly { readonly low: number; readonly high: number; readonly rows: number }[]
+
+/**
+ * Chooses one view for all panels, from the data alone. By default it holds all distances but outliers that would squash the
+ * others, and the margins that would not.
+ *
+ * Bins are as wide as the rule of Freedman and Diaconis (1981) or, if that is less, of Sturges (1926) says for the rows in
+ * the view: the rule that NumPy calls `auto`. The class of a panel that asks for the narrowest bins decides. The width is
+ * then lessened to a power of two, and kept within what can be seen and what fine bins can tell apart. Bins of whole
+ * numbers hold one at least.
+ */
+export function chooseView(
+  histograms: readonly Histogram[],
+  margins: readonly number[],
+  { range, log = false, bins }: Omit<ChartOptions, 'title'> = {},
+): View {
+  const axis = log ? logAxis : linearAxis
+  const classes = histograms.flatMap((histogram) => {
+    return Object.values(classStrata).map((strata) => placeBins(histogram.finiteBins(strata), axis))
+  })
+  const shown = range
+    ? ([axis.toPosition(range[0]), axis.toPosition(range[1])] as const)
+    : chooseRange(classes, margins.map(axis.toPosition), axis)
+  const inView = classes.map((placed) => placed.filter(({ low }) => low >= shown[0] && low < shown[1]))
+  const least = Math.max(
+    axis.findLeastWidth(shown),
+    lengthOf(shown) / (bins ?? mostBins),
+    !log && areWhole(inView.flat()) ? 1 : 0,
   )
-  const all = unite(classes.flatMap(rangesOf))
-  const most = unite(classes.map(dropOutliers).flatMap(rangesOf))
-  const [low, high] = addRoom(lengthOf(all) <= 1.5 * lengthOf(most) ? all : most, margins)
-  const finest = 2 * fineWidth(Math.max(Math.abs(low), Math.abs(high)))
-  const width = 2 ** Math.ceil(Math.log2(Math.max(lengthOf([low, high]) / mostBins, finest)))
-  return { low: Math.floor(low / width) * width, high: Math.ceil(high / width) * width, width }
+  const wanted = bins === undefined ? Math.min(chooseWidth(inView), lengthOf(shown) / fewestBins) : 0
+  let width = 2 ** Math.max(Math.ceil(Math.log2(least)), Math.floor(Math.log2(wanted)))
+  while (bins !== undefined && alignRange(shown, width).count > bins) width *= 2
+  const { first, count } = alignRange(shown, width)
+  const edges = Array.from({ length: count + 1 }, (_, i) => axis.toEdge((first + i) * width))
+  return { edges, low: edges[0] as number, high: edges[count] as number, width, isLog: log }
+}
+
+function placeBins(bins: Bins, { toPosition }: Axis): PlacedBins {
+  return bins
+    .map(([edge, rows]) => ({ low: toPosition(edge), high: toPosition(edge + fineWidth(edge)), rows }))
+    .filter(({ low }) => !Number.isNaN(low))
+}
+
+/** The bins of a width that hold a range. */
+function alignRange([low, high]: Range, width: number): { first: number; count: number } {
+  const first = Math.floor(low / width)
+  return { first, count: Math.max(1, Math.ceil(high / width) - first) }
+}
+
+function areWhole(bins: PlacedBins): boolean {
+  return bins.length > 0 && bins.every(({ low }) => Number.isInteger(low))
+}
+
+/** The least width that the rules give a class; 0, for the narrowest bins, where no class has two different distances. */
+function chooseWidth(classes: readonly PlacedBins[]): number {
+  const widths = classes.map((bins) => {
+    const rows = countRows(bins)
+    const sturges = (quantileOf(bins, 1) - quantileOf(bins, 0)) / (Math.log2(rows) + 1)
+    const freedmanDiaconis = (2 * quartileRangeOf(bins)) / Math.cbrt(rows)
+    return Math.min(sturges, freedmanDiaconis || Number.POSITIVE_INFINITY)
+  })
+  const least = Math.min(...widths.filter((width) => width > 0))
+  return Number.isFinite(least) ? least : 0
+}
+
+/** The range of most distances and of the margins that do not squash them. */
+function chooseRange(classes: readonly PlacedBins[], margins: readonly number[], axis: Axis): Range {
+  const all = uniteRanges(classes.flatMap(rangesOf))
+  const most = uniteRanges(classes.map(dropOutliers).flatMap(rangesOf))
+  const distances = lengthOf(all) <= 1.5 * lengthOf(most) ? all : most
+  const hasShape = lengthOf(distances) >= fewestOfDistances * axis.findLeastWidth(distances)
+  const longest = hasShape ? (lengthOf(distances) * mostBins) / fewestOfDistances : Number.POSITIVE_INFINITY
+  const near = margins
+    .filter((margin) => !Number.isNaN(margin))
+    .filter((margin) => lengthOf(uniteRanges([distances, [margin, margin]])) <= longest)
+  const range = uniteRanges([distances, ...near.map((margin): Range => [margin, margin])])
+  return addRoom(lengthOf(range) >= 0 ? range : [0, 1], near, axis)
 }
 
 /** The range of ascending bins; none for no bins. */
-function rangesOf(bins: Bins): Range[] {
+function rangesOf(bins: PlacedBins): Range[] {
   const [first, last] = [bins[0], bins.at(-1)]
-  return first && last ? [[first[0], last[0] + fineWidth(last[0])]] : []
+  return first && last ? [[first.low, last.high]] : []
 }
 
-/** Drops bins further from the middle nine tenths of the rows than three times the width of these. */
-function dropOutliers(bins: Bins): Bins {
+/** Drops the bins far from the middle nine tenths of the rows, which always stay. */
+function dropOutliers(bins: PlacedBins): PlacedBins {
   const [low, high] = [quantileOf(bins, 0.05), quantileOf(bins, 0.95)]
-  const isPoint = low === high
-  const reach = 3 * (high - low)
-  const least = isPoint ? quantileOf(bins, 0.001) : low - reach
-  const most = isPoint ? quantileOf(bins, 0.999) : high + reach
-  return bins.filter(([edge]) => edge >= least && edge <= most)
+  if (low === high) return between(bins, quantileOf(bins, 0.001), quantileOf(bins, 0.999))
+  const middle = high - low
+  const length = Math.max(middle, mostQuartileRanges * quartileRangeOf(bins) || 7 * middle)
+  const reach = (length - middle) / 2
+  return between(bins, low - reach, high + reach)
 }
 
-/** The edge of the first bin at which this share of the rows is reached; NaN for no bins. */
-function quantileOf(bins: Bins, share: number): number {
-  const rank = share * bins.reduce((sum, [, rows]) => sum + rows, 0)
+function between(bins: PlacedBins, least: number, most: number): PlacedBins {
+  return bins.filter(({ low }) => low >= least && low <= most)
+}
+
+function countRows(bins: PlacedBins): number {
+  return bins.reduce((sum, { rows }) => sum + rows, 0)
+}
+
+function quartileRangeOf(bins: PlacedBins): number {
+  return quantileOf(bins, 0.75) - quantileOf(bins, 0.25)
+}
+
+/** The beginning of the first bin at which this share of the rows is reached; NaN for no bins. */
+function quantileOf(bins: PlacedBins, share: number): number {
+  const rank = share * countRows(bins)
   let before = 0
-  for (const [edge, rows] of bins) {
+  for (const { low, rows } of bins) {
     before += rows
-    if (before >= rank) return edge
+    if (before >= rank) return low
   }
   return Number.NaN
 }
 
-/** The range from the least end to the greatest. */
+/** The range from the least end to the greatest; of no ranges one of negative length. */
 function uniteRanges(ranges: readonly Range[]): Range {
-  const clamp = (x: number) => Math.min(Math.max(x, -furthest), furthest)
-  return [clamp(Math.min(...ranges.map(([low]) => low))), clamp(Math.max(...ranges.map(([, high]) => high)))]
+  return [Math.min(...ranges.map(([low]) => low)), Math.max(...ranges.map(([, high]) => high))]
 }
 
 function lengthOf([low, high]: Range): number {
   return high - low
 }
 
-/** Extends a range to a 0 that is near, and beyond a margin at one of its ends. */
-function addRoom([low, high]: Range, margins: readonly number[]): Range {
-  const length = high - low || Math.abs(low) || 1
+/** Extends a range beyond a margin at one of its ends, and on a linear axis to a 0 that is near. */
+function addRoom([low, high]: Range, margins: readonly number[], { isLog }: Axis): Range {
+  const length = high - low || (isLog ? 1 : Math.abs(low) || 1)
   const room = high === low ? length : length / 20
-  const isNearZero = (end: number) => Math.abs(end) <= 3 * length
+  const isNearZero = (end: number) => !isLog && Math.abs(end) <= 3 * length
   return [
     low >= 0 && isNearZero(low) ? 0 : low - (margins.includes(low) ? room : 0),
     high <= 0 && isNearZero(high) ? 0 : high + (margins.includes(high) ? room : 0),

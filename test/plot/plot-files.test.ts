@@ -136,7 +136,21 @@ describe('plotFiles', function () {
     ['an output of another format', { output: 'new.gif' }, { code: 'ERR_INVALID_ARG_VALUE', option: 'output' }],
     ['a missing output', { output: undefined }, { code: 'ERR_INVALID_ARG_TYPE', option: 'output' }],
     ['an output without a folder', { output: 'nowhere/new.svg' }, { code: 'ERR_INVALID_ARG_VALUE', option: 'output' }],
-    ['more than 12 groups', { by: 'i % 13' }, { code: 'ERR_INVALID_ARG_VALUE', option: 'by' }],
+    ['a range of one number', { range: [1] }, { code: 'ERR_INVALID_ARG_VALUE', option: 'range' }],
+    ['a range of three numbers', { range: [1, 2, 3] }, { code: 'ERR_INVALID_ARG_VALUE', option: 'range' }],
+    ['a range that ends before it begins', { range: [2, 0] }, { code: 'ERR_INVALID_ARG_VALUE', option: 'range' }],
+    ['an empty range', { range: [1, 1] }, { code: 'ERR_INVALID_ARG_VALUE', option: 'range' }],
+    ['an endless range', { range: [0, Infinity] }, { code: 'ERR_INVALID_ARG_VALUE', option: 'range' }],
+    ['a range that is NaN', { range: [Number.NaN, 1] }, { code: 'ERR_INVALID_ARG_VALUE', option: 'range' }],
+    ['a range of text', { range: ['0', '1'] }, { code: 'ERR_INVALID_ARG_TYPE', option: 'range' }],
+    ['a range that is a number', { range: 2 }, { code: 'ERR_INVALID_ARG_TYPE', option: 'range' }],
+    ['0 on a logarithmic axis', { range: [0, 1], log: true }, { code: 'ERR_INVALID_ARG_VALUE', option: 'range' }],
+    ['a log that is text', { log: 'yes' }, { code: 'ERR_INVALID_ARG_TYPE', option: 'log' }],
+    ['one bin', { bins: 1 }, { code: 'ERR_INVALID_ARG_VALUE', option: 'bins' }],
+    ['half a bin', { bins: 2.5 }, { code: 'ERR_INVALID_ARG_VALUE', option: 'bins' }],
+    ['too many bins', { bins: 1001 }, { code: 'ERR_INVALID_ARG_VALUE', option: 'bins' }],
+    ['a title that nobody sees', { title: ' \n' }, { code: 'ERR_INVALID_ARG_VALUE', option: 'title' }],
+    ['a title that is a number', { title: 7 }, { code: 'ERR_INVALID_ARG_TYPE', option: 'title' }],
     ['keep', { keep: ['i'] }, { code: 'ERR_INVALID_ARG_VALUE', option: 'keep' }],
     ['an infinite margin', { margin: Infinity }, { code: 'ERR_INVALID_ARG_VALUE', option: 'margin' }],
   ]
@@ -167,8 +181,120 @@ describe('plotFiles', function () {
     })
   }
 
+  /** The description and the texts of a picture. */
+  const readPicture = (name: string) => {
+    const svg = readFileSync(at(name), 'utf8')
+    const [marks = ''] = /<\/desc>.*/s.exec(svg) ?? []
+    const texts = [...marks.matchAll(/>([^<>]+)<\/(?:text|tspan)>/g)].map(([, line = '']) => line)
+    return { svg, description: /<desc>(.*)<\/desc>/.exec(svg)?.[1] ?? '', texts }
+  }
+
   it('twelve groups fit into one picture', async () => {
     const { groups } = await plotFiles([at('pairs.parquet')], { ...columns, by: 'i % 12', output: at('twelve.svg') })
     expect(groups).to.have.lengthOf(12)
+    expect(readPicture('twelve.svg').texts).to.include.members(['0', '11'])
+  })
+
+  it('of more groups the 11 largest have a panel, of equal ones the first, and the others have one together', async () => {
+    // Group k has 100 + 10 · (k % 20) rows, so that 20 to 39 are as large as 0 to 19. The largest: 9 to 19 and 29 to 39.
+    const sizes = Array.from({ length: 40 }, (_, k) => 100 + 10 * (k % 20))
+    const largest = sizes.flatMap((size, k) => (size >= 250 && k !== 35 ? [k] : []))
+    expect(largest).to.have.lengthOf(9)
+    const rows = sizes.flatMap((size, k) => Array.from({ length: size }, (_, i) => ({ k, i })))
+    const arrays = {
+      d: Float64Array.from(rows, ({ k, i }) => Math.sin(i * k) + 1),
+      y: Int8Array.from(rows, ({ i }) => (i % 3 === 0 ? 1 : -1)),
+      run: rows.map(({ k }) => `r${String(k).padStart(2, '0')}`),
+    }
+    writeFileSync(at('runs.arrow'), tableToIPC(tableFromArrays(arrays), 'file'))
+    const lines = rows.map(({ k }, row) => `${arrays.d[row]},${arrays.y[row]},r${String(k).padStart(2, '0')}\n`)
+    writeFileSync(at('runs.csv'), `d,y,run\n${lines.join('')}`)
+    for (const margin of [0.5, [1.5, 0.5]]) {
+      for (const end of ['arrow', 'csv']) {
+        await plotFiles([at(`runs.${end}`)], { ...columns, by: 'run', margin, output: at(`runs-${end}.svg`) })
+      }
+      const { svg, texts, description } = readPicture('runs-arrow.svg')
+      expect(readPicture('runs-csv.svg').svg).to.equal(svg)
+      const chosen = [14, 15, 16, 17, 18, 19, 35, 36, 37, 38, 39]
+      expect(texts.filter((line) => /^r\d\d$/.test(line))).to.deep.equal(chosen.map((k) => `r${k}`))
+      const rest = rows.flatMap(({ k }, row) => (chosen.includes(k) ? [] : [row]))
+      const negatives = rest.filter((row) => arrays.y[row] === -1)
+      const active = negatives.filter((row) => (arrays.d[row] as number) < 0.5).length
+      const format = (count: number) => count.toLocaleString('en')
+      expect(texts).to.include('the other 29')
+      expect(texts.join(' ')).to.include('the 11 largest of 40 groups and the other 29 as one')
+      expect(description).to.match(
+        new RegExp(
+          `the other 29: ${format(rest.length - negatives.length)} positives, .*${format(negatives.length)} negatives`,
+        ),
+      )
+      expect(description.slice(description.indexOf('the other 29: '))).to.include(
+        typeof margin === 'number'
+          ? `${format(active)} active`
+          : `${format(active)} of ${format(negatives.length)} negatives active`,
+      )
+    }
+  })
+
+  it('draws the same picture of the smallest and the largest numbers from CSV and Arrow', async () => {
+    const sizes = [0, 5e-324, 1e-320, 2 ** -1032, 2 ** -1022, 2 ** -1010, 2 ** -1000, 1e-300, 1, 1e300, 1.7e308]
+    const d = Float64Array.from(sizes.flatMap((x) => [x, -x, 1.5 * Math.min(x, 1e308), x * (1 - 2 ** -53)]))
+    const y = Int8Array.from(d, (_, i) => (i % 3 === 0 ? 1 : -1))
+    writeFileSync(at('sizes.arrow'), tableToIPC(tableFromArrays({ d, y }), 'file'))
+    writeFileSync(at('sizes.csv'), `d,y\n${Array.from(d, (x, i) => `${x},${y[i]}\n`).join('')}`)
+    const looks = [
+      {},
+      { log: true },
+      { range: [0, 1e-307] },
+      { log: true, range: [1e-301, 2] },
+      { bins: 1000 },
+    ] as const
+    for (const look of looks) {
+      for (const end of ['csv', 'arrow']) {
+        await plotFiles([at(`sizes.${end}`)], { ...columns, ...look, margin: 0, output: at(`sizes-${end}.svg`) })
+      }
+      expect(readPicture('sizes-csv.svg').svg, JSON.stringify(look)).to.equal(readPicture('sizes-arrow.svg').svg)
+    }
+    const { description } = readPicture('sizes-csv.svg')
+    expect(description).to.include(`${y.filter((label) => label === 1).length} positives`)
+  })
+
+  it('counts the distances outside a range, and those of 0 or less on a logarithmic axis', async () => {
+    const d = Float64Array.from({ length: 5000 }, (_, i) => 2 * Math.sin(i))
+    d.fill(0, 0, 100)
+    const y = Int8Array.from(d, (_, i) => (i % 3 === 0 ? 1 : -1))
+    writeFileSync(at('waves.arrow'), tableToIPC(tableFromArrays({ d, y }), 'file'))
+    const count = (label: number, test: (x: number) => boolean) =>
+      d.filter((x, i) => y[i] === label && test(x)).length.toLocaleString('en')
+    const output = at('waves.svg')
+    await plotFiles([at('waves.arrow')], { ...columns, range: [-0.5, 1.25], output })
+    const { description } = readPicture('waves.svg')
+    for (const label of [1, -1]) {
+      const [below, above] = [count(label, (x) => x < -0.5), count(label, (x) => x >= 1.25)]
+      expect(description).to.include(`not shown: ${below} below −0.5, ${above} of 1.25 or more`)
+    }
+    await plotFiles([at('waves.arrow')], { ...columns, log: true, range: [0.25, 1], margin: 5, output })
+    const { description: ofLog, texts } = readPicture('waves.svg')
+    for (const label of [1, -1]) {
+      const phrases = [
+        `not shown: ${count(label, (x) => x <= 0)} of 0 or less`,
+        `${count(label, (x) => x > 0 && x < 0.25)} below 0.25`,
+        `${count(label, (x) => x >= 1)} of 1 or more`,
+      ]
+      expect(ofLog).to.include(phrases.join(', '))
+    }
+    expect(texts.filter((line) => line === 'margin 5 →')).to.have.lengthOf(2)
+    expect(texts).to.include('distance x, logarithmic: d')
+  })
+
+  it('writes the title that is asked for, on several lines if it is long', async () => {
+    const title = `<b>${'many words '.repeat(20)}& so on`
+    await plotFiles([at('pairs.parquet')], { ...columns, title, output: at('title.svg') })
+    const { svg, texts } = readPicture('title.svg')
+    expect(/<title>(.*)<\/title>/.exec(svg)?.[1]).to.equal(
+      title.replace('<b>', '&lt;b&gt;').replace('& so on', '&amp; so on'),
+    )
+    expect(texts[0]).to.match(/^&lt;b&gt;many words many words/)
+    expect(texts.slice(0, 3).join(' ')).to.match(/& so on$|…$|&amp; so on$/)
   })
 })

@@ -164,6 +164,21 @@ describe('hinge-embedding-loss plot', function () {
     expect(darkIn(0, 20), 'pixels above it').to.equal(0)
   })
 
+  it('plot draws the range, the axis, the bins and the title that its flags ask for', async () => {
+    const flags = ['--range', '0.25,1', '--log', '--bins', '4', '--title', 'Two doublings']
+    const svg = String(await draw('flags.svg', argumentsFor(at('pairs.parquet'), 'd', 'y', ...flags)))
+    const words = textsOf(svg).join('\n')
+    expect(words)
+      .to.include('Two doublings')
+      .and.to.include('distance x, logarithmic: d')
+      .and.to.match(/share of the class in each bin, 2 to a doubling/)
+    const below = [...Array(5000).keys()].filter((i) => i % 10 === 3 && (Math.sin(i) + 1) * 0.7 < 0.25).length
+    expect(words).to.include(`not shown: ${below} below 0.25`)
+    expect(String(await draw('negative.svg', argumentsFor(at('pairs.parquet'), 'd', 'y', '--range', '-1,3')))).to.match(
+      /−0.5/,
+    )
+  })
+
   it('plot draws only the losses if there are no rows', async () => {
     const svg = String(await draw('none.svg', argumentsFor(at('none.parquet'), 'd', 'y')))
     expect(textsOf(svg)).to.include.members(['0 positives', '0 negatives', 'margin 1'])
@@ -182,7 +197,16 @@ describe('hinge-embedding-loss plot', function () {
       [2, pairs('--output', at('nowhere/new.svg')), /no such folder/],
       [2, pairs('--output', at('new.svg'), '--theme', 'blue'), /--theme.*light, dark/],
       [2, pairs('--output', at('new.svg'), '--size', 'poster'), /--size.*readme, slide/],
-      [2, pairs('--output', at('old.svg'), '--by', 'd'), /--by d must have at most 12 values/],
+      [
+        2,
+        pairs('--output', at('old.svg'), '--range', '2,1'),
+        /--range must be two numbers .*the lesser first, got 2, 1/,
+      ],
+      [2, pairs('--output', at('old.svg'), '--range', '2'), /--range must be two numbers .*got 2$/m],
+      [2, pairs('--output', at('old.svg'), '--range', '0,2', '--log'), /--range must begin above 0 with --log, got 0/],
+      [2, pairs('--output', at('old.svg'), '--range', 'a,b'), /--range.*must be a number/],
+      [2, pairs('--output', at('old.svg'), '--bins', '1'), /--bins must be an integer from 2 to 1000, got 1/],
+      [2, pairs('--output', at('old.svg'), '--title', ''), /--title must be a text that can be seen/],
       [
         1,
         argumentsFor(at('pairs.parquet'), 'odd', 'y', '--output', at('old.svg')),

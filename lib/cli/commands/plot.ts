@@ -8,6 +8,8 @@ import {
   formatExample,
   jsonOption,
   makeRequiredOption,
+  parseList,
+  parseNumber,
 } from '../options.ts'
 import type { FileFlags } from '../run.ts'
 
@@ -22,7 +24,18 @@ export function definePlot(command: Command, context: Context): void {
     .addOption(
       makeRequiredOption('-o, --output <file>', 'the picture: .svg, or .png with twice as many pixels each way'),
     )
-    .option('--by <expr>', 'a panel for each value of a column or SQL expression, at most 12')
+    .option(
+      '--by <expr>',
+      'a panel for each value of a column or SQL expression; the smallest of more than 12 share one',
+    )
+    .option(
+      '--range <low,high>',
+      'the distances to show; those outside are counted (default: where most are)',
+      parseList,
+    )
+    .option('--log', 'a logarithmic axis; distances of 0 or less are counted beside it')
+    .option('--bins <n>', 'the greatest number of bins (default: as the spread asks for)', parseNumber)
+    .option('--title <text>', 'the heading')
     .addOption(new Option('--theme <theme>', 'the background').choices(['light', 'dark']).default('light'))
     .addOption(
       new Option('--size <size>', 'readme: 880 wide; slide: 1600 by 900')
