@@ -17,7 +17,8 @@ const elsewhere: Readonly<Record<string, string>> = {
 const reference = 'docs/api.md'
 const own = pages.filter((page) => !(page in elsewhere) && page !== reference)
 
-const isCommand = (code: string) => code.startsWith('npx hinge-embedding-loss')
+/** Commands of the package; a first line may make the file that they read. */
+const isCommand = (code: string) => /^(?:printf .*\n)?npx hinge-embedding-loss/.test(code)
 /** Commands that install or build, which the continuous integration runs. */
 const isInstallation = (code: string) => /^(npm (ci && npm start|cit|install .*|run prebuild .*)\n)+$/.test(code)
 
