@@ -26,7 +26,13 @@ const losses = ['lib/files/chunk-losses.ts', 'lib/files/scan-losses.ts', 'lib/fi
 const formats = ['lib/files/readers/', 'lib/files/writers/', 'lib/files/duckdb/']
 const rules = [
   ...['lib/files/row-errors.ts', 'lib/files/totals.ts', 'lib/files/sources.ts', 'lib/files/table-formats.ts'],
-  ...['lib/files/column-names.ts', 'lib/files/loss-batches.ts', 'lib/files/arrow.ts', 'lib/files/file-system.ts'],
+  ...[
+    'lib/files/column-names.ts',
+    'lib/files/loss-batches.ts',
+    'lib/files/arrow.ts',
+    'lib/files/file-system.ts',
+    'lib/files/copies.ts',
+  ],
 ]
 const options = [
   ...['lib/files/atomic-write.ts', 'lib/files/options.ts', 'lib/files/paths.ts', 'lib/files/peers.ts'],

@@ -160,17 +160,32 @@ export function detailsOf(error: unknown): ErrorDetails {
   ) as ErrorDetails
 }
 
-/** The message with a file's path replaced by the name that the caller knows. */
-export function replaceInMessage(text: Message, path: string, name: string): Message {
-  return new Message(...text.parts.map((part) => (typeof part === 'string' ? part.replaceAll(path, name) : part)))
+/** The message with its texts, and those of the options that it mentions, rewritten. */
+export function rewriteMessage(text: Message, rewrite: (text: string) => string): Message {
+  return new Message(
+    ...text.parts.map((part) => {
+      if (typeof part === 'string') return rewrite(part)
+      return 'given' in part ? given(part.given, rewrite(part.text)) : part
+    }),
+  )
 }
 
-/** The error with the path of a copy of standard input replaced by a name that the caller knows. */
-export function replaceInError(error: unknown, path: string, name: string): unknown {
+/** The message with a file's path replaced by the name that the caller knows. */
+export function replaceInMessage(text: Message, path: string, name: string): Message {
+  return rewriteMessage(text, (part) => part.replaceAll(path, name))
+}
+
+/** The error with its message rewritten, and its `file`. */
+export function rewriteError(
+  error: unknown,
+  rewrite: (text: string) => string,
+  rewriteFile: (file: string) => string,
+): unknown {
   if (!(error instanceof Error)) return error
-  const replaced = replaceInMessage(messageOf(error), path, name)
-  error.message = String(replaced)
-  return withDetails(error, replaced, detailsOf(error).file === path ? { file: '-' } : {})
+  const rewritten = rewriteMessage(messageOf(error), rewrite)
+  error.message = String(rewritten)
+  const { file } = detailsOf(error)
+  return withDetails(error, rewritten, file === undefined ? {} : { file: rewriteFile(file) })
 }
 
 function withDetails<T extends Error>(error: T, text: Message, details: ErrorDetails): T & ErrorDetails {

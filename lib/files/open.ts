@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { addAbortSignal, type Readable } from 'node:stream'
 import { getNumThreads } from '../index.ts'
+import { Copies } from './copies.ts'
 import { attachLookup } from './duckdb/lookup.ts'
 import { assertOwnColumns, openScans } from './duckdb/open-scans.ts'
 import { openQuery, type ParsedQuery, parseQuery } from './duckdb/query.ts'
@@ -19,24 +20,23 @@ import {
   messageOf,
   option,
   optionError,
-  replaceInError,
-  replaceInMessage,
 } from './errors.ts'
 import {
   assertCsvOptions,
+  type Format,
   type Progress,
   type RunOptions,
   type ScoreFilesOptions,
   type SourceOptions,
 } from './options.ts'
-import { lookupOf } from './pair.ts'
+import { lookupOf, type Pair } from './pair.ts'
 import { assertLocal, isLocal } from './paths.ts'
 import type { ArraySource } from './readers/array-source.ts'
 import { containingFile, parseMember } from './readers/npz.ts'
 import { copyToFile, type TemporaryFile } from './readers/temporary-file.ts'
-import { isRemote } from './remote.ts'
+import { isRemote, nameRemote, readRemote } from './remote.ts'
 import { RunSignal } from './run-signal.ts'
-import { detectCompression, findSources, type Source } from './sources.ts'
+import { detectCompression, findSources, isText, recognizeFile, type Source } from './sources.ts'
 
 /** The opened files: scans, which DuckDB reads, and array sources, which this package reads. */
 export interface Inputs {
@@ -69,7 +69,7 @@ export async function withInputs<T>(
   options: OpenOptions,
   work: (inputs: Inputs) => Promise<T>,
 ): Promise<T> {
-  const run = new Run(options)
+  const run = new Run(options, scoring)
   try {
     run.signal.throwIfAborted()
     const result = await work(await openInputs(run, paths, scoring, options))
@@ -86,8 +86,10 @@ export async function withInputs<T>(
 /** The signal, the callbacks, the DuckDB and the copy of standard input of one run. */
 class Run {
   readonly progress: Inputs['progress'] = {}
-  /** of standard input, for DuckDB */
-  copy: TemporaryFile | undefined
+  /** of standard input, for DuckDB, and of remote files */
+  readonly copies = new Copies()
+  readonly systems: ReturnType<typeof findWith>
+  readonly #scoring: ScanOptions
   /** once they are found */
   files: readonly string[] = []
   readonly #options: OpenOptions
@@ -95,9 +97,12 @@ class Run {
   readonly #runSignal: RunSignal
   readonly #timer: NodeJS.Timeout | undefined
   #session: Session | undefined
+  #stdin: TemporaryFile | undefined
 
-  constructor(options: OpenOptions) {
+  constructor(options: OpenOptions, scoring: ScanOptions) {
     this.#options = options
+    this.#scoring = scoring
+    this.systems = findWith(() => this.openSession(), options)
     const { signal, onProgress } = options
     this.#runSignal = new RunSignal(signal)
     this.#timer = onProgress && setInterval(() => this.#report(onProgress), progressInterval)
@@ -108,7 +113,8 @@ class Run {
   }
 
   /** Opens the session of the run; groups and the rows of a query may take more memory than DuckDB has. */
-  async openSession({ by, input }: ScanOptions): Promise<Session> {
+  async openSession(): Promise<Session> {
+    const { by, input } = this.#scoring
     const { threads = getNumThreads(), query } = this.#options
     const spills = by !== undefined || query !== undefined || lookupOf(input) !== undefined
     this.#session ??= await Session.open(threads, this.signal, spills)
@@ -116,21 +122,35 @@ class Run {
     return this.#session
   }
 
-  async copyStdin(stdin: Readable): Promise<TemporaryFile> {
-    this.copy = await copyToFile(addAbortSignal(this.signal, stdin)).catch((cause) => {
+  /** Copies standard input; returns the path of the copy. */
+  async copyStdin(stdin: Readable): Promise<string> {
+    this.#stdin = await copyToFile(addAbortSignal(this.signal, stdin)).catch((cause) => {
       throw errorAt('-', cause, 'standard input')
     })
-    return this.copy
+    this.copies.add(this.#stdin.path, 'standard input', '-')
+    return this.#stdin.path
+  }
+
+  /** The path of a file on this machine: of a remote one, that of a copy. */
+  async localize(file: string): Promise<string> {
+    if (!isRemote(file)) return file
+    const session = await this.openSession()
+    session.pass = { doing: 'fetching remote files' }
+    try {
+      return await this.copies.copy(file, (path) => this.systems.remote.copy(file, path))
+    } finally {
+      session.pass = undefined
+    }
   }
 
   note(text: Message): void {
-    const note = this.copy === undefined ? text : replaceInMessage(text, this.copy.path, 'standard input')
+    const note = this.copies.rename(text)
     this.#runSignal.call(() => this.#options.onNote?.(String(note), note))
   }
 
-  /** The error with the name that the caller knows for standard input, and with the file, where only the system knows it. */
+  /** The error with the names that the caller knows, and with the file, where only the system knows it. */
   async complete(error: unknown): Promise<unknown> {
-    const known = this.copy === undefined ? error : replaceInError(error, this.copy.path, 'standard input')
+    const known = this.copies.renameError(error)
     const isChanged = codeOf(known) === 'ERR_FILE_CHANGED' && detailsOf(known).file === undefined
     const file = isChanged ? await this.#findChangedFile() : undefined
     if (file === undefined) return addFile(addUrl(known))
@@ -141,7 +161,8 @@ class Run {
     clearInterval(this.#timer)
     this.#runSignal.close()
     this.#session?.close()
-    await this.copy?.remove()
+    await this.#stdin?.remove()
+    await this.copies.remove()
   }
 
   /** The first file that changed, came or went since the run began. */
@@ -174,7 +195,7 @@ async function openInputs(
   const { stdin, threads = getNumThreads(), format, allowDuplicates, query, output } = options
   const { signal, progress } = run
   const note = (text: Message) => run.note(text)
-  const systems = findWith(() => run.openSession(scoring), options)
+  const { systems } = run
   assertStdin(paths, stdin)
   if (format !== undefined && paths.length === 0) {
     throw optionError('format', message`${option('format')} takes ${option('paths')}`)
@@ -187,39 +208,68 @@ async function openInputs(
     scoring,
     sources.map(({ kind }) => kind),
   )
-  const hasArrays = paths.length === 0 && query === undefined
-  const arraySources = hasArrays ? [findArrays(scoring)] : findArraySources(sources)
-  if (arraySources.length > 0 && lookupOf(scoring.input) !== undefined) {
+  if (sources.some(({ kind }) => kind === 'Arrow') && lookupOf(scoring.input) !== undefined) {
     throw optionError('embeddings', message`${option('embeddings')} takes pairs in Parquet, CSV, TSV or NDJSON`)
   }
-  const unread = sources.find(({ file, kind }) => kind !== 'Parquet' && isRemote(file))
-  if (unread) throw fileError(`${unread.file}: of remote files Parquet alone is read yet`, { file: unread.file })
-  const scanned = sources.filter(isScanned)
+  const hasArrays = paths.length === 0 && query === undefined
+  const arrays = hasArrays ? findArrays(scoring) : []
   const found = sources.map(({ file }) => file)
-  for (const source of scanned) {
-    if (source.file !== '-') continue
-    source.file = (await run.copyStdin(stdin as Readable)).path
-    if (source.kind !== 'Parquet') source.compression = await detectCompression(source.file)
-  }
-  const lookup = lookupOf(scoring.input)
-  const parsed = query === undefined ? undefined : await parseQuery(await run.openSession(scoring), query)
+  const parsed = query === undefined ? undefined : await parseQuery(await run.openSession(), query)
+  const { file: lookup } = lookupOf(scoring.input) ?? {}
   const files = [
-    ...(lookup ? [lookup.file] : []),
+    ...(lookup === undefined ? [] : [lookup]),
     ...(parsed ? await findQueryFiles(parsed, systems.local.match) : []),
-    ...scanned.map(({ file }) => file),
-    ...arraySources.flatMap((source) => source.files.map(containingFile)),
+    ...found,
+    ...arrays.map(containingFile),
   ]
   run.files = files
-  const names = new Map(sources.map(({ file }, index) => [file, found[index] ?? file]))
+  for (const source of sources) await localizeSource(run, source, stdin as Readable, format)
+  const names = new Map(sources.map(({ file }, index) => [file, nameRemote(found[index] ?? file)]))
+  const arraySources = hasArrays
+    ? [{ kind: 'npy' as const, files: await localizeArrays(run, arrays) }]
+    : findArraySources(sources)
   const inputs = { files, names, arraySources, signal, stdin, threads, progress }
+  const scanned = sources.filter(isScanned)
   if (scanned.length === 0 && parsed === undefined) return inputs
-  const session = await run.openSession(scoring)
+  const session = await run.openSession()
   const opened = parsed
     ? [await openQuery(session, parsed, scoring)]
     : await openScans(session, scanned, { ...scoring, onNote: note }, signal, output !== undefined)
-  const list = await attachLookup(session, opened, scoring.input, signal)
+  const list = await attachLookup(session, opened, await localizeLookup(run, scoring.input), signal)
   for (const scan of list) assertOwnColumns(scan)
   return { ...inputs, scans: { session, list } }
+}
+
+/** Copies a source that is not read where it is: standard input, unless it is Arrow, and remote files, unless they are Parquet. */
+async function localizeSource(run: Run, source: Source, stdin: Readable, format?: Format): Promise<void> {
+  const isStdin = source.file === '-'
+  if (source.kind === (isStdin ? 'Arrow' : 'Parquet')) return
+  const given = source.file
+  source.file = isStdin ? await run.copyStdin(stdin) : await run.localize(given)
+  const isUnknown = isStdin || (format !== undefined && isRemote(given))
+  if (isUnknown && isText(source)) source.compression = await detectCompression(source.file)
+}
+
+/** The paths of arrays on this machine. */
+async function localizeArrays(run: Run, arrays: readonly string[]): Promise<string[]> {
+  const files: string[] = []
+  for (const name of arrays) {
+    const { archive = name, array } = parseMember(name) ?? {}
+    const path = await run.localize(archive)
+    files.push(array === undefined ? path : `${path}:${array}`)
+  }
+  return files
+}
+
+/** The input with the path or URL of its embeddings that DuckDB reads. */
+async function localizeLookup<Input extends ScanOptions['input']>(run: Run, input: Input): Promise<Input | Pair> {
+  const lookup = lookupOf(input)
+  if (typeof input !== 'object' || lookup === undefined || !isRemote(lookup.file)) return input
+  const url = readRemote(lookup.file, 'embeddings')
+  const { kind } = recognizeFile(url) ?? {}
+  if (kind === undefined || kind === 'Arrow') return input
+  if (kind === 'Parquet') await run.systems.remote.findSize(url)
+  return { ...input, lookup: { ...lookup, file: kind === 'Parquet' ? url : await run.localize(url) } }
 }
 
 /** The local files that a query names by path or pattern. */
@@ -257,12 +307,12 @@ function findArraySources(sources: readonly Source[]): ArraySource[] {
 }
 
 /** The arrays that the options name where there are no paths. */
-function findArrays({ input = '', label = '', weight, by, keep }: ScanOptions): ArraySource {
+function findArrays({ input = '', label = '', weight, by, keep }: ScanOptions): string[] {
   const inputs = typeof input === 'string' ? { input } : { left: input.left, right: input.right }
   const arrays = { ...inputs, label, ...(weight !== undefined && { weight }) }
   for (const [name, path] of Object.entries(arrays)) {
-    assertLocal(path, name)
-    if (/\.npy$/i.test(path) || parseMember(path) !== undefined) continue
+    if (!isRemote(path)) assertLocal(path, name)
+    if (/\.npy$/i.test(nameRemote(path)) || parseMember(path) !== undefined) continue
     const advice = /\.npz$/i.test(path) ? `, which is an archive: name one of its arrays, as in ${path}:distance` : ''
     const others =
       typeof input === 'string' ? message`${option('input')}` : message`${option('left')}, ${option('right')}`
@@ -273,5 +323,5 @@ function findArrays({ input = '', label = '', weight, by, keep }: ScanOptions): 
     if (columns === undefined) continue
     throw optionError(name, message`${option(name)} takes ${option('paths')}: .npy files have no other columns`)
   }
-  return { kind: 'npy', files: Object.values(arrays) }
+  return Object.entries(arrays).map(([name, path]) => (isRemote(path) ? readRemote(path, name) : path))
 }

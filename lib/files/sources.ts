@@ -60,7 +60,8 @@ export async function detectCompression(file: string): Promise<string> {
   }
 }
 
-function isText({ kind }: Source): boolean {
+/** True of a source whose bytes are text, perhaps compressed. */
+export function isText({ kind }: Source): boolean {
   return kind === 'CSV' || kind === 'TSV' || kind === 'NDJSON'
 }
 

@@ -162,8 +162,8 @@ describe('the command line, its pipes and its terminal', function () {
         }
       }
       await refuses(['merge', 's3://b/x.json'], `s3://b/x.json: ${remote}`, 1)
-      const arrays = ['--input', 's3://b/x.npy', '--label', 'y.npy']
-      await refuses(['score', ...arrays], `--input s3://b/x.npy: ${remote}`)
+      const arrays = ['--input', 'hdfs://b/x.npy', '--label', 'y.npy']
+      await refuses(['score', ...arrays], `--input hdfs://b/x.npy: ${advice}`)
     })
 
     it('says that remote files are not written', async () => {

@@ -293,7 +293,7 @@ describe('errors of scoreFiles', function () {
       const pair = { input: path('x.npy'), label: path('y.npy') }
       const cases: [string[], Partial<ScoreFilesOptions>, string, RegExp][] = [
         [[], {}, 'input', /^without paths input and label must name a \.npy each, got input 'w'$/],
-        [[], { input: 's3://b/x.npy' }, 'input', /^input 's3:\/\/b\/x\.npy': remote files are not read here/],
+        [[], { input: 'hdfs://b/x.npy' }, 'input', /^input 'hdfs:\/\/b\/x\.npy': files of this scheme are not read/],
         [[], { ...pair, by: 'k' }, 'by', /^by takes paths: \.npy files have no other columns$/],
         [[], { ...pair, format: 'csv' }, 'format', /^format takes paths$/],
         [[], { ...pair, delimiter: ',' }, 'delimiter', /^delimiter is for CSV and TSV, of which there is no file$/],

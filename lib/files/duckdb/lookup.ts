@@ -1,6 +1,7 @@
 import { errorAt, fileError, given, message, option, optionError } from '../errors.ts'
 import { type Lookup, lookupOf, type Pair } from '../pair.ts'
 import { assertFile, assertLocal } from '../paths.ts'
+import { isRemote } from '../remote.ts'
 import { recognizeFile } from '../sources.ts'
 import { elementTypeOf } from './embedding-lists.ts'
 import { floatType } from './group-keys.ts'
@@ -69,8 +70,10 @@ async function describeTypes(session: Session, scan: Scan, texts: readonly strin
 }
 
 async function findTable(file: string): Promise<ScanSource> {
-  assertLocal(file, 'embeddings')
-  await assertFile(file)
+  if (!isRemote(file)) {
+    assertLocal(file, 'embeddings')
+    await assertFile(file)
+  }
   const source = recognizeFile(file)
   if (source === undefined || source.kind === 'Arrow') {
     const expected = message`must name a file of Parquet, CSV, TSV or NDJSON`

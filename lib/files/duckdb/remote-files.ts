@@ -3,11 +3,12 @@ import { codeOf, errorAt, fileError } from '../errors.ts'
 import { type FileSystem, type FolderEntry, isHiddenName, LocalFiles } from '../file-system.ts'
 import { nameRemote, schemeOf } from '../remote.ts'
 import { type ExtensionOptions, loadExtension } from './extensions.ts'
+import { explainRemoteError } from './remote-errors.ts'
 import type { Session } from './session.ts'
 import { quoteText } from './sql.ts'
 
 /** Seconds that a server may be silent. A request is tried three times more, after 0.2, 0.8 and 3.2 seconds. */
-const timeout = 30
+const timeout = 15
 const retries = 3
 const firstWait = 200
 const backoff = 4
@@ -130,8 +131,9 @@ export class RemoteFiles implements FileSystem {
    */
   async findSize(url: string): Promise<number> {
     const session = await this.#prepare(url)
-    const [size] = await at(url, () => session.readTexts(`SELECT size FROM read_blob(${quoteText(url)})`))
-    return Number(size)
+    const { size, state } = await at(url, () => readState(session, url))
+    if (!schemeOf(url)?.isListed) seenStates.set(session, new Map(seenStates.get(session)).set(url, state))
+    return size
   }
 
   /** Copies a file to this machine. */
@@ -145,7 +147,7 @@ export class RemoteFiles implements FileSystem {
         file: name,
       })
     }
-    const copy = `COPY (SELECT content FROM read_blob(${quoteText(url)})) TO ${quoteText(path)} (FORMAT blob)`
+    const copy = `COPY (SELECT content FROM read_blob(${quoteText(url)})) TO ${quoteText(path)} (FORMAT blob, COMPRESSION none)`
     await at(url, () => session.run(copy))
     const { size: copied } = await stat(path)
     if (copied !== size) throw truncatedError(url, copied, size)
@@ -193,6 +195,51 @@ async function at<T>(url: string, work: () => Promise<T>): Promise<T> {
   } catch (cause) {
     throw errorAt(nameRemote(url), cause)
   }
+}
+
+/**
+ * What web servers said of files when a session first saw them. Of object stores DuckDB compares the ETag in each answer, which
+ * some web servers do not send.
+ */
+const seenStates = new WeakMap<Session, Map<string, string>>()
+
+/**
+ * Asks web servers again about those of some files that are on them.
+ *
+ * @throws {Error} ERR_FILE_CHANGED, with `file`
+ */
+export async function assertRemoteUnchanged(session: Session, files: readonly string[]): Promise<void> {
+  const seen = seenStates.get(session)
+  const known = files.filter((file) => seen?.has(file))
+  if (known.length === 0) return
+  await session.run('SET enable_http_metadata_cache = false')
+  for (const url of known) {
+    const { state } = await at(url, () => readState(session, url))
+    if (state === seen?.get(url)) continue
+    const file = nameRemote(url)
+    throw fileError(`${file}: the file changed while it was read`, { code: 'ERR_FILE_CHANGED', file })
+  }
+  await session.run('SET enable_http_metadata_cache = true')
+}
+
+/** The size of a file in bytes, and text that is another once it changed. */
+async function readState(session: Session, url: string): Promise<{ size: number; state: string }> {
+  const sql = `SELECT size, size || ' ' || coalesce(last_modified::VARCHAR, '') FROM read_blob(${quoteText(url)})`
+  const [row = []] = await session.readRows(sql).catch(async (cause) => {
+    throw /HTTP 0 /.test(String(cause)) ? await explainRefusal(session, sql, cause) : cause
+  })
+  return { size: Number(row[0]), state: String(row[1]) }
+}
+
+/** The error with the status of a server's refusal, which DuckDB does not say of a web server, but logs. */
+async function explainRefusal(session: Session, sql: string, cause: Error): Promise<unknown> {
+  await session.run(`CALL enable_logging('HTTP')`)
+  await session.run(sql).catch(() => {})
+  const [status = ''] = await session.readTexts(
+    `SELECT regexp_extract(response.status::VARCHAR, '\\d+$') FROM duckdb_logs_parsed('HTTP') ORDER BY timestamp DESC LIMIT 1`,
+  )
+  await session.run('CALL disable_logging(); CALL truncate_duckdb_logs()')
+  return explainRemoteError(new Error(cause.message.replace('HTTP 0 ', `HTTP ${status} `), { cause }))
 }
 
 /** The most bytes of a value of DuckDB, in which a file is copied. */
