@@ -372,7 +372,7 @@ describe('the types', () => {
   it('the types of files name each option and its values, and none of them or of the results is any', () => {
     type IsAny<T> = 0 extends 1 & T ? true : false
     type OptionName =
-      | ('left' | 'right' | 'distance' | 'epsilon' | 'embeddings' | 'id' | 'embedding')
+      | ('left' | 'right' | 'distance' | 'epsilon' | 'embeddings' | 'id' | 'embedding' | 'labels' | 'on')
       | (
           | 'input'
           | 'label'

@@ -26,7 +26,7 @@ export interface Shard {
 }
 
 /** How a shard is scored. */
-export interface ShardOptions extends Omit<Scoring, 'keep'> {
+export interface ShardOptions extends Omit<Scoring, 'keep' | 'labels'> {
   /** the client's time zone, for days and hours of TIMESTAMPTZ */
   readonly timeZone: string
 }

@@ -65,7 +65,7 @@ export interface PlanOptions
 export const planChecks = { shardRows: integer(1), retention: integer(leastRetention) } as const
 
 /** Options of `scoreFiles` that workers do not serve. */
-const localOptions = ['query', 'output', 'top', 'stdin', 'onProgress', 'onGroup'] as const
+const localOptions = ['query', 'labels', 'output', 'top', 'stdin', 'onProgress', 'onGroup'] as const
 
 /**
  * Cuts the files that paths, patterns and folders stand for into shards.

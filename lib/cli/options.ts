@@ -112,6 +112,8 @@ export function addFileOptions(command: Command): Command {
     )
     .option('--id <expr>', 'with --embeddings: the ids in that file, a column or SQL expression')
     .option('--embedding <expr>', 'with --embeddings: the lists in that file (default: its only column of lists)')
+    .option('--labels <file>', 'with --on: a file with the labels of the rows; --label is then a column of it')
+    .option('--on <column>', 'the column of ids that the FILEs and the file of labels have')
     .option(
       '-l, --label <expr>',
       'label: a column or SQL expression (default: the only column called label, y, target or similar)',

@@ -54,11 +54,13 @@ async function findMissingColumns(
   options: Partial<FileFlags>,
   { args, signal, streams: { stderr } }: Context,
 ): Promise<{ readonly input?: string; readonly label?: string }> {
-  const { input, left, right, label, query } = options
+  const { input, left, right, label, labels, query } = options
   const names = { input: input ?? left ?? right, label }
-  const missing = (['input', 'label'] as const).find((name) => names[name] === undefined)
+  const absent = (['input', 'label'] as const).filter((name) => names[name] === undefined)
+  const missing = labels !== undefined && absent.includes('label') ? 'label' : absent[0]
   if (missing === undefined) return {}
   const refuse = (reason: string) => optionError(missing, message`${option(missing)} is missing: ${reason}`)
+  if (missing === 'label' && labels !== undefined) throw refuse('a column of the file of labels, or an expression')
   if (query !== undefined) throw refuse('a column of the query, or an expression')
   if (paths.length === 0) throw refuse('without a FILE it names a .npy')
   if (paths.includes('-')) throw refuse('standard input is read once, and a name of its columns must be known before')

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises'
 import { addAbortSignal, type Readable } from 'node:stream'
 import { getNumThreads } from '../index.ts'
 import { Copies } from './copies.ts'
+import { openLabeledScans } from './duckdb/labels.ts'
 import { attachLookup } from './duckdb/lookup.ts'
 import { assertOwnColumns, openScans } from './duckdb/open-scans.ts'
 import { openQuery, type ParsedQuery, parseQuery } from './duckdb/query.ts'
@@ -114,9 +115,9 @@ class Run {
 
   /** Opens the session of the run; groups and the rows of a query may take more memory than DuckDB has. */
   async openSession(): Promise<Session> {
-    const { by, input } = this.#scoring
+    const { by, input, labels } = this.#scoring
     const { threads = getNumThreads(), query } = this.#options
-    const spills = by !== undefined || query !== undefined || lookupOf(input) !== undefined
+    const spills = [by, query, labels, lookupOf(input)].some((each) => each !== undefined)
     this.#session ??= await Session.open(threads, this.signal, spills)
     this.signal.throwIfAborted()
     return this.#session
@@ -203,21 +204,28 @@ async function openInputs(
   if (query !== undefined && paths.length > 0) {
     throw optionError('query', message`${option('query')} stands in place of ${option('paths')}`)
   }
+  if (query !== undefined && scoring.labels !== undefined) {
+    throw optionError(
+      'labels',
+      message`${option('labels')} takes ${option('paths')}; ${option('query')} can join them itself`,
+    )
+  }
   const sources = await findSources(paths, { ...systems, allowDuplicates, format, note })
   assertCsvOptions(
     scoring,
     sources.map(({ kind }) => kind),
   )
-  if (sources.some(({ kind }) => kind === 'Arrow') && lookupOf(scoring.input) !== undefined) {
-    throw optionError('embeddings', message`${option('embeddings')} takes pairs in Parquet, CSV, TSV or NDJSON`)
-  }
   const hasArrays = paths.length === 0 && query === undefined
+  const joined = { embeddings: lookupOf(scoring.input)?.file, labels: scoring.labels?.file }
+  for (const [name, file] of Object.entries(joined)) {
+    if (file === undefined || !(hasArrays || sources.some(({ kind }) => kind === 'Arrow'))) continue
+    throw optionError(name, message`${option(name)} takes pairs in Parquet, CSV, TSV or NDJSON`)
+  }
   const arrays = hasArrays ? findArrays(scoring) : []
   const found = sources.map(({ file }) => file)
   const parsed = query === undefined ? undefined : await parseQuery(await run.openSession(), query)
-  const { file: lookup } = lookupOf(scoring.input) ?? {}
   const files = [
-    ...(lookup === undefined ? [] : [lookup]),
+    ...Object.values(joined).filter((file) => file !== undefined),
     ...(parsed ? await findQueryFiles(parsed, systems.local.match) : []),
     ...found,
     ...arrays.map(containingFile),
@@ -232,9 +240,7 @@ async function openInputs(
   const scanned = sources.filter(isScanned)
   if (scanned.length === 0 && parsed === undefined) return inputs
   const session = await run.openSession()
-  const opened = parsed
-    ? [await openQuery(session, parsed, scoring)]
-    : await openScans(session, scanned, { ...scoring, onNote: note }, signal, output !== undefined)
+  const opened = await openRows(run, parsed ?? scanned, { ...scoring, onNote: note }, output !== undefined)
   const list = await attachLookup(session, opened, await localizeLookup(run, scoring.input), signal)
   for (const scan of list) assertOwnColumns(scan)
   return { ...inputs, scans: { session, list } }
@@ -264,12 +270,32 @@ async function localizeArrays(run: Run, arrays: readonly string[]): Promise<stri
 /** The input with the path or URL of its embeddings that DuckDB reads. */
 async function localizeLookup<Input extends ScanOptions['input']>(run: Run, input: Input): Promise<Input | Pair> {
   const lookup = lookupOf(input)
-  if (typeof input !== 'object' || lookup === undefined || !isRemote(lookup.file)) return input
-  const url = readRemote(lookup.file, 'embeddings')
+  if (typeof input !== 'object' || lookup === undefined) return input
+  return { ...input, lookup: { ...lookup, file: await localizeTable(run, lookup.file, 'embeddings') } }
+}
+
+/** The path or URL that DuckDB reads of a table, which an option names. */
+async function localizeTable(run: Run, file: string, name: string): Promise<string> {
+  if (!isRemote(file)) return file
+  const url = readRemote(file, name)
   const { kind } = recognizeFile(url) ?? {}
-  if (kind === undefined || kind === 'Arrow') return input
+  if (kind === undefined || kind === 'Arrow') return file
   if (kind === 'Parquet') await run.systems.remote.findSize(url)
-  return { ...input, lookup: { ...lookup, file: kind === 'Parquet' ? url : await run.localize(url) } }
+  return kind === 'Parquet' ? url : run.localize(url)
+}
+
+/** Opens the scans of a query, or of files with or without their labels. */
+async function openRows(
+  run: Run,
+  from: ParsedQuery | readonly ScanSource[],
+  options: ScanOptions,
+  isInOrder: boolean,
+): Promise<Scan[]> {
+  const session = await run.openSession()
+  if ('sql' in from) return [await openQuery(session, from, options)]
+  if (options.labels === undefined) return openScans(session, from, options, run.signal, isInOrder)
+  const labels = { ...options.labels, file: await localizeTable(run, options.labels.file, 'labels') }
+  return openLabeledScans(session, from, labels, options, run.signal, isInOrder)
 }
 
 /** The local files that a query names by path or pattern. */

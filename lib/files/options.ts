@@ -80,6 +80,13 @@ export interface ColumnOptions<Margin extends Margins = number> extends LabelOpt
   readonly id?: string
   /** with `embeddings`: the embeddings in that file, a column or expression; default: its only column of lists of numbers */
   readonly embedding?: string
+  /**
+   * a file of Parquet, CSV, TSV or NDJSON with the labels of the rows, which are looked up by `on`: `label`, and `weight`, `by` and
+   * `keep`, may then be columns of this file, and expressions over both. The options of CSV are not about it
+   */
+  readonly labels?: string
+  /** with `labels`: the column of ids that both have; each id must be there, once */
+  readonly on?: string
   /** the label: a column, an SQL expression over the columns of a row (in Arrow a column), or a .npy file */
   readonly label: string
   /**
@@ -201,10 +208,17 @@ export interface ScoreFilesOptions<Margin extends Margins = number>
   readonly onGroup?: (group: Group) => void | PromiseLike<void>
 }
 
+/** The file that has the labels of rows, and the column of ids that both have. */
+export interface Labels {
+  readonly file: string
+  readonly on: string
+}
+
 /** The scoring options with their defaults. */
 export interface Scoring extends CsvOptions {
   readonly input: string | Pair
   readonly label: string
+  readonly labels?: Labels
   readonly weight?: string
   readonly by?: string
   readonly keep?: readonly string[]
@@ -337,6 +351,8 @@ export const scoringChecks = {
   embeddings: text,
   id: text,
   embedding: text,
+  labels: path,
+  on: text,
   nulls: oneOf('error', 'ignore'),
   nan: oneOf('error', 'ignore', 'keep'),
   ...csvChecks,
@@ -390,13 +406,15 @@ const companions = {
   embeddings: 'left',
   id: 'embeddings',
   embedding: 'embeddings',
+  on: 'labels',
 } as const satisfies Partial<Record<keyof ColumnOptions, keyof ColumnOptions>>
 
 /** Refuses options that name no input, or two, and options that go with others that are absent. */
 function assertInput(options: Partial<Record<keyof ColumnOptions, unknown>>): void {
   const isPair = options.left !== undefined || options.right !== undefined
   const required = isPair ? (['left', 'right'] as const) : (['input'] as const)
-  for (const name of [...required, ...(options.embeddings === undefined ? [] : (['id'] as const))]) {
+  const ids = [options.embeddings !== undefined && 'id', options.labels !== undefined && 'on'] as const
+  for (const name of [...required, ...ids.filter((each) => each !== false)]) {
     checkOption(name, options[name], text)
   }
   if (isPair && options.input !== undefined) {
@@ -518,9 +536,11 @@ export function readScoring(options: ColumnOptions<Margins> & CsvOptions & Pick<
   const settings = { margins: [margin].flat(), positiveLabel, negativeLabel, otherLabels }
   emptyTotals(settings)
   assertDistinctMargins(settings.margins)
+  const { labels, on = '' } = options
   const columns = {
     input: readInput(options),
     label,
+    ...(labels !== undefined && { labels: { file: labels, on } }),
     ...(weight !== undefined && { weight }),
     ...(by !== undefined && { by }),
     ...(keep !== undefined && { keep }),

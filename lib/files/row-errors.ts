@@ -6,7 +6,8 @@ import { nameInput, optionOfInput, type Pair } from './pair.ts'
 
 /**
  * What is wrong with a row: its input, an embedding, its label or its weight is null, its input is NaN, its label is neither of
- * the two, its weight is negative, NaN or infinite, an embedding has a null among its elements, the two embeddings differ in length, an id is that of no embedding, or of one that is null.
+ * the two, its weight is negative, NaN or infinite, an embedding has a null among its elements, the two embeddings differ in length, an id is that of no embedding, or of one that is null,
+ * an id has no label, or is null.
  */
 export type RowErrorKind =
   | 'input'
@@ -24,6 +25,8 @@ export type RowErrorKind =
   | 'rightId'
   | 'leftEmbedding'
   | 'rightEmbedding'
+  | 'labelId'
+  | 'on'
 
 /** The first row with an error of a kind, and the number of such rows. */
 export interface RowError {
@@ -51,6 +54,8 @@ const codes: Readonly<Record<RowErrorKind, string>> = {
   rightId: 'ERR_UNKNOWN_ID',
   leftEmbedding: 'ERR_NULL',
   rightEmbedding: 'ERR_NULL',
+  labelId: 'ERR_UNKNOWN_ID',
+  on: 'ERR_NULL',
 }
 
 /** The option of the column that a row error is about. */
@@ -67,6 +72,7 @@ function optionOf(kind: RowErrorKind, { input }: Scoring): string {
       rightId: 'right',
       leftEmbedding: 'left',
       rightEmbedding: 'right',
+      labelId: 'on',
     }[kind as string] ?? kind
   )
 }
@@ -92,6 +98,9 @@ function describeRow({ kind, detail }: RowError, scoring: Scoring, rows: string)
     const file = pair.lookup?.file ?? ''
     return message`${kind === 'leftId' ? left : right}: ${file} has no embedding of ${detail} (${rows})`
   }
+  const { labels } = scoring
+  const on = given('on', labels?.on ?? '')
+  if (kind === 'labelId') return message`${on}: ${labels?.file ?? ''} has no label of ${detail} (${rows})`
   const advice = message`${rows}; ${set({ nulls: 'ignore' })} leaves them out`
   if (kind === 'leftEmbedding' || kind === 'rightEmbedding') {
     const file = pair.lookup?.file ?? ''
@@ -105,7 +114,7 @@ function describeRow({ kind, detail }: RowError, scoring: Scoring, rows: string)
     return message`${weight} is ${detail.replace(/\.0$/, '')}, must be 0 or more, and finite (${rows})`
   }
   if (kind !== 'other') {
-    const name = { input: nameInput(input), left, right, label: given('label', scoring.label), weight }[kind]
+    const name = { input: nameInput(input), left, right, label: given('label', scoring.label), weight, on }[kind]
     return message`${name} is null (${advice})`
   }
   const value = detail.replace(/\.0$/, '')

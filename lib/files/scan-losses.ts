@@ -1,5 +1,6 @@
 import { type Arrow, importArrow } from './arrow.ts'
 import { writeAtomically } from './atomic-write.ts'
+import { findJoined } from './duckdb/scan.ts'
 import { nullType } from './duckdb/scored-types.ts'
 import type { QueryColumn, Session } from './duckdb/session.ts'
 import { quoteName } from './duckdb/sql.ts'
@@ -46,7 +47,7 @@ async function makeQueries(session: Session, typed: readonly TypedScan[], option
   const [margin] = options.margins as [number]
   const sql = typed.map((each) => {
     // A join may change the order of rows.
-    const isJoined = each.scan.lookup !== undefined
+    const isJoined = findJoined(each.scan) !== undefined
     const kept = each.kept.map(({ name, type }, index) => {
       const value = type === types[index] ? `kept${index}` : `CAST(NULL AS ${types[index]})`
       return `, ${value} AS ${quoteName(name)}`

@@ -33,7 +33,7 @@ import { type FileTotals, type StreamedTotals, selectTotals, streamTotals, sumGr
  * `option` is its key
  * @throws {Error} ERR_NULL, ERR_NAN, ERR_INVALID_LABEL, ERR_INVALID_WEIGHT: rows without a loss; `option` is `input`, `label` or `weight`, `file` the first
  * file that has one, `row` the first such row in it, from 1 on, and `count` their number in that file
- * @throws {Error} ERR_SHAPE_MISMATCH, ERR_UNKNOWN_ID: `left` and `right` differ in length in a row, or an id is that of no embedding; the
+ * @throws {Error} ERR_SHAPE_MISMATCH, ERR_UNKNOWN_ID: `left` and `right` differ in length in a row, or an id is that of no embedding or label; the
  * same details
  * @throws {Error} ERR_INVALID_FILE: a file is damaged, is not what its name says, or lacks a column; `file`, and where it
  * applies `option` and `row`

@@ -1,9 +1,13 @@
 /** The name that a text most likely meant, whatever its case and separators; undefined if none is near. */
 export function findSimilar(text: string, names: readonly string[]): string | undefined {
   const wanted = normalize(text)
-  const most = Math.ceil(wanted.length / 3)
-  const near = names.map((name) => ({ name, edits: countEdits(wanted, normalize(name), most) }))
-  const [first] = near.filter(({ edits }) => edits <= most).sort((one, other) => one.edits - other.edits)
+  const near = names.flatMap((name) => {
+    const known = normalize(name)
+    const most = Math.ceil(Math.min(wanted.length, known.length) / 3)
+    const edits = countEdits(wanted, known, most)
+    return edits <= most ? [{ name, edits }] : []
+  })
+  const [first] = near.sort((one, other) => one.edits - other.edits)
   return first?.name
 }
 

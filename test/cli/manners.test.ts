@@ -48,7 +48,7 @@ describe('the command line, its pipes and its terminal', function () {
     it('names an unknown option before a missing one, with the nearest option', async () => {
       await refuses(['score', csv, '--inptu', 'd'], `unknown option '--inptu' (Did you mean --input?)`)
       await refuses(['score', csv, '--xyzzy'], `unknown option '--xyzzy'`)
-      await refuses(['plot', csv, ...pairs, '--labels', 'y'], `unknown option '--labels' (Did you mean --label?)`)
+      await refuses(['plot', csv, ...pairs, '--margi', '1'], `unknown option '--margi' (Did you mean --margin?)`)
       await refuses(['worker', '--rediss', 'x'], `unknown option '--rediss' (Did you mean --redis?)`)
       await refuses(['score', csv, '--no-progress=1'], `unknown option '--no-progress=1' (Did you mean --no-progress?)`)
     })

@@ -97,6 +97,8 @@ describe('errors of scoreFiles', function () {
       epsilon: number,
       embeddings: text,
       id: text,
+      labels: text,
+      on: text,
       embedding: text,
       output: text,
       query: text,

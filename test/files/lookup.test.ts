@@ -171,8 +171,8 @@ describe('embeddings that are looked up by id', function () {
     it('names an id that several embeddings have, and their number', async () => {
       writeFiles([[1, 2]], [...table, [2, [5]], [2, [6]], [1, [7]]])
       await rejects(score('some.ndjson', 'table.ndjson', one), 'twice', {
-        ...{ code: 'ERR_INVALID_FILE', option: 'id', file: path('table.ndjson'), count: 2 },
-        message: /table\.ndjson: id 'id': 1 is the id of 2 rows \(2 such ids\)$/,
+        ...{ code: 'ERR_INVALID_FILE', option: 'id', file: path('table.ndjson'), row: 1, count: 2 },
+        message: /table\.ndjson, row 1: id 'id': 1 is the id of 2 rows \(2 such ids\)$/,
       })
     })
 

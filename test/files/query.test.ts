@@ -130,6 +130,15 @@ describe('a query in place of files', function () {
     expect((await plotFiles([], options)).total.count).to.be.within(2000, 3000)
   })
 
+  it('lists the rows of the greatest losses by their place in the result', async () => {
+    const query = 'SELECT (i * 37) % 101 AS x, 1 AS y, i FROM range(101) t(i)'
+    const { top = [] } = await score(query, { top: 2, keep: ['i'] })
+    const rowOf = (x: number) => Array.from({ length: 101 }, (_, i) => (i * 37) % 101).indexOf(x)
+    expect(top.map(({ file, row, loss, kept }) => [file, row, loss, kept])).to.deep.equal(
+      [100, 99].map((x) => ['query', rowOf(x) + 1, x, { i: rowOf(x) }]),
+    )
+  })
+
   it('looks left and right up in a file of embeddings', async () => {
     writeFileSync(path('vectors.ndjson'), '{"id": 7, "v": [0, 3]}\n{"id": 9, "v": [4, 0]}\n')
     const pair = { left: 'l', right: 'r', epsilon: 0, embeddings: path('vectors.ndjson'), id: 'id' }

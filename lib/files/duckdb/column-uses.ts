@@ -1,6 +1,7 @@
+import { findColumn } from '../column-names.ts'
 import { fileError, type Given, given, message } from '../errors.ts'
 import { lookupOf } from '../pair.ts'
-import { type Expression, type NamedColumn, resolveText } from './columns.ts'
+import { type Expression, type NamedColumn, nameBeside, resolveText } from './columns.ts'
 import type { ScanOptions } from './scan.ts'
 import type { Session } from './session.ts'
 
@@ -14,6 +15,8 @@ export interface ColumnUse {
   isComputed: boolean
   /** its values are group keys or ids */
   isGroup: boolean
+  /** its values are text, whatever they look like */
+  isText: boolean
   /** the options whose values must be those of the file, exactly */
   readonly exactFor: Given[]
 }
@@ -30,24 +33,43 @@ export function listTexts({
   keep,
   id,
   embedding,
+  on,
 }: ScanOptions): [option: string, text: string][] {
   const scored = typeof input === 'object' ? { left: input.left, right: input.right } : { input }
-  return Object.entries({ ...scored, label, weight, by, keep, id, embedding }).flatMap(([option, texts]) =>
+  return Object.entries({ ...scored, label, weight, by, keep, id, embedding, on }).flatMap(([option, texts]) =>
     [texts ?? []].flat().map((text): [string, string] => [option, text]),
   )
 }
 
-/** What each text of the options stands for in a table of these columns. */
+/** What each text of the options stands for in a table of these columns, and of those beside it. */
 export async function resolveTexts(
   session: Session,
   columns: readonly NamedColumn[],
   options: ScanOptions,
 ): Promise<Map<string, Expression>> {
   const expressions = new Map<string, Expression>()
+  const all = [...columns, ...nameBeside(columns, options.beside ?? [])]
   for (const [option, text] of listTexts(options)) {
-    expressions.set(text, await resolveText(session, option, text, columns))
+    if (options.beside && option !== 'on') assertOneFile(option, text, columns, options.beside)
+    expressions.set(text, await resolveText(session, option, text, option === 'on' ? columns : all))
   }
   return expressions
+}
+
+/** Refuses a text that names a column of both files of a join. */
+function assertOneFile(
+  option: string,
+  text: string,
+  columns: readonly NamedColumn[],
+  beside: readonly NamedColumn[],
+): void {
+  const [own, other] = [columns, beside].map((each) => {
+    const names = each.map(({ name }) => name)
+    return findColumn(given(option, text), text, names)
+  })
+  if (own === undefined || other === undefined) return
+  const problem = message`${given(option, text)} is a column of the scored file and of the file of labels; rename one`
+  throw fileError(problem, { option })
 }
 
 /** The uses of those file columns that the options read. */
@@ -58,17 +80,25 @@ export function findColumnUses(
 ): ColumnUse[] {
   const names = new Set(fileColumns.map(({ tableName }) => tableName))
   const uses = new Map<string, ColumnUse>()
-  const keys = ['by', 'id', ...(lookupOf(options.input) ? ['left', 'right'] : [])]
+  const keys = ['by', 'id', 'on', ...(lookupOf(options.input) ? ['left', 'right'] : [])]
   for (const [option, text] of listTexts(options)) {
     const { column: named, columns = [] } = expressions.get(text) ?? {}
     const isColumn = named !== undefined
     for (const column of columns.filter((each) => names.has(each))) {
-      const use = uses.get(column) ?? { column, isNumber: false, isComputed: false, isGroup: false, exactFor: [] }
+      const use = uses.get(column) ?? {
+        column,
+        isNumber: false,
+        isComputed: false,
+        isGroup: false,
+        isText: false,
+        exactFor: [],
+      }
       uses.set(column, use)
       const isKept = keys.includes(option) || option === 'keep'
       if (isColumn && numberOptions.includes(option)) use.isNumber = true
       if (!isColumn) use.isComputed = true
       else if (keys.includes(option)) use.isGroup = true
+      if (option === 'on' && options.areIdsText) use.isText = true
       if (isKept || (option === 'label' && !isColumn)) use.exactFor.push(given(option, text))
     }
   }

@@ -90,6 +90,16 @@ export function nameColumns(names: readonly string[]): NamedColumn[] {
   })
 }
 
+/** Columns of another table beside `columns`, with table names that none of these have. */
+export function nameBeside<T extends NamedColumn>(columns: readonly NamedColumn[], others: readonly T[]): T[] {
+  const taken = new Set(columns.map(({ tableName }) => tableName.toLowerCase()))
+  return others.map((column, index) => {
+    const isFree = !taken.has(column.tableName.toLowerCase())
+    taken.add(column.tableName.toLowerCase())
+    return isFree ? column : { ...column, tableName: findFreeName(column.tableName, index, taken) }
+  })
+}
+
 function findFreeName(name: string, index: number, taken: Set<string>): string {
   let free = `${name}_${index}`
   while (taken.has(free.toLowerCase())) free += '_'

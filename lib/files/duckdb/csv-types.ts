@@ -92,6 +92,7 @@ export function sampleCsvTypes(session: Session, scan: Scan, options: CsvOptions
     isNumber: true,
     isComputed: false,
     isGroup: false,
+    isText: false,
     exactFor: [],
   }))
   return queryTypes(session, `FROM ${fromClause(scan)} LIMIT ${sampleRows}`, numbers, options)
@@ -143,6 +144,7 @@ function typeConditions(use: ColumnUse, options: CsvOptions): Partial<Record<Typ
 }
 
 function chooseType(use: ColumnUse, areAll: (condition: TypeCondition) => boolean): string {
+  if (use.isText) return 'VARCHAR'
   if (!areAll('number')) return areAll('word') ? 'BOOLEAN' : 'VARCHAR'
   const { isNumber, isComputed, isGroup, exactFor } = use
   if (exactFor.length === 0) return 'DOUBLE'

@@ -141,7 +141,7 @@ export async function assertResolvable(
 }
 
 /** The names of a file's columns; undefined if it is CSV that cannot be read. */
-async function readNames(
+export async function readNames(
   session: Session,
   source: ScanSource,
   options: ScanOptions,

@@ -52,6 +52,14 @@ function checkIds(isNullError: boolean): RowCheck[] {
   ]
 }
 
+/** The checks of an id whose labels are in a file of their own. */
+function checkLabelId(isNullError: boolean): RowCheck[] {
+  return [
+    { kind: 'labelId', condition: 'unknown_label IS NOT NULL', isError: true, detail: 'unknown_label' },
+    { kind: 'on', condition: 'on_id IS NULL', isError: isNullError },
+  ]
+}
+
 /** The checks of two embeddings, of which no later check takes the distance if one holds. */
 function checkLists({ left, right }: EmbeddingLists, isNullError: boolean): RowCheck[] {
   const placeOfNull = (list: string) => `list_position(list_transform(${list}, lambda e: e IS NULL), TRUE)`
@@ -105,6 +113,7 @@ async function findRowError(
     ...(pair
       ? checkLists(pair, isNullError)
       : [{ kind: 'input', condition: `${x} IS NULL`, isError: isNullError } as const]),
+    ...(scan.labels ? checkLabelId(isNullError) : []),
     { kind: 'label', condition: `${y} IS NULL`, isError: isNullError },
     ...(weight ? [weight.isNull] : []),
     { kind: 'nan', condition: nan === 'keep' ? 'FALSE' : `isnan(${pair?.distance ?? x})`, isError: nan === 'error' },

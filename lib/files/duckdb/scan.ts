@@ -1,9 +1,9 @@
 import { isPlainIdentifier } from '../column-names.ts'
 import type { Message } from '../errors.ts'
-import type { CsvOptions } from '../options.ts'
+import type { CsvOptions, Labels } from '../options.ts'
 import type { Pair } from '../pair.ts'
 import type { Source } from '../sources.ts'
-import type { Column, Expression } from './columns.ts'
+import type { Column, Expression, NamedColumn } from './columns.ts'
 import type { QueryColumn, Session } from './session.ts'
 import { quoteFiles, quoteName, quoteText } from './sql.ts'
 
@@ -48,6 +48,8 @@ export interface Scan extends ScanFiles {
   readonly expressions: ReadonlyMap<string, Expression>
   /** the table in which left and right are looked up */
   readonly lookup?: OpenedLookup
+  /** the table that has the labels of the rows */
+  readonly labels?: OpenedLabels
   /** the rows to read of a single Parquet file; by default all */
   readonly rows?: RowRange
 }
@@ -64,16 +66,41 @@ export interface OpenedLookup {
   readonly right: string
 }
 
+/** A table of labels by their ids, which is joined to the files of a scan. */
+export interface OpenedLabels {
+  readonly file: string
+  /** what follows JOIN */
+  readonly sql: string
+  /** SQL that is true of the row and the labels that have the same id */
+  readonly condition: string
+  /** the column of the ids in the labels, and that in the files */
+  readonly id: string
+  readonly on: string
+  /** SQL of the latter for messages: integers have no fraction */
+  readonly shownOn: string
+  /** names for the place of a row, which no expression can mean */
+  readonly place: readonly string[]
+  /** the columns that DuckDB adds to the files and that expressions name */
+  readonly added: readonly string[]
+}
+
 /** The texts of the options that stand for columns, and how text files are written. */
 export interface ScanOptions extends CsvOptions {
   readonly input?: string | Pair
   readonly label?: string
+  readonly labels?: Labels
   readonly weight?: string
   readonly by?: string
   readonly keep?: readonly string[]
   /** of a file of embeddings */
   readonly id?: string
   readonly embedding?: string
+  /** the column of ids that the files and the file of labels have */
+  readonly on?: string
+  /** true: of CSV, `on` is text, whatever it looks like */
+  readonly areIdsText?: boolean
+  /** the columns of a table that is joined to the files, which texts other than `on` may name */
+  readonly beside?: readonly NamedColumn[]
   /** is called with a message for a file that could be read in another way */
   readonly onNote?: (note: Message) => void
 }
@@ -119,11 +146,24 @@ export function hasRowNumbers({ kind, columns }: Scan): boolean {
 }
 
 /**
- * SQL of the place of a row: its file's index in the scan, and its number in that file, from 1 on. Where DuckDB does not have them the
- * index is 0, and the number counts the rows of all files, which one thread reads.
+ * What follows FROM to read the rows of a scan with their labels, and SQL of the place of each: its file's index in the scan, and its
+ * number in that file, from 1 on. Where DuckDB does not have them the index is 0, and the number counts the rows of all files,
+ * which one thread reads. A join with labels changes the order of rows, so `isNumbered` numbers them before it.
  */
-export function numberRows(scan: Scan): string {
-  return hasRowNumbers(scan) ? 'file_index, file_row_number + 1' : '0, row_number() OVER ()'
+export function selectRows(scan: Scan, isNumbered = false): { from: string; place: readonly string[] } {
+  const { labels } = scan
+  const files = `${fromClause(scan)} WHERE ${rowCondition(scan)}`
+  const place = hasRowNumbers(scan) ? ['file_index', 'file_row_number + 1'] : ['0', 'row_number() OVER ()']
+  if (labels === undefined) return { from: files, place }
+  const numbers = isNumbered ? place.map((sql, index) => `${sql} AS ${labels.place[index]}`) : []
+  const rows = `(SELECT ${['*', ...labels.added, ...numbers].join(', ')} FROM ${files}) AS files`
+  return { from: `${rows} LEFT JOIN ${labels.sql} ON ${labels.condition}`, place: labels.place }
+}
+
+/** The file that a scan is joined to, which changes the order of its rows, and the option that names it. */
+export function findJoined({ lookup, labels }: Scan): { option: string; file: string } | undefined {
+  if (labels !== undefined) return { option: 'labels', file: labels.file }
+  return lookup && { option: 'embeddings', file: lookup.file }
 }
 
 /** A scan for each file, of all its rows. */
@@ -151,6 +191,7 @@ function columnOf({ columns, expressions }: Scan, text: string): Column | undefi
 /** The names and types of what texts of the options stand for. DuckDB is asked about expressions alone. */
 export async function describeTexts(session: Session, scan: Scan, texts: readonly string[]): Promise<QueryColumn[]> {
   const sql = texts.filter((text) => columnOf(scan, text) === undefined).map((text) => `(${sqlOf(scan, text)})`)
-  const described = sql.length === 0 ? [] : await session.describe(`SELECT ${sql.join(', ')} FROM ${fromClause(scan)}`)
+  const described =
+    sql.length === 0 ? [] : await session.describe(`SELECT ${sql.join(', ')} FROM ${selectRows(scan).from}`)
   return texts.map((text) => columnOf(scan, text) ?? (described.shift() as QueryColumn))
 }

@@ -4,7 +4,7 @@ import type { Scoring } from '../options.ts'
 import { type GroupTable, stateColumn } from './group-table.ts'
 import { assertRemoteUnchanged } from './remote-files.ts'
 import { assertNoRowErrors, shortenError } from './row-error-search.ts'
-import { fromClause, rowCondition, type Scan } from './scan.ts'
+import { findJoined, fromClause, rowCondition, type Scan } from './scan.ts'
 import { outOfMemoryCode, type Session } from './session.ts'
 import { StatesByKey } from './states-by-key.ts'
 import { lossArguments, selectInputs, type TypedScan, typeScans } from './typed-scans.ts'
@@ -73,28 +73,28 @@ async function queryTotals(session: Session, scans: readonly Scan[], options: Sc
   const states = new StatesByKey(session, options)
   let readRows = 0
   for (const { scan } of typed) readRows += await countRowsBefore(session, scan)
-  const areKnown = typed.every(({ scan }) => scan.kind === 'Parquet' || scan.lookup)
+  const areKnown = typed.every(({ scan }) => scan.kind === 'Parquet' || findJoined(scan))
   for (const [step, each] of typed.entries()) {
     session.pass = { rows: areKnown ? readRows : undefined, step, steps: typed.length }
     await states.add(totalsQuery(each, options), each.types.by, each.scan.files[0] ?? '')
   }
   const groups = await states.mergeAll()
   const { rows } = groups[0] as GroupTable
-  const { lookup } = typed[0]?.scan ?? {}
-  if (lookup === undefined) return { groups, rows: readRows + rows, typed }
+  const joined = typed[0] && findJoined(typed[0].scan)
+  if (joined === undefined) return { groups, rows: readRows + rows, typed }
   if (rows !== readRows) {
-    const problem = `${readRows} rows were read, but the join with the embeddings has ${rows}`
-    throw fileError(`${lookup.file}: ${problem}`, { option: 'embeddings', file: lookup.file })
+    const problem = `${readRows} rows were read, but the join with the ${joined.option} has ${rows}`
+    throw fileError(`${joined.file}: ${problem}`, joined)
   }
   return { groups, rows, typed }
 }
 
 /**
  * The rows of a scan, if they are counted before the totals. Metadata of Parquet has their number; to count them beside the
- * losses takes a fifth longer. With a lookup they are counted here and there: the join must neither add rows nor drop any.
+ * losses takes a fifth longer. With a join they are counted here and there: the join must neither add rows nor drop any.
  */
 async function countRowsBefore(session: Session, scan: Scan): Promise<number> {
-  if (scan.kind !== 'Parquet' && scan.lookup === undefined) return 0
+  if (scan.kind !== 'Parquet' && findJoined(scan) === undefined) return 0
   const [count] = await session.readTexts(`SELECT count(*) FROM ${fromClause(scan)} WHERE ${rowCondition(scan)}`)
   return Number(count)
 }
@@ -109,7 +109,7 @@ function totalsQuery(typed: TypedScan, options: Scoring): string {
   const states = options.margins.map((margin, index) => {
     return `${aggregate}(${lossArguments(typed, options, margin)}) AS ${stateColumn(index)}`
   })
-  return `SELECT ${isGrouped ? 'key' : 'NULL AS key'}, ${scan.kind === 'Parquet' && scan.lookup === undefined ? '0::BIGINT' : 'count(*)'} AS rows,
+  return `SELECT ${isGrouped ? 'key' : 'NULL AS key'}, ${scan.kind === 'Parquet' && findJoined(scan) === undefined ? '0::BIGINT' : 'count(*)'} AS rows,
     ${nans} AS nans, ${states.join(', ')}
     FROM ${selectInputs(typed, options)} ${isGrouped ? 'GROUP BY key' : ''}`
 }

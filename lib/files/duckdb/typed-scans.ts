@@ -1,6 +1,6 @@
 import { assertFiniteSettings, type Scoring } from '../options.ts'
 import { callDistance, castToLists, type EmbeddingLists, pairTypeOf } from './embedding-lists.ts'
-import { describeTexts, fromClause, numberRows, rowCondition, type Scan, sqlOf, writeSql } from './scan.ts'
+import { describeTexts, type Scan, selectRows, sqlOf, writeSql } from './scan.ts'
 import { castToScored, isSamePrecision, isScorable, nullType } from './scored-types.ts'
 import type { QueryColumn, Session } from './session.ts'
 import { quoteName } from './sql.ts'
@@ -136,26 +136,34 @@ export async function hasValues(
 /**
  * What follows FROM to read the rows of a scan as columns x (of a pair left and right), y, with weights w, key and, of what is kept, kept0,
  * kept1, …. No expression can refer to these names by mistake. With a lookup there are also left_id and right_id, and unknown_left and
- * unknown_right: the ids that it lacks; and the rows are in any order. `isNumbered` adds columns `file` and `row`, which `numberRows` explains.
+ * unknown_right: the ids that it lacks; with labels on_id and unknown_label, the same of the labels; and with either
+ * the rows are in any order. `isNumbered` adds columns `file` and `row`, which `selectRows` explains.
  */
 export function selectPairs(scan: Scan, options: Scoring, isNumbered = false): string {
   const { input, label, weight, by = 'NULL', keep = [] } = options
-  const { lookup } = scan
+  const { lookup, labels } = scan
   const weights = Object.entries(weight === undefined ? {} : { w: weight })
   const inputs = listInputs(input)
-  const expressions = [...Object.values(inputs), label, ...weights.map(([, text]) => text), by, ...keep].map(
-    (text) => `(${sqlOf(scan, text)})`,
-  )
+  const read = (text: string) => `(${sqlOf(scan, text)})`
+  const isLabeled = `${labels?.id} IS NOT NULL`
+  const expressions = [
+    ...Object.values(inputs).map(read),
+    labels ? `CASE WHEN ${isLabeled} THEN ${read(label)} END` : read(label),
+    ...[...weights.map(([, text]) => text), by, ...keep].map(read),
+    ...(labels ? [labels.on, `CASE WHEN NOT ${isLabeled} THEN ${labels.shownOn} END`] : []),
+  ]
   const inputNames = Object.keys(inputs).map((name) => quoteName(lookup ? `${name}_id` : name))
   const others = [
     'y',
     ...weights.map(([name]) => name),
     'key',
     ...keep.map((_, index) => `kept${index}`),
+    ...(labels ? ['on_id', 'unknown_label'] : []),
     ...(isNumbered ? ['file', 'row'] : []),
   ]
-  const number = isNumbered ? `, ${numberRows(scan)}` : ''
-  const rows = `(SELECT ${expressions.join(', ')}${number} FROM ${fromClause(scan)} WHERE ${rowCondition(scan)}) AS pairs(${[...inputNames, ...others].join(', ')})`
+  const { from, place } = selectRows(scan, isNumbered)
+  const selected = [...expressions, ...(isNumbered ? place : [])]
+  const rows = `(SELECT ${selected.join(', ')} FROM ${from}) AS pairs(${[...inputNames, ...others].join(', ')})`
   if (lookup === undefined) return rows
   const sides = (['left', 'right'] as const).map((side) => ({
     columns: `${side}_table.embedding AS "${side}", ${side}_id, CASE WHEN ${side}_table.id IS NULL THEN ${side}_id END AS unknown_${side}`,
@@ -165,10 +173,13 @@ export function selectPairs(scan: Scan, options: Scoring, isNumbered = false): s
     FROM ${rows} ${sides.map(({ join }) => join).join(' ')}) AS pairs`
 }
 
-/** The same of a typed scan, with the distance of a pair as x: queries refer to it several times, and DuckDB computes it once. */
+const knownLabel = `CASE WHEN unknown_label IS NULL THEN y ELSE error(concat('no label of ', unknown_label)) END`
+
+/** The same of a typed scan, in which an unknown id fails, with the distance of a pair as x: queries refer to it several times, and DuckDB computes it once. */
 export function selectInputs({ scan, pair }: TypedScan, options: Scoring, isNumbered = false): string {
   const rows = selectPairs(scan, options, isNumbered)
-  return pair === undefined ? rows : `(SELECT ${pair.distance} AS x, * FROM ${rows}) AS inputs`
+  const columns = [...(pair ? [`${pair.distance} AS x`] : []), scan.labels ? `* REPLACE (${knownLabel} AS y)` : '*']
+  return pair || scan.labels ? `(SELECT ${columns.join(', ')} FROM ${rows}) AS inputs` : rows
 }
 
 /** The arguments of the SQL functions of the loss at a margin, over the columns of `selectInputs`. */
