@@ -5,6 +5,7 @@ import { defineDuckdbExtension } from './commands/duckdb-extension.ts'
 import { defineMerge } from './commands/merge.ts'
 import { definePartial } from './commands/partial.ts'
 import { definePlot } from './commands/plot.ts'
+import { defineReport } from './commands/report.ts'
 import { defineScore } from './commands/score.ts'
 import { defineWorker } from './commands/worker.ts'
 import { type Context, isRequired, programName } from './options.ts'
@@ -18,6 +19,7 @@ const commands: Readonly<Record<string, (command: Command, context: Context) => 
   score: defineScore,
   partial: definePartial,
   plot: definePlot,
+  report: defineReport,
   merge: defineMerge,
   worker: defineWorker,
   'duckdb-extension': defineDuckdbExtension,

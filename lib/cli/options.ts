@@ -39,7 +39,7 @@ export function parseNumber(text: string): number {
 }
 
 /** Reads a list of numbers with commas between them. */
-export function parseList(text: string): number[] {
+function parseList(text: string): number[] {
   return text.split(',').map(parseNumber)
 }
 
@@ -182,4 +182,17 @@ export function addWorkerOptions(command: Command): Command {
     )
     .option('--timeout <seconds>', 'with --redis: how long to wait while there is no worker (default: 60)', parseNumber)
     .option('--retention <seconds>', 'with --redis: how long Redis keeps results (default: 86400)', parseNumber)
+}
+
+/** Adds the options that say what pictures show. */
+export function addChartOptions(command: Command): Command {
+  return command
+    .option(
+      '--range <low,high>',
+      'the distances to show; those outside are counted (default: where most are)',
+      parseList,
+    )
+    .option('--log', 'a logarithmic axis; distances of 0 or less are counted beside it')
+    .option('--bins <n>', 'the greatest number of bins (default: as the spread asks for)', parseNumber)
+    .option('--title <text>', 'the heading')
 }

@@ -39,6 +39,8 @@ export interface ChartData {
   /** for each margin, in ascending order */
   readonly totals: readonly LossAccumulator[]
   readonly panels: readonly Panel[]
+  /** the panels of all pictures that share their scales; default: those of this one */
+  readonly scaledPanels?: readonly Panel[]
   /** of each panel, from top to bottom */
   readonly strips: readonly StripName[]
   /** the number of groups that are the last panel together */
@@ -81,7 +83,7 @@ export async function collectChartData(
     for await (const batch of table.readGroups()) groups[index]?.push(...batch)
   }
   const totals = sumGroups(groups, scoring)
-  const chosen = chooseGroups(groups[0] as Group[])
+  const chosen = chooseGroups(groups[0] as Group[], mostPanels)
   if (scans && scanned) {
     await collector.addScans(scans.session, scanned, chosen)
     for (const each of others) await each.addScans(scans.session, scanned)
@@ -91,15 +93,15 @@ export async function collectChartData(
 }
 
 /**
- * The JSON of the groups that have panels of their own, in their order: all, or the largest if they are too many. Of equal
- * ones the first is larger.
+ * The JSON of the groups that are shown by themselves, in their order: all or, if they are more than `most`, the largest, which
+ * leave a place for all others. Of equal ones the first is larger.
  */
-function chooseGroups(groups: readonly Group[]): Set<string> {
+export function chooseGroups(groups: readonly Group[], most: number): Set<string> {
   const indices = groups.map((_, index) => index)
-  if (groups.length > mostPanels) {
+  if (groups.length > most) {
     const counts = groups.map(({ total }) => total.count)
     indices.sort((a, b) => (counts[b] as number) - (counts[a] as number) || a - b)
-    indices.length = mostPanels - 1
+    indices.length = most - 1
     indices.sort((a, b) => a - b)
   }
   return new Set(indices.map((index) => (groups[index] as Group).json))
@@ -136,6 +138,30 @@ function makeChartData(
   }
 }
 
+/** Some groups, each with its totals at each margin, and the totals of all others as one. */
+export interface GatheredGroups {
+  readonly own: readonly { readonly json: string; readonly key: string | null; readonly totals: LossAccumulator[] }[]
+  /** absent if there are no others */
+  readonly others?: { readonly count: number; readonly totals: readonly LossAccumulator[] }
+}
+
+/** Gathers the chosen groups, in their order, and adds up all others. */
+export function gatherGroups(
+  ascending: readonly FileTotals[],
+  chosen: ReadonlySet<string>,
+  scoring: Scoring,
+): GatheredGroups {
+  const { groups = [] } = ascending[0] as FileTotals
+  const own = groups.flatMap(({ json, key }, index) => {
+    const totals = ascending.map(({ groups }) => groups?.[index]?.total as LossAccumulator)
+    return chosen.has(json) ? [{ json, key, totals }] : []
+  })
+  if (chosen.size === groups.length) return { own }
+  const rest = ascending.map(({ groups = [] }) => groups.filter(({ json }) => !chosen.has(json)))
+  const totals = sumGroups(rest, { ...scoring, margins: ascending.map(({ total }) => total.margin) })
+  return { own, others: { count: groups.length - chosen.size, totals: totals.map(({ total }) => total) } }
+}
+
 /** A panel for each chosen group, and one for all others. */
 function makeGroupPanels(
   ascending: readonly FileTotals[],
@@ -143,19 +169,13 @@ function makeGroupPanels(
   collector: HistogramCollector,
   scoring: Scoring,
 ): Panel[] {
-  const { groups = [] } = ascending[0] as FileTotals
-  const own = groups.flatMap(({ json, key }, index): Panel[] => {
-    if (!chosen.has(json)) return []
-    const totals = ascending.map(({ groups }) => groups?.[index]?.total as LossAccumulator)
-    return [{ name: toPrintableLine(key ?? 'NULL') || "''", totals, histogram: collector.getOrCreate(json) }]
+  const { own, others } = gatherGroups(ascending, chosen, scoring)
+  const panels = own.map(({ json, key, totals }): Panel => {
+    return { name: toPrintableLine(key ?? 'NULL') || "''", totals, histogram: collector.getOrCreate(json) }
   })
-  if (chosen.size === groups.length) return own
-  const others = sumGroups(
-    ascending.map(({ groups = [] }) => groups.filter(({ json }) => !chosen.has(json))),
-    { ...scoring, margins: ascending.map(({ total }) => total.margin) },
-  )
-  const name = `the other ${formatCount(groups.length - chosen.size)}`
-  return [...own, { name, totals: others.map(({ total }) => total), histogram: collector.mergeOthers(chosen) }]
+  if (others === undefined) return panels
+  const name = `the other ${formatCount(others.count)}`
+  return [...panels, { name, totals: others.totals, histogram: collector.mergeOthers(chosen) }]
 }
 
 /** The distances of both classes and, where there are several margins, what is drawn over them. */

@@ -49,9 +49,9 @@ export function buildChart(data: ChartData, { theme, size }: Look): Spec {
 }
 
 /** The strips of a panel, from top to bottom. All panels have the same scales. */
-function makeStripBuilders({ panels, strips }: ChartData, drawing: Drawing): StripBuilder[] {
-  const histograms = panels.map(({ histogram }) => histogram)
-  const all = panels.flatMap(({ totals }) => totals)
+function makeStripBuilders({ panels, scaledPanels = panels, strips }: ChartData, drawing: Drawing): StripBuilder[] {
+  const histograms = scaledPanels.map(({ histogram }) => histogram)
+  const all = scaledPanels.flatMap(({ totals }) => totals)
   return strips.map((name): StripBuilder => {
     if (isClassName(name)) {
       const topShare = topShareOf(name, histograms, drawing.view)

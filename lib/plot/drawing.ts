@@ -49,7 +49,7 @@ export function buildBoxScales({ layout: { panelWidth, stripHeight }, view: { lo
 }
 
 /** Where a distance or margin is in a strip, in pixels. */
-export function placeOf(x: number, { layout, view: { low, high, isLog } }: Drawing): number {
+export function placeOf(x: number, { layout, view: { low, high, isLog } }: Pick<Drawing, 'layout' | 'view'>): number {
   const [place, first, last] = [x, low, high].map((each) => (isLog ? Math.log(each) : each)) as [number, number, number]
   return (layout.panelWidth * (place - first)) / (last - first)
 }

@@ -55,8 +55,11 @@ describe('the command line, its pipes and its terminal', function () {
 
     it('names the commands that have an option of another command', async () => {
       await refuses(['score', csv, '--theme', 'dark'], `unknown option '--theme' (an option of plot)`)
-      await refuses(['plot', csv, ...pairs, '--keep', 'y'], `unknown option '--keep' (an option of score)`)
-      await refuses(['merge', csv, '--margin', '1'], `unknown option '--margin' (an option of score, partial, plot)`)
+      await refuses(['plot', csv, ...pairs, '--keep', 'y'], `unknown option '--keep' (an option of score, report)`)
+      await refuses(
+        ['merge', csv, '--margin', '1'],
+        `unknown option '--margin' (an option of score, partial, plot, report)`,
+      )
     })
 
     it('names a missing option once all others are known', async () => {
@@ -70,7 +73,7 @@ describe('the command line, its pipes and its terminal', function () {
       await refuses(['scroe', csv], `unknown command 'scroe' (Did you mean score?)`)
       await refuses(
         [csv, ...pairs],
-        `unknown command '${csv}' (the commands: score, partial, plot, merge, worker, duckdb-extension)`,
+        `unknown command '${csv}' (the commands: score, partial, plot, report, merge, worker, duckdb-extension)`,
       )
       await refuses(['help', 'scroe'], `unknown command 'scroe'`)
       await refuses(['--bogus', 'score'], `unknown option '--bogus'`)

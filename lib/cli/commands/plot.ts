@@ -2,21 +2,20 @@ import { type Command, Option } from 'commander'
 import type { Margins } from '../../files/options.ts'
 import type { PlotFilesOptions } from '../../plot/plot.ts'
 import {
+  addChartOptions,
   addFileOptions,
   type Context,
   exampleArguments,
   formatExample,
   jsonOption,
   makeRequiredOption,
-  parseList,
-  parseNumber,
 } from '../options.ts'
 import type { FileFlags } from '../run.ts'
 
 type PlotFlags = FileFlags & PlotFilesOptions<Margins>
 
 export function definePlot(command: Command, context: Context): void {
-  addFileOptions(command)
+  addChartOptions(addFileOptions(command))
     .summary('draw the distances of both classes and the losses over them')
     .description(
       'Draws the distances of both classes and the losses over them or, with several margins, the mean loss and the active share of each; prints the totals as score does.',
@@ -28,14 +27,6 @@ export function definePlot(command: Command, context: Context): void {
       '--by <expr>',
       'a panel for each value of a column or SQL expression; the smallest of more than 12 share one',
     )
-    .option(
-      '--range <low,high>',
-      'the distances to show; those outside are counted (default: where most are)',
-      parseList,
-    )
-    .option('--log', 'a logarithmic axis; distances of 0 or less are counted beside it')
-    .option('--bins <n>', 'the greatest number of bins (default: as the spread asks for)', parseNumber)
-    .option('--title <text>', 'the heading')
     .addOption(new Option('--theme <theme>', 'the background').choices(['light', 'dark']).default('light'))
     .addOption(
       new Option('--size <size>', 'readme: 880 wide; slide: 1600 by 900')
