@@ -33,14 +33,33 @@ export interface FlowOptions {
   readonly queues?: { readonly shards: string; readonly plans: string }
 }
 
+/** A job to add, for a `FlowProducer`. */
+interface NewJob<Data> {
+  readonly name: string
+  readonly queueName: string
+  readonly data: Data
+  readonly opts: JobsOptions & { readonly jobId: string }
+}
+
+/** A flow of BullMQ: the job of a plan, and those of its shards as children. */
+export interface PlanFlow extends NewJob<Pick<ShardData, 'version' | 'options' | 'retention'> & { shards: number }> {
+  readonly children: NewJob<ShardData>[]
+}
+
 /**
  * A plan as a BullMQ flow, for a `FlowProducer` of your own: its shards are the children of one job. A shard that fails does
  * not stop the others.
  *
+ * @param plan what `planOf` returns
+ * @param options the range of shards, default all, and the names of your queues
+ *
  * @example
  * await new FlowProducer({ connection }).add(flowOf(plan, { queues: { shards: 'scoring', plans: 'totals' } }))
  */
-export function flowOf(plan: Plan, { from = 0, to = plan.shards.length, queues: names = queues }: FlowOptions = {}) {
+export function flowOf(
+  plan: Plan,
+  { from = 0, to = plan.shards.length, queues: names = queues }: FlowOptions = {},
+): PlanFlow {
   const { id, options, retention } = plan
   const age = { age: retention }
   const kept: JobsOptions = { removeOnComplete: age, removeOnFail: age }

@@ -7,7 +7,7 @@
 export type { Group } from '../files/options.ts'
 export type { FileTotals } from '../files/totals.ts'
 export { decodeFailure, type FailureDetails, type NamedFile } from './failures.ts'
-export { addFlow, type FlowOptions, type FlowProgress, flowOf } from './flow.ts'
+export { addFlow, type FlowOptions, type FlowProgress, flowOf, type PlanFlow } from './flow.ts'
 export { foldResults } from './fold.ts'
 export type { Shard, ShardData, ShardFile, ShardOptions, ShardPart, ShardResult } from './payload.ts'
 export { parseShardData, parseShardResult } from './payload.ts'

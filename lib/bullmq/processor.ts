@@ -50,7 +50,9 @@ export interface ShardProcessor {
 /**
  * Scores shards, as many at once as the worker asks for, each in a DuckDB that reads files of the roots only.
  *
- * @throws {TypeError} ERR_INVALID_ARG_TYPE, {RangeError} ERR_INVALID_ARG_VALUE: an option is wrong; `option` is its key
+ * @param options threads and roots
+ * @throws {TypeError} ERR_INVALID_ARG_TYPE: an option has the wrong type; `option` is its key
+ * @throws {RangeError} ERR_INVALID_ARG_VALUE: an option has a value out of range; `option` is its key
  * @throws {Error} ENOENT: a root does not exist
  *
  * @example

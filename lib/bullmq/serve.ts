@@ -50,7 +50,11 @@ const closeInterval = 100
 /**
  * A BullMQ worker that scores the shards of plans in this Redis.
  *
- * @throws {TypeError} ERR_INVALID_ARG_TYPE, {RangeError} ERR_INVALID_ARG_VALUE: an option is wrong; `option` is its key
+ * @param redis a connection of ioredis with `maxRetriesPerRequest: null`, as BullMQ needs it
+ * @param options how many shards at once, and when shards of this worker are left to others
+ * @returns the running worker
+ * @throws {TypeError} ERR_INVALID_ARG_TYPE: an option has the wrong type; `option` is its key
+ * @throws {RangeError} ERR_INVALID_ARG_VALUE: an option has a value out of range; `option` is its key
  *
  * @example
  * const service = await serve(new Redis(url, { maxRetriesPerRequest: null }), { concurrency: 2, roots: ['/data'] })
