@@ -9,6 +9,22 @@ import { assertLocal, describeKind, identifyFile } from './paths.ts'
 import { isRemote } from './remote.ts'
 import { removal, system } from './system.ts'
 
+/** Where losses are written, whole or not at all. */
+export interface OutputTarget {
+  /** Writes it with what `write` fills an empty part file with. After an error or an abort what was there stays. */
+  write(signal: AbortSignal, write: (partPath: string) => Promise<void>): Promise<void>
+}
+
+/**
+ * A file of this machine.
+ *
+ * @throws as `resolveOutput` does
+ */
+export async function openOutput(output: string, inputs: readonly string[]): Promise<OutputTarget> {
+  const path = await resolveOutput(output, inputs)
+  return { write: (signal, write) => writeAtomically(path, signal, write) }
+}
+
 /**
  * Resolves the folder and links of a path to write to.
  *
@@ -63,7 +79,7 @@ export async function writeAtomically(
     if (system.syncsFolders) await withHandle(await open(dirname(path)), (handle) => handle.sync())
   } catch (error) {
     await rm(partPath, removal)
-    throw isOutputError(error, partPath) ? outputError(path, error) : error
+    throw asOutputError(path, partPath, error)
   }
 }
 
@@ -92,14 +108,11 @@ export async function replace(from: string, to: string, { heldCodes } = system):
   }
 }
 
-/** True if an output could not be written. The errors of inputs carry their file. */
-function isOutputError(error: unknown, partPath: string): boolean {
-  const isAboutOutput = isSystemError(error) || String(messageOf(error)).includes(partPath)
-  return isAboutOutput && detailsOf(error).file === undefined
-}
-
-function outputError(path: string, cause: unknown): Error {
+/** The error of an output that could not be written, with its path; another error as it is: those of inputs have their file. */
+export function asOutputError(path: string, partPath: string, cause: unknown): unknown {
   const text = messageOf(cause)
+  const isAboutOutput = isSystemError(cause) || String(text).includes(partPath)
+  if (!isAboutOutput || detailsOf(cause).file !== undefined) return cause
   const code = detailsOf(cause).code ?? findSystemCode(String(text))
   return fileError(message`${path}: ${text}`, { ...(code && { code }), option: 'output', file: path }, cause)
 }

@@ -1,5 +1,4 @@
 import { HingeEmbeddingLoss, type InputData } from '../index.ts'
-import { writeAtomically } from './atomic-write.ts'
 import type { ScoredChunk } from './chunk-totals.ts'
 import type { LossBatch } from './loss-batches.ts'
 import type { Scoring } from './options.ts'
@@ -9,13 +8,13 @@ import { makeDuckDBWriter } from './writers/duckdb.ts'
 
 /** Writes the loss of each row of chunks. */
 export function writeChunkLosses(
-  { path, format }: Output,
+  { target, format }: Output,
   chunks: AsyncIterable<ScoredChunk>,
   options: Scoring,
   { signal, threads }: { readonly signal: AbortSignal; readonly threads: number },
 ): Promise<void> {
   const write = typeof format === 'string' ? makeDuckDBWriter(format, threads, signal) : format
-  return writeAtomically(path, signal, (partPath) => write(partPath, computeLosses(chunks, options)))
+  return target.write(signal, (partPath) => write(partPath, computeLosses(chunks, options)))
 }
 
 async function* computeLosses(chunks: AsyncIterable<ScoredChunk>, options: Scoring): AsyncGenerator<LossBatch> {

@@ -1,3 +1,4 @@
+import type { OutputTarget } from './atomic-write.ts'
 import { given, message, option, optionError } from './errors.ts'
 import { type LossWriter, lossColumn } from './loss-batches.ts'
 import type { Scoring } from './options.ts'
@@ -17,7 +18,7 @@ const formats: Readonly<Record<string, OutputFormat>> = {
 
 /** Where to write losses, and in which format. */
 export interface Output {
-  readonly path: string
+  readonly target: OutputTarget
   readonly format: OutputFormat
 }
 

@@ -47,7 +47,10 @@ export function assertLocal(path: string, option?: string): void {
 }
 
 function adviceOnRemote(path: string, option?: string): string {
-  if (option === 'output') return 'remote files are not written yet; write to this machine, then copy the file'
+  if (option === 'output') {
+    const written = isRemote(path) ? 'of remote files losses alone are written' : 'files of this scheme are not written'
+    return `${written}; write to this machine, then copy the file`
+  }
   if (isRemote(path)) return 'remote files are not read here; copy them to this machine first'
   return `files of this scheme are not read, but those of ${remoteSchemes}; copy them to this machine first`
 }

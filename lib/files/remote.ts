@@ -8,13 +8,15 @@ interface Scheme {
   readonly isListed: boolean
   /** true if DuckDB can take a URL as it is, with characters of patterns in it */
   readonly isLiteral: boolean
+  /** true if DuckDB writes files there too */
+  readonly isWritten?: boolean
   /** the scheme that means the same, under which a file has one URL */
   readonly alias?: string
 }
 
-const objectStore = { extension: 'httpfs', isListed: true, isLiteral: true } as const
+const objectStore = { extension: 'httpfs', isListed: true, isLiteral: true, isWritten: true } as const
 const webServer = { extension: 'httpfs', isListed: false, isLiteral: true } as const
-const azure = { extension: 'azure', isListed: true, isLiteral: false } as const
+const azure = { extension: 'azure', isListed: true, isLiteral: false, isWritten: true } as const
 
 const schemes: Readonly<Record<string, Scheme>> = {
   s3: objectStore,
@@ -26,10 +28,13 @@ const schemes: Readonly<Record<string, Scheme>> = {
   az: azure,
   azure: { ...azure, alias: 'az' },
   abfss: azure,
-  hf: { ...objectStore, isLiteral: false },
+  hf: { ...objectStore, isLiteral: false, isWritten: false },
   http: webServer,
   https: webServer,
 }
+
+/** The schemes to which files are written, for messages. */
+export const writtenSchemes = 's3://, gs://, r2://, az://'
 
 /** The schemes of remote files, for messages. */
 export const remoteSchemes = 's3://, gs://, r2://, az://, hf://, https://'

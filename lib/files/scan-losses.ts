@@ -1,5 +1,4 @@
 import { type Arrow, importArrow } from './arrow.ts'
-import { writeAtomically } from './atomic-write.ts'
 import { findJoined } from './duckdb/scan.ts'
 import { nullType } from './duckdb/scored-types.ts'
 import type { QueryColumn, Session } from './duckdb/session.ts'
@@ -15,7 +14,7 @@ import { duckdbTypes, toArrowType } from './writers/types.ts'
 
 /** Writes the loss of each row of scans, scan after scan. */
 export async function writeScanLosses(
-  { path, format }: Output,
+  { target, format }: Output,
   session: Session,
   { typed, rows }: ScanTotals,
   options: Scoring,
@@ -23,7 +22,7 @@ export async function writeScanLosses(
 ): Promise<void> {
   const queries = typed.length > 0 ? await makeQueries(session, typed, options) : makeEmptyQuery(options)
   session.pass = { doing: 'writing losses', rows }
-  await writeAtomically(path, signal, async (partPath) => {
+  await target.write(signal, async (partPath) => {
     if (typeof format !== 'string') return format(partPath, assertRowCount(readLosses(session, queries), rows))
     if ((await copyQueries(session, queries.sql, partPath, format)) !== rows) throw fileChangedError()
   })

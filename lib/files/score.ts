@@ -1,4 +1,6 @@
+import type { OutputTarget } from './atomic-write.ts'
 import { ChunkTotals, scoreChunks } from './chunk-totals.ts'
+import type { ExtensionOptions } from './duckdb/extensions.ts'
 import { scoreScans } from './duckdb/totals.ts'
 import { message, option } from './errors.ts'
 import { withInputs } from './open.ts'
@@ -15,6 +17,7 @@ import {
   readScoring,
   type ScoreFilesOptions,
 } from './options.ts'
+import { isRemote } from './remote.ts'
 import type { TopCollector } from './top-rows.ts'
 import { type FileTotals, type StreamedTotals, selectTotals, streamTotals, sumGroups, type TotalsOf } from './totals.ts'
 
@@ -123,7 +126,7 @@ export async function withTotals<T, Margin extends Margins>(
   return withInputs(patterns, scoring, checked, async (inputs) => {
     const { files, names, scans, arraySources, signal } = inputs
     if (scans && arraySources.length > 0) assertOneSide(checked)
-    const target = writers && format && { path: await writers.resolveOutput(output as string, files), format }
+    const target = writers && format && { target: await openTarget(output as string, files, checked), format }
     const collector = top === undefined ? undefined : await makeTopCollector(scoring, top, names)
     const addTop = <T extends StreamedTotals>(totals: readonly T[]) => {
       const rows = collector?.list()
@@ -154,13 +157,18 @@ async function makeTopCollector(...given: ConstructorParameters<typeof TopCollec
   return new topRows.TopCollector(...given)
 }
 
+/** Opens the file of this machine, or of a server, to write losses to. */
+async function openTarget(output: string, inputs: readonly string[], options: ExtensionOptions): Promise<OutputTarget> {
+  if (!isRemote(output)) return (await import('./atomic-write.ts')).openOutput(output, inputs)
+  return (await import('./duckdb/upload.ts')).openUpload(output, inputs, options)
+}
+
 /** Loads what writes losses. Without an output these modules would take some milliseconds of the start. */
 async function importWriters() {
-  const [output, formats, chunks, scans] = await Promise.all([
-    import('./atomic-write.ts'),
+  const [formats, chunks, scans] = await Promise.all([
     import('./output-formats.ts'),
     import('./chunk-losses.ts'),
     import('./scan-losses.ts'),
   ])
-  return { ...output, ...formats, ...chunks, ...scans }
+  return { ...formats, ...chunks, ...scans }
 }

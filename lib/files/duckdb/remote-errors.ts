@@ -9,7 +9,7 @@ interface Reason {
 }
 
 const noRights =
-  'access denied (HTTP STATUS): the credentials are absent or wrong, or have no right to read or list it; docs/files.md says where they are looked for'
+  'access denied (HTTP STATUS): the credentials are absent or wrong, or have no right to it; docs/files.md says where they are looked for'
 
 const reasons: readonly Reason[] = [
   {
@@ -22,15 +22,19 @@ const reasons: readonly Reason[] = [
     code: 'ERR_TRUNCATED',
     text: () => 'cut off: fewer bytes came than the server had announced, or the server reads no ranges of a file',
   },
-  { pattern: /HTTP 404/, code: 'ENOENT', text: () => 'no such file or folder (HTTP 404)' },
-  { pattern: /HTTP (401|403)/, code: 'EACCES', text: ([, status = '']) => noRights.replace('STATUS', status) },
+  { pattern: /HTTP (?:code )?404/, code: 'ENOENT', text: () => 'no such file or folder (HTTP 404)' },
   {
-    pattern: /HTTP (301|307|400)/,
+    pattern: /HTTP (?:code )?(401|403)/,
+    code: 'EACCES',
+    text: ([, status = '']) => noRights.replace('STATUS', status),
+  },
+  {
+    pattern: /HTTP (?:code )?(301|307|400)/,
     code: 'ERR_HTTP',
     text: ([, status]) => `the server answered HTTP ${status}: the region may be another one, which AWS_REGION names`,
   },
   {
-    pattern: /HTTP ([1-9]\d\d)/,
+    pattern: /HTTP (?:code )?([1-9]\d\d)/,
     code: 'ERR_HTTP',
     text: ([, status]) => `the server answered HTTP ${status}, also when asked again`,
   },
