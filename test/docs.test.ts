@@ -111,6 +111,18 @@ describe('the pages', function () {
     expect(answers[0]?.map(([digit]) => digit)).to.have.members([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
   })
 
+  it('docs/files.md has a policy that allows to list, read and write, and to remove nothing', () => {
+    const [policy = ''] = readCode('docs/files.md', 'json')
+    const { Statement } = JSON.parse(policy) as { Statement: { Effect: string; Action: string | string[] }[] }
+    expect(Statement.every(({ Effect }) => Effect === 'Allow')).to.equal(true)
+    expect(Statement.flatMap(({ Action }) => Action)).to.deep.equal([
+      's3:ListBucket',
+      's3:GetObject',
+      's3:PutObject',
+      's3:AbortMultipartUpload',
+    ])
+  })
+
   it('knows a test for every snippet of the pages', () => {
     const isRun = ({ language, code }: { language: string; code: string }) =>
       ['js', 'ts'].includes(language) || (language === 'sh' && (isCommand(code) || isInstallation(code)))
@@ -119,7 +131,8 @@ describe('the pages', function () {
     })
     const queries = ['sql of README.md', 'sql of docs/sql.md', 'sql of docs/sql.md']
     const inPython = ['python of docs/files.md', 'python of docs/sql.md'] // test/python/docs.test.ts
-    expect(others).to.have.members([...queries, ...inPython])
+    const policies = ['json of docs/files.md']
+    expect(others).to.have.members([...queries, ...inPython, ...policies])
     for (const test of Object.values(elsewhere)) expect(existsSync(join(root, test)), test).to.equal(true)
   })
 

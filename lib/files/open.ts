@@ -298,14 +298,14 @@ async function openRows(
   return openLabeledScans(session, from, labels, options, run.signal, isInOrder)
 }
 
-/** The local files that a query names by path or pattern. */
+/** The local files that a query names by path or pattern, and its URLs. */
 async function findQueryFiles(
   { paths }: ParsedQuery,
   match: (pattern: string) => Promise<string[]>,
 ): Promise<readonly string[]> {
   const found = new Set<string>()
   for (const path of paths.filter(isLocal)) for (const file of await match(path)) found.add(file)
-  return [...found]
+  return [...found, ...paths.filter(isRemote)]
 }
 
 function assertStdin(paths: readonly string[], stdin: Readable | undefined): void {

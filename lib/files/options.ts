@@ -190,8 +190,8 @@ export interface ScoreFilesOptions<Margin extends Margins = number>
     SourceOptions,
     RunOptions {
   /**
-   * the file to write the loss of each row to, in the order of the rows: .parquet, .csv, .arrow or .npy. It appears whole or
-   * not at all
+   * the file to write the loss of each row to, in the order of the rows: .parquet, .csv, .arrow or .npy, also as a URL of an
+   * object store. It appears whole or not at all
    */
   readonly output?: string
   /** columns or SQL expressions to write beside the losses, and to show with `top`; not in .npy; default none */

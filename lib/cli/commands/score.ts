@@ -32,7 +32,7 @@ export function defineScore(command: Command, context: Context): void {
     .option('--by <expr>', 'a line of totals for each value of a column or SQL expression')
     .option(
       '-o, --output <file>',
-      'write the loss of each row, in the order of the rows: .parquet, .csv, .arrow or .npy',
+      'write the loss of each row, in the order of the rows: .parquet, .csv, .arrow or .npy, also s3:// and other URLs',
     )
     .option(
       '--keep <expr>',
