@@ -56,10 +56,21 @@ const layers: readonly Layer[] = [
   [['lib/plot/'], ['lib/files/', ...library]],
   [
     ['lib/files/score.ts'],
-    [...losses, 'lib/files/open.ts', 'lib/files/chunk-totals.ts', 'lib/files/output-formats.ts', ...formats, ...engine],
+    [
+      ...losses,
+      'lib/files/find-labels.ts',
+      'lib/files/open.ts',
+      'lib/files/chunk-totals.ts',
+      'lib/files/output-formats.ts',
+      ...formats,
+      ...engine,
+    ],
   ],
   [losses, ['lib/files/chunk-totals.ts', 'lib/files/output-formats.ts', ...formats, ...engine]],
-  [['lib/files/find-columns.ts'], ['lib/files/open.ts', 'lib/files/readers/', 'lib/files/duckdb/', ...engine]],
+  [
+    ['lib/files/find-columns.ts', 'lib/files/find-labels.ts'],
+    ['lib/files/open.ts', 'lib/files/readers/', 'lib/files/duckdb/', ...engine],
+  ],
   [['lib/files/open.ts'], ['lib/files/readers/', 'lib/files/duckdb/', ...engine]],
   [['lib/files/chunk-totals.ts'], ['lib/files/readers/', ...engine]],
   [['lib/files/output-formats.ts'], ['lib/files/writers/', ...engine]],

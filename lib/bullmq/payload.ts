@@ -2,7 +2,15 @@ import { isAbsolute, normalize } from 'node:path'
 import { UnrecoverableError } from 'bullmq'
 import type { RowRange, ScanSource } from '../files/duckdb/scan.ts'
 import { fileError } from '../files/errors.ts'
-import { type Check, emptyTotals, integer, oneOf, type Scoring, scoringChecks } from '../files/options.ts'
+import {
+  type Check,
+  emptyTotals,
+  integer,
+  type LabelTexts,
+  oneOf,
+  type Scoring,
+  scoringChecks,
+} from '../files/options.ts'
 import type { FileState, Lookup, Pair } from '../files/pair.ts'
 import { LossAccumulator, type LossAccumulatorJSON, runtimeInfo } from '../index.ts'
 import { describe, invalidArgument } from '../validate.ts'
@@ -192,10 +200,16 @@ const pair = record<Pair>({
   ),
 })
 
+const labelTexts = all(
+  record<LabelTexts>({ positive: text(limits.text, 0), negative: text(limits.text, 0) }),
+  must('two different texts', (value) => (value as LabelTexts).positive !== (value as LabelTexts).negative),
+)
+
 const options = all(
   record<ShardOptions>({
     input: (name, value) => (isObject(value) ? pair(name, value) : text(limits.text)(name, value)),
     label: text(limits.text),
+    labelTexts: optional(labelTexts),
     weight: optional(text(limits.text)),
     by: optional(text(limits.text)),
     nulls: scoringChecks.nulls,

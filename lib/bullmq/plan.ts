@@ -12,12 +12,14 @@ import {
   assertOneMargin,
   type ColumnOptions,
   type CsvOptions,
+  type GivenScoring,
   integer,
   type RunOptions,
   readOptions,
   readPaths,
   readScoring,
   type ScoreFilesOptions,
+  type Scoring,
   type SourceOptions,
   selectCsvOptions,
 } from '../files/options.ts'
@@ -86,7 +88,7 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
   if (patterns.length === 0) throw optionError('paths', message`${option('redis')} takes ${option('paths')}`)
   const { shardRows = 10_000_000, retention = 86_400, threads = getNumThreads() } = checked
   const { allowDuplicates, format, onNote } = checked
-  const given = readScoring(checked)
+  const given = assertBothLabels(readScoring(checked))
   const run = new RunSignal(checked.signal)
   const { signal } = run
   const note = (text: Message) => run.call(() => onNote?.(String(text), text))
@@ -124,6 +126,15 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
     run.close()
     session.close()
   }
+}
+
+/** Refuses a positive label that is text without the negative one: a shard may lack one of them. */
+function assertBothLabels({ labelTexts, ...others }: GivenScoring): Scoring {
+  if (labelTexts === undefined) return others
+  const { positive, negative } = labelTexts
+  if (negative !== undefined) return { ...others, labelTexts: { positive, negative } }
+  const reason = message`${option('redis')} takes both labels where they are text`
+  throw optionError('negativeLabel', message`${option('negativeLabel')} is missing: ${reason}`)
 }
 
 function assertServed(options: ScoreFilesOptions): void {

@@ -9,6 +9,8 @@ const textOptions: ReadonlySet<string> = new Set([
   'right',
   'label',
   'weight',
+  'positiveLabel',
+  'negativeLabel',
   'nullString',
   'comment',
 ])

@@ -32,10 +32,21 @@ export const jsonOption = ['--json', 'print one line of JSON'] as const
 
 /** Reads a decimal number. */
 export function parseNumber(text: string): number {
-  const value = Number(text)
-  const isDecimal = text.trim() !== '' && !/^[+-]?0[xob]/i.test(text)
-  if (!isDecimal || Number.isNaN(value)) throw new InvalidArgumentError('It must be a number.')
-  return value
+  if (!isNumber(text)) throw new InvalidArgumentError('It must be a number.')
+  return Number(text)
+}
+
+function isNumber(text: string): boolean {
+  return text.trim() !== '' && !/^[+-]?0[xob]/i.test(text) && !Number.isNaN(Number(text))
+}
+
+/** Reads the labels of a command line: texts unless all are numbers. */
+export function parseLabels<T extends { readonly positiveLabel?: unknown; readonly negativeLabel?: unknown }>(
+  flags: T,
+): T {
+  const labels = (['positiveLabel', 'negativeLabel'] as const).filter((name) => flags[name] !== undefined)
+  if (!labels.every((name) => isNumber(flags[name] as string))) return flags
+  return { ...flags, ...Object.fromEntries(labels.map((name) => [name, Number(flags[name])])) }
 }
 
 /** Reads a list of numbers with commas between them. */
@@ -119,8 +130,14 @@ export function addFileOptions(command: Command): Command {
       'label: a column or SQL expression (default: the only column called label, y, target or similar)',
     )
     .option('-m, --margin <numbers>', 'how far apart negatives should be; 0.5,1,1.5: totals for each', parseNumbers, 1)
-    .option('--positive-label <integer>', 'label of similar pairs', parseNumber, 1)
-    .option('--negative-label <integer>', 'label of dissimilar pairs; 0 reads 0/1 labels', parseNumber, -1)
+    .option(
+      '--positive-label <label>',
+      'label of similar pairs: an integer (default: 1) or, where labels are text, a text',
+    )
+    .option(
+      '--negative-label <label>',
+      'label of dissimilar pairs: an integer (default: -1; 0 reads 0/1 labels) or a text (default: the only other one in the files)',
+    )
     .addOption(
       makeChoice(
         '--other-labels <policy>',

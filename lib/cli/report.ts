@@ -78,7 +78,8 @@ async function printTop(rows: readonly TopRow[], place: string, print: Print): P
   const lines = rows.map(({ file, row, loss, input, label, kept = {} }) => [
     escapeInvisible(file === '-' ? 'standard input' : file),
     formatCount(row),
-    ...[loss, input, label].map(formatFigure),
+    ...[loss, input].map(formatFigure),
+    typeof label === 'number' ? formatFigure(label) : formatCell(label),
     ...names.map((name) => formatCell(kept[name] ?? null)),
   ])
   if (lines.length > 0) table.add(lines)

@@ -2,7 +2,7 @@ import { message, option, optionError, set } from '../files/errors.ts'
 import { assertThreads, formats, type Margins, type ScoreFilesOptions } from '../files/options.ts'
 import { setNumThreads } from '../index.ts'
 import { formatMessage, quoteWord } from './flags.ts'
-import { type Context, programName } from './options.ts'
+import { type Context, parseLabels, programName } from './options.ts'
 import { notify, showProgress } from './progress.ts'
 
 /** The options that commander reads for every command over files. */
@@ -17,7 +17,7 @@ export interface FileFlags extends ScoreFilesOptions<Margins> {
  */
 export async function runOnFiles<Flags extends FileFlags, Result>(
   paths: readonly string[],
-  { progress: isWanted, json: _, ...options }: Flags,
+  { progress: isWanted, json: _, ...flags }: Flags,
   context: Context,
   unit: 'rows' | 'shards',
   run: (
@@ -26,6 +26,7 @@ export async function runOnFiles<Flags extends FileFlags, Result>(
     endProgress: () => void,
   ) => Promise<Result>,
 ): Promise<Result> {
+  const options = parseLabels(flags)
   const { signal } = context
   const { stdin, stderr } = context.streams
   const { threads, format } = options

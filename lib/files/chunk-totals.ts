@@ -207,26 +207,27 @@ export class ChunkTotals {
   }
 }
 
-type Values = Pick<Chunk, 'input' | 'label' | 'weight'>
+type Values = Pick<Chunk, 'input' | 'label' | 'labelTextAt' | 'weight'>
 
 function addSelected(
   totals: readonly LossAccumulator[],
-  { input, label, weight, row }: Chunk,
+  { input, label, labelTextAt, weight, row }: Chunk,
   rows: readonly number[],
   rowErrors: RowErrors,
 ): void {
   const values = {
     input: selectRows(input, rows),
     label: selectRows(label, rows),
+    ...(labelTextAt && { labelTextAt }),
     ...(weight && { weight: selectRows(weight, rows) }),
   }
   addRows(totals, values, row, rows, rowErrors)
 }
 
-/** Adds rows to the totals of each margin; `rows` are their indices within the chunk if they are not all of it. */
+/** Adds rows to the totals of each margin; `rows` are their indices within the chunk, of which `labelTextAt` is, if they are not all of it. */
 function addRows(
   totals: readonly LossAccumulator[],
-  { input, label, weight }: Values,
+  { input, label, labelTextAt, weight }: Values,
   begin: number,
   rows: readonly number[] | undefined,
   rowErrors: RowErrors,
@@ -239,9 +240,17 @@ function addRows(
     if (kind === undefined) throw error
     // Weights are checked before labels, of which an earlier row may have an invalid one.
     if (kind === 'invalidWeight')
-      addRows([emptyLike(totals[0] as LossAccumulator)], { input, label }, begin, rows, rowErrors)
+      addRows(
+        [emptyLike(totals[0] as LossAccumulator)],
+        { input, label, ...(labelTextAt && { labelTextAt }) },
+        begin,
+        rows,
+        rowErrors,
+      )
     const { index, value, count } = error as InvalidLabelError | InvalidWeightError
-    rowErrors.add({ kind, row: begin + (rows?.[index] ?? index) + 1, detail: String(value), count })
+    const at = rows?.[index] ?? index
+    const detail = (kind === 'other' ? labelTextAt?.(at) : undefined) ?? String(value)
+    rowErrors.add({ kind, row: begin + at + 1, detail, count })
   }
 }
 

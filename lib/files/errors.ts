@@ -75,6 +75,11 @@ function quote(value: unknown): string {
   return value.includes("'") ? JSON.stringify(value) : `'${value}'`
 }
 
+/** A text of the data in quotes, cut if it is long. */
+export function quoteShort(text: string): string {
+  return `'${text.length > 50 ? `${text.slice(0, 50)}…` : text}'`
+}
+
 /** What a program can read of an error beside its message. Details that do not apply are absent. */
 export interface ErrorDetails {
   /** the kind of error, stable across versions: `ERR_NULL`, `ENOENT` and so on */

@@ -6,7 +6,7 @@ import type { Session } from './duckdb/session.ts'
 import { Message, message, option } from './errors.ts'
 import { withInputs } from './open.ts'
 import { type CsvOptions, type Margins, type ScoreFilesOptions, selectCsvOptions } from './options.ts'
-import { listArrowColumns } from './readers/array-source.ts'
+import { type ArraySource, listArrowColumns } from './readers/array-source.ts'
 
 /** The names that columns of an option conventionally have, in any case. */
 const conventions = {
@@ -45,16 +45,10 @@ export async function findColumns(
   const files = await withInputs(paths, csv, opening, async (inputs) => {
     const { scans, arraySources, names } = inputs
     const listed: ListedFile[] = []
-    for (const source of arraySources) {
-      listed.push({ file: source.files[0] ?? '', columns: await listArrowColumns(source) })
-    }
-    for (const scan of scans?.list ?? []) {
-      const [file = ''] = scan.files
-      listed.push({
-        file: names.get(file) ?? file,
-        columns: await listScanColumns(scans?.session as Session, scan, csv),
-      })
-    }
+    const add = ({ files: [file = ''] }: ArraySource | Scan, columns: readonly ListedColumn[]) =>
+      listed.push({ file: names.get(file) ?? file, columns })
+    for (const source of arraySources) add(source, await listArrowColumns(source))
+    for (const scan of scans?.list ?? []) add(scan, await listScanColumns(scans?.session as Session, scan, csv))
     return listed
   })
   return chooseColumns(files, missing, options)
@@ -84,7 +78,9 @@ function chooseColumns(files: readonly ListedFile[], missing: readonly ColumnOpt
   for (const name of missing) {
     const choices = files.map(({ file, columns }) => ({ file, columns, fitting: findFitting(columns, name, options) }))
     const first = choices[0] as Choice
-    const problem = choices.map((each) => describeProblem(each, first, name)).find((each) => each !== undefined)
+    const problem = choices
+      .map((each) => describeProblem(each, first, name, options))
+      .find((each) => each !== undefined)
     if (problem !== undefined) problems.push(problem)
     else found[name] = first.fitting[0]?.name as string
   }
@@ -116,12 +112,20 @@ interface Problem extends ListedFile {
   readonly differs: boolean
 }
 
-/** Columns of text are labels where the options say so, and where there are no others. */
+/** The columns with a conventional name whose type fits best. */
 function findFitting(columns: readonly ListedColumn[], name: ColumnOption, options: ChoiceOptions): ListedColumn[] {
   const named = columns.filter((column) => isConventional(column, name) && !isNamed(column, options))
-  const numbers = named.filter(({ kind }) => kind === 'number' || (kind === 'boolean' && name === 'label'))
-  const texts = name === 'label' ? named.filter(({ kind }) => kind === 'text') : []
-  return typeof options.positiveLabel === 'string' || numbers.length === 0 ? texts : numbers
+  for (const kinds of listKinds(name, options)) {
+    const fitting = named.filter(({ kind }) => kinds.includes(kind))
+    if (fitting.length > 0) return fitting
+  }
+  return []
+}
+
+/** The kinds of columns that fit. Text is a label where the options say so, and where there is no other. */
+function listKinds(name: ColumnOption, { positiveLabel }: ChoiceOptions): readonly ListedColumn['kind'][][] {
+  if (name === 'input') return [['number']]
+  return typeof positiveLabel === 'string' ? [['text']] : [['number', 'boolean'], ['text']]
 }
 
 function isConventional(column: ListedColumn, name: ColumnOption): boolean {
@@ -132,13 +136,18 @@ function isNamed({ name }: ListedColumn, { input, label }: ChoiceOptions): boole
   return name === input || name === label
 }
 
-function describeProblem({ file, columns, fitting }: Choice, first: Choice, name: ColumnOption): Problem | undefined {
+function describeProblem(
+  { file, columns, fitting }: Choice,
+  first: Choice,
+  name: ColumnOption,
+  options: ChoiceOptions,
+): Problem | undefined {
   const describe = (text: Message, differs = false) => {
     return { file, columns, option: name, text: message`${option(name)} is missing, and ${text}`, differs }
   }
   const [found, ...others] = fitting.map((column) => column.name)
   if (found === undefined) {
-    const kind = name === 'input' ? ' of numbers' : ''
+    const kind = { input: ' of numbers', label: typeof options.positiveLabel === 'string' ? ' of text' : '' }[name]
     return describe(message`no column${kind} is called ${joinWords(conventions[name], 'or')}`)
   }
   if (others.length > 0) return describe(message`${joinWords([found, ...others], 'or')} may be meant`)
@@ -152,15 +161,17 @@ function guessColumn(columns: readonly ListedColumn[], name: ColumnOption, optio
   const isId = (column: ListedColumn) => /(^|[^a-z])ids?$/i.test(column.name)
   const unnamed = columns.filter((column) => !isNamed(column, options))
   const others = [...unnamed.filter((column) => !isId(column)), ...unnamed.filter(isId)]
-  const wishes: readonly ((column: ListedColumn) => boolean)[] =
+  const isOfKind =
+    (...kinds: readonly ListedColumn['kind'][]) =>
+    (column: ListedColumn) =>
+      kinds.includes(column.kind)
+  const isOfType = (pattern: RegExp) => (column: ListedColumn) => pattern.test(column.type)
+  const wishes =
     name === 'input'
-      ? [({ type }) => /^(FLOAT|DOUBLE|DECIMAL|Float)/.test(type), ({ kind }) => kind === 'number']
-      : [
-          ({ kind }) => kind === 'boolean',
-          ({ type }) => /INT/i.test(type),
-          ({ kind }) => kind === 'number',
-          ({ kind }) => kind === 'text',
-        ]
+      ? [isOfType(/^(FLOAT|DOUBLE|DECIMAL|Float)/), isOfKind('number')]
+      : typeof options.positiveLabel === 'string'
+        ? [isOfKind('text')]
+        : [isOfKind('boolean'), isOfType(/^U?(\w*INT|Int)/), isOfKind('number', 'text')]
   const guesses = wishes.map((isWished) => others.find(isWished))
   return [...findFitting(columns, name, options), ...guesses].find((each) => each !== undefined)?.name
 }

@@ -21,6 +21,7 @@ import {
   messageOf,
   option,
   optionError,
+  quoteShort,
 } from './errors.ts'
 import {
   assertCsvOptions,
@@ -43,11 +44,13 @@ import { detectCompression, findSources, isText, recognizeFile, type Source } fr
 export interface Inputs {
   /** of both kinds; `-` is standard input */
   readonly files: readonly string[]
-  /** by the path of each file that paths stand for, in their order: the name that the caller knows */
+  /** by the path of each scored file, in their order: the name that the caller knows */
   readonly names: ReadonlyMap<string, string>
   readonly scans?: { readonly session: Session; readonly list: readonly Scan[] }
   readonly arraySources: readonly ArraySource[]
   readonly signal: AbortSignal
+  /** tells the caller what a reader should know */
+  readonly note: (text: Message) => void
   readonly stdin: Readable | undefined
   readonly threads: number
   /** of the array sources; who reads them keeps it up to date */
@@ -55,7 +58,7 @@ export interface Inputs {
 }
 
 /** The options of a run that say what is opened. */
-export type OpenOptions = RunOptions & SourceOptions & Pick<ScoreFilesOptions, 'output'>
+type OpenOptions = RunOptions & SourceOptions & Pick<ScoreFilesOptions, 'output'>
 
 /** The time between two calls of `onProgress`, in milliseconds. */
 const progressInterval = 200
@@ -232,11 +235,12 @@ async function openInputs(
   ]
   run.files = files
   for (const source of sources) await localizeSource(run, source, stdin as Readable, format)
-  const names = new Map(sources.map(({ file }, index) => [file, nameRemote(found[index] ?? file)]))
-  const arraySources = hasArrays
-    ? [{ kind: 'npy' as const, files: await localizeArrays(run, arrays) }]
-    : findArraySources(sources)
-  const inputs = { files, names, arraySources, signal, stdin, threads, progress }
+  const localArrays = await localizeArrays(run, arrays)
+  const arraySources = hasArrays ? [{ kind: 'npy' as const, files: localArrays }] : findArraySources(sources)
+  const locals = [...sources.map(({ file }) => file), ...localArrays.map(containingFile)]
+  const givens = [...found, ...arrays.map(containingFile)]
+  const names = new Map(locals.map((file, index) => [file, nameRemote(givens[index] ?? file)]))
+  const inputs = { files, names, arraySources, signal, note, stdin, threads, progress }
   const scanned = sources.filter(isScanned)
   if (scanned.length === 0 && parsed === undefined) return inputs
   const session = await run.openSession()
@@ -333,7 +337,7 @@ function findArraySources(sources: readonly Source[]): ArraySource[] {
 }
 
 /** The arrays that the options name where there are no paths. */
-function findArrays({ input = '', label = '', weight, by, keep }: ScanOptions): string[] {
+function findArrays({ input = '', label = '', labelTexts, weight, by, keep }: ScanOptions): string[] {
   const inputs = typeof input === 'string' ? { input } : { left: input.left, right: input.right }
   const arrays = { ...inputs, label, ...(weight !== undefined && { weight }) }
   for (const [name, path] of Object.entries(arrays)) {
@@ -348,6 +352,10 @@ function findArrays({ input = '', label = '', weight, by, keep }: ScanOptions): 
   for (const [name, columns] of Object.entries({ by, keep })) {
     if (columns === undefined) continue
     throw optionError(name, message`${option(name)} takes ${option('paths')}: .npy files have no other columns`)
+  }
+  if (labelTexts !== undefined) {
+    const expected = message`must be a number: .npy arrays have no text, got ${quoteShort(labelTexts.positive)}`
+    throw optionError('positiveLabel', message`${option('positiveLabel')} ${expected}`)
   }
   return Object.entries(arrays).map(([name, path]) => (isRemote(path) ? readRemote(path, name) : path))
 }

@@ -48,7 +48,18 @@ export interface CsvOptions {
 export type Margins = number | readonly number[]
 
 /** The columns to score, and what to do with rows that have no loss. */
-export interface ColumnOptions<Margin extends Margins = number> extends LabelOptions {
+export interface ColumnOptions<Margin extends Margins = number>
+  extends Omit<LabelOptions, 'positiveLabel' | 'negativeLabel'> {
+  /**
+   * the label of similar pairs: an integer within ±2^24, default 1; or, where labels are text, a text. Texts are compared exactly,
+   * with case and spaces
+   */
+  readonly positiveLabel?: number | string
+  /**
+   * the label of dissimilar pairs: an integer within ±2^24, default −1, and 0 reads 0/1 labels; or a text, default the only other text
+   * in the files
+   */
+  readonly negativeLabel?: number | string
   /** Δ in the formula; any finite number, or a list of different ones; default 1 */
   readonly margin?: Margin
   /**
@@ -214,6 +225,17 @@ export interface Labels {
   readonly on: string
 }
 
+/** The labels of similar and dissimilar pairs where labels are text. All else has 1 and −1 in their place. */
+export interface LabelTexts {
+  readonly positive: string
+  readonly negative: string
+}
+
+/** The scoring options as they were given; of labels that are text the negative one may be absent. */
+export interface GivenScoring extends Omit<Scoring, 'labelTexts'> {
+  readonly labelTexts?: Pick<LabelTexts, 'positive'> & Partial<LabelTexts>
+}
+
 /** The scoring options with their defaults. */
 export interface Scoring extends CsvOptions {
   readonly input: string | Pair
@@ -228,6 +250,8 @@ export interface Scoring extends CsvOptions {
   readonly margins: readonly number[]
   readonly positiveLabel: number
   readonly negativeLabel: number
+  /** absent where labels are numbers */
+  readonly labelTexts?: LabelTexts
   readonly otherLabels: OtherLabelPolicy
 }
 
@@ -279,6 +303,11 @@ const callback: Check = (name, value) => {
 const margin: Check = (name, value) => {
   if (isArray(value)) return arrayOf(assertNumber)(name, value)
   if (typeof value !== 'number') throw typeError(name, 'a number or an array of numbers', value)
+}
+
+const labelValue: Check = (name, value) => {
+  if (typeof value === 'string') text(name, value)
+  else if (typeof value !== 'number') throw typeError(name, 'a number or a string', value)
 }
 
 const abortSignal: Check = (name, value) => {
@@ -362,8 +391,8 @@ const checks = {
   ...scoringChecks,
   // Of these the types alone: emptyTotals checks the values.
   margin,
-  positiveLabel: assertNumber as Check,
-  negativeLabel: assertNumber as Check,
+  positiveLabel: labelValue,
+  negativeLabel: labelValue,
   otherLabels: text,
   query: text,
   format: oneOf(...Object.keys(formats)),
@@ -526,14 +555,12 @@ function assertDistinctMargins(margins: readonly number[]): void {
 }
 
 /** The scoring options with their defaults; refuses margins and labels that `LossAccumulator` refuses. */
-export function readScoring(options: ColumnOptions<Margins> & CsvOptions & Pick<ScoreFilesOptions, 'keep'>): Scoring {
+export function readScoring(
+  options: ColumnOptions<Margins> & CsvOptions & Pick<ScoreFilesOptions, 'keep'>,
+): GivenScoring {
   const { label, weight, by, keep, nulls = 'error', nan = 'error' } = options
-  const { margin = 1, positiveLabel = 1, negativeLabel = -1, otherLabels = 'error' } = options
-  if (positiveLabel === negativeLabel) {
-    const other = message`other than ${option('positiveLabel')}, ${positiveLabel}, got ${negativeLabel}`
-    throw optionError('negativeLabel', message`${option('negativeLabel')} must be ${other}`)
-  }
-  const settings = { margins: [margin].flat(), positiveLabel, negativeLabel, otherLabels }
+  const { margin = 1, otherLabels = 'error' } = options
+  const settings = { margins: [margin].flat(), ...readLabels(options), otherLabels }
   emptyTotals(settings)
   assertDistinctMargins(settings.margins)
   const { labels, on = '' } = options
@@ -546,6 +573,26 @@ export function readScoring(options: ColumnOptions<Margins> & CsvOptions & Pick<
     ...(keep !== undefined && { keep }),
   }
   return { ...columns, nulls, nan, ...settings, ...selectCsvOptions(options) }
+}
+
+type LabelSettings = Pick<GivenScoring, 'positiveLabel' | 'negativeLabel' | 'labelTexts'>
+
+/** The labels; refuses equal ones, and a text beside a number. */
+function readLabels({ positiveLabel = 1, negativeLabel }: ColumnOptions<Margins>): LabelSettings {
+  const refuse = (name: string, expected: Message, value: number | string) =>
+    optionError(name, message`${option(name)} must be ${expected}, got ${describe(value)}`)
+  if (positiveLabel === (negativeLabel ?? -1)) {
+    throw refuse('negativeLabel', message`other than ${option('positiveLabel')}, ${positiveLabel}`, positiveLabel)
+  }
+  if (typeof positiveLabel === 'number') {
+    if (typeof negativeLabel !== 'string') return { positiveLabel, negativeLabel: negativeLabel ?? -1 }
+    throw refuse('positiveLabel', message`text, as ${option('negativeLabel')} is`, positiveLabel)
+  }
+  if (typeof negativeLabel === 'number') {
+    throw refuse('negativeLabel', message`text, as ${option('positiveLabel')} is`, negativeLabel)
+  }
+  const labelTexts = { positive: positiveLabel, ...(negativeLabel !== undefined && { negative: negativeLabel }) }
+  return { positiveLabel: 1, negativeLabel: -1, labelTexts }
 }
 
 function readInput({
@@ -568,7 +615,7 @@ function readInput({
   return { left, right, distance, epsilon, ...lookup }
 }
 
-type Settings = Pick<Scoring, 'margins' | 'weight' | keyof LabelOptions>
+type Settings = Pick<Scoring, 'margins' | 'weight' | 'positiveLabel' | 'negativeLabel' | 'otherLabels'>
 
 /** The totals of no rows at each margin. */
 export function emptyTotals({ margins, weight, ...labels }: Settings): LossAccumulator[] {

@@ -27,7 +27,7 @@ export interface Output {
  *
  * @throws {RangeError} ERR_INVALID_ARG_VALUE: no such format, or the format cannot hold the columns to keep
  */
-export function findOutputFormat(output: string, { keep = [] }: Scoring): OutputFormat {
+export function findOutputFormat(output: string, { keep = [] }: Pick<Scoring, 'keep'>): OutputFormat {
   const [, extension = ''] = /\.(\w+)$/.exec(output.toLowerCase()) ?? []
   const format = Object.hasOwn(formats, extension) ? formats[extension] : undefined
   if (format === undefined) {

@@ -1,6 +1,6 @@
 import { formatCount } from '../format.ts'
 import { isZeroOneEncoding } from '../settings.ts'
-import { type ErrorDetails, fileError, given, type Message, message, option, set } from './errors.ts'
+import { type ErrorDetails, fileError, given, type Message, message, option, quoteShort, set } from './errors.ts'
 import type { Scoring } from './options.ts'
 import { nameInput, optionOfInput, type Pair } from './pair.ts'
 
@@ -86,7 +86,7 @@ export function rowError(file: string, error: RowError, scoring: Scoring, place 
 }
 
 function describeRow({ kind, detail }: RowError, scoring: Scoring, rows: string): Message {
-  const { input, positiveLabel, negativeLabel } = scoring
+  const { input, positiveLabel, negativeLabel, labelTexts } = scoring
   if (kind === 'nan') return message`${nameInput(input)} is NaN (${rows}; ${set({ nan: 'ignore' })} leaves them out)`
   const pair = input as Pair
   const [left, right] = [given('left', pair.left), given('right', pair.right)]
@@ -117,9 +117,15 @@ function describeRow({ kind, detail }: RowError, scoring: Scoring, rows: string)
     const name = { input: nameInput(input), left, right, label: given('label', scoring.label), weight, on }[kind]
     return message`${name} is null (${advice})`
   }
+  const passing = message`${set({ otherLabels: ['zero', 'ignore'] })} lets others pass`
+  if (labelTexts !== undefined) {
+    const [positive, negative] = [labelTexts.positive, labelTexts.negative].map(quoteShort)
+    const advice = message`texts are compared exactly, with case and spaces; ${passing}`
+    return message`label is ${quoteShort(detail)}, neither ${positive ?? ''} nor ${negative ?? ''} (${rows}; ${advice})`
+  }
   const value = detail.replace(/\.0$/, '')
   const encodings = isZeroOneEncoding(value, positiveLabel)
     ? message`for 0/1 labels use ${set({ negativeLabel: 0 })}`
-    : message`${option('positiveLabel')} and ${option('negativeLabel')} name the encoding, ${set({ otherLabels: ['zero', 'ignore'] })} lets others pass`
+    : message`${option('positiveLabel')} and ${option('negativeLabel')} name the encoding, ${passing}`
   return message`label is ${value}, neither ${positiveLabel} nor ${negativeLabel} (${rows}; ${encodings})`
 }

@@ -3,6 +3,7 @@ import { ChunkTotals, scoreChunks } from './chunk-totals.ts'
 import type { ExtensionOptions } from './duckdb/extensions.ts'
 import { scoreScans } from './duckdb/totals.ts'
 import { message, option } from './errors.ts'
+import { completeLabels } from './find-labels.ts'
 import { withInputs } from './open.ts'
 import {
   assertGrouped,
@@ -120,12 +121,13 @@ export async function withTotals<T, Margin extends Margins>(
   assertUnweighted(checked)
   const { output, margin, top } = checked
   if (output !== undefined) assertOneMargin(margin, message`with ${option('output')}`)
-  const scoring = readScoring(checked)
+  const given = readScoring(checked)
   const writers = output === undefined ? undefined : await importWriters()
-  const format = writers?.findOutputFormat(output as string, scoring)
-  return withInputs(patterns, scoring, checked, async (inputs) => {
+  const format = writers?.findOutputFormat(output as string, given)
+  return withInputs(patterns, given, checked, async (inputs) => {
     const { files, names, scans, arraySources, signal } = inputs
     if (scans && arraySources.length > 0) assertOneSide(checked)
+    const scoring = await completeLabels(inputs, given)
     const target = writers && format && { target: await openTarget(output as string, files, checked), format }
     const collector = top === undefined ? undefined : await makeTopCollector(scoring, top, names)
     const addTop = <T extends StreamedTotals>(totals: readonly T[]) => {

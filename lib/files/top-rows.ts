@@ -98,7 +98,7 @@ export class TopCollector {
   }
 
   /** Adds the rows of a chunk. Chunks come in the order of their rows, and before the scans. */
-  addChunk({ file, row: begin, input, label, missing, keptColumns, schema }: ScoredChunk): void {
+  addChunk({ file, row: begin, input, label, labelTextAt, missing, keptColumns, schema }: ScoredChunk): void {
     const { margins, positiveLabel, negativeLabel, otherLabels } = this.#scoring
     const names = schema.keptFields.map(({ name }) => name)
     assertDistinctNames(names, [])
@@ -115,7 +115,8 @@ export class TopCollector {
           const loss = losses[i] as number
           if (!list.accepts(loss) || !isChosen(Number(y[i]))) continue
           const kept = names.length > 0 && { kept: keepValues(names, keptColumns, at) }
-          list.add({ ...from, row: begin + at + 1, loss, input: x[i] as number, label: Number(y[i]), ...kept })
+          const value = labelTextAt?.(at) ?? Number(y[i])
+          list.add({ ...from, row: begin + at + 1, loss, input: x[i] as number, label: value, ...kept })
         }
       }
     }
@@ -139,7 +140,7 @@ export class TopCollector {
           row: Number(row),
           loss: loss as number,
           input: input as number,
-          label: label as number,
+          label: label as number | string,
           ...(kept.length > 0 && { kept: Object.fromEntries(kept) }),
         })
       }
@@ -186,13 +187,13 @@ function splitUnnumbered(typed: TypedScan): TypedScan[] {
 
 /** A query for rows of [index of the file in the scan, row, loss, input, label, kept columns as JSON]. */
 function topQuery(typed: TypedScan, scoring: Scoring, margin: number, name: RowClass, count: number): string {
-  const { x, y, w, kept } = typed
+  const { x, y, labelText, w, kept } = typed
   const keptNames = kept.map((_, index) => `kept${index}`)
   const json = kept.map(({ type }, index) => columnAsJson(`kept${index}`, type))
   const columns = ['file', 'row', 'loss', 'input', 'label']
   return `SELECT ${[...columns, ...json].join(', ')} FROM (
     SELECT file, row, CAST(hinge_embedding_loss_each(${lossArguments({ x, y }, scoring, margin)}) AS DOUBLE) AS loss,
-      ${[`CAST(${x} AS DOUBLE) AS input`, `CAST(${y} AS DOUBLE) AS label`, ...keptNames].join(', ')}
+      ${[`CAST(${x} AS DOUBLE) AS input`, `${labelText ?? `CAST(${y} AS DOUBLE)`} AS label`, ...keptNames].join(', ')}
     FROM ${selectInputs(typed, scoring, true)}
     WHERE loss IS NOT NULL AND ${w === undefined ? 'TRUE' : `${w} IS NOT NULL`} AND ${filterInSQL(name, y, scoring)}
     ORDER BY loss DESC, file, row LIMIT ${count})`

@@ -21,7 +21,8 @@ export interface TopRow {
   /** the loss that `output` writes for the row: it has no weight */
   readonly loss: number
   readonly input: number
-  readonly label: number
+  /** of labels that are text the text */
+  readonly label: number | string
   /** with `keep`: the kept columns by their names */
   readonly kept?: Readonly<Record<string, GroupValue>>
 }

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { resolveOutput, writeAtomically } from '../files/atomic-write.ts'
+import { completeLabels } from '../files/find-labels.ts'
 import { withInputs } from '../files/open.ts'
 import { type Margins, oneOf, readOptions, readPaths, readScoring, type ScoreFilesOptions } from '../files/options.ts'
 import { selectTotals, type TotalsOf } from '../files/totals.ts'
@@ -45,14 +46,15 @@ export async function plotFiles<const Margin extends Margins = number>(
   paths: readonly string[],
   options: PlotFilesOptions<Margin>,
 ): Promise<TotalsOf<Margin>> {
-  const given = readPaths(paths)
+  const patterns = readPaths(paths)
   const read = readOptions(options, checks, ['output'])
   const { output, theme = 'light', size = 'readme', ...files } = read
   const chartOptions = selectChartOptions(read)
   const { margin } = files
-  const scoring = readScoring(files)
+  const given = readScoring(files)
   const draw = await loadRenderer(output)
-  return withInputs(given, scoring, files, async (inputs) => {
+  return withInputs(patterns, given, files, async (inputs) => {
+    const scoring = await completeLabels(inputs, given)
     const path = await resolveOutput(output, inputs.files)
     const { totals, chart } = await collectChartData(inputs, scoring, scoring.margins, [], chartOptions)
     const picture = await draw(chart, { theme: themes[theme], size: sizes[size] })

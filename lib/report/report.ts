@@ -1,6 +1,7 @@
 import { stat, writeFile } from 'node:fs/promises'
 import { resolveOutput, writeAtomically } from '../files/atomic-write.ts'
 import { message, option, optionError } from '../files/errors.ts'
+import { completeLabels } from '../files/find-labels.ts'
 import { type Inputs, withInputs } from '../files/open.ts'
 import {
   type Margins,
@@ -72,15 +73,16 @@ export async function writeReport<Margin extends Margins>(
   options: ReportFilesOptions<Margin>,
   command?: string,
 ): Promise<TotalsOf<Margin>> {
-  const given = readPaths(paths)
+  const patterns = readPaths(paths)
   const checked = readOptions(options, checks, ['output'])
   const { output, top = 20, ...files } = checked
   assertHtml(output)
   const chartOptions = selectChartOptions(checked)
-  const asked = readScoring(files)
-  const scoring = { ...asked, margins: chooseMargins(asked.margins) }
+  const given = readScoring(files)
   const draw = await loadVega('a picture')
-  return withInputs(given, scoring, files, async (inputs) => {
+  return withInputs(patterns, given, files, async (inputs) => {
+    const asked = await completeLabels(inputs, given)
+    const scoring = { ...asked, margins: chooseMargins(asked.margins) }
     const path = await resolveOutput(output, inputs.files)
     const collector = new TopCollector(
       { ...asked, margins: [Math.max(...asked.margins)] },
@@ -147,8 +149,11 @@ async function measureFiles({ files, names }: Inputs): Promise<ReportFile[]> {
 const runOptions = ['threads', 'duckdbExtensions', 'stdin', 'signal', 'onProgress', 'onNote', 'margins']
 
 /** The options with their defaults, as text. */
-function describeOptions({ input, ...scoring }: Scoring, given: object): Readonly<Record<string, string>> {
+function describeOptions({ input, labelTexts, ...scoring }: Scoring, given: object): Readonly<Record<string, string>> {
   const { lookup: _, ...pair } = typeof input === 'string' ? { input } : { ...input }
-  const entries = Object.entries({ ...pair, ...scoring, ...given }).filter(([name]) => !runOptions.includes(name))
+  const texts = labelTexts && { positiveLabel: labelTexts.positive, negativeLabel: labelTexts.negative }
+  const entries = Object.entries({ ...pair, ...scoring, ...given, ...texts }).filter(
+    ([name]) => !runOptions.includes(name),
+  )
   return Object.fromEntries(entries.map(([name, value]) => [name, hideQueries([value].flat().join(', '))]))
 }

@@ -82,6 +82,10 @@ describe('errors of scoreFiles', function () {
       [1n, 'must be a number, got 1n'],
       [null, 'must be a number, got null'],
     ] as const
+    const label = [
+      [1n, 'must be a number or a string, got 1n'],
+      [null, 'must be a number or a string, got null'],
+    ] as const
     const called = [
       [true, 'must be a function, got true'],
       [{}, 'must be a function, got an object of class Object'],
@@ -119,8 +123,8 @@ describe('errors of scoreFiles', function () {
         [null, 'must be a number or an array of numbers, got null'],
         [new Float64Array(1), 'must be a number or an array of numbers, got an object of class Float64Array'],
       ],
-      positiveLabel: number,
-      negativeLabel: number,
+      positiveLabel: label,
+      negativeLabel: label,
       threads: number,
       duckdbExtensions: text,
       stdin: [

@@ -7,7 +7,7 @@ import { openScans } from '../../lib/files/duckdb/open-scans.ts'
 import type { ScanSource } from '../../lib/files/duckdb/scan.ts'
 import { Session } from '../../lib/files/duckdb/session.ts'
 import { scoreScans } from '../../lib/files/duckdb/totals.ts'
-import { readScoring } from '../../lib/files/options.ts'
+import { readScoring, type Scoring } from '../../lib/files/options.ts'
 import { type ScoreFilesOptions, scoreFiles } from '../../lib/files.ts'
 import { command } from '../support/command.ts'
 import { distanceOf, makePairs, runQueries } from '../support/embeddings.ts'
@@ -317,7 +317,7 @@ describe('embeddings that are looked up by id', function () {
       try {
         for (const name of ['some.ndjson', 'some.parquet']) {
           if (name.endsWith('parquet')) await runQueries(`COPY (FROM '${path('some.ndjson')}') TO '${path(name)}'`)
-          const scoring = readScoring({ left: 'l', right: 'r', ...one })
+          const scoring = readScoring({ left: 'l', right: 'r', ...one }) as Scoring
           const source = {
             kind: name.endsWith('parquet') ? 'Parquet' : 'NDJSON',
             compression: 'uncompressed',

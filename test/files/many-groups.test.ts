@@ -6,7 +6,7 @@ import { expect } from 'chai'
 import { openScans } from '../../lib/files/duckdb/open-scans.ts'
 import { Session } from '../../lib/files/duckdb/session.ts'
 import { scoreScans } from '../../lib/files/duckdb/totals.ts'
-import { type Group, readScoring } from '../../lib/files/options.ts'
+import { type Group, readScoring, type Scoring } from '../../lib/files/options.ts'
 import { scoreFiles } from '../../lib/files.ts'
 import { escapeInvisible, formatJSON } from '../../lib/format.ts'
 import { expected } from '../oracle.ts'
@@ -264,7 +264,7 @@ describe('many groups', function () {
   })
 
   describe('too little memory of DuckDB', () => {
-    const options = readScoring(columns)
+    const options = readScoring(columns) as Scoring
     const { signal } = new AbortController()
     /** Scores in a session with these settings, in whose folder `visit` may look. */
     const score = async (settings: string, visit = (_folder: string) => {}) => {

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
 import { type FileTotals, type Group, plotFiles, type ScoreFilesOptions, scoreFiles } from '../../lib/files.ts'
+import type { MarginOptions } from '../../lib/index.ts'
 import { chunksOf, command, fails } from '../support/command.ts'
 import { assertTotals, pairs, selectRows, writePairs } from '../support/pairs.ts'
 
@@ -31,7 +32,7 @@ describe('several margins', function () {
     all: readonly FileTotals[],
     input: Float32Array | Float64Array,
     label: readonly number[],
-    options: Partial<ScoreFilesOptions> = {},
+    options: MarginOptions = {},
   ): void {
     expect(all.map(({ total }) => total.margin)).to.deep.equal(margin)
     for (const { total } of all) assertTotals(total, input, label, { ...options, margin: total.margin })

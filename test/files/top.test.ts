@@ -259,7 +259,7 @@ describe('the rows of the greatest losses', function () {
   })
 
   it('are collected for each class', async () => {
-    const scoring: Scoring = readScoring({ input: 'w', label: 'other', otherLabels: 'zero' })
+    const scoring: Scoring = readScoring({ input: 'w', label: 'other', otherLabels: 'zero' }) as Scoring
     for (const kind of ['csv', 'parquet', 'arrow']) {
       const name = path(`pairs.${kind}`)
       const lists = await withInputs([name], scoring, {}, async (inputs) => {

@@ -1,6 +1,6 @@
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
-import { readScoring } from '../../lib/files/options.ts'
+import { readScoring, type Scoring } from '../../lib/files/options.ts'
 import { Missing } from '../../lib/files/readers/chunks.ts'
 import { classifyInSQL, makeClassifier, strata } from '../../lib/plot/strata.ts'
 
@@ -27,7 +27,14 @@ describe('the strata of a plot', () => {
           [0, 1],
         ] as const) {
           for (const nan of ['keep', 'ignore'] as const) {
-            const scoring = readScoring({ input: 'x', label: 'y', margin, positiveLabel, negativeLabel, nan })
+            const scoring = readScoring({
+              input: 'x',
+              label: 'y',
+              margin,
+              positiveLabel,
+              negativeLabel,
+              nan,
+            }) as Scoring
             const sql = `SELECT ${classifyInSQL(scoring, dtype)} FROM (SELECT x::DOUBLE AS x, y FROM pairs)`
             const found = (await (await connection.runAndReadAll(sql)).getRows()).map(([i]) => strata[Number(i)])
             const classify = makeClassifier(scoring, dtype)
@@ -48,7 +55,7 @@ describe('the strata of a plot', () => {
   }
 
   it('a negative is active if its distance is less than the margin in the dtype of the input', () => {
-    const scoring = readScoring({ input: 'x', label: 'y', margin: 0.1 })
+    const scoring = readScoring({ input: 'x', label: 'y', margin: 0.1 }) as Scoring
     const isActive = (x: number, dtype: 'float32' | 'float64') => makeClassifier(scoring, dtype)(x, -1) === 'active'
     expect(isActive(0.1, 'float64')).to.equal(false)
     expect(isActive(0.0999999999999999, 'float64')).to.equal(true)

@@ -22,7 +22,9 @@ export interface ColumnUse {
 }
 
 /** The options whose columns must be numbers. */
-export const numberOptions: readonly string[] = ['input', 'label', 'weight']
+export function listNumberOptions({ labelTexts }: ScanOptions): readonly string[] {
+  return labelTexts === undefined ? ['input', 'label', 'weight'] : ['input', 'weight']
+}
 
 /** Each text of the options that stands for a column or an expression. */
 export function listTexts({
@@ -80,22 +82,20 @@ export function findColumnUses(
 ): ColumnUse[] {
   const names = new Set(fileColumns.map(({ tableName }) => tableName))
   const uses = new Map<string, ColumnUse>()
+  const numberOptions = listNumberOptions(options)
   const keys = ['by', 'id', 'on', ...(lookupOf(options.input) ? ['left', 'right'] : [])]
   for (const [option, text] of listTexts(options)) {
     const { column: named, columns = [] } = expressions.get(text) ?? {}
     const isColumn = named !== undefined
     for (const column of columns.filter((each) => names.has(each))) {
       const use = uses.get(column) ?? {
-        column,
-        isNumber: false,
-        isComputed: false,
-        isGroup: false,
-        isText: false,
+        ...{ column, isNumber: false, isText: false, isComputed: false, isGroup: false },
         exactFor: [],
       }
       uses.set(column, use)
       const isKept = keys.includes(option) || option === 'keep'
       if (isColumn && numberOptions.includes(option)) use.isNumber = true
+      if (isColumn && option === 'label' && options.labelTexts !== undefined) use.isText = true
       if (!isColumn) use.isComputed = true
       else if (keys.includes(option)) use.isGroup = true
       if (option === 'on' && options.areIdsText) use.isText = true

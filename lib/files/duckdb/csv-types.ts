@@ -1,8 +1,15 @@
 import { formatCount } from '../../format.ts'
 import { isPlainIdentifier } from '../column-names.ts'
-import { fileError, given, message } from '../errors.ts'
+import { fileError, given, message, quoteShort } from '../errors.ts'
 import type { CsvOptions } from '../options.ts'
-import { type ColumnUse, findColumnUses, inexactError, listTexts, numberOptions, resolveTexts } from './column-uses.ts'
+import {
+  type ColumnUse,
+  findColumnUses,
+  inexactError,
+  listNumberOptions,
+  listTexts,
+  resolveTexts,
+} from './column-uses.ts'
 import { type Column, type Expression, nameColumns } from './columns.ts'
 import { adviseOnText } from './csv-errors.ts'
 import { formatCsvArguments, inspectCsv } from './csv-format.ts'
@@ -88,11 +95,7 @@ export function sampleCsvTypes(session: Session, scan: Scan, options: CsvOptions
     .map(({ tableName: column, type }) => ({ column, type }))
     .filter(({ type }) => type === 'VARCHAR')
   const numbers = uses.map(({ column }) => ({
-    column,
-    isNumber: true,
-    isComputed: false,
-    isGroup: false,
-    isText: false,
+    ...{ column, isNumber: true, isText: false, isComputed: false, isGroup: false },
     exactFor: [],
   }))
   return queryTypes(session, `FROM ${fromClause(scan)} LIMIT ${sampleRows}`, numbers, options)
@@ -164,7 +167,7 @@ async function assertScorable(
   options: ScanOptions,
 ): Promise<void> {
   for (const [option, name] of listTexts(options)) {
-    if (!numberOptions.includes(option)) continue
+    if (!listNumberOptions(options).includes(option)) continue
     const { column } = expressions.get(name) ?? {}
     if (column === undefined || types.get(column) !== 'VARCHAR') continue
     const value = quoteName(column)
@@ -172,15 +175,15 @@ async function assertScorable(
       FROM (SELECT row_number() OVER () AS row, ${value} FROM ${text})
       WHERE ${value} IS NOT NULL AND NOT ${isPlainNumber(value, options)}
       ORDER BY ${isNumber(value, options)}, row LIMIT 1`)
-    const place = message`row ${formatCount(Number(row))}: ${given(option, name)} is '${truncate(String(found))}'`
-    const advice = adviseOnText(option, isPlainIdentifier(column) ? column : value, String(found))
+    const place = message`row ${formatCount(Number(row))}: ${given(option, name)} is ${quoteShort(String(found))}`
+    const texts =
+      option === 'label'
+        ? await session.readTexts(`SELECT DISTINCT ${value} FROM ${text} WHERE ${value} IS NOT NULL ORDER BY 1 LIMIT 3`)
+        : []
+    const advice = adviseOnText(option, isPlainIdentifier(column) ? column : value, String(found), texts)
     const expected = `expected a number${option === 'input' ? '' : ' or true or false'}`
     throw fileError(message`${place}, ${expected} (${advice})`, { option, row: Number(row) })
   }
-}
-
-function truncate(text: string): string {
-  return text.length > 50 ? `${text.slice(0, 50)}…` : text
 }
 
 /** SQL of a text with the decimal point of SQL. */

@@ -96,7 +96,7 @@ function checkWeight(weight: string, isNullError: boolean): { isNull: RowCheck; 
 /** The first row whose null, NaN, label, weight or embeddings are an error, and the number of rows with the same error. */
 async function findRowError(
   session: Session,
-  { scan, x, y, w, pair }: TypedScan,
+  { scan, x, y, labelText, w, pair }: TypedScan,
   options: Scoring,
 ): Promise<RowError | undefined> {
   const { positiveLabel, negativeLabel, otherLabels, nulls, nan } = options
@@ -104,9 +104,9 @@ async function findRowError(
   const weight = w === undefined ? undefined : checkWeight(w, isNullError)
   const other: RowCheck = {
     kind: 'other',
-    condition: `${y} NOT IN (${positiveLabel}, ${negativeLabel})`,
+    condition: `CAST(${y} AS DOUBLE) NOT IN (${positiveLabel}, ${negativeLabel})`,
     isError: true,
-    detail: y,
+    detail: labelText ?? y,
   }
   const checks: RowCheck[] = [
     ...(scan.lookup ? checkIds(isNullError) : []),

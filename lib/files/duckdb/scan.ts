@@ -1,6 +1,6 @@
 import { isPlainIdentifier } from '../column-names.ts'
 import type { Message } from '../errors.ts'
-import type { CsvOptions, Labels } from '../options.ts'
+import type { CsvOptions, Labels, LabelTexts } from '../options.ts'
 import type { Pair } from '../pair.ts'
 import type { Source } from '../sources.ts'
 import type { Column, Expression, NamedColumn } from './columns.ts'
@@ -92,6 +92,8 @@ export interface ScanOptions extends CsvOptions {
   readonly weight?: string
   readonly by?: string
   readonly keep?: readonly string[]
+  /** labels are text */
+  readonly labelTexts?: Pick<LabelTexts, 'positive'>
   /** of a file of embeddings */
   readonly id?: string
   readonly embedding?: string

@@ -1,4 +1,7 @@
-import { fileError, given, message, set } from '../errors.ts'
+import { fileError, given, message, option, quoteShort, set } from '../errors.ts'
+import type { LabelTexts } from '../options.ts'
+import { adviseOnLabels } from './csv-errors.ts'
+import { quoteText } from './sql.ts'
 
 /** The type of a column whose values are all null, whatever the file says. */
 export const nullType = 'NULL'
@@ -30,22 +33,52 @@ export function isScorable(option: ScoredOption, type: string): boolean {
   return scoredTypeOf(option, type) !== undefined
 }
 
+/** True if values of the type are text. */
+export function isText(type: string): boolean {
+  return /^(VARCHAR$|ENUM\()/.test(type)
+}
+
 /** True if inputs of both types are scored in the same precision. */
 export function isSamePrecision(one: string, other: string): boolean {
   return [one, other].includes(nullType) || scoredTypeOf('input', one) === scoredTypeOf('input', other)
 }
 
 /**
+ * SQL of a column of labels that are text as 1, −1 or, of any other, 0.
+ *
+ * @throws {Error} ERR_INVALID_FILE, with `option`: values of the type are no text
+ */
+export function castLabelTexts({ text, column, type }: ScoredColumn, { positive, negative }: LabelTexts): string {
+  if (type === nullType) return 'CAST(NULL AS TINYINT)'
+  if (!isText(type)) {
+    const reason = message`must be text, as ${option('positiveLabel')} ${quoteShort(positive)} is`
+    throw fileError(message`${given('label', text)} is ${type}, ${reason}`, { option: 'label' })
+  }
+  const y = `CAST(${column} AS VARCHAR)`
+  const classes = `WHEN ${y} = ${quoteText(positive)} THEN 1 WHEN ${y} = ${quoteText(negative)} THEN -1`
+  return `CAST(CASE ${classes} WHEN ${y} IS NOT NULL THEN 0 END AS TINYINT)`
+}
+
+interface ScoredColumn {
+  /** the option's text, for errors */
+  readonly text: string
+  /** its SQL as a user writes it, for advice */
+  readonly sql: string
+  /** the name of the column in the query */
+  readonly column: string
+  readonly type: string
+}
+
+/**
  * SQL of a column in the type that it is scored as.
  *
- * @param scored.text the option's text, for the error
- * @param scored.sql its SQL as a user writes it, for the advice
- * @param scored.column the name of the column in the query
+ * @param texts some texts of the column, for advice
  * @throws {Error} ERR_INVALID_FILE, with `option`: values of the type are not numbers
  */
 export function castToScored(
   option: ScoredOption,
-  { text, sql, column, type }: { text: string; sql: string; column: string; type: string },
+  { text, sql, column, type }: ScoredColumn,
+  texts: readonly string[] = [],
 ): string {
   if (type === nullType) return 'CAST(NULL AS DOUBLE)'
   if (isRoundedTwice(type)) return castToNearestDouble(option, column)
@@ -53,7 +86,8 @@ export function castToScored(
   if (scored !== undefined) return scored === type ? column : `CAST(${column} AS ${scored})`
   const expected = `a number${option === 'input' ? '' : ' or BOOLEAN'}`
   const forWords = set({ label: `${sql} = 'similar'`, negativeLabel: 0 })
-  const words = option === 'label' ? message`; ${forWords} reads words` : ''
+  const forTexts = texts.length === 2 ? adviseOnLabels(texts) : message`${forWords} reads words`
+  const words = option === 'label' ? message`; ${forTexts}` : ''
   const advice = type === 'VARCHAR' ? message` (CAST(${sql} AS DOUBLE) reads numbers in text${words})` : ''
   throw fileError(message`${given(option, text)} is ${type}, must be ${expected}${advice}`, { option })
 }

@@ -1,7 +1,7 @@
 import { assertFiniteSettings, type Scoring } from '../options.ts'
 import { callDistance, castToLists, type EmbeddingLists, pairTypeOf } from './embedding-lists.ts'
 import { describeTexts, type Scan, selectRows, sqlOf, writeSql } from './scan.ts'
-import { castToScored, isSamePrecision, isScorable, nullType } from './scored-types.ts'
+import { castLabelTexts, castToScored, isSamePrecision, isScorable, isText, nullType } from './scored-types.ts'
 import type { QueryColumn, Session } from './session.ts'
 import { quoteName } from './sql.ts'
 import { typeMismatchError } from './type-mismatch.ts'
@@ -19,6 +19,8 @@ export interface TypedScan {
   readonly x: string
   /** SQL of the label, over the same */
   readonly y: string
+  /** SQL of the label as text, over the same; absent where labels are numbers */
+  readonly labelText?: string
   /** SQL of the weight, over the same; absent without weights */
   readonly w?: string
   /** of a pair: the embeddings, and SQL of their distance, over the columns of `selectPairs` */
@@ -38,7 +40,9 @@ export async function typeScans(session: Session, scans: readonly Scan[], option
     if ((isMixed || !isScorable('input', input)) && !(await hasInput(session, scan, options))) {
       each.input = nullType
     }
-    if (!isScorable('label', label) && !(await hasValues(session, scan, options, 'y'))) each.label = nullType
+    const isLabel = options.labelTexts === undefined ? isScorable('label', label) : isText(label)
+    if (!isLabel && !(await hasValues(session, scan, options, 'y'))) each.label = nullType
+    else if (!isLabel && isText(label)) each.texts = await readTexts(session, scan, options)
     if (each.weight === undefined || isScorable('weight', each.weight)) continue
     if (!(await hasValues(session, scan, options, 'w'))) each.weight = nullType
   }
@@ -50,13 +54,10 @@ export async function typeScans(session: Session, scans: readonly Scan[], option
     }
   }
   return described.map((each) => {
-    const { scan, label, by, kept, input, weight } = each
-    const y = castToScored('label', {
-      text: options.label,
-      sql: writeSql(scan, options.label),
-      column: 'y',
-      type: label,
-    })
+    const { scan, label, texts, by, kept, input, weight } = each
+    const column = { text: options.label, sql: writeSql(scan, options.label), column: 'y', type: label }
+    const { labelTexts } = options
+    const y = labelTexts ? castLabelTexts(column, labelTexts) : castToScored('label', column, texts)
     const w = options.weight !== undefined && {
       w: castToScored('weight', {
         text: options.weight,
@@ -65,7 +66,8 @@ export async function typeScans(session: Session, scans: readonly Scan[], option
         type: weight ?? nullType,
       }),
     }
-    return { scan, ...castInput(each, options), y, ...w, types: { input, by }, kept }
+    const labelText = labelTexts && { labelText: 'CAST(y AS VARCHAR)' }
+    return { scan, ...castInput(each, options), y, ...labelText, ...w, types: { input, by }, kept }
   })
 }
 
@@ -88,6 +90,8 @@ async function describeScan(session: Session, scan: Scan, { input, label, weight
     ...types,
     weight: w?.type,
     label: y?.type ?? '',
+    /** some texts of the label, if it is one where numbers are expected */
+    texts: [] as readonly string[],
     by: key?.type ?? '',
     kept,
   }
@@ -114,6 +118,12 @@ function castInput(
   const unknown = 'coalesce(unknown_left, unknown_right)'
   const known = `CASE WHEN ${unknown} IS NULL THEN ${distance} ELSE error(concat('no embedding of ', ${unknown})) END`
   return { x: 'x', pair: { ...lists, distance: known } }
+}
+
+/** The texts of the label, three at most. */
+function readTexts(session: Session, scan: Scan, options: Scoring): Promise<string[]> {
+  const labels = `SELECT DISTINCT CAST(y AS VARCHAR) AS y FROM ${selectPairs(scan, options)} WHERE y IS NOT NULL`
+  return session.readTexts(`${labels} ORDER BY y LIMIT 3`)
 }
 
 /** True if a row has an input. */

@@ -8,7 +8,7 @@ import type { Bytes } from './bytes.ts'
 import type { GroupKey } from './group-keys.ts'
 
 /** The columns to read: names in Arrow, paths of .npy arrays. */
-export type ColumnNames = Pick<Scoring, 'input' | 'label' | 'weight' | 'by' | 'keep'>
+export type ColumnNames = Pick<Scoring, 'input' | 'label' | 'labelTexts' | 'weight' | 'by' | 'keep'>
 
 /** Reads the rows of an array source once, in their order, batch after batch. */
 export interface BatchReader {
@@ -21,6 +21,8 @@ export interface Batch {
   readonly rows: number
   readonly input: Column | PairColumns
   readonly label: Column
+  /** of labels that are text: the text of a row of the batch, which `label` has as 1, −1 or 0 */
+  readonly labelTextAt?: (row: number) => string | null
   readonly weight?: Column
   /** the group key of a row of the batch */
   readonly keyAt?: (row: number) => GroupKey

@@ -22,6 +22,8 @@ export interface Chunk {
   readonly row: number
   readonly input: InputData
   readonly label: LabelData
+  /** of labels that are text: the text of a row of the chunk, which `label` has as 1, −1 or 0 */
+  readonly labelTextAt?: (row: number) => string | null
   readonly weight?: InputData
   /** per row, a code of `Missing`; absent if no row misses a value */
   readonly missing?: Uint8Array
@@ -83,7 +85,7 @@ export async function* readChunks(
   let row = 0
   let shareBefore = 0
   for await (const batch of batches) {
-    const { share, rows, keyAt } = batch
+    const { share, rows, keyAt, labelTextAt } = batch
     const columns = listColumns(batch)
     const nullCounts = columns.map(() => 0)
     const most = keyAt ? rowsPerKeyedChunk : rowsPerChunk
@@ -102,6 +104,7 @@ export async function* readChunks(
         row: row + begin,
         label,
         input: inputs.input,
+        ...(labelTextAt && { labelTextAt: (index) => labelTextAt(begin + index) }),
         ...(weight && { weight }),
         keptColumns: (batch.keptColumns ?? []).map((vector) => vector.slice(begin, end)),
         ...(inputs.missing && { missing: inputs.missing }),

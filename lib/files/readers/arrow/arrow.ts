@@ -1,9 +1,10 @@
-import type { DataType, Field, RecordBatch, Schema, Vector } from 'apache-arrow'
+import type { DataType, Field, RecordBatch, Schema, Utf8, Vector } from 'apache-arrow'
 import type { DType } from '../../../index.ts'
 import { type Arrow, importArrow } from '../../arrow.ts'
 import type { ListedColumn } from '../../column-names.ts'
 import { fileError, given, message } from '../../errors.ts'
 import type { LossSchema } from '../../loss-batches.ts'
+import type { LabelTexts } from '../../options.ts'
 import type { Batch, BatchReader, Column, ColumnDType, ColumnNames } from '../batch.ts'
 import { type FileBytes, MemoryBytes, PipeBytes } from '../bytes.ts'
 import type { GroupKey, KeyValue } from '../group-keys.ts'
@@ -12,6 +13,7 @@ import {
   type BatchColumn,
   columnOfVector,
   decodeDictionary,
+  encodeTexts,
   firstWithPlainUnions,
   listsOfVector,
   locateColumn,
@@ -24,6 +26,7 @@ import {
   assertInputType,
   assertKeyType,
   assertNumberType,
+  assertTextType,
   kindOf,
   mixedTypes,
   requireColumn,
@@ -95,6 +98,7 @@ class BatchDecoder {
   /** of the input or, of a pair, of left and right */
   readonly #inputs: readonly number[]
   readonly #label: number
+  readonly #labelTexts: LabelTexts | undefined
   readonly #weight: number | undefined
   readonly #by: number | undefined
   readonly #keep: readonly number[]
@@ -130,7 +134,9 @@ class BatchDecoder {
       const [option, name] = inputs[place] as [string, string]
       assertInputType(arrow, option, name, this.#type(index))
     }
-    assertNumberType(arrow, 'label', names.label, this.#type(this.#label))
+    this.#labelTexts = names.labelTexts
+    if (names.labelTexts) assertTextType(arrow, names.label, this.#type(this.#label), names.labelTexts)
+    else assertNumberType(arrow, 'label', names.label, this.#type(this.#label))
     if (this.#weight !== undefined) {
       assertNumberType(arrow, 'weight', names.weight as string, this.#type(this.#weight))
     }
@@ -203,12 +209,21 @@ class BatchDecoder {
       rows: batch.rows,
       input:
         this.#inputs.length === 1 ? column(input) : { left: lists(input), right: lists(this.#inputs[1] as number) },
-      label: column(this.#label),
+      ...this.#readLabel(column, vector),
       ...(this.#weight !== undefined && { weight: column(this.#weight) }),
       ...(this.#by !== undefined && { keyAt: makeKeyReader(this.#arrow, vector(this.#by), this.#keys) }),
       ...(keptColumns.length > 0 && { keptColumns }),
       ...(!(this.#bytes instanceof PipeBytes) && { share: (bodyPosition + bodyLength) / this.#bytes.size }),
     }
+  }
+
+  #readLabel(
+    column: (index: number) => Column,
+    vector: (index: number) => Vector,
+  ): Pick<Batch, 'label' | 'labelTextAt'> {
+    if (this.#labelTexts === undefined) return { label: column(this.#label) }
+    const texts: Vector<Utf8> = vector(this.#label)
+    return { label: encodeTexts(texts, this.#labelTexts), labelTextAt: (row) => texts.get(row) }
   }
 
   #field(index: number): Field {

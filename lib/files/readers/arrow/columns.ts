@@ -2,6 +2,7 @@ import type { Data, Vector } from 'apache-arrow'
 import type { TensorDType } from '../../../index.ts'
 import { typedArrays } from '../../../tensor/dtypes.ts'
 import type { Arrow } from '../../arrow.ts'
+import type { LabelTexts } from '../../options.ts'
 import { bytesPerElement, type Column, type ColumnDType, type ListColumn, type ValidityBitmap } from '../batch.ts'
 import { type Bytes, MemoryBytes } from '../bytes.ts'
 import { damagedColumn, describeColumn, pastBuffer } from './damage.ts'
@@ -119,16 +120,25 @@ export function listsOfVector(arrow: Arrow, { data: [data] }: Vector, name: stri
 
 /** The values that a dictionary-encoded column stands for. */
 export function decodeDictionary(arrow: Arrow, vector: Vector): Column {
-  const { type, length } = vector
-  const stored = toDType(arrow, valueTypeOf(arrow, type)) as ColumnDType
+  const stored = toDType(arrow, valueTypeOf(arrow, vector.type)) as ColumnDType
   const dtype = ({ bit: 'uint8', float16: 'float32' } as const)[stored as 'bit' | 'float16'] ?? (stored as TensorDType)
+  return convertValues(vector, dtype, (value) => (stored === 'bit' ? Number(value) : value))
+}
+
+/** Labels that are text as 1, −1 or, any other, 0. */
+export function encodeTexts(vector: Vector, { positive, negative }: LabelTexts): Column {
+  return convertValues(vector, 'int8', (text) => Number(text === positive) - Number(text === negative))
+}
+
+function convertValues(vector: Vector, dtype: TensorDType, convert: (value: unknown) => unknown): Column {
+  const { length } = vector
   const values = new typedArrays[dtype](length)
   const valid = new Uint8Array(Math.ceil(length / 8))
   let nullCount = length
   for (let row = 0; row < length; row++) {
     const value = vector.get(row)
     if (value === null) continue
-    values[row] = stored === 'bit' ? Number(value) : value
+    values[row] = convert(value) as number
     valid[row >> 3] = (valid[row >> 3] as number) | (1 << (row & 7))
     nullCount--
   }

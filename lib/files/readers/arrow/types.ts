@@ -3,7 +3,8 @@ import type { DType } from '../../../index.ts'
 import { dtypes } from '../../../tensor/dtypes.ts'
 import type { Arrow } from '../../arrow.ts'
 import { findColumn, type ListedColumn } from '../../column-names.ts'
-import { fileError, given, message } from '../../errors.ts'
+import { fileError, given, type Message, message, option, quoteShort } from '../../errors.ts'
+import type { LabelTexts } from '../../options.ts'
 import type { ColumnDType } from '../batch.ts'
 
 /** The index of the column that an option names. */
@@ -74,8 +75,17 @@ export function mixedTypes([left, right]: readonly Field[]): Error {
 }
 
 /** Refuses a label or weight of a type that is no number. */
-export function assertNumberType(arrow: Arrow, option: string, name: string, type: DataType): void {
-  if (toDType(arrow, valueTypeOf(arrow, type)) === undefined) throw wrongType(option, name, type, 'a number or Bool')
+export function assertNumberType(arrow: Arrow, name: string, text: string, type: DataType): void {
+  if (toDType(arrow, valueTypeOf(arrow, type)) !== undefined) return
+  const isLabel = name === 'label' && kindOf(arrow, type) === 'text'
+  const advice = isLabel ? message` (${option('positiveLabel')} takes the text of similar pairs)` : ''
+  throw wrongType(name, text, type, message`a number or Bool${advice}`)
+}
+
+/** Refuses labels of another type than text. */
+export function assertTextType(arrow: Arrow, text: string, type: DataType, { positive }: LabelTexts): void {
+  if (kindOf(arrow, type) === 'text') return
+  throw wrongType('label', text, type, message`text, as ${option('positiveLabel')} ${quoteShort(positive)} is`)
 }
 
 export function assertKeyType(arrow: Arrow, name: string, type: DataType): void {
@@ -83,6 +93,6 @@ export function assertKeyType(arrow: Arrow, name: string, type: DataType): void 
   throw wrongType('by', name, type, 'text, a number, Bool or a date')
 }
 
-function wrongType(option: string, name: string, type: DataType, expected: string): Error {
+function wrongType(option: string, name: string, type: DataType, expected: Message | string): Error {
   return fileError(message`${given(option, name)} is ${String(type)}, must be ${expected}`, { option })
 }
