@@ -6,7 +6,7 @@ import { Converter, DocumentReflection, Slugger, StructureRouter } from 'typedoc
 /** The pages in the order of the navigation. README.md is the home page, and the modules follow docs/api.md. */
 export const pages = [
   ...['docs/install.md', 'docs/use.md', 'docs/files.md', 'docs/sql.md', 'docs/distributed.md'],
-  ...['examples/README.md', 'examples/spark/README.md', 'docs/api.md'],
+  ...['docs/site/report.md', 'examples/README.md', 'examples/spark/README.md', 'docs/api.md'],
   ...['docs/numerics.md', 'docs/performance.md', 'docs/architecture.md', 'docs/releasing.md', 'CHANGELOG.md'],
 ]
 
@@ -109,7 +109,7 @@ class PageRouter extends StructureRouter {
       return `api/${super.getIdealBaseName(reflection).replace('hinge-embedding-loss/', '')}`
     return pathOf(reflection)
       .replace(/(\/README)?\.\w+$/, '')
-      .replace('docs/', '')
+      .replace(/^docs\/(site\/)?/, '')
   }
 
   addSections(page) {
