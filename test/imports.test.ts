@@ -36,7 +36,7 @@ const rules = [
 ]
 const options = [
   ...['lib/files/atomic-write.ts', 'lib/files/options.ts', 'lib/files/paths.ts', 'lib/files/peers.ts'],
-  ...['lib/files/system.ts', 'lib/files/pair.ts', 'lib/files/remote.ts'],
+  ...['lib/files/system.ts', 'lib/files/pair.ts', 'lib/files/remote.ts', 'lib/files/secrets.ts'],
 ]
 const engine = [
   ...rules,

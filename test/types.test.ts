@@ -385,7 +385,17 @@ describe('the types', () => {
           | 'negativeLabel'
           | 'otherLabels'
         )
-      | ('delimiter' | 'decimal' | 'nullString' | 'header' | 'comment' | 'format' | 'allowDuplicates' | 'query')
+      | (
+          | 'delimiter'
+          | 'decimal'
+          | 'nullString'
+          | 'header'
+          | 'comment'
+          | 'format'
+          | 'allowDuplicates'
+          | 'query'
+          | 'attach'
+        )
       | (
           | 'output'
           | 'keep'

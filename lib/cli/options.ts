@@ -103,6 +103,11 @@ export function addFileOptions(command: Command): Command {
       'in place of FILEs: one SELECT of DuckDB, over files and joins of them; --input and the others are columns of its result',
     )
     .option(
+      '--attach <database>',
+      "with --query: a database to read, such as 'postgres:dbname=shop AS shop'; may be given several times",
+      collect,
+    )
+    .option(
       '-i, --input <expr>',
       'distance or energy: a column, or an SQL expression over the columns of a row (of Arrow a column); FLOAT is scored in float32 (default: the only column of numbers called distance, dist, score or x)',
     )

@@ -180,7 +180,7 @@ export function replaceInMessage(text: Message, path: string, name: string): Mes
   return rewriteMessage(text, (part) => part.replaceAll(path, name))
 }
 
-/** The error with its message rewritten, and its `file`. */
+/** The error with its message and its `file` rewritten, and those of its causes. */
 export function rewriteError(
   error: unknown,
   rewrite: (text: string) => string,
@@ -189,6 +189,8 @@ export function rewriteError(
   if (!(error instanceof Error)) return error
   const rewritten = rewriteMessage(messageOf(error), rewrite)
   error.message = String(rewritten)
+  if (error.stack !== undefined) error.stack = rewrite(error.stack)
+  rewriteError(error.cause, rewrite, rewriteFile)
   const { file } = detailsOf(error)
   return withDetails(error, rewritten, file === undefined ? {} : { file: rewriteFile(file) })
 }

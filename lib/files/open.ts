@@ -2,11 +2,13 @@ import { stat } from 'node:fs/promises'
 import { addAbortSignal, type Readable } from 'node:stream'
 import { getNumThreads } from '../index.ts'
 import { Copies } from './copies.ts'
+import { attachDatabases, parseDatabases } from './duckdb/attach.ts'
+import type { ExtensionOptions } from './duckdb/extensions.ts'
 import { openLabeledScans } from './duckdb/labels.ts'
 import { attachLookup } from './duckdb/lookup.ts'
 import { assertOwnColumns, openScans } from './duckdb/open-scans.ts'
 import { openQuery, type ParsedQuery, parseQuery } from './duckdb/query.ts'
-import { findWith } from './duckdb/remote-files.ts'
+import { findWith, prepareRemote } from './duckdb/remote-files.ts'
 import type { Scan, ScanOptions, ScanSource } from './duckdb/scan.ts'
 import { Session } from './duckdb/session.ts'
 import {
@@ -22,6 +24,7 @@ import {
   option,
   optionError,
   quoteShort,
+  rewriteError,
 } from './errors.ts'
 import {
   assertCsvOptions,
@@ -38,6 +41,7 @@ import { containingFile, parseMember } from './readers/npz.ts'
 import { copyToFile, type TemporaryFile } from './readers/temporary-file.ts'
 import { isRemote, nameRemote, readRemote } from './remote.ts'
 import { RunSignal } from './run-signal.ts'
+import { Secrets } from './secrets.ts'
 import { detectCompression, findSources, isText, recognizeFile, type Source } from './sources.ts'
 
 /** The opened files: scans, which DuckDB reads, and array sources, which this package reads. */
@@ -92,6 +96,7 @@ class Run {
   readonly progress: Inputs['progress'] = {}
   /** of standard input, for DuckDB, and of remote files */
   readonly copies = new Copies()
+  readonly secrets = new Secrets()
   readonly systems: ReturnType<typeof findWith>
   readonly #scoring: ScanOptions
   /** once they are found */
@@ -110,6 +115,11 @@ class Run {
     const { signal, onProgress } = options
     this.#runSignal = new RunSignal(signal)
     this.#timer = onProgress && setInterval(() => this.#report(onProgress), progressInterval)
+  }
+
+  /** where DuckDB's extensions are */
+  get extensions(): ExtensionOptions {
+    return this.#options
   }
 
   get signal(): AbortSignal {
@@ -154,7 +164,8 @@ class Run {
 
   /** The error with the names that the caller knows, and with the file, where only the system knows it. */
   async complete(error: unknown): Promise<unknown> {
-    const known = this.copies.renameError(error)
+    const hide = (text: string) => this.secrets.hide(text)
+    const known = rewriteError(this.copies.renameError(error), hide, hide)
     const isChanged = codeOf(known) === 'ERR_FILE_CHANGED' && detailsOf(known).file === undefined
     const file = isChanged ? await this.#findChangedFile() : undefined
     if (file === undefined) return addFile(addUrl(known))
@@ -226,7 +237,7 @@ async function openInputs(
   }
   const arrays = hasArrays ? findArrays(scoring) : []
   const found = sources.map(({ file }) => file)
-  const parsed = query === undefined ? undefined : await parseQuery(await run.openSession(), query)
+  const parsed = query === undefined ? undefined : await prepareQuery(run, query, options)
   const files = [
     ...Object.values(joined).filter((file) => file !== undefined),
     ...(parsed ? await findQueryFiles(parsed, systems.local.match) : []),
@@ -288,6 +299,18 @@ async function localizeTable(run: Run, file: string, name: string): Promise<stri
   return kind === 'Parquet' ? url : run.localize(url)
 }
 
+/** Parses a query, and attaches the databases that it reads. */
+async function prepareQuery(run: Run, query: string, options: OpenOptions): Promise<ParsedQuery> {
+  const databases = parseDatabases(options.attach ?? [])
+  const session = await run.openSession()
+  const { sql, paths } = await parseQuery(session, query)
+  const all = [...databases.map(({ source }) => source), ...paths]
+  for (const text of all) run.secrets.add(text)
+  await prepareRemote(session, all, options)
+  await attachDatabases(session, databases, options)
+  return { sql, paths: all.map((text) => text.replace(/^(duckdb|sqlite|ducklake):/i, '')) }
+}
+
 /** Opens the scans of a query, or of files with or without their labels. */
 async function openRows(
   run: Run,
@@ -296,7 +319,7 @@ async function openRows(
   isInOrder: boolean,
 ): Promise<Scan[]> {
   const session = await run.openSession()
-  if ('sql' in from) return [await openQuery(session, from, options)]
+  if ('sql' in from) return [await openQuery(session, from, options, run.extensions)]
   if (options.labels === undefined) return openScans(session, from, options, run.signal, isInOrder)
   const labels = { ...options.labels, file: await localizeTable(run, options.labels.file, 'labels') }
   return openLabeledScans(session, from, labels, options, run.signal, isInOrder)

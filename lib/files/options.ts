@@ -188,6 +188,11 @@ export interface SourceOptions {
    * others are then columns of its result, or expressions over them. It runs once
    */
   readonly query?: string
+  /**
+   * with `query`: databases to read, each with its name: `postgres:dbname=shop AS shop`, `sqlite:pairs.db AS pairs`,
+   * `pairs.duckdb AS pairs`, or what else DuckDB attaches
+   */
+  readonly attach?: readonly string[]
   /** the format of all files and of `-`; default: what each name ends in, and Arrow for `-` */
   readonly format?: Format
   /** true counts a file each time that it is given; default false: once, and `onNote` says so */
@@ -395,6 +400,7 @@ const checks = {
   negativeLabel: labelValue,
   otherLabels: text,
   query: text,
+  attach: arrayOf(text),
   format: oneOf(...Object.keys(formats)),
   allowDuplicates: boolean,
   output: text,
@@ -436,10 +442,11 @@ const companions = {
   id: 'embeddings',
   embedding: 'embeddings',
   on: 'labels',
-} as const satisfies Partial<Record<keyof ColumnOptions, keyof ColumnOptions>>
+  attach: 'query',
+} as const satisfies Partial<Record<keyof ScoreFilesOptions, keyof ScoreFilesOptions>>
 
 /** Refuses options that name no input, or two, and options that go with others that are absent. */
-function assertInput(options: Partial<Record<keyof ColumnOptions, unknown>>): void {
+function assertInput(options: Partial<Record<keyof ScoreFilesOptions, unknown>>): void {
   const isPair = options.left !== undefined || options.right !== undefined
   const required = isPair ? (['left', 'right'] as const) : (['input'] as const)
   const ids = [options.embeddings !== undefined && 'id', options.labels !== undefined && 'on'] as const

@@ -117,6 +117,7 @@ describe('errors of scoreFiles', function () {
       allowDuplicates: flag,
       nullString: list,
       keep: list,
+      attach: list,
       top: number,
       margin: [
         ['1', "must be a number or an array of numbers, got '1'"],

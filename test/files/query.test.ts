@@ -1,11 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { linkSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { inspect } from 'node:util'
 import { expect } from 'chai'
 import { parseQuery } from '../../lib/files/duckdb/query.ts'
 import { Session } from '../../lib/files/duckdb/session.ts'
 import { plotFiles, type ScoreFilesOptions, scoreFiles } from '../../lib/files.ts'
 import { command, fails } from '../support/command.ts'
+import { runQueries } from '../support/embeddings.ts'
 import { type Failure, rejects } from '../support/failures.ts'
 import { assertTotals, pairs, writePairs } from '../support/pairs.ts'
 import { Random } from '../support/random.ts'
@@ -171,6 +173,82 @@ describe('a query in place of files', function () {
     expect([...doings].at(-1)).to.equal('running the query')
   })
 
+  describe('of an attached database', () => {
+    before(() =>
+      runQueries(
+        `ATTACH '${path('pairs.duckdb')}' AS made`,
+        `CREATE TABLE made.pairs AS SELECT w, y FROM '${path('pairs.parquet')}'`,
+        `CREATE TABLE made."odd labels" AS SELECT row, -label AS label FROM '${path('labels.csv')}'`,
+        'DETACH made',
+      ),
+    )
+
+    it('gives the totals of its tables, and of joins with files', async () => {
+      const attach = [`${path('pairs.duckdb')} AS base`]
+      assertTotals(await totalOf('FROM base.pairs', { attach, input: 'w' }), pairs.w, pairs.y)
+      const numbered = `SELECT d, row_number() OVER () - 1 AS row FROM '${path('pairs.parquet')}'`
+      const query = `SELECT d AS x, label AS y FROM (${numbered}) JOIN "My base"."odd labels" USING (row)`
+      const other = [`duckdb:${path('pairs.duckdb')} as "My base"`]
+      const negated = labels.map((label) => -label)
+      assertTotals(await totalOf(query, { attach: other }), pairs.d, negated)
+      const args = ['--input', 'x', '--label', 'y', '--attach', other[0] as string, '--query', query]
+      const { stdout } = await command(['partial', ...args])
+      expect(JSON.parse(stdout)).to.deep.equal((await totalOf(query, { attach: other })).toJSON())
+    })
+
+    it('leaves it as it is, and refuses an output over it', async () => {
+      const [file, attach] = [path('pairs.duckdb'), [`${path('pairs.duckdb')} AS base`]]
+      const [bytes, { mtimeMs }] = [readFileSync(file), statSync(file)]
+      await totalOf('FROM base.pairs', { attach, input: 'w' })
+      const output = path('base.csv')
+      linkSync(file, output)
+      const failure = { code: 'ERR_INVALID_ARG_VALUE', option: 'output', message: / is an input, .*pairs\.duckdb$/ }
+      await rejects(score('FROM base.pairs', { attach, input: 'w', output }), 'output', failure, RangeError)
+      expect([readFileSync(file).equals(bytes), statSync(file).mtimeMs]).to.deep.equal([true, mtimeMs])
+    })
+
+    it('names the database that cannot be attached, and refuses texts without a name', async () => {
+      const absent = { code: 'ERR_INVALID_FILE', option: 'attach', file: 'base' }
+      const attach = [`${path('absent.duckdb')} AS base`]
+      const message = /^base: IO Error: Cannot open database .* in read-only mode: database does not exist$/
+      await rejects(score('SELECT 1', { attach }), 'absent', { ...absent, message })
+      for (const text of [
+        'pairs.duckdb',
+        'AS base',
+        'pairs.duckdb AS',
+        'pairs.duckdb AS a b',
+        'x AS y; DROP TABLE z',
+        '',
+      ]) {
+        const invalid = { code: 'ERR_INVALID_ARG_VALUE', option: 'attach' }
+        const expected = /^attach must be a database and its name, such as 'postgres:dbname=shop AS shop'$/
+        await rejects(score('SELECT 1', { attach: [text] }), text, { ...invalid, message: expected }, RangeError)
+      }
+      const alone = scoreFiles([path('pairs.csv')], { input: 'w', label: 'y', attach })
+      const companion = { code: 'ERR_INVALID_ARG_VALUE', option: 'attach', message: /^attach goes with query$/ }
+      await rejects(alone, 'alone', companion, RangeError)
+    })
+
+    it('shows no password in an error, its stack and its causes', async () => {
+      const query = 'SELECT 1 AS x, 1 AS y'
+      const folder = { duckdbExtensions: path('.') }
+      for (const source of [
+        'nothing:host=127.0.0.1 port=1 password=sEcReT user=a',
+        "nothing:host=127.0.0.1 port=1 passwd='sEcReT two' user=a",
+        'nothing://a:sEcReT@127.0.0.1:1/shop',
+        '/nothing/password=sEcReT/x.duckdb',
+      ]) {
+        const error = await score(query, { attach: [`${source} AS shop`], ...folder }).catch((error) => error)
+        expect(error.option, source).to.be.oneOf(['attach', 'duckdbExtensions'])
+        expect(inspect(error, { depth: 10 })).not.to.match(/sEcReT|two/)
+      }
+      const scan = "FROM read_csv('/nothing/password=sEcReT.csv')"
+      const error = await score(scan).catch((error) => error)
+      expect(error.message).to.match(/^query: IO Error: No files found that match the pattern "…"$/)
+      expect(inspect(error, { depth: 10 })).not.to.match(/sEcReT/)
+    })
+  })
+
   describe('errors', () => {
     const value = (message: RegExp, option = 'query') =>
       [{ code: 'ERR_INVALID_ARG_VALUE', option, message }, RangeError] as const
@@ -184,7 +262,7 @@ describe('a query in place of files', function () {
         ['SELECT 1 AS x, 1 AS y; SELECT 2', /2 statements$/],
         ['', /none$/],
         ['-- nothing', /none$/],
-        ['SELEC 1', /'SELEC 1' \(syntax error at or near "SELEC"\)$/],
+        ['SELEC 1', /an error: syntax error at or near "SELEC"$/],
         ['SELECT 1 INTO x', /SELECT INTO not supported/],
         ['WITH a AS (DELETE FROM t RETURNING *) FROM a', /A CTE needs a SELECT/],
         ...[

@@ -31,6 +31,36 @@ export async function loadExtension(session: Session, name: string, options: Ext
   }
 }
 
+/** What DuckDB's errors say of an extension that a statement needs. */
+const needs = [
+  /exists in the (\w+) extension/,
+  /requires the extension (\w+) to be loaded/,
+  /(\w+)\.duckdb_extension" not found\.\s+Extension "\w+" is an existing extension/,
+]
+
+/**
+ * Runs `work` again each time that it needs one more extension of DuckDB, once this is loaded.
+ *
+ * @throws what `work` and `loadExtension` throw
+ */
+export async function withExtensions<T>(
+  session: Session,
+  options: ExtensionOptions,
+  work: () => Promise<T>,
+): Promise<T> {
+  const loaded = new Set<string>()
+  for (;;) {
+    try {
+      return await work()
+    } catch (cause) {
+      const name = needs.map((need) => need.exec(String(cause))?.[1]).find((each) => each !== undefined)
+      if (name === undefined || loaded.has(name)) throw cause
+      await loadExtension(session, name, options)
+      loaded.add(name)
+    }
+  }
+}
+
 /** The error says both ways: with internet DuckDB downloads the extension, without it a folder holds the file. */
 async function notLoadedError(
   session: Session,

@@ -1,6 +1,7 @@
 import { detailsOf, errorAt, fileError, isOptionError, message, option, optionError } from '../errors.ts'
 import { listTexts, resolveTexts } from './column-uses.ts'
 import { nameColumns } from './columns.ts'
+import { type ExtensionOptions, withExtensions } from './extensions.ts'
 import { assertOwnColumns } from './open-scans.ts'
 import { explainScanError, shortenError } from './row-error-search.ts'
 import { describeTexts, type Scan, type ScanOptions } from './scan.ts'
@@ -33,8 +34,7 @@ export async function parseQuery(session: Session, sql: string): Promise<ParsedQ
     const expected = 'one SELECT of DuckDB, or WITH, FROM, VALUES or a UNION'
     return optionError('query', message`${option('query')} must be ${expected}, got ${got}`)
   }
-  if (reason !== undefined)
-    throw refuse(reason.startsWith('Only SELECT') ? 'another statement' : `'${sql}' (${reason})`)
+  if (reason !== undefined) throw refuse(reason.startsWith('Only SELECT') ? 'another statement' : `an error: ${reason}`)
   if (statements.length !== 1) throw refuse(statements.length === 0 ? 'none' : `${statements.length} statements`)
   const nodes = listObjects(statements)
   const name = nodes.map((node) => String(node.function_name).toLowerCase()).find((each) => effects.test(each))
@@ -70,8 +70,14 @@ function listPaths({ type, table_name: name, function: called }: Node): string[]
  *
  * @throws {Error} ERR_INVALID_FILE: DuckDB cannot run it, or a text of the options names no column of its result
  */
-export async function openQuery(session: Session, { sql }: ParsedQuery, options: ScanOptions): Promise<Scan> {
-  const named = await runFor(async () => nameColumns(await session.readColumnNames(sql)))
+export async function openQuery(
+  session: Session,
+  { sql }: ParsedQuery,
+  options: ScanOptions,
+  extensions: ExtensionOptions,
+): Promise<Scan> {
+  const names = await runFor(() => withExtensions(session, extensions, () => session.readColumnNames(sql)))
+  const named = nameColumns(names)
   const aliases = named.map(({ tableName }) => quoteName(tableName)).join(', ')
   const from = `query(${quoteText(sql)}) AS ${queryName}(${aliases})`
   const described = await runFor(() => session.describe(`FROM ${from}`))
