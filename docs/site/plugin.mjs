@@ -1,7 +1,7 @@
 // What TypeDoc does not know of the pages of this repository.
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, extname, join, relative } from 'node:path'
-import { Converter, DocumentReflection, Slugger, StructureRouter } from 'typedoc'
+import { Converter, DocumentReflection, PageEvent, Slugger, StructureRouter } from 'typedoc'
 
 /** The pages in the order of the navigation. README.md is the home page, and the modules follow docs/api.md. */
 export const pages = [
@@ -15,6 +15,7 @@ const languages = { '.mjs': 'javascript', '.py': 'python' }
 
 export function load(app) {
   app.renderer.defineRouter('pages', PageRouter)
+  app.renderer.on(PageEvent.END, helpReaders)
   app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
     for (const page of project.documents) takeTitle(page)
     for (const page of project.documents) nameLinks(page.content, project)
@@ -23,6 +24,13 @@ export function load(app) {
   })
   app.converter.on(Converter.EVENT_RESOLVE_END, ({ project }) => listErrors(project))
   app.converter.on(Converter.EVENT_RESOLVE_END, ({ project }) => orderNavigation(project), -1000)
+}
+
+/** Marks the main part for screen readers, and lets code that is wider than the page be scrolled by keys. */
+function helpReaders(page) {
+  page.contents = page.contents
+    .replace('<div class="col-content">', '<div class="col-content" role="main">')
+    .replaceAll('<pre><code', '<pre tabindex="0"><code')
 }
 
 function pathOf(page) {
