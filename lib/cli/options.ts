@@ -190,6 +190,7 @@ export function addFileOptions(command: Command): Command {
       'for URLs without internet: the folder that holds httpfs.duckdb_extension (default: DuckDB downloads it)',
     )
     .option('--no-progress', 'show no progress on a terminal')
+    .option('--quiet', 'show neither progress nor notes; errors stay')
 }
 
 /** Adds the options of `addFileOptions`, the weight, and the options that send the files to workers. */

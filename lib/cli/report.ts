@@ -3,6 +3,7 @@ import { formatFigures, formatTopRow, isWeighted, type StreamedTotals, type TopR
 import { describeOthers, escapeInvisible, formatActiveShare, formatCount, formatFigure, formatJSON } from '../format.ts'
 import type { ClassTotals, LossAccumulator, NegativeTotals } from '../index.ts'
 import type { Context } from './options.ts'
+import { cutToWidth, widthOf } from './width.ts'
 
 type Print = Context['print']
 
@@ -68,7 +69,7 @@ async function printAsTable(totals: readonly StreamedTotals[], by: string, print
   }
 }
 
-/** The most characters of a kept value in a table. */
+/** The most columns of a kept value in a table. */
 const longestCell = 40
 
 async function printTop(rows: readonly TopRow[], place: string, print: Print): Promise<void> {
@@ -89,9 +90,8 @@ async function printTop(rows: readonly TopRow[], place: string, print: Print): P
 
 function formatCell(value: GroupValue): string {
   const text = typeof value === 'object' && value !== null ? formatJSON(value) : String(value ?? 'NULL')
-  const characters = [...text]
-  const cut = characters.length > longestCell ? `${characters.slice(0, longestCell - 1).join('')}…` : text
-  return escapeInvisible(cut)
+  const escaped = escapeInvisible(text)
+  return widthOf(escaped) > longestCell ? `${cutToWidth(escaped, longestCell - 1)}…` : escaped
 }
 
 function classLines(total: LossAccumulator): string[][] {
@@ -143,7 +143,7 @@ class Table {
   add(lines: readonly (readonly string[])[]): void {
     for (const line of lines) {
       for (const [column, cell] of line.entries()) {
-        this.#widths[column] = Math.max(this.#widths[column] ?? 0, cell.length)
+        this.#widths[column] = Math.max(this.#widths[column] ?? 0, widthOf(cell))
       }
     }
     this.#batches.push(lines.map((line) => line.join('\t')).join('\n'))
@@ -152,8 +152,8 @@ class Table {
   /** Formats the lines, batch after batch. */
   *format(): Generator<string> {
     const pad = (cell: string, column: number) => {
-      const width = this.#widths[column] ?? 0
-      return column < this.#nameColumns ? cell.padEnd(width) : cell.padStart(width)
+      const spaces = ' '.repeat((this.#widths[column] ?? 0) - widthOf(cell))
+      return column < this.#nameColumns ? cell + spaces : spaces + cell
     }
     const align = (line: string) => `${line.split('\t').map(pad).join('  ')}\n`
     for (const batch of this.#batches) yield batch.split('\n').map(align).join('')

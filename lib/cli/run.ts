@@ -1,4 +1,4 @@
-import { message, option, optionError, set } from '../files/errors.ts'
+import { type Message, message, option, optionError, set } from '../files/errors.ts'
 import { assertThreads, formats, type Margins, type ScoreFilesOptions } from '../files/options.ts'
 import { setNumThreads } from '../index.ts'
 import { formatMessage, quoteWord } from './flags.ts'
@@ -8,6 +8,7 @@ import { notify, showProgress } from './progress.ts'
 /** The options that commander reads for every command over files. */
 export interface FileFlags extends ScoreFilesOptions<Margins> {
   readonly progress: boolean
+  readonly quiet?: true
   readonly json?: true
 }
 
@@ -17,12 +18,12 @@ export interface FileFlags extends ScoreFilesOptions<Margins> {
  */
 export async function runOnFiles<Flags extends FileFlags, Result>(
   paths: readonly string[],
-  { progress: isWanted, json: _, ...flags }: Flags,
+  { progress: isWanted, quiet, json: _, ...flags }: Flags,
   context: Context,
   unit: 'rows' | 'shards',
   run: (
     paths: readonly string[],
-    options: Omit<Flags, 'progress' | 'json'>,
+    options: Omit<Flags, 'progress' | 'quiet' | 'json'>,
     endProgress: () => void,
   ) => Promise<Result>,
 ): Promise<Result> {
@@ -34,15 +35,18 @@ export async function runOnFiles<Flags extends FileFlags, Result>(
     assertThreads(threads)
     setNumThreads(threads)
   }
+  const note = (text: Message) => {
+    if (!quiet) notify(stderr, formatMessage(text))
+  }
   if (paths.includes('-') && stdin.isTTY) {
     const kind = format === undefined ? 'Arrow IPC' : formats[format]
-    notify(stderr, `waiting for ${kind} on standard input, which is a terminal: pipe data in, or Ctrl-C to stop`)
+    note(message`waiting for ${kind} on standard input, which is a terminal: pipe data in, or Ctrl-C to stop`)
   }
-  const { show, end } = showProgress(stderr, isWanted, unit)
+  const { show, end } = showProgress(stderr, isWanted && !quiet, unit)
   try {
     const io = { stdin, signal, ...(show && { onProgress: show }) }
-    const onNote: FileFlags['onNote'] = (_note, message) => notify(stderr, formatMessage(message))
-    const columns = await findMissingColumns(paths, options as Partial<FileFlags>, context)
+    const onNote: FileFlags['onNote'] = (_note, message) => note(message)
+    const columns = await findMissingColumns(paths, options as Partial<FileFlags>, context, note)
     return await run(paths, { ...options, ...columns, ...io, onNote }, end)
   } finally {
     end()
@@ -53,7 +57,8 @@ export async function runOnFiles<Flags extends FileFlags, Result>(
 async function findMissingColumns(
   paths: readonly string[],
   options: Partial<FileFlags>,
-  { args, signal, streams: { stderr } }: Context,
+  { args, signal }: Context,
+  note: (text: Message) => void,
 ): Promise<{ readonly input?: string; readonly label?: string }> {
   const { input, left, right, label, labels, query } = options
   const names = { input: input ?? left ?? right, label }
@@ -72,7 +77,7 @@ async function findMissingColumns(
     const command = example && formatCommand(args, formatMessage(message`${set(example)}`))
     throw optionError(search.option, command ? message`${problem}. For example: ${command}` : problem)
   }
-  notify(stderr, formatMessage(message`takes ${set(search.columns)} by the names of the columns`))
+  note(message`takes ${set(search.columns)} by the names of the columns`)
   return search.columns
 }
 

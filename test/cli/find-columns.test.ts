@@ -49,6 +49,12 @@ describe('a command line without --input or --label', function () {
     })
   }
 
+  it('says nothing with --quiet, but errors', async () => {
+    const { stderr, code } = await command(['score', path('pairs.csv'), path('pairs.csv'), '--quiet', '--json'])
+    expect([code, stderr]).to.deep.equal([0, ''])
+    await fails(['score', path('absent.csv'), '--quiet'], 1, /absent\.csv: no such file/)
+  })
+
   it('takes columns for partial and plot too', async () => {
     const { stdout } = await command(['partial', path('pairs.csv')])
     expect(JSON.parse(stdout)).to.include({ margin: 1 })

@@ -9,7 +9,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { expect } from 'chai'
 import { main } from '../../lib/cli/program.ts'
-import { formatProgress, notify, showProgress } from '../../lib/cli/progress.ts'
+import { formatProgress, Meter, notify, showProgress } from '../../lib/cli/progress.ts'
+import { cutToWidth, widthOf } from '../../lib/cli/width.ts'
 import type { Progress } from '../../lib/files/options.ts'
 import { runtimeInfo } from '../../lib/index.ts'
 import { installPackage } from '../support/application.ts'
@@ -296,13 +297,85 @@ describe('the command line, its pipes and its terminal', function () {
     const progress: Progress = { share: 0.5, count: 1_500_000 }
 
     it('formats progress as share, count, speed, time left and the current step', () => {
-      expect(formatProgress(progress, 'rows', 2)).to.equal('50 %, 1,500,000 rows, 750,000 rows/s, 2 s left')
-      expect(formatProgress({ share: 0.25 }, 'rows', 2)).to.equal('25 %, 6 s left')
-      expect(formatProgress({ doing: 'writing losses', share: 1 }, 'rows', 2)).to.equal(
+      const speed = { perSecond: 750_000, left: 1.5 }
+      expect(formatProgress(progress, 'rows', speed)).to.equal('50 %, 1,500,000 rows, 750,000 rows/s, 2 s left')
+      expect(formatProgress({ share: 0.25 }, 'rows', { left: 119.4 })).to.equal('25 %, 120 s left')
+      expect(formatProgress({ share: 0.25 }, 'rows', { left: 140 })).to.equal('25 %, 2 min left')
+      expect(formatProgress({ share: 0.25 }, 'rows', { left: 9000 })).to.equal('25 %, 3 h left')
+      expect(formatProgress({ doing: 'writing losses', share: 1 }, 'rows', { left: 0 })).to.equal(
         'writing losses: 100 %, 0 s left',
       )
-      expect(formatProgress({ doing: 'writing losses' }, 'rows', 2)).to.equal('writing losses')
-      expect(formatProgress({ count: 10 }, 'rows', 2)).to.equal('10 rows, 5 rows/s')
+      expect(formatProgress({ doing: 'writing losses' }, 'rows', {})).to.equal('writing losses')
+      expect(formatProgress({ count: 10 }, 'rows', { perSecond: 5 })).to.equal('10 rows, 5 rows/s')
+    })
+
+    /** What a meter says of a step of 1,000,000 rows, five times a second: the seconds that are left, and rows a second. */
+    function measure(seconds: number, shareAt: (seconds: number) => number) {
+      const meter = new Meter('rows', 0)
+      return Array.from({ length: 5 * seconds }, (_, index) => {
+        const time = (index + 1) / 5
+        const share = Math.min(1, shareAt(time))
+        const line = meter.describe({ share, count: Math.floor(1e6 * share) }, 1000 * time)
+        const [, speed, left] = /rows(?:, ([\d,]+) rows\/s)?(?:, (\d+) s left)?$/.exec(line) ?? []
+        return { time, line, speed: Number(speed?.replaceAll(',', '')), left: Number(left) }
+      })
+    }
+
+    it('says how long a steady step takes once it has lasted a second', () => {
+      const measured = measure(50, (time) => time / 50)
+      expect(measured[0]?.line).to.equal('0 %, 4,000 rows')
+      for (const { time, speed, left } of measured.slice(5)) {
+        expect(speed).to.be.closeTo(20_000, 1)
+        expect(left).to.be.closeTo(50 - time, 1)
+      }
+      expect(measured.at(-1)?.line).to.equal('100 %, 1,000,000 rows, 20,000 rows/s, 0 s left')
+    })
+
+    it('changes the time left little by little where a step stalls, jumps or slows down', () => {
+      for (const [seconds, shareAt] of [
+        [60, (time: number) => Math.floor(time / 3) * 0.05],
+        [60, (time: number) => (time < 20 ? time / 40 : 0.5 + (time - 20) / 80)],
+        [41, (time: number) => time / 40 + 0.02 * Math.sin(1.3 * time)],
+      ] as const) {
+        const told = measure(seconds, shareAt).filter(({ left }) => !Number.isNaN(left))
+        for (const [index, { left }] of told.slice(1).entries()) {
+          const change = left - (told[index]?.left ?? 0)
+          expect(change).to.be.within(-3, 2)
+        }
+        const late = told.filter(({ time, line }) => time > seconds / 2 && !line.startsWith('100 %'))
+        for (const { time, left } of late) expect(left).to.be.within(0.4 * (seconds - time), seconds - time + 4)
+      }
+    })
+
+    it('begins anew with each step, whose last seconds count most', () => {
+      const meter = new Meter('rows', 0)
+      meter.describe({ share: 0.5, count: 500 }, 4000)
+      expect(meter.describe({ doing: 'writing losses', share: 0.1, count: 100 }, 4200)).to.equal(
+        'writing losses: 10 %, 100 rows',
+      )
+      expect(meter.describe({ doing: 'writing losses', share: 0.5, count: 500 }, 6000)).to.equal(
+        'writing losses: 50 %, 500 rows, 246 rows/s, 3 s left',
+      )
+    })
+
+    it('measures and cuts text by the columns of a terminal', () => {
+      for (const [text, width] of [
+        ['abc', 3],
+        ['größer', 6],
+        ['gro\u0308ßer', 6],
+        ['日本語', 6],
+        ['한글 🙂', 7],
+        ['ｆｕｌｌ', 8],
+        ['𠀀𝔸', 3],
+        ['a\u200bb', 2],
+      ] as const) {
+        expect(widthOf(text), text).to.equal(width)
+        for (let columns = 0; columns <= width; columns++) {
+          expect(text.startsWith(cutToWidth(text, columns)), text).to.equal(true)
+          expect(widthOf(cutToWidth(text, columns)), text).to.be.within(columns - 1, columns)
+        }
+        expect(cutToWidth(text, width), text).to.equal(text)
+      }
     })
 
     it('cuts progress to the width of the terminal, and erases it for messages and at the end', async () => {
@@ -319,7 +392,7 @@ describe('the command line, its pipes and its terminal', function () {
       terminal.end()
       const shown = await text(terminal)
       const lines = shown.split('\r\x1b[K')
-      expect(lines[1]).to.match(/^50 %, 1,500,000 rows, [\d,]{7}$/)
+      expect(lines[1]).to.equal('50 %, 1,500,000 rows')
       expect(lines).to.include('50 %, 1,5')
       expect(lines.at(-1)).to.equal('hinge-embedding-loss: a message\nhinge-embedding-loss: the end\n')
     })
@@ -392,10 +465,21 @@ describe('the command line, its pipes and its terminal', function () {
         expect(lines.length).to.be.above(2)
         checkLines(lines, 100)
         expect(
-          lines.some((line) => /^writing losses: \d+ %, [\d,]+ rows, /.test(line)),
+          lines.some((line) => /^writing losses: \d+ %, [\d,]+ rows/.test(line)),
           lines.join('\n'),
         ).to.equal(true)
         expect(last).to.match(new RegExp(`^\\{"count":${rows},.*\\}\\r\\n$`))
+      })
+
+      it('says that it finds the greatest losses, and shows nothing with --quiet', async () => {
+        const args = ['score', files.csv, '--input', slow, '--threads', '1', '--top', '1', '--json']
+        const { code, lines, last } = await terminal('60', ...args)
+        expect(code).to.equal(0)
+        checkLines(lines, 60)
+        const isNamed = lines.some((line) => line.startsWith('finding the greatest losses: '))
+        expect(isNamed, lines.join('\n')).to.equal(true)
+        const quiet = await terminal('60', ...args, '--quiet')
+        expect(quiet).to.deep.equal({ code: 0, lines: [], last })
       })
 
       it('says that it looks for a faulty row, and leaves the error alone, on a narrow terminal that is resized', async () => {
