@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { LossAccumulator } from '../lib/index.ts'
 import { readText } from './support/application.ts'
+import { readTable } from './support/page.ts'
 import { node, nodePath, Program, root, succeeds } from './support/processes.ts'
 
 const example = (name: string, ...args: string[]) => succeeds(node([join('examples', name), ...args]))
@@ -20,6 +21,21 @@ describe('examples', function () {
     const [before, after] = [...output.matchAll(/(\S+) %/g)].map(([, percent]) => Number(percent)) as [number, number]
     expect(before).to.be.below(60)
     expect(after).to.be.above(80)
+  })
+
+  it('digit-report.mjs writes a page with a group for each digit and the digits of the worst pairs', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-'))
+    await example('digit-report.mjs', join(folder, 'digits.html'))
+    const page = readFileSync(join(folder, 'digits.html'), 'utf8')
+    rmSync(folder, { recursive: true })
+    const groups = readTable(page, 'Totals of each value of left_digit')
+    expect(groups.map(({ left_digit }) => left_digit?.text)).to.deep.equal([...'0123456789'])
+    expect(groups.reduce((sum, { Pairs }) => sum + (Pairs?.value ?? 0), 0)).to.equal(100_000)
+    for (const caption of ['10 positive pairs', '10 negative pairs']) {
+      const pairs = readTable(page, caption)
+      const isSame = pairs.map(({ left_digit, right_digit }) => left_digit?.text === right_digit?.text)
+      expect(isSame).to.deep.equal(pairs.map(() => caption === '10 positive pairs'))
+    }
   })
 
   describe('stream.mjs', () => {

@@ -39,22 +39,28 @@ function escapeMarkup(text: string): string {
   return text.replace(/[&<>"']/g, (character) => entities[character] as string)
 }
 
-/** The longest text of data that a page shows whole, in UTF-16 units. */
+/** The longest text of data that a page shows whole, in UTF-16 units; of commands and queries, in which people look for a part. */
 const longest = 200
+const longestCode = 10_000
 
 /**
  * Shows text of data, such as a name or a path: as it is, in a direction of its own, but with invisible characters escaped.
  * A long text is cut, and its length is said.
  */
-export function showText(text: string): Html {
+export function showText(text: string, most = longest): Html {
   if (text === '') return html`<bdi class="empty">(empty text)</bdi>`
-  const shown = html`<bdi>${shortenText(text)}</bdi>`
-  return text.length <= longest ? shown : html`${shown} <small>(cut, ${formatCount(text.length)} characters)</small>`
+  const shown = html`<bdi>${shortenText(text, most)}</bdi>`
+  return text.length <= most ? shown : html`${shown} <small>(cut, ${formatCount(text.length)} characters)</small>`
+}
+
+/** Shows a command, or a part of one. */
+export function showCode(text: string): Html {
+  return html`<code>${showText(text, longestCode)}</code>`
 }
 
 /** The beginning of a text of data on one line, without invisible characters. */
-export function shortenText(text: string): string {
-  if (text.length <= longest) return escapeInvisible(text)
+export function shortenText(text: string, most = longest): string {
+  if (text.length <= most) return escapeInvisible(text)
   // A cut never parts the halves of one character.
-  return `${escapeInvisible(text.slice(0, longest).replace(/[\ud800-\udbff]$/, ''))}…`
+  return `${escapeInvisible(text.slice(0, most).replace(/[\ud800-\udbff]$/, ''))}…`
 }

@@ -28,7 +28,7 @@ const theme: Theme = {
 
 /** A picture of one panel. On a phone a wide one would shrink, and its letters with it: there a narrow one is shown. */
 const wide: Size = { width: 880, stripHeight: 110, columns: [1], columnsOfMargins: [1], fontSizes: [14], isBare: true }
-const narrow: Size = { ...wide, width: 358, stripHeight: 90, fontSizes: [12] }
+const narrow: Size = { ...wide, width: 330, stripHeight: 90, fontSizes: [12] }
 
 /**
  * Draws the pictures of a page.
@@ -60,13 +60,14 @@ export async function drawPictures(chart: ChartData, curve: readonly LossAccumul
   }
 }
 
-const curveMarks = ['dots are exact values at the margins', 'nothing is drawn between them']
+const curveMarks = ['Dots: exact values at the margins', 'nothing is drawn between them']
 
 async function drawFigure(chart: ChartData, title: string, marks: readonly string[], draw: Draw): Promise<Html> {
+  const caption = marks.join('; ').replace(/^./, (letter) => letter.toUpperCase())
   return html`<figure>
 <div class="wide">${await drawPicture(chart, wide, title, draw)}</div>
 <div class="narrow">${await drawPicture(chart, narrow, title, draw)}</div>
-<figcaption>${title}: ${marks.join('; ')}.</figcaption>
+<figcaption>${title}. ${caption}.</figcaption>
 </figure>
 `
 }
@@ -90,7 +91,9 @@ ${figures}</div>
 async function drawPicture(chart: ChartData, size: Size, title: string, draw: Draw): Promise<Html> {
   const svg = await draw(chart, { theme, size })
   const boxes = buildBoxes(chart, computeLayout(chart, size))
-  const [, attributes = '', content = ''] = /^<svg([^>]*)>(.*)<\/svg>\s*$/s.exec(svg) ?? []
+  // The picture is an image to a screen reader, without Vega's role of the group in it.
+  const [, attributes = '', content = ''] =
+    /^<svg([^>]*)>(.*)<\/svg>\s*$/s.exec(svg.replace(/ role="graphics-object" aria-roledescription="[^"]*"/, '')) ?? []
   return html`<svg role="img" aria-label="${title}"${new Html(attributes)}>${new Html(content)}${boxes}</svg>
 `
 }

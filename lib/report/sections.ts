@@ -5,7 +5,7 @@ import { formatCount, formatFigure, formatJSON } from '../format.ts'
 import type { ClassTotals, LossAccumulator, NegativeTotals } from '../index.ts'
 import type { GatheredGroups } from '../plot/chart-data.ts'
 import type { ReportData } from './data.ts'
-import { type Html, html, lines, showText } from './html.ts'
+import { type Html, html, lines, showCode, showText } from './html.ts'
 import { buildTable, type Column, number, showCount, showFigure, showShare, text } from './table.ts'
 import { describeTotals, formatQuantity, meanings } from './words.ts'
 
@@ -67,14 +67,14 @@ function buildTotals({ totals }: ReportData): Html {
 }
 
 function buildDistances({ pictures }: ReportData): Html {
-  return html`<p>It is good to have positives far on the left, and negatives on the right of the margin.</p>
+  return html`<p>A good model puts positives far to the left, and negatives to the right of the margin.</p>
 ${pictures.distances}`
 }
 
 function buildMargins({ pictures, curve, totals }: ReportData): Html {
   const asked = totals.map(({ margin }) => margin)
   const mark = (margin: number) => (asked.length < curve.length && asked.includes(margin) ? ' (asked for)' : '')
-  return html`<p>What the same pairs lose at other margins. A mean loss is to be compared at one margin only.</p>
+  return html`<p>The same pairs at other margins. Compare mean losses only at one margin.</p>
 ${pictures.curve ?? ''}${buildTable({
   caption: 'Figures at each margin shown, all exact',
   columns: ['Margin Δ', 'Mean loss', 'Mean loss of negatives', 'Active', 'Active share'].map(number),
@@ -176,12 +176,12 @@ ${command === undefined ? '' : buildCommand(command)}${buildTable({
 })}${buildTable({
   caption: 'Options, with their defaults',
   columns: [text('Option'), text('Value')],
-  rows: Object.entries(options).map(([name, value]) => [html`<code>${name}</code>`, showText(value)]),
+  rows: Object.entries(options).map(([name, value]) => [html`<code>${name}</code>`, showCode(value)]),
 })}`
 }
 
 function buildCommand(command: string): Html {
   return html`<p>The command:</p>
-<pre class="scroll"><code>${showText(command)}</code></pre>
+<pre class="scroll">${showCode(command)}</pre>
 `
 }

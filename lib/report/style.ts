@@ -9,7 +9,10 @@ function declare(colors: Readonly<Record<string, string>>): string {
 const light = declare({ ...themes.light, tint: '#f6f8fa', link: '#0550ae' })
 const dark = declare({ ...themes.dark, tint: '#161b22', link: '#79c0ff' })
 
-/** The style of a page: light or dark as the reader's system is, and light on paper. Pictures have the same colours. */
+/**
+ * The style of a page: light or dark as the reader's system is, and light on paper. Pictures have the same colours.
+ * An arrow has the empty alternative text, so that no screen reader says it.
+ */
 export const style = `
 :root { color-scheme: light dark; ${light} }
 @media (prefers-color-scheme: dark) { :root { ${dark} } }
@@ -23,7 +26,7 @@ h1 { margin: 0 0 .75rem; font-size: 1.9rem }
 h2 { margin: 3rem 0 .75rem; padding-top: .75rem; border-top: 1px solid var(--grid); font-size: 1.4rem }
 h3 { margin: 2rem 0 .5rem; font-size: 1.1rem }
 h1, h2, h3, p, li, dd { overflow-wrap: anywhere }
-p, ul, dl { max-width: 46rem; margin: .75rem 0 }
+p, ul, dl { max-width: 48rem; margin: .75rem 0; text-wrap: pretty }
 ul { padding-left: 1.25rem }
 li { margin: .35rem 0 }
 .lead { font-size: 1.15rem }
@@ -37,7 +40,8 @@ bdi { white-space: pre-wrap; overflow-wrap: anywhere }
 nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; max-width: none; padding: 0; list-style: none }
 nav li { margin: 0 }
 figure { margin: 1rem 0 1.5rem }
-figure svg { display: block; width: 100%; height: auto; font-family: inherit }
+figure svg { display: block; width: 100%; height: auto }
+figure text { font-family: inherit }
 figure .narrow { display: none }
 .bars rect { fill: transparent }
 .bars rect.here { fill: var(--ink); fill-opacity: .18 }
@@ -55,13 +59,13 @@ thead th { border-bottom: 2px solid var(--pale); font-weight: 600; vertical-alig
 tbody th { font-weight: 600 }
 th.number, td.number { text-align: right }
 td.number, tbody th.number { white-space: nowrap }
-td bdi, tbody th bdi { display: inline-block; max-width: 24rem }
+th bdi, td bdi { display: inline-block; max-width: 24rem; overflow-wrap: break-word }
 tbody tr:hover { background: var(--tint) }
 th button { padding: 0; border: 0; background: none; color: inherit; font: inherit; text-align: inherit; cursor: pointer }
 th button { white-space: normal }
-th button::after { content: '\\00a0↕'; color: var(--pale) }
-th[aria-sort=ascending] button::after { content: '\\00a0↑'; color: inherit }
-th[aria-sort=descending] button::after { content: '\\00a0↓'; color: inherit }
+th button::after { content: '\\00a0↕'; content: '\\00a0↕' / ''; color: var(--pale) }
+th[aria-sort=ascending] button::after { content: '\\00a0↑'; content: '\\00a0↑' / ''; color: inherit }
+th[aria-sort=descending] button::after { content: '\\00a0↓'; content: '\\00a0↓' / ''; color: inherit }
 dt { margin-top: .75rem; font-weight: 600 }
 dd { margin: 0 }
 pre { padding: .75rem 1rem; background: var(--tint) }
@@ -74,13 +78,23 @@ footer { margin-top: 3rem; padding-top: .75rem; border-top: 1px solid var(--grid
   figure .narrow { display: block }
   th, td { padding: .35rem .5rem }
 }
+@media (min-width: 40rem), print {
+  dl { display: grid; grid-template-columns: max-content 1fr; gap: .5rem 1.25rem; max-width: none }
+  dt { margin: 0 }
+}
 @media print {
   @page { margin: 15mm }
   body { max-width: none; padding: 0; font-size: 10pt }
-  nav, .readout { display: none }
+  h2 { margin-top: 1.75rem }
+  footer { margin-top: 1rem }
+  nav, .readout, details:not([open]) { display: none }
+  .multiples { grid-template-columns: repeat(3, 1fr) }
   figure .wide { display: block }
   figure .narrow { display: none }
   .scroll { overflow: visible }
+  table { font-size: 8pt }
+  th, td { padding: .25rem .4rem }
+  th bdi, td bdi { max-width: 14em }
   th button::after { content: '' }
   a { color: inherit; text-decoration: none }
   h2, h3, caption { break-after: avoid }
