@@ -1,11 +1,14 @@
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import type { ExtensionOptions } from '../files/duckdb/extensions.ts'
 import { partitionKeysOf } from '../files/duckdb/partitions.ts'
+import { readRemoteStates } from '../files/duckdb/remote-states.ts'
 import type { RowRange, ScanSource } from '../files/duckdb/scan.ts'
 import type { Session } from '../files/duckdb/session.ts'
 import { quoteFiles } from '../files/duckdb/sql.ts'
 import { message, optionError } from '../files/errors.ts'
 import type { FileState } from '../files/pair.ts'
+import { isRemote } from '../files/remote.ts'
 import { limits, type Shard, type ShardFile } from './payload.ts'
 
 /** Small files share a shard up to this part of its rows. */
@@ -30,20 +33,27 @@ interface PlannedFile {
   readonly ranges?: readonly RowRange[] | undefined
 }
 
+/** The options of `cutFiles`. */
+interface CutOptions extends ExtensionOptions {
+  readonly shardRows: number
+  /** true if the rows have keys, of which a shard may have so many */
+  readonly isGrouped: boolean
+}
+
 /**
  * Makes shards of the row groups of large Parquet files, of other large files, and of small files that follow one another and
  * are read alike.
- *
- * @param isGrouped true if the rows have keys, of which a shard may have so many
  */
 export async function cutFiles(
   session: Session,
   sources: readonly ScanSource[],
   partitions: ReadonlyMap<string, Readonly<Record<string, string>>>,
-  shardRows: number,
-  isGrouped: boolean,
+  { shardRows, isGrouped, ...options }: CutOptions,
+  signal: AbortSignal,
 ): Promise<NamedShard[]> {
-  const files = await planFiles(session, sources, partitions, shardRows)
+  const remote = sources.map(({ file }) => file).filter(isRemote)
+  const states = await readRemoteStates(remote, options, signal)
+  const files = await planFiles(session, sources, partitions, shardRows, states)
   const bytes = shardRows * sharedPart * leastBytes
   const rows = Math.min(shardRows * sharedPart, isGrouped ? limits.groups : Number.POSITIVE_INFINITY)
   return joinFiles(files, { bytes, rows })
@@ -54,13 +64,17 @@ async function planFiles(
   sources: readonly ScanSource[],
   partitions: ReadonlyMap<string, Readonly<Record<string, string>>>,
   shardRows: number,
+  states: ReadonlyMap<string, FileState>,
 ): Promise<PlannedFile[]> {
-  const counts = await countRows(session, sources)
+  // Whether a small remote file has many rows is worth no request.
+  const isCounted = ({ file }: ScanSource) => (states.get(file)?.size ?? Infinity) > shardRows * sharedPart * leastBytes
+  const counts = await countRows(session, sources.filter(isCounted))
   const files: PlannedFile[] = []
   for (const { file: name, kind, compression } of sources) {
     const types = partitions.get(name)
-    const state = await readState(name)
-    const file = { file: types ? assertOwnFolders(name) : resolve(name), ...state }
+    const state = states.get(name) ?? (await readState(name))
+    const path = isRemote(name) ? name : types ? assertOwnFolders(name) : resolve(name)
+    const file = { file: path, ...state }
     const count = counts.get(name)
     const ranges = count !== undefined && count > shardRows ? await findRanges(session, name, shardRows) : undefined
     const rows = count ?? state.size / (compression === 'uncompressed' ? leastBytes : leastCompressedBytes)
@@ -91,7 +105,7 @@ function joinFiles(
       for (const range of ranges) shards.push({ names: [name], shard: { files: [file], ...reading, rows: range } })
       continue
     }
-    const key = JSON.stringify(reading)
+    const key = JSON.stringify([isRemote(file.file), reading])
     const hasRoom =
       group?.key === key &&
       group.files.length < limits.files &&
@@ -112,7 +126,7 @@ function joinFiles(
 /** What shows a worker that it sees the same file. */
 export async function readState(file: string): Promise<FileState> {
   const { size, mtimeNs } = await stat(file, { bigint: true })
-  return { size: Number(size), modified: String(mtimeNs) }
+  return { size: Number(size), version: String(mtimeNs) }
 }
 
 /** The absolute path, which workers read. Refuses a path in which a folder above the given ones would be a column too. */

@@ -12,12 +12,13 @@ import {
   scoringChecks,
 } from '../files/options.ts'
 import type { FileState, Lookup, Pair } from '../files/pair.ts'
+import { isRemote, nameRemote, readRemote } from '../files/remote.ts'
 import { LossAccumulator, type LossAccumulatorJSON, runtimeInfo } from '../index.ts'
 import { describe, invalidArgument } from '../validate.ts'
 
 /** A file as the client saw it; by its state a worker knows that it is the same file. */
 export interface ShardFile extends FileState {
-  /** the absolute path */
+  /** the absolute path, or the URL */
   readonly file: string
 }
 
@@ -77,6 +78,7 @@ export const limits = {
   groups: 50_000,
   text: 10_000,
   path: 4096,
+  tag: 1024,
   partitions: 100,
   nullStrings: 100,
 } as const
@@ -152,7 +154,21 @@ const partitions: Check = (name, value) => {
   }
 }
 
-const modified = must('nanoseconds as text', (value) => isText(value, 21) && /^-?\d{1,20}$/.test(value))
+/** A path, or a URL without anything that may be secret. */
+const filePath: Check = (name, value) => {
+  if (typeof value !== 'string' || !isRemote(value)) return absolutePath(name, value)
+  text(limits.path)(name, value)
+  if (readRemote(value, name) !== value || nameRemote(value) !== value) refuse(name, 'a URL without a query', value)
+}
+
+/** A file in the state that the client saw. */
+const file = all(
+  record<ShardFile>({ file: filePath, size: integer(0), version: text(limits.tag) }),
+  must('nanoseconds or an ETag', (value) => {
+    const { file, version } = value as ShardFile
+    return isRemote(file) || /^-?\d{1,20}$/.test(version)
+  }),
+)
 
 /** An array of a bounded length. */
 function listOf(check: Check, most: number, least = 0): Check {
@@ -166,7 +182,7 @@ function listOf(check: Check, most: number, least = 0): Check {
 
 const shard = all(
   record<Shard>({
-    files: listOf(record<ShardFile>({ file: absolutePath, size: integer(0), modified }), limits.files, 1),
+    files: listOf(file, limits.files, 1),
     kind: oneOf('Parquet', 'CSV', 'TSV', 'NDJSON'),
     compression: oneOf('uncompressed', 'gzip', 'zstd'),
     rows: optional(rowRange),
@@ -192,10 +208,10 @@ const pair = record<Pair>({
   epsilon: scoringChecks.epsilon,
   lookup: optional(
     record<Lookup>({
-      file: absolutePath,
+      file: filePath,
       id: text(limits.text),
       embedding: optional(text(limits.text)),
-      seen: record<FileState>({ size: integer(0), modified }),
+      seen: record<FileState>({ size: integer(0), version: text(limits.tag) }),
     }),
   ),
 })

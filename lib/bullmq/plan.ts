@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
+import { Copies } from '../files/copies.ts'
+import type { ExtensionOptions } from '../files/duckdb/extensions.ts'
 import { assertResolvable, openScans } from '../files/duckdb/open-scans.ts'
 import { partitionKeysOf } from '../files/duckdb/partitions.ts'
 import { findWith } from '../files/duckdb/remote-files.ts'
-import type { Scan, ScanOptions, ScanSource } from '../files/duckdb/scan.ts'
+import { readRemoteStates } from '../files/duckdb/remote-states.ts'
+import type { ScanOptions, ScanSource } from '../files/duckdb/scan.ts'
 import { Session } from '../files/duckdb/session.ts'
 import { type Message, message, option, optionError } from '../files/errors.ts'
 import {
@@ -12,6 +15,7 @@ import {
   assertOneMargin,
   type ColumnOptions,
   type CsvOptions,
+  type Format,
   type GivenScoring,
   integer,
   type RunOptions,
@@ -25,6 +29,7 @@ import {
 } from '../files/options.ts'
 import { lookupOf, type Pair } from '../files/pair.ts'
 import { assertFile, assertLocal } from '../files/paths.ts'
+import { isRemote, nameRemote, readRemote } from '../files/remote.ts'
 import { RunSignal } from '../files/run-signal.ts'
 import { findSources, type Source } from '../files/sources.ts'
 import { getNumThreads, runtimeInfo } from '../index.ts'
@@ -91,26 +96,32 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
   const given = assertBothLabels(readScoring(checked))
   const run = new RunSignal(checked.signal)
   const { signal } = run
-  const note = (text: Message) => run.call(() => onNote?.(String(text), text))
+  const copies = new Copies()
+  const note = (text: Message) => {
+    const renamed = copies.rename(text)
+    run.call(() => onNote?.(String(renamed), renamed))
+  }
   signal.throwIfAborted()
   const session = await Session.open(threads, signal)
   try {
-    const input = await findLookup(given.input)
+    const systems = findWith(async () => session, checked)
+    const input = await findLookup(given.input, checked, signal)
     const scoring = { ...given, input, timeZone: await session.readTimeZone() }
-    const files = await findSources(patterns, {
-      ...findWith(async () => session, checked),
-      allowDuplicates,
-      format,
-      note,
-    })
-    const sources = files.map(assertScanned)
+    const files = await findSources(patterns, { ...systems, allowDuplicates, format, note })
+    const sources = files.map((source) => assertScanned(source, format))
     assertCsvOptions(
       checked,
       sources.map(({ kind }) => kind),
     )
-    const scans = await openPartitions(session, sources, { ...selectCsvOptions(scoring), onNote: note }, signal)
-    await assertResolvable(session, sources, { ...scoring, onNote: note }, signal, scans[0]?.columns)
-    const cut = await cutFiles(session, sources, findPartitionTypes(scans), shardRows, scoring.by !== undefined)
+    const localize = (file: string) => copies.copy(file, (path) => systems.remote.copy(file, path))
+    const partitions = await resolveColumns(session, sources, localize, { ...scoring, onNote: note }, signal)
+    const cut = await cutFiles(
+      session,
+      sources,
+      partitions,
+      { ...checked, shardRows, isGrouped: scoring.by !== undefined },
+      signal,
+    )
     signal.throwIfAborted()
     if (cut.length > limits.shards) {
       throw optionError('shardRows', message`${option('shardRows')} ${shardRows} makes ${cut.length} shards`)
@@ -121,10 +132,11 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
     return { id, options: scoring, shards, files: cut.map(({ names }) => names), retention }
   } catch (error) {
     signal.throwIfAborted()
-    throw error
+    throw copies.renameError(error)
   } finally {
     run.close()
     session.close()
+    await copies.remove()
   }
 }
 
@@ -144,40 +156,75 @@ function assertServed(options: ScoreFilesOptions): void {
   if (name) throw optionError(name, message`${option(name)} does not go with ${option('redis')}`)
 }
 
-function assertScanned({ file, kind, ...rest }: Source): ScanSource {
+function assertScanned({ file, kind, ...rest }: Source, format?: Format): ScanSource {
   if (file === '-') throw optionError('paths', message`workers score files, not standard input`)
-  assertLocal(file)
   if (kind === 'Arrow') {
-    throw optionError('paths', message`${file}: workers score Parquet, CSV, TSV and NDJSON, not ${kind}`)
+    throw optionError('paths', message`${nameRemote(file)}: workers score Parquet, CSV, TSV and NDJSON, not ${kind}`)
+  }
+  assertNoQuery(file, 'paths')
+  if (format !== undefined && kind !== 'Parquet' && isRemote(file)) {
+    throw optionError(
+      'format',
+      message`${option('format')} ${format} does not go with ${option('redis')} for remote files`,
+    )
   }
   return { file, kind, ...rest }
 }
 
+/** Refuses a presigned URL, which Redis would show. */
+function assertNoQuery(file: string, name: string): void {
+  const shown = nameRemote(file)
+  if (shown === file) return
+  const advice =
+    'a URL with a query does not go through Redis, which would show it; workers have credentials of their own'
+  throw optionError(name, message`${shown}: ${advice}`)
+}
+
 /** The input with the absolute path of its embeddings, and what shows a worker that it sees the same file. */
-async function findLookup(input: string | Pair): Promise<string | Pair> {
+async function findLookup(
+  input: string | Pair,
+  options: ExtensionOptions,
+  signal: AbortSignal,
+): Promise<string | Pair> {
   const lookup = lookupOf(input)
   if (typeof input === 'string' || lookup === undefined) return input
+  if (isRemote(lookup.file)) {
+    const file = readRemote(lookup.file, 'embeddings')
+    assertNoQuery(file, 'embeddings')
+    const seen = (await readRemoteStates([file], options, signal)).get(file)
+    return { ...input, lookup: { ...lookup, file, ...(seen && { seen }) } }
+  }
   assertLocal(lookup.file, 'embeddings')
   await assertFile(lookup.file)
   return { ...input, lookup: { ...lookup, file: resolve(lookup.file), seen: await readState(lookup.file) } }
 }
 
-/** The scans of files whose folders may name columns; none if no folder does. */
-async function openPartitions(
+/**
+ * Refuses texts that the columns of the first file show to be wrong, and finds the types of the columns that folders are named
+ * for, by file. The names of all folders decide a type, so that all files are opened then.
+ */
+async function resolveColumns(
   session: Session,
   sources: readonly ScanSource[],
+  localize: (file: string) => Promise<string>,
   options: ScanOptions,
   signal: AbortSignal,
-): Promise<readonly Scan[]> {
-  const mayHaveColumns = sources.some(({ file }) => partitionKeysOf(file).length > 0)
-  return mayHaveColumns ? openScans(session, sources, options, signal) : []
-}
-
-/** The types of the columns that folders are named for, by file: a type suits all files of its scan. */
-function findPartitionTypes(scans: readonly Scan[]): ReadonlyMap<string, Readonly<Record<string, string>>> {
+): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>> {
+  const hasFolders = sources.some(({ file }) => partitionKeysOf(file).length > 0)
+  const names = new Map<string, string>()
+  const local: ScanSource[] = []
+  for (const source of hasFolders ? sources : sources.slice(0, 1)) {
+    const isCopied = isRemote(source.file) && source.kind !== 'Parquet'
+    const file = isCopied ? await localize(source.file) : source.file
+    names.set(file, source.file)
+    local.push({ ...source, file })
+  }
+  const reading = { ...selectCsvOptions(options), ...(options.onNote && { onNote: options.onNote }) }
+  const scans = hasFolders ? await openScans(session, local, reading, signal) : []
+  await assertResolvable(session, local, options, signal, scans[0]?.columns)
   return new Map(
-    scans.flatMap(({ files, partitions }) =>
-      partitions ? files.map((file): [string, typeof partitions] => [file, partitions]) : [],
-    ),
+    scans.flatMap(({ files, partitions }) => {
+      return partitions ? files.map((file): [string, typeof partitions] => [names.get(file) ?? file, partitions]) : []
+    }),
   )
 }

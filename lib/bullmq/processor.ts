@@ -1,20 +1,24 @@
-import { existsSync } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { resolve } from 'node:path'
 import { type Job, UnrecoverableError } from 'bullmq'
+import { Copies } from '../files/copies.ts'
+import type { ExtensionOptions } from '../files/duckdb/extensions.ts'
 import type { GroupTable } from '../files/duckdb/group-table.ts'
 import { attachLookup } from '../files/duckdb/lookup.ts'
 import { assertOwnColumns, openScans, virtualColumns } from '../files/duckdb/open-scans.ts'
+import { requestCodes } from '../files/duckdb/remote-errors.ts'
+import { findWith, prepareRemote } from '../files/duckdb/remote-files.ts'
+import { seeRemoteStates } from '../files/duckdb/remote-states.ts'
 import type { Scan } from '../files/duckdb/scan.ts'
 import { nullType } from '../files/duckdb/scored-types.ts'
 import { Session } from '../files/duckdb/session.ts'
 import { scoreScans } from '../files/duckdb/totals.ts'
 import { hasInput } from '../files/duckdb/typed-scans.ts'
-import { codeOf, fileError, given, message } from '../files/errors.ts'
+import { codeOf, detailsOf, fileError, given, message, messageOf } from '../files/errors.ts'
 import { assertThreads } from '../files/options.ts'
-import { lookupOf } from '../files/pair.ts'
-import { isInFolder, system } from '../files/system.ts'
+import { type FileState, lookupOf } from '../files/pair.ts'
+import { isRemote } from '../files/remote.ts'
+import { recognizeFile } from '../files/sources.ts'
 import { getNumThreads, type LossAccumulator } from '../index.ts'
 import { encodeFailure, type FailureDetails } from './failures.ts'
 import {
@@ -28,12 +32,13 @@ import {
   type ShardPart,
   type ShardResult,
 } from './payload.ts'
+import { openRoots, type Roots } from './roots.ts'
 
 /** The options of `shardProcessor`. */
-export interface ProcessorOptions {
+export interface ProcessorOptions extends ExtensionOptions {
   /** threads of DuckDB for each shard; default `getNumThreads()` */
   readonly threads?: number
-  /** the folders whose files are read; default all */
+  /** the folders, and the beginnings of URLs, whose files are read; default: all folders and object stores, no web server */
   readonly roots?: readonly string[]
 }
 
@@ -50,22 +55,22 @@ export interface ShardProcessor {
 /**
  * Scores shards, as many at once as the worker asks for, each in a DuckDB that reads files of the roots only.
  *
- * @param options threads and roots
+ * @param options threads, roots, and where extensions of DuckDB are
  * @throws {TypeError} ERR_INVALID_ARG_TYPE: an option has the wrong type; `option` is its key
  * @throws {RangeError} ERR_INVALID_ARG_VALUE: an option has a value out of range; `option` is its key
  * @throws {Error} ENOENT: a root does not exist
  *
  * @example
- * const { process } = await shardProcessor({ roots: ['/data'] })
+ * const { process } = await shardProcessor({ roots: ['/data', 's3://pairs/2024'] })
  * new Worker(queueName, process, { connection })
  */
 export async function shardProcessor({
   threads = getNumThreads(),
-  roots = system.roots.filter((root) => existsSync(root)),
+  roots: given,
+  ...extensions
 }: ProcessorOptions = {}): Promise<ShardProcessor> {
   assertThreads(threads)
-  const given = roots.map((root) => resolve(root))
-  const folders = [...new Set([...given, ...(await Promise.all(given.map((root) => realpath(root))))])]
+  const roots = await openRoots(given)
   const running = new Set<Session>()
   /** Locked sessions, all in one time zone: a locked session cannot change it. */
   let idle: Session[] = []
@@ -75,14 +80,19 @@ export async function shardProcessor({
   async function openSession(timeZone: string): Promise<Session> {
     const session = await Session.open(threads)
     await session.setTimeZone(timeZone)
-    await session.lock(folders)
+    return session
+  }
+
+  async function openLocked(timeZone: string): Promise<Session> {
+    const session = await openSession(timeZone)
+    await session.lock(roots.folders)
     return session
   }
 
   async function takeSession(timeZone: string): Promise<Session> {
     if (timeZone !== zone) close()
     zone = timeZone
-    return idle.pop() ?? (await openSession(timeZone).catch(failOnHost))
+    return idle.pop() ?? (await openLocked(timeZone).catch(failOnHost))
   }
 
   function close(): void {
@@ -90,28 +100,60 @@ export async function shardProcessor({
     idle = []
   }
 
-  async function scoreUnchanged(job: ShardData): Promise<ShardResult> {
+  async function scoreLocal(job: ShardData): Promise<ShardResult> {
     const { timeZone } = job.options
-    const assertFiles = async () => {
-      for (const file of listFiles(job)) await assertUnchanged(file, folders)
-    }
-    await assertFiles()
     const session = await takeSession(timeZone)
     running.add(session)
     let isReusable = false
     try {
       const result = await scoreShard(session, job)
-      await assertFiles()
       isReusable = timeZone === zone && !isInterrupted
+      return result
+    } finally {
+      running.delete(session)
+      if (isReusable) idle.push(session)
+      else session.close()
+    }
+  }
+
+  /** A session reads remote files in one state only, so it serves one shard. */
+  async function scoreRemote(job: ShardData, remote: readonly ShardFile[]): Promise<ShardResult> {
+    const session = await openSession(job.options.timeZone).catch(failOnHost)
+    running.add(session)
+    const copies = new Copies()
+    try {
+      const fetched = await fetchFiles(session, job, remote, copies, extensions)
+      const folder = await copies.folder
+      await session.lock(
+        [...roots.folders, ...(folder ? [folder] : [])],
+        remote.map(({ file }) => file),
+      )
+      return await scoreShard(session, fetched)
+    } catch (error) {
+      throw explainRequest(copies.renameError(error))
+    } finally {
+      running.delete(session)
+      session.close()
+      await copies.remove()
+    }
+  }
+
+  async function scoreUnchanged(job: ShardData): Promise<ShardResult> {
+    const files = listFiles(job)
+    for (const { file } of files) assertInside(file, roots)
+    const remote = files.filter(({ file }) => isRemote(file))
+    const assertFiles = async () => {
+      for (const file of files) if (!isRemote(file.file)) await assertUnchanged(file, roots)
+    }
+    await assertFiles()
+    try {
+      const result = await (remote.length === 0 ? scoreLocal(job) : scoreRemote(job, remote))
+      await assertFiles()
       return result
     } catch (error) {
       // If a file changed, this explains any other error.
       await assertFiles()
       throw error
-    } finally {
-      running.delete(session)
-      if (isReusable) idle.push(session)
-      else session.close()
     }
   }
 
@@ -137,6 +179,40 @@ export async function shardProcessor({
 function listFiles({ shard, options }: ShardData): readonly ShardFile[] {
   const { file, seen } = lookupOf(options.input) ?? {}
   return file === undefined || seen === undefined ? shard.files : [...shard.files, { file, ...seen }]
+}
+
+/**
+ * Makes a session read the remote files of a job, in the state that the client saw. Returns the job over their copies, where
+ * they are not read where they are.
+ */
+async function fetchFiles(
+  session: Session,
+  job: ShardData,
+  remote: readonly ShardFile[],
+  copies: Copies,
+  options: ExtensionOptions,
+): Promise<ShardData> {
+  const urls = remote.map(({ file }) => file)
+  await prepareRemote(session, urls, options).catch(failOnHost)
+  const states = await seeRemoteStates(session, urls)
+  for (const file of remote) assertSameState(file, states.get(file.file))
+  const systems = findWith(async () => session, options)
+  const copy = (file: string) => copies.copy(file, (path) => systems.remote.copy(file, path))
+  const isCopied = (file: string, kind?: string) => isRemote(file) && kind !== 'Parquet'
+  const { shard, options: scoring } = job
+  const files: ShardFile[] = []
+  for (const each of shard.files) {
+    files.push(isCopied(each.file, shard.kind) ? { ...each, file: await copy(each.file) } : each)
+  }
+  const lookup = lookupOf(scoring.input)
+  if (typeof scoring.input === 'string' || lookup === undefined) return { ...job, shard: { ...shard, files } }
+  const isTableCopied = isCopied(lookup.file, recognizeFile(lookup.file)?.kind)
+  const file = isTableCopied ? await copy(lookup.file) : lookup.file
+  return {
+    ...job,
+    shard: { ...shard, files },
+    options: { ...scoring, input: { ...scoring.input, lookup: { ...lookup, file } } },
+  }
 }
 
 async function scoreShard(session: Session, { index, options, shard }: ShardData): Promise<ShardResult> {
@@ -224,28 +300,54 @@ function listColumns({ columns }: Scan): string {
   return columns.map(({ tableName, type }) => `${tableName} ${type}`).join(', ')
 }
 
+/** @throws {Error} ERR_OUTSIDE_ROOTS, with `file` and `host` */
+function assertInside(file: string, roots: Roots): void {
+  if (!roots.has(file)) refuseFile(file, `outside of the worker's roots on ${hostname()}`, 'ERR_OUTSIDE_ROOTS')
+}
+
+function refuseFile(file: string, text: string, code: string, cause?: unknown): never {
+  return failOnHost(fileError(`${file}: ${text}`, { code, file }, cause))
+}
+
 /**
- * Refuses a file that is outside of the roots, or that differs from what the client saw.
+ * Refuses a file of this machine that differs from what the client saw.
  *
  * @throws {Error} ERR_OUTSIDE_ROOTS, ERR_INVALID_FILE, ERR_FILE_CHANGED, ENOENT or another code of the file system; `file`, `host`
  */
-async function assertUnchanged({ file, size, modified }: ShardFile, folders: readonly string[]): Promise<void> {
+async function assertUnchanged(seen: ShardFile, roots: Roots): Promise<void> {
+  const { file } = seen
   const host = hostname()
-  const refuse = (text: string, code: string, cause?: unknown) =>
-    failOnHost(fileError(`${file}: ${text}`, { code, file }, cause))
-  const isInside = (path: string) => folders.some((folder) => isInFolder(path, folder))
-  if (!isInside(file)) refuse(`outside of the worker's roots on ${host}`, 'ERR_OUTSIDE_ROOTS')
   const there = await stat(file, { bigint: true }).catch((cause) => {
     const reason = codeOf(cause) === 'ENOENT' ? 'no such file' : `cannot be read, ${codeOf(cause)},`
-    return refuse(`${reason} on the worker's host ${host}`, codeOf(cause), cause)
+    return refuseFile(file, `${reason} on the worker's host ${host}`, codeOf(cause), cause)
   })
-  if (!isInside(await realpath(file))) refuse(`leads out of the worker's roots on ${host}`, 'ERR_OUTSIDE_ROOTS')
-  if (!there.isFile()) refuse(`not a file on the worker's host ${host}`, 'ERR_INVALID_FILE')
-  if (Number(there.size) === size && String(there.mtimeNs) === modified) return
-  const actual = `${there.size} bytes of ${formatTime(there.mtimeNs)}`
-  const expected = `${size} bytes of ${formatTime(modified)}`
-  const text = `another file than the client has seen on the worker's host ${host}: ${actual}, not ${expected}`
-  refuse(text, 'ERR_FILE_CHANGED')
+  if (!roots.has(await realpath(file))) {
+    refuseFile(file, `leads out of the worker's roots on ${host}`, 'ERR_OUTSIDE_ROOTS')
+  }
+  if (!there.isFile()) refuseFile(file, `not a file on the worker's host ${host}`, 'ERR_INVALID_FILE')
+  assertSameState(seen, { size: Number(there.size), version: String(there.mtimeNs) })
+}
+
+/** @throws {Error} ERR_FILE_CHANGED, with `file` and `host` */
+function assertSameState(seen: ShardFile, there: FileState | undefined): void {
+  if (there?.size === seen.size && there.version === seen.version) return
+  const { file } = seen
+  const describe = ({ size, version }: FileState) =>
+    `${size} bytes of ${isRemote(file) ? `ETag ${version}` : formatTime(version)}`
+  const actual = there === undefined ? 'nothing' : describe(there)
+  const text = `another file than the client has seen on the worker's host ${hostname()}: ${actual}, not ${describe(seen)}`
+  refuseFile(file, text, 'ERR_FILE_CHANGED')
+}
+
+/** The error of a request as one of this host, whose credentials and network may be other ones than those of the client. */
+function explainRequest(error: unknown): unknown {
+  const { host } = Object(error) as FailureDetails
+  const details = detailsOf(error)
+  if (host !== undefined || !requestCodes.has(details.code ?? '')) return error
+  const { file } = details
+  const place = file === undefined || String(messageOf(error)).includes(file) ? '' : `${file}: `
+  const text = message`${place}${messageOf(error)}, on the worker's host ${hostname()}`
+  return Object.assign(fileError(text, details, error), { host: hostname() })
 }
 
 /** Throws an error as one of this host, which another host may not have. */
@@ -253,8 +355,8 @@ function failOnHost(error: Error): never {
   throw Object.assign(error, { host: hostname() })
 }
 
-function formatTime(nanoseconds: bigint | string): string {
-  const [seconds, fraction] = [BigInt(nanoseconds) / 1_000_000_000n, String(nanoseconds).slice(-9)]
+function formatTime(nanoseconds: string): string {
+  const [seconds, fraction] = [BigInt(nanoseconds) / 1_000_000_000n, nanoseconds.slice(-9)]
   return new Date(1000 * Number(seconds)).toISOString().replace('000Z', `${fraction}Z`)
 }
 

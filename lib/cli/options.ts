@@ -30,6 +30,11 @@ export const lookupArguments =
 
 export const jsonOption = ['--json', 'print one line of JSON'] as const
 
+export const duckdbExtensionsOption = [
+  '--duckdb-extensions <folder>',
+  'for URLs without internet: the folder that holds httpfs.duckdb_extension (default: DuckDB downloads it)',
+] as const
+
 /** Reads a decimal number. */
 export function parseNumber(text: string): number {
   if (!isNumber(text)) throw new InvalidArgumentError('It must be a number.')
@@ -185,10 +190,7 @@ export function addFileOptions(command: Command): Command {
     .option('--header', 'CSV and TSV: the first row names the columns (default)')
     .option('--no-header', 'CSV and TSV: the first row is data; the columns are column0, column1 and so on')
     .option('--threads <n>', 'threads to use (default: one for each processor)', parseNumber)
-    .option(
-      '--duckdb-extensions <folder>',
-      'for URLs without internet: the folder that holds httpfs.duckdb_extension (default: DuckDB downloads it)',
-    )
+    .option(...duckdbExtensionsOption)
     .option('--no-progress', 'show no progress on a terminal')
     .option('--quiet', 'show neither progress nor notes; errors stay')
 }

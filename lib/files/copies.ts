@@ -53,6 +53,11 @@ export class Copies {
     return rewriteError(error, this.#rewrite, fileOf)
   }
 
+  /** The folder of the copies of remote files, if there are any. */
+  get folder(): Promise<string> | undefined {
+    return this.#folder
+  }
+
   async remove(): Promise<void> {
     if (this.#folder !== undefined) await rm(await this.#folder, removal)
   }

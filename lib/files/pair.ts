@@ -30,8 +30,8 @@ export interface Lookup {
 export interface FileState {
   /** in bytes */
   readonly size: number
-  /** nanoseconds since 1970 */
-  readonly modified: string
+  /** nanoseconds since 1970 at which it was changed or, of a remote file, its ETag */
+  readonly version: string
 }
 
 /** The powers of distances by their names. */

@@ -122,9 +122,54 @@ describe(`what others put in Redis${hasRedis ? '' : ', which needs redis-server'
     await refused(setup.path('parts-of-others.parquet'), /outside of/)
     await refused(`${setup.path('parts')}/../pairs.parquet`, /absolute path without \. and \.\./)
     await refused('pairs.parquet', /absolute path/)
-    await refused('s3://bucket/pairs.parquet', /absolute path/)
+    await refused('s3://bucket/pairs.parquet', /outside of/)
+    await refused('http://169.254.169.254/latest', /outside of/)
     rmSync(setup.path('parts/link.parquet'))
     processor.close()
+  })
+
+  it('a worker takes URLs below the URLs of its roots alone, no other spelling of them, and by default no web server', async () => {
+    const refusal = async (file: string, roots?: readonly string[]) => {
+      const { process: score, close } = await shardProcessor({
+        threads: 1,
+        // Nothing is asked of a server: this is no folder of extensions.
+        duckdbExtensions: setup.folder,
+        ...(roots && { roots }),
+      })
+      const { files: [seen] = [], ...shard } = (await jobOf()).data.shard as Shard
+      const error = await score(await jobOf({}, { ...shard, files: [{ ...seen, file }] })).catch(String)
+      close()
+      return String(error)
+    }
+    const inside = /DuckDB's extension \w+ is needed/
+    const outside = /outside of the worker's roots/
+    const other = /must be a URL|a URL with|absolute path/
+    for (const [file, roots, expected] of [
+      ['s3://b/pre/x.parquet', ['s3://b/pre'], inside],
+      ['s3://b/pre/x.parquet', ['S3A://b/pre/'], inside],
+      ['s3://b/x.parquet', ['s3://b'], inside],
+      ['s3://b/x.parquet', undefined, inside],
+      ['gs://b/x.parquet', undefined, inside],
+      ['https://host/x.parquet', ['https://host'], inside],
+      ['https://host/x.parquet', undefined, outside],
+      ['https://host.evil/x.parquet', ['https://host'], outside],
+      ['s3://b/prefix2/x.parquet', ['s3://b/pre'], outside],
+      ['s3://b/pre', ['s3://b/pre'], outside],
+      ['s3://b2/x.parquet', ['s3://b'], outside],
+      ['gs://b/pre/x.parquet', ['s3://b/pre'], outside],
+      ['s3://b/pre/x.parquet', [setup.folder], outside],
+      ['s3://b/pre/../x.parquet', ['s3://b/pre'], other],
+      ['s3://b/pre/%2e%2E/x.parquet', ['s3://b/pre'], other],
+      ['https://host/pre/..%2fx.parquet', ['https://host/pre'], other],
+      ['s3a://b/pre/x.parquet', ['s3://b/pre'], other],
+      ['S3://b/pre/x.parquet', ['s3://b/pre'], other],
+      ['https://host/x.parquet?signature=1', ['https://host'], other],
+      ['https://name:word@host/x.parquet', ['https://host'], other],
+      ['s3://b/pre/x.parquet?s3_endpoint=evil', ['s3://b/pre'], other],
+      ['file:///etc/passwd', ['/'], other],
+    ] as const) {
+      expect(await refusal(file, roots), `${file} in ${roots}`).to.match(expected)
+    }
   })
 
   it('a worker takes only the payloads of its version, out of 3,000 mutated ones', async () => {
@@ -169,7 +214,7 @@ describe(`what others put in Redis${hasRedis ? '' : ', which needs redis-server'
         const { options, shard, retention, ...rest } = taken as ReturnType<typeof parseShardData>
         expect(rest).to.deep.equal({ version, index: rest.index })
         expect(shard.files.length).to.be.within(1, 100)
-        for (const { file } of shard.files) expect(file).to.match(/^\/[^\0]*$/)
+        for (const { file } of shard.files) expect(file).to.match(/^(\/|s3:\/\/)[^\0]*$/)
         const { input, label } = options
         const texts = [label, ...(typeof input === 'string' ? [input] : [input.left, input.right])]
         expect(texts.every((each) => each.length > 0 && each.length <= 10_000)).to.equal(true)

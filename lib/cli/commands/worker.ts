@@ -2,7 +2,14 @@ import type { Command } from 'commander'
 import { importPeer } from '../../files/peers.ts'
 import { runtimeInfo } from '../../index.ts'
 import { explainError, formatMessage } from '../flags.ts'
-import { type Context, collect, makeRequiredOption, parseNumber, programName } from '../options.ts'
+import {
+  type Context,
+  collect,
+  duckdbExtensionsOption,
+  makeRequiredOption,
+  parseNumber,
+  programName,
+} from '../options.ts'
 import { notify } from '../progress.ts'
 
 const example = `
@@ -17,6 +24,7 @@ interface WorkerFlags {
   readonly concurrency: number
   readonly threads?: number
   readonly root?: readonly string[]
+  readonly duckdbExtensions?: string
   readonly lease: number
   readonly grace: number
 }
@@ -35,7 +43,12 @@ export function defineWorker(command: Command, { signal, streams }: Context): vo
     )
     .option('--concurrency <n>', 'shards at once', parseNumber, 1)
     .option('--threads <n>', 'threads for each shard (default: the processors, divided by --concurrency)', parseNumber)
-    .option('--root <folder...>', 'read files in these folders only (default: all)', collect)
+    .option(
+      '--root <folder...>',
+      'read files in these folders and below these URLs only (default: all folders and object stores)',
+      collect,
+    )
+    .option(...duckdbExtensionsOption)
     .option('--lease <seconds>', 'heartbeat timeout before its shards are reassigned', parseNumber, 15)
     .option('--grace <seconds>', 'time that running shards get after SIGTERM', parseNumber, 60)
     .addHelpText('after', example)

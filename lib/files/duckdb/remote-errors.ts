@@ -52,6 +52,9 @@ const reasons: readonly Reason[] = [
   },
 ]
 
+/** The codes of the errors of requests. */
+export const requestCodes: ReadonlySet<string> = new Set(reasons.map(({ code }) => code))
+
 /**
  * The error of a query in words, if a request to a server failed, with the URL as `file`. The message of any error loses the
  * queries of URLs, which may be secret.

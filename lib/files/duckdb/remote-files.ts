@@ -32,16 +32,25 @@ export async function prepareRemote(
   await session.run(endpointSettings())
 }
 
-/** The server that AWS_ENDPOINT_URL names. The extension reads keys and the region from the environment by itself. */
-function endpointSettings({ AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL } = process.env): string {
+/** The server that AWS_ENDPOINT_URL names; undefined if it names none. */
+function readEndpoint({ AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL } = process.env): URL | undefined {
   const given = AWS_ENDPOINT_URL_S3 || AWS_ENDPOINT_URL
-  if (!given) return ''
+  if (!given) return undefined
   const url = URL.canParse(given) ? new URL(given) : undefined
-  if (url === undefined || !/^https?:$/.test(url.protocol)) {
-    throw fileError('AWS_ENDPOINT_URL must be a URL that begins with http:// or https://', { code: 'ERR_INVALID_ENV' })
-  }
-  const endpoint = `${url.host}${url.pathname.replace(/\/$/, '')}`
-  return `SET s3_endpoint = ${quoteText(endpoint)}; SET s3_use_ssl = ${url.protocol === 'https:'}; SET s3_url_style = 'path'`
+  if (url !== undefined && /^https?:$/.test(url.protocol)) return url
+  throw fileError('AWS_ENDPOINT_URL must be a URL that begins with http:// or https://', { code: 'ERR_INVALID_ENV' })
+}
+
+/** The path on that server under which buckets are. */
+export function endpointPath(): string {
+  return readEndpoint()?.pathname.replace(/\/$/, '') ?? ''
+}
+
+/** The settings for that server. The extension reads keys and the region from the environment by itself. */
+function endpointSettings(): string {
+  const url = readEndpoint()
+  if (url === undefined) return ''
+  return `SET s3_endpoint = ${quoteText(`${url.host}${endpointPath()}`)}; SET s3_use_ssl = ${url.protocol === 'https:'}; SET s3_url_style = 'path'`
 }
 
 /** The files that a session finds, on the disk and by URL. The session is opened when it is needed. */

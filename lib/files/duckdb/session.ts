@@ -123,9 +123,10 @@ export class Session {
     }
   }
 
-  /** From now on DuckDB reads files of these folders alone, loads no extension, and changes no setting. */
-  async lock(folders: readonly string[]): Promise<void> {
+  /** From now on DuckDB reads these files and those of these folders alone, loads no extension, and changes no setting. */
+  async lock(folders: readonly string[], files: readonly string[] = []): Promise<void> {
     await this.#connection.run(`SET allowed_directories = [${folders.map((folder) => quoteText(join(folder, sep)))}];
+      SET allowed_paths = [${files.map(quoteText)}];
       SET enable_external_access = false; SET lock_configuration = true`)
   }
 
