@@ -90,6 +90,7 @@ export async function planOf(paths: readonly string[], options: PlanOptions): Pr
   const patterns = readPaths(paths)
   const checked = readOptions(options, planChecks)
   assertServed(checked)
+  for (const path of patterns) assertNoQuery(path, 'paths')
   if (patterns.length === 0) throw optionError('paths', message`${option('redis')} takes ${option('paths')}`)
   const { shardRows = 10_000_000, retention = 86_400, threads = getNumThreads() } = checked
   const { allowDuplicates, format, onNote } = checked
@@ -161,7 +162,6 @@ function assertScanned({ file, kind, ...rest }: Source, format?: Format): ScanSo
   if (kind === 'Arrow') {
     throw optionError('paths', message`${nameRemote(file)}: workers score Parquet, CSV, TSV and NDJSON, not ${kind}`)
   }
-  assertNoQuery(file, 'paths')
   if (format !== undefined && kind !== 'Parquet' && isRemote(file)) {
     throw optionError(
       'format',
@@ -173,7 +173,7 @@ function assertScanned({ file, kind, ...rest }: Source, format?: Format): ScanSo
 
 /** Refuses a presigned URL, which Redis would show. */
 function assertNoQuery(file: string, name: string): void {
-  const shown = nameRemote(file)
+  const shown = isRemote(file) ? nameRemote(file) : file
   if (shown === file) return
   const advice =
     'a URL with a query does not go through Redis, which would show it; workers have credentials of their own'

@@ -35,7 +35,9 @@ import {
 import { openRoots, type Roots } from './roots.ts'
 
 /** The options of `shardProcessor`. */
-export interface ProcessorOptions extends ExtensionOptions {
+export interface ProcessorOptions {
+  /** a folder that holds files such as `httpfs.duckdb_extension`, for URLs without internet; default: that of the environment */
+  readonly duckdbExtensions?: string
   /** threads of DuckDB for each shard; default `getNumThreads()` */
   readonly threads?: number
   /** the folders, and the beginnings of URLs, whose files are read; default: all folders and object stores, no web server */
@@ -66,11 +68,11 @@ export interface ShardProcessor {
  */
 export async function shardProcessor({
   threads = getNumThreads(),
-  roots: given,
+  roots,
   ...extensions
 }: ProcessorOptions = {}): Promise<ShardProcessor> {
   assertThreads(threads)
-  const roots = await openRoots(given)
+  const allowed = await openRoots(roots)
   const running = new Set<Session>()
   /** Locked sessions, all in one time zone: a locked session cannot change it. */
   let idle: Session[] = []
@@ -85,7 +87,7 @@ export async function shardProcessor({
 
   async function openLocked(timeZone: string): Promise<Session> {
     const session = await openSession(timeZone)
-    await session.lock(roots.folders)
+    await session.lock(allowed.folders)
     return session
   }
 
@@ -125,7 +127,7 @@ export async function shardProcessor({
       const fetched = await fetchFiles(session, job, remote, copies, extensions)
       const folder = await copies.folder
       await session.lock(
-        [...roots.folders, ...(folder ? [folder] : [])],
+        [...allowed.folders, ...(folder ? [folder] : [])],
         remote.map(({ file }) => file),
       )
       return await scoreShard(session, fetched)
@@ -140,10 +142,10 @@ export async function shardProcessor({
 
   async function scoreUnchanged(job: ShardData): Promise<ShardResult> {
     const files = listFiles(job)
-    for (const { file } of files) assertInside(file, roots)
+    for (const { file } of files) assertInside(file, allowed)
     const remote = files.filter(({ file }) => isRemote(file))
     const assertFiles = async () => {
-      for (const file of files) if (!isRemote(file.file)) await assertUnchanged(file, roots)
+      for (const file of files) if (!isRemote(file.file)) await assertUnchanged(file, allowed)
     }
     await assertFiles()
     try {

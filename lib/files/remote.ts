@@ -73,7 +73,10 @@ const faults: readonly (readonly [pattern: RegExp, advice: string])[] = [
     'a URL with a user or password: give credentials as docs/files.md says',
   ],
   [/^(?!https?:)[^?]*\?[\w-]+=/i, 'a URL with a query: give credentials and settings as docs/files.md says'],
-  [/^[^?]*\/(\.|%2e){1,2}(\/|\?|$)/i, 'a URL with . or .. in its path: give the path that it leads to'],
+  [
+    /^[^?]*(\/|\\|%2f|%5c)(\.|%2e){1,2}(\/|\\|%2f|%5c|\?|$)/i,
+    'a URL with . or .. in its path: give the path that it leads to',
+  ],
   [/^(?!https?:)[^/]*\/\/[^/]*[*?[]/i, 'a URL with a pattern in the name of the bucket: name it in full'],
   [/^https?:[^?]*#/i, 'a URL with #: leave out what follows it'],
 ]

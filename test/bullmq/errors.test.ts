@@ -112,6 +112,21 @@ describe(`errors of workers${hasRedis ? '' : ', which need redis-server'}`, func
       expect(error).to.include({ code: 'ERR_INVALID_ARG_VALUE', option: name })
       expect(error.message).to.equal(`${name} does not go with redis`)
     }
+    for (const [url, text] of [
+      [
+        'https://host/a.parquet?X-Amz-Signature=SECRET',
+        'https://host/a.parquet: a URL with a query does not go through',
+      ],
+      ['HTTP://host/a.csv#SECRET', 'HTTP://host/a.csv: a URL with a query does not go through'],
+    ] as const) {
+      const error = await errorOf(planOf([url], { input: 'd', label: 'y' }))
+      expect(error).to.include({ code: 'ERR_INVALID_ARG_VALUE', option: 'paths' })
+      expect(error.message).to.include(text).and.not.include('SECRET')
+      const embeddings = { left: 'a', right: 'b', label: 'y', embeddings: url, id: 'i' }
+      const lookup = await errorOf(planOf([setup.path('parts')], embeddings))
+      expect(lookup).to.include({ option: 'embeddings' })
+      expect(String(lookup.stack)).not.to.include('SECRET')
+    }
     const none = await errorOf(planOf([], { input: 'd', label: 'y' }))
     expect(none).to.include({ option: 'paths', message: 'redis takes paths' })
     const unknown = await errorOf(planOf([], { input: 'd', label: 'y', shards: 1 } as never))

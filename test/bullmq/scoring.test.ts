@@ -192,6 +192,9 @@ describe(`scoring on workers${hasRedis ? '' : ', which needs redis-server'}`, fu
     'standard input': [
       [() => ['score', '-', '--format', 'csv', '--input', 'w', '--label', 'y'], 2, /not standard input/],
     ],
+    // Tests of their own have no server: errors.test.ts and test/remote.
+    'a URL with a query, such as a presigned one': [],
+    '`--format` of CSV, TSV and NDJSON by URL': [],
     '`--output`': [
       [
         () => setup.score(['pairs.parquet'], '--input', 'd', '--output', setup.path('out.csv')),
