@@ -4,6 +4,7 @@ import type { ChartData, Panel } from './chart-data.ts'
 import { type Histogram, isInView, type View } from './histogram.ts'
 import { formatFully, formatNumber, formatPowerOfTwo } from './numbers.ts'
 import { type ClassName, classNames, classStrata, isClassName, type Stratum } from './strata.ts'
+import { truncateNames } from './text.ts'
 
 /** What is drawn over the margin. */
 const marginTitles = { meanLoss: 'mean loss over Δ', activeShare: 'active share over Δ' } as const
@@ -131,13 +132,21 @@ function describeWidth({ width, isLog }: View): string {
     : `, up to ${formatPowerOfTwo(2 ** width)} times its beginning`
 }
 
+/** Letters of a name in a description, about. */
+const mostLetters = 200
+
 /** The picture in words, for readers who do not see it. */
 export function describeChart(data: ChartData): string {
-  const panels = data.panels.map((panel) => {
+  const names = truncateNames(
+    data.panels.flatMap(({ name = [] }) => name),
+    mostLetters,
+    1,
+  )
+  const panels = data.panels.map((panel, index) => {
     const classes = classNames.flatMap((name) => describeClass(panel, name, data.view))
     const margins = panel.totals.length === 1 ? [] : panel.totals.map(describeMargin)
     const words = [classes.join(', '), ...margins].join('; ')
-    return panel.name === undefined ? words : `${panel.name}: ${words}`
+    return names.length === 0 ? words : `${names[index]}: ${words}`
   })
   return [formatTitle(data), describeTotal(data).join(', '), ...panels].join('. ')
 }

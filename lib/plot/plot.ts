@@ -1,13 +1,15 @@
 import { writeFile } from 'node:fs/promises'
 import { resolveOutput, writeAtomically } from '../files/atomic-write.ts'
+import { message, set } from '../files/errors.ts'
 import { completeLabels } from '../files/find-labels.ts'
-import { withInputs } from '../files/open.ts'
+import { type Inputs, withInputs } from '../files/open.ts'
 import { type Margins, oneOf, readOptions, readPaths, readScoring, type ScoreFilesOptions } from '../files/options.ts'
 import { selectTotals, type TotalsOf } from '../files/totals.ts'
-import { collectChartData } from './chart-data.ts'
+import { type ChartData, collectChartData } from './chart-data.ts'
 import { sizes, themes } from './look.ts'
 import { type ChartOptions, chartChecks, selectChartOptions } from './options.ts'
 import { loadRenderer } from './render.ts'
+import { isSquashed } from './view.ts'
 
 /** The options of `plotFiles`: those of `scoreFiles` without `weight`, `keep`, `top` and `onGroup`, and the look of the picture. */
 export interface PlotFilesOptions<Margin extends Margins = number>
@@ -57,8 +59,18 @@ export async function plotFiles<const Margin extends Margins = number>(
     const scoring = await completeLabels(inputs, given)
     const path = await resolveOutput(output, inputs.files)
     const { totals, chart } = await collectChartData(inputs, scoring, scoring.margins, [], chartOptions)
+    noteSquashed(chart, inputs)
     const picture = await draw(chart, { theme: themes[theme], size: sizes[size] })
     await writeAtomically(path, inputs.signal, (beside) => writeFile(beside, picture))
     return selectTotals(totals, margin)
   })
+}
+
+/** Says how to see the shape of distances that one bar hides. */
+function noteSquashed({ panels, view }: ChartData, { note }: Inputs): void {
+  const histograms = panels.map(({ histogram }) => histogram)
+  if (!isSquashed(histograms, view)) return
+  note(
+    message`one bar has more than half of a class, whose distances are of different sizes: ${set({ log: true })} shows them`,
+  )
 }

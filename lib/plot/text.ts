@@ -76,7 +76,8 @@ function takeEnd(text: string, width: number, fontSize: number): string {
 
 /** Puts text on lines, between words; a line that is too wide, or the last of more than `most`, is cut. */
 export function wrapWords(text: string, width: number, fontSize: number, most: number): string[] {
-  const lines = wrapPhrases(text.split(' '), width, fontSize, ' ')
+  const start = takeStart(text, most * width, fontSize)
+  const lines = wrapPhrases((start === text ? text : `${start}…`).split(' '), width, fontSize, ' ')
   const shown = lines.length > most ? [...lines.slice(0, most - 1), lines.slice(most - 1).join(' ')] : lines
   return shown.map((line) => truncate(line, width, fontSize))
 }

@@ -8,14 +8,13 @@ const [fewestBins, mostBins] = [16, 96]
 const mostQuartileRanges = mostBins / 8
 /** A margin is outside the view if the distances would get fewer bins than these beside it. */
 const fewestOfDistances = 4
-/** Limits the view, so that no arithmetic on it overflows. */
-const furthest = 2 ** 1000
-
 /** An axis by its positions, of which equal steps look alike. */
 interface Axis {
   readonly isLog: boolean
   /** the position of a distance; NaN where the axis has no place for it */
   readonly toPosition: (x: number) => number
+  /** how far from 0 a view reaches, so that no arithmetic on it overflows */
+  readonly furthest: number
   /** the distance at an edge of bins, which is one of fine bins too */
   readonly toEdge: (position: number) => number
   /** the least width of bins within a range that parts no fine bin */
@@ -24,14 +23,16 @@ interface Axis {
 
 const linearAxis: Axis = {
   isLog: false,
-  toPosition: (x) => Math.min(Math.max(x, -furthest), furthest),
+  toPosition: (x) => x,
+  furthest: 2 ** 1000,
   toEdge: (position) => position,
   findLeastWidth: ([low, high]) => 2 * fineWidth(Math.max(Math.abs(low), Math.abs(high))),
 }
 
 const logAxis: Axis = {
   isLog: true,
-  toPosition: (x) => (x > 0 ? Math.log2(Math.min(Math.max(x, 1 / furthest), furthest)) : Number.NaN),
+  toPosition: (x) => (x > 0 ? Math.log2(x) : Number.NaN),
+  furthest: 1000,
   // Rounded by less than a thousandth; the last edge that is finite stands for those beyond.
   toEdge: (position) => {
     const octave = Math.floor(position)
@@ -62,9 +63,10 @@ export function chooseView(
   const classes = histograms.flatMap((histogram) => {
     return Object.values(classStrata).map((strata) => placeBins(histogram.finiteBins(strata), axis))
   })
+  const places = margins.map((margin) => placeOn(axis, margin))
   const shown = range
-    ? ([axis.toPosition(range[0]), axis.toPosition(range[1])] as const)
-    : chooseRange(classes, margins.map(axis.toPosition), axis)
+    ? ([placeOn(axis, range[0]), placeOn(axis, range[1])] as const)
+    : chooseRange(classes, places, axis)
   const inView = classes.map((placed) => placed.filter(({ low }) => low >= shown[0] && low < shown[1]))
   const least = Math.max(
     axis.findLeastWidth(shown),
@@ -79,9 +81,28 @@ export function chooseView(
   return { edges, low: edges[0] as number, high: edges[count] as number, width, isLog: log }
 }
 
-function placeBins(bins: Bins, { toPosition }: Axis): PlacedBins {
+/**
+ * True if one bin of a linear axis has more than half of a class, in one panel, whose quartiles are far apart: a logarithmic
+ * axis would show them.
+ */
+export function isSquashed(histograms: readonly Histogram[], view: View): boolean {
+  if (view.isLog) return false
+  return histograms.some((histogram) =>
+    Object.values(classStrata).some((strata) => {
+      const bins = placeBins(histogram.finiteBins(strata), linearAxis)
+      const isFar = quantileOf(bins, 0.25) > 0 && quantileOf(bins, 0.75) >= 4 * quantileOf(bins, 0.25)
+      return isFar && Math.max(...histogram.countByBin(strata, view)) > countRows(bins) / 2
+    }),
+  )
+}
+
+function placeOn({ toPosition, furthest }: Axis, x: number): number {
+  return Math.min(Math.max(toPosition(x), -furthest), furthest)
+}
+
+function placeBins(bins: Bins, axis: Axis): PlacedBins {
   return bins
-    .map(([edge, rows]) => ({ low: toPosition(edge), high: toPosition(edge + fineWidth(edge)), rows }))
+    .map(([edge, rows]) => ({ low: placeOn(axis, edge), high: placeOn(axis, edge + fineWidth(edge)), rows }))
     .filter(({ low }) => !Number.isNaN(low))
 }
 
@@ -170,12 +191,12 @@ function lengthOf([low, high]: Range): number {
 }
 
 /** Extends a range beyond a margin at one of its ends, and on a linear axis to a 0 that is near. */
-function addRoom([low, high]: Range, margins: readonly number[], { isLog }: Axis): Range {
+function addRoom([low, high]: Range, margins: readonly number[], { isLog, furthest }: Axis): Range {
   const length = high - low || (isLog ? 1 : Math.abs(low) || 1)
   const room = high === low ? length : length / 20
   const isNearZero = (end: number) => !isLog && Math.abs(end) <= 3 * length
   return [
-    low >= 0 && isNearZero(low) ? 0 : low - (margins.includes(low) ? room : 0),
-    high <= 0 && isNearZero(high) ? 0 : high + (margins.includes(high) ? room : 0),
+    low >= 0 && isNearZero(low) ? 0 : Math.max(low - (margins.includes(low) ? room : 0), -furthest),
+    high <= 0 && isNearZero(high) ? 0 : Math.min(high + (margins.includes(high) ? room : 0), furthest),
   ]
 }

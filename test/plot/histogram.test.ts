@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { Histogram, type View } from '../../lib/plot/histogram.ts'
 import { chooseView } from '../../lib/plot/view.ts'
+import { Random } from '../support/random.ts'
 
 const hard = [0, -0, 1, -1, 0.1, 2 ** -30, 2 ** -1022, 5e-324, -5e-324, 2 ** -1001, 1e300, -1e300, 3, 1023.999, 1024]
   .flatMap((x) => [x, step(x, 1n), step(x, -1n), -x])
@@ -120,6 +121,24 @@ describe('the view of a plot', () => {
     expect(chooseView([repeat(1e6)], [1]).width).to.equal(1 / 64)
     // The panel of more rows decides.
     expect(chooseView([repeat(1), repeat(27)], [1]).width).to.equal(1 / 32)
+  })
+
+  it('has finite, ascending edges for any distances, margins and options', () => {
+    const random = new Random(7)
+    const numbers = [...hard, 0.7, 1e6, 1e15, 2 ** 1000, 1e-310]
+    const margins = numbers.filter(Number.isFinite)
+    for (let i = 0; i < 500; i++) {
+      const histogram = histogramOf(random.list(random.below(20), () => random.pick(numbers)))
+      const log = random.isTrue()
+      const bins = random.pick([undefined, 2, 10, 1000])
+      const { edges } = chooseView([histogram], [random.pick(margins), random.pick(margins)], {
+        log,
+        ...(bins && { bins }),
+      })
+      const isRight = edges.every((edge, k) => Number.isFinite(edge) && (k === 0 || edge > (edges[k - 1] as number)))
+      expect(isRight && edges.length > 1, `picture ${i}: ${edges}`).to.equal(true)
+      if (bins) expect(edges.length - 1).to.be.at.most(bins)
+    }
   })
 
   it('shows the middle half of skewed distances in at least five bins, and a tenth of a class outside at most', () => {

@@ -287,6 +287,42 @@ describe('plotFiles', function () {
     expect(texts).to.include('distance x, logarithmic: d')
   })
 
+  it('draws the same picture for any order of the rows and any number of threads', async () => {
+    const query = (order: string) =>
+      `SELECT d, y, i % 20 AS g FROM '${at('pairs.parquet')}' ORDER BY ${order} LIMIT 50000`
+    await writeQuery('rows.parquet', query('i'))
+    await writeQuery('shuffled.parquet', query('hash(i)'))
+    const pictures = new Set<string>()
+    for (const file of ['rows.parquet', 'shuffled.parquet']) {
+      for (const threads of [1, 3]) {
+        await plotFiles([at(file)], { ...columns, by: 'g', threads, output: at('order.svg') })
+        pictures.add(readPicture('order.svg').svg)
+      }
+    }
+    expect(pictures.size).to.equal(1)
+  })
+
+  it('notes that a logarithmic axis shows distances of different sizes, of which one bar has more than half', async () => {
+    const shapes = {
+      powers: 'exp(8 * sin(i))',
+      sines: 'sin(i) + 1',
+      zeros: 'CASE WHEN i % 3 = 0 THEN sin(i) + 1 ELSE 0 END',
+    }
+    for (const [name, d] of Object.entries(shapes)) {
+      await writeQuery(
+        'shape.parquet',
+        `SELECT ${d} AS d, CASE WHEN i % 2 = 0 THEN 1 ELSE -1 END AS y FROM range(1000) r(i)`,
+      )
+      for (const log of [false, true]) {
+        const notes: string[] = []
+        const onNote = (note: string) => notes.push(note)
+        await plotFiles([at('shape.parquet')], { ...columns, log, output: at('shape.svg'), onNote })
+        expect(notes.length, `${name} ${log}`).to.equal(name === 'powers' && !log ? 1 : 0)
+        if (notes.length > 0) expect(notes[0]).to.match(/one bar has more than half of a class.*log: true shows them/)
+      }
+    }
+  })
+
   it('writes the title that is asked for, on several lines if it is long', async () => {
     const title = `<b>${'many words '.repeat(20)}& so on`
     await plotFiles([at('pairs.parquet')], { ...columns, title, output: at('title.svg') })
