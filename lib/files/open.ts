@@ -245,6 +245,7 @@ async function openInputs(
     ...arrays.map(containingFile),
   ]
   run.files = files
+  if (parsed && output !== undefined) await assertWritable(output, files)
   for (const source of sources) await localizeSource(run, source, stdin as Readable, format)
   const localArrays = await localizeArrays(run, arrays)
   const arraySources = hasArrays ? [{ kind: 'npy' as const, files: localArrays }] : findArraySources(sources)
@@ -297,6 +298,11 @@ async function localizeTable(run: Run, file: string, name: string): Promise<stri
   if (kind === undefined || kind === 'Arrow') return file
   if (kind === 'Parquet') await run.systems.remote.findSize(url)
   return kind === 'Parquet' ? url : run.localize(url)
+}
+
+/** Refuses an output before a query runs, which may take long. */
+async function assertWritable(output: string, files: readonly string[]): Promise<void> {
+  if (!isRemote(output)) await (await import('./atomic-write.ts')).resolveOutput(output, files)
 }
 
 /** Parses a query, and attaches the databases that it reads. */

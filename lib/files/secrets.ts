@@ -21,9 +21,15 @@ export class Secrets {
   }
 
   hide(text: string): string {
-    const hidden = this.#known.reduce((rest, secret) => rest.replaceAll(secret, '…'), text)
-    return hidden.replace(/(\bpass(?:word|wd)?\s*=\s*)[^\s'"…]+/gi, '$1…')
+    return hidePasswords(this.#known.reduce((rest, secret) => rest.replaceAll(secret, '…'), text))
   }
+}
+
+/** The text with … in place of the passwords of connections and URLs in it. */
+export function hidePasswords(text: string): string {
+  return text
+    .replace(/(pass(?:word|wd)?\s*=\s*)(?:''[^']*''|'(?:[^'\\]|\\.)*'|(?:\\.|[^\s'"])+)/gi, '$1…')
+    .replace(/(:\/\/[^\s/:@'"]*:)[^\s'"]*@/g, '$1…@')
 }
 
 /** Shorter texts occur in messages by chance. DuckDB quotes them with all settings, which are longer. */

@@ -13,6 +13,7 @@ import {
 } from '../files/options.ts'
 import { describeInput } from '../files/pair.ts'
 import { hideQueries, isRemote } from '../files/remote.ts'
+import { hidePasswords } from '../files/secrets.ts'
 import { TopCollector } from '../files/top-rows.ts'
 import { type FileTotals, selectTotals, type TotalsOf } from '../files/totals.ts'
 import { runtimeInfo } from '../index.ts'
@@ -155,5 +156,7 @@ function describeOptions({ input, labelTexts, ...scoring }: Scoring, given: obje
   const entries = Object.entries({ ...pair, ...scoring, ...given, ...texts }).filter(
     ([name]) => !runOptions.includes(name),
   )
-  return Object.fromEntries(entries.map(([name, value]) => [name, hideQueries([value].flat().join(', '))]))
+  return Object.fromEntries(
+    entries.map(([name, value]) => [name, hidePasswords(hideQueries([value].flat().join(', ')))]),
+  )
 }

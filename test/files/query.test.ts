@@ -230,18 +230,29 @@ describe('a query in place of files', function () {
     })
 
     it('shows no password in an error, its stack and its causes', async () => {
-      const query = 'SELECT 1 AS x, 1 AS y'
+      const one = 'SELECT 1 AS x, 1 AS y'
       const folder = { duckdbExtensions: path('.') }
       for (const source of [
         'nothing:host=127.0.0.1 port=1 password=sEcReT user=a',
-        "nothing:host=127.0.0.1 port=1 passwd='sEcReT two' user=a",
+        "nothing:host=127.0.0.1 port=1 passwd='sEcReT tWoNeVeR' user=a",
         'nothing://a:sEcReT@127.0.0.1:1/shop',
         '/nothing/password=sEcReT/x.duckdb',
       ]) {
-        const error = await score(query, { attach: [`${source} AS shop`], ...folder }).catch((error) => error)
+        const error = await score(one, { attach: [`${source} AS shop`], ...folder }).catch((error) => error)
         expect(error.option, source).to.be.oneOf(['attach', 'duckdbExtensions'])
-        expect(inspect(error, { depth: 10 })).not.to.match(/sEcReT|two/)
+        expect(inspect(error, { depth: 10 })).not.to.match(/sEcReT|tWoNeVeR/)
       }
+      const connections = [
+        "password=''sEcReT tWoNeVeR'' user=a",
+        'passwd=sEcReT\\ tWoNeVeR',
+        'postgres://a:sEcReT@tWoNeVeR@b/c',
+      ]
+      const query = `SELECT 1 AS x, 1 AS y WHERE 'three' NOT IN (${connections.map((each) => `'${each}'`).join(', ')})`
+      const args = ['report', '--query', query, '--input', 'x', '--label', 'y', '--output', path('secret.html')]
+      expect((await command(args)).stderr).to.equal('')
+      const page = readFileSync(path('secret.html'), 'utf8')
+      expect(page).to.match(/three.*…/)
+      expect(page).not.to.match(/sEcReT|tWoNeVeR/)
       const scan = "FROM read_csv('/nothing/password=sEcReT.csv')"
       const error = await score(scan).catch((error) => error)
       expect(error.message).to.match(/^query: IO Error: No files found that match the pattern "…"$/)
