@@ -106,7 +106,7 @@ function describeHidden(histogram: Histogram, strata: readonly Stratum[], view: 
 }
 
 /** Phrases that say how to read the picture. */
-export function describeMarks({ totals, view }: ChartData): string[] {
+export function describeMarks({ totals, strips, view }: ChartData): string[] {
   const bars = `bars: share of the class in each bin${describeWidth(view)}`
   if (totals.length > 1) {
     const outside = totals.filter(({ margin }) => !isInView(margin, view)).length
@@ -114,7 +114,7 @@ export function describeMarks({ totals, view }: ChartData): string[] {
       bars,
       `vertical lines: the margins Δ${outside === 0 ? '' : `, but ${formatCount(outside)} outside the view`}`,
       'filled: positives, and negatives inside the least margin',
-      'dots: exact values at the margins; nothing is drawn between them',
+      ...(strips.every(isClassName) ? [] : ['dots: exact values at the margins; nothing is drawn between them']),
     ]
   }
   return [

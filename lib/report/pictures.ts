@@ -131,6 +131,7 @@ function buildBarTable({ panels, view }: ChartData): Html {
     const cells = ofBin.flatMap((count, k) => [showCount(count), showShare(count, all[k] as number)])
     return ofBin.every((count) => count === 0) ? [] : [[formatBin(bin, view), ...cells]]
   })
+  if (rows.length === 0) return html``
   const headings = ['Positives', 'Share of positives', 'Negatives', 'Share of negatives']
   return html`<details>
 <summary>The numbers of the bars</summary>

@@ -7,7 +7,7 @@ import type { GatheredGroups } from '../plot/chart-data.ts'
 import type { ReportData } from './data.ts'
 import { type Html, html, lines, showCode, showText } from './html.ts'
 import { buildTable, type Column, number, showCount, showFigure, showShare, text } from './table.ts'
-import { describeTotals, formatQuantity, meanings } from './words.ts'
+import { describeTotals, formatQuantity, meanings, selectMargins } from './words.ts'
 
 /** A part of the page with a heading, to which the contents link. */
 export interface Section {
@@ -49,7 +49,8 @@ function activeCells({ active, count }: NegativeTotals): Html[] {
   return [showCount(active), showShare(active, count)]
 }
 
-function buildTotals({ totals }: ReportData): Html {
+function buildTotals(data: ReportData): Html {
+  const totals = selectMargins(data.totals)
   const [{ positives }] = totals as [LossAccumulator]
   const rows = totals.flatMap((total) => [
     ['Negative', ...marginCells(total, totals), ...figureCells(total.negatives), ...activeCells(total.negatives)],
@@ -96,7 +97,9 @@ function buildGroups(by: string, { own, others }: GatheredGroups, { totals, pict
   const table = buildTable({
     caption: html`Totals of each value of ${showText(by)}${others ? `: the ${formatCount(own.length)} largest, and the others as one` : ''}`,
     columns: [text(showText(by)), ...marginColumns(totals), ...headings.map(number)],
-    rows: [...groups, ...rest].flatMap(({ name, totals }) => totals.map((total) => groupCells(name, total, totals))),
+    rows: [...groups, ...rest].flatMap(({ name, totals }) => {
+      return selectMargins(totals).map((total) => groupCells(name, total, totals))
+    }),
     isSortable: true,
   })
   return html`${table}${pictures.groups ?? ''}`

@@ -19,15 +19,29 @@ function joinWords(words: readonly string[]): string {
   return words.length < 2 ? words.join() : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`
 }
 
+/** The most margins that words and tables of totals are about; the section about margins has all. */
+const mostMargins = 3
+
+/** The totals that words and tables are about: at each margin or, if they are too many, at the least and the greatest. */
+export function selectMargins(totals: readonly LossAccumulator[]): readonly LossAccumulator[] {
+  return totals.length > mostMargins ? [totals[0], totals.at(-1)].filter((each) => each !== undefined) : totals
+}
+
 /** The first paragraph: how many pairs, and their mean loss. */
-export function summarize({ input, totals }: ReportData): Html {
+export function summarize({ input, totals: all }: ReportData): Html {
+  const totals = selectMargins(all)
   const [first] = totals as [LossAccumulator]
   const margins = totals.map(({ margin }) => formatNumber(margin))
-  const place = `${margins.length === 1 ? 'a margin' : 'margins'} of ${joinWords(margins)}`
+  const place = `${margins.length === 1 ? 'a margin' : 'margins'} of ${joinWords(margins)}${describeHidden(all)}`
   const begin = html`${strong(formatQuantity(first.count, 'pair'))} ${first.count === 1 ? 'was' : 'were'} scored by ${showText(input)} at ${place}.`
   if (first.count === 0) return html`<p class="lead">${begin} So there is no mean loss.</p>`
   const means = strong(joinWords(totals.map(({ mean }) => formatNumber(mean))))
   return html`<p class="lead">${begin} ${totals.length === 1 ? html`The mean loss is ${means}.` : html`The mean losses are ${means}.`}</p>`
+}
+
+function describeHidden(totals: readonly LossAccumulator[]): string {
+  const hidden = totals.length - selectMargins(totals).length
+  return hidden === 0 ? '' : ` and ${formatCount(hidden)} between them`
 }
 
 /** What the totals say, a sentence or two for each class. */
@@ -35,9 +49,12 @@ export function describeTotals(data: ReportData): Html {
   const [first] = data.totals as [LossAccumulator]
   const sentences = [
     describePositives(first),
-    ...data.totals.map(describeNegatives),
+    ...selectMargins(data.totals).map(describeNegatives),
     ...(data.totals.length === 1 ? describeShares(first) : []),
     ...describeRest(data, first),
+    ...(first.count > 0 && !Number.isFinite(first.mean)
+      ? [html`A distance that is NaN or infinite makes these means so.`]
+      : []),
   ]
   return html`<ul>
 ${lines(sentences.map((sentence) => html`<li>${sentence}</li>`))}</ul>

@@ -8,6 +8,7 @@ import { expect } from 'chai'
 import { type ReportFilesOptions, reportFiles, scoreFiles } from '../../lib/files.ts'
 import type { InputData } from '../../lib/index.ts'
 import { type Expected, expected } from '../oracle.ts'
+import { command } from '../support/command.ts'
 import { readTable, sectionOf, tagsOf, textOf } from '../support/page.ts'
 
 const columns = { input: 'd', label: 'y' } as const
@@ -103,6 +104,18 @@ describe('reportFiles', function () {
     expect(shown.map((row) => row['Margin Δ']?.text)).to.deep.equal(['0.5', '1.5'])
     const totals = readTable(page, 'Totals of each class').filter((row) => row.Class?.text === 'All')
     expect(totals.map((row) => row['Mean loss']?.value)).to.deep.equal([answer(0.5).mean, answer(1.5).mean])
+  })
+
+  it('of many margins the words and the tables of totals are about the least and the greatest', async () => {
+    const margin = [...Array(40).keys()].map((i) => (i + 1) / 20)
+    const page = await writeReport([at('pairs.parquet')], { ...columns, margin, by: 'm' })
+    expect(textOf(page)).to.include('3,000 pairs were scored by d at margins of 0.05 and 2 and 38 between them.')
+    expect(readTable(page, 'Totals of each class')).to.have.lengthOf(5)
+    expect(readTable(page, 'Totals of each value of m').map((row) => row['Margin Δ']?.value)).to.deep.equal(
+      [0, 1, 2].flatMap(() => [0.05, 2]),
+    )
+    const shown = readTable(page, 'Figures at each margin').map((row) => row['Mean loss']?.value)
+    expect(shown).to.deep.equal(margin.map((each) => answer(each).mean))
   })
 
   it('the table of groups has the exact totals of each, and each has a picture', async () => {
@@ -215,6 +228,16 @@ describe('reportFiles', function () {
     const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
     expect(textOf(making)).to.include(`hinge-embedding-loss ${version} read 1 file`)
     expect(whole.replaceAll(at('pairs.parquet'), '')).not.to.include(folder)
+  })
+
+  it('a page shows neither passwords nor the queries of URLs, of options and of the command line', async () => {
+    const secrets = "'password=hunter2' <> 'https://a.example/x?X-Amz-Signature=hunter3'"
+    const args = ['report', '--query', `SELECT * FROM '${at('pairs.parquet')}' WHERE ${secrets}`, '-i', 'd', '-l', 'y']
+    const { code, stderr } = await command([...args, '-o', at('secrets.html')])
+    expect({ code, stderr }).to.deep.equal({ code: 0, stderr: '' })
+    const page = readFileSync(at('secrets.html'), 'utf8')
+    expect(page).not.to.include('hunter')
+    expect(textOf(page).match(/'password=…' <> 'https:\/\/a\.example\/x'/g)).to.have.lengthOf(2)
   })
 
   it('the policy of the page allows its own style and script by their hashes, and nothing else', async () => {
