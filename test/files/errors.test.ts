@@ -188,7 +188,7 @@ describe('errors of scoreFiles', function () {
         /^output must end in one of \.parquet, \.csv, \.arrow, \.npy, got losses\.txt$/,
       ],
       [{ output: 'nowhere/o.csv' }, 'output', /^output 'nowhere\/o\.csv': no such folder as nowhere$/],
-      [{ output: 's3://b/o.csv' }, 'output', /^output 's3:\/\/b\/o\.csv': remote files are not written yet/],
+      [{ output: 'hdfs://b/o.csv' }, 'output', /^output 'hdfs:\/\/b\/o\.csv': files of this scheme are not written/],
       [{ keep: ['k'] }, 'keep', /^keep takes an output to write to, or top$/],
       [{ keep: ['k'], output: 'losses.npy' }, 'keep', /^keep takes another output: \.npy is one array$/],
       [{ input: 'w --' }, 'input', /^input must be one SQL expression, got 'w --' \(syntax error/],

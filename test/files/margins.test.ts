@@ -279,7 +279,7 @@ describe('several margins', function () {
         await fails(
           args('csv', '--margin', text),
           2,
-          /'--margin <numbers>' argument '.*' is invalid\. It must be a number/,
+          /'-m, --margin <numbers>' argument '.*' is invalid\. It must be a number/,
         )
       }
     })

@@ -94,8 +94,8 @@ describe('score', function () {
       ]))
 
     it('advises SQL and shell words that run as they are written', async () => {
-      write('spaced.ndjson', '{"w":1,"my label":"near"}\n{"w":2,"my label":"far"}')
-      write('spaced.csv', 'w,my label\n1,near\n2,far')
+      write('spaced.ndjson', '{"w":1,"my label":"near"}\n{"w":2,"my label":"far"}\n{"w":3,"my label":"Far"}')
+      write('spaced.csv', 'w,my label\n1,near\n2,far\n3,Far')
       const name = String.raw`"\\"my label\\"`
       const cast = `\\(CAST\\("my label" AS DOUBLE\\) reads numbers in text`
       const read = `${name} = 'near'" --negative-label 0 reads text`

@@ -145,7 +145,7 @@ describe('CSV', function () {
     it('the error of a CSV text that is not a number has its row, and advice that works', async () => {
       await fails(
         file('r.csv'),
-        /r\.csv, row 2: --input distance is 'NA', expected a number \(--null-string ['"]NA['"] --nulls ignore/,
+        /r\.csv, row 2: --input distance is 'NA', expected a number \(--null-string NA --nulls ignore/,
       )
       await scores(file('r.csv'), 2, 0.75, '--null-string', 'NA', '--nulls', 'ignore')
       await scores(file('r.csv'), 2, 0.75, '--input', 'TRY_CAST(distance AS DOUBLE)', '--nulls', 'ignore')
@@ -155,12 +155,15 @@ describe('CSV', function () {
       await fails(minus, /row 1: --label label is '−1', .*--label "replace\(label::VARCHAR, '−', '-'\)::DOUBLE"/)
       await scores(minus, 2, 0.75, '--label', `replace(label::VARCHAR, '−', '-')::DOUBLE`)
       const words = write('words.csv', 'distance,label\n0.5,similar\n0.25,other\n')
-      await fails(words, /row 1: --label label is 'similar', .*--label "label = 'similar'" --negative-label 0/)
-      await scores(words, 2, 1.25, '--label', `label = 'similar'`, '--negative-label', '0')
+      await fails(words, /row 1: --label label is 'similar', .*--positive-label other or similar says which/)
+      await scores(words, 2, 1.25, '--positive-label', 'similar', '--negative-label', 'other')
+      const three = write('three.csv', 'distance,label\n0.5,similar\n0.25,other\n0.25,Other\n')
+      await fails(three, /row 1: --label label is 'similar', .*--label "label = 'similar'" --negative-label 0/)
+      await scores(three, 3, 2, '--label', `label = 'similar'`, '--negative-label', '0')
       const late = write('late.csv', `distance,label\n${'0.5,1\n'.repeat(30_000)}N/A,1\n`)
       await fails(
         late,
-        /line 30002: column "distance" is "N\/A", expected a number \(--null-string ['"]N\/A['"] --nulls ignore/,
+        /line 30002: column "distance" is "N\/A", expected a number \(--null-string N\/A --nulls ignore/,
       )
       await scores(late, 30_000, 15_000, '--null-string', 'NA', '--null-string', 'N/A', '--nulls', 'ignore')
     })
