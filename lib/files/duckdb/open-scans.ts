@@ -10,6 +10,7 @@ import { findNonColumn } from './expressions.ts'
 import { readJsonColumns, readJsonSchema } from './json-types.ts'
 import { type ParquetSchema, readParquetSchemas } from './parquet-schemas.ts'
 import { findFolderColumns, partitionKeysOf, readPartitionTypes } from './partitions.ts'
+import { readState } from './remote-files.ts'
 import { fromClause, type Scan, type ScanFiles, type ScanOptions, type ScanSource } from './scan.ts'
 import type { QueryColumn, Session } from './session.ts'
 import { assertComplete } from './truncation.ts'
@@ -59,7 +60,7 @@ async function groupSources(
     signal.throwIfAborted()
     const hasText = await assertComplete(session, source, signal)
     if (kind === 'NDJSON' && !hasText) continue
-    if (!isRemote(file) && (await stat(file)).size === 0) {
+    if (!parquetSchemas.has(file) && (await findSize(session, file)) === 0) {
       throw fileError(`${file}: the file is empty${kind === 'Parquet' ? '' : ', without even a header'}`, { file })
     }
     const csv = isCsv(source) ? await reportAt(file, () => readCsvSchema(session, source, options, signal)) : undefined
@@ -76,6 +77,11 @@ async function groupSources(
   }
   if (numberHeader !== undefined) options.onNote?.(describeNumberHeader(numberHeader))
   return groups
+}
+
+async function findSize(session: Session, file: string): Promise<number> {
+  const { size } = isRemote(file) ? await readState(session, file) : await stat(file)
+  return size
 }
 
 async function openScan(

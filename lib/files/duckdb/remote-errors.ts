@@ -22,7 +22,7 @@ const reasons: readonly Reason[] = [
     code: 'ERR_TRUNCATED',
     text: () => 'cut off: fewer bytes came than the server had announced, or the server reads no ranges of a file',
   },
-  { pattern: /HTTP (?:code )?404/, code: 'ENOENT', text: () => 'no such file or folder (HTTP 404)' },
+  { pattern: /HTTP (?:code )?404/, code: 'ENOENT', text: () => 'no such file' },
   {
     pattern: /HTTP (?:code )?(401|403)/,
     code: 'EACCES',
@@ -61,10 +61,12 @@ export const requestCodes: ReadonlySet<string> = new Set(reasons.map(({ code }) 
  */
 export function explainRemoteError(cause: unknown): unknown {
   if (!(cause instanceof Error)) return cause
-  cause.message = hideQueries(cause.message)
-  if (cause.stack !== undefined) cause.stack = hideQueries(cause.stack)
-  const [line = ''] = cause.message.split('\n')
-  if (!/HTTP|partial file/.test(line)) return cause
+  const [line = ''] = hideQueries(cause.message).split('\n')
+  const isRequest = /HTTP|partial file/.test(line)
+  // What follows the line may name a key. The stack has the message too.
+  cause.message = isRequest ? line : hideQueries(cause.message)
+  cause.stack = `${cause.name}: ${cause.message}`
+  if (!isRequest) return cause
   for (const { pattern, code, text } of reasons) {
     const found = pattern.exec(line)
     if (found === null) continue

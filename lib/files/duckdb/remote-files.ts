@@ -7,10 +7,10 @@ import { explainRemoteError } from './remote-errors.ts'
 import type { Session } from './session.ts'
 import { quoteText } from './sql.ts'
 
-/** Seconds that a server may be silent. A request is tried three times more, after 0.2, 0.8 and 3.2 seconds. */
+/** Seconds that a server may be silent. A request is tried three times more, after 0.1, 0.4 and 1.6 seconds. */
 const timeout = 15
 const retries = 3
-const firstWait = 200
+const firstWait = 100
 const backoff = 4
 
 /**
@@ -76,12 +76,10 @@ export class RemoteFiles implements FileSystem {
 
   async findKind(url: string): Promise<string | undefined> {
     if (this.isPattern(url)) return undefined
-    if (!schemeOf(url)?.isListed) {
-      await this.findSize(url)
-      return 'a file'
-    }
-    const isFolder = async () => ((await this.#list(asFolder(url))).length > 0 ? 'a folder' : undefined)
-    if (/^[^:]+:\/\/[^/]*$|\/$/.test(url)) return isFolder()
+    const isListed = schemeOf(url)?.isListed === true
+    const isFolder = async () =>
+      isListed && (await this.#listIfAny(asFolder(url))).length > 0 ? 'a folder' : undefined
+    if (isListed && /^[^:]+:\/\/[^/]*$|\/$/.test(url)) return isFolder()
     try {
       await this.findSize(url)
       return 'a file'
@@ -171,13 +169,24 @@ export class RemoteFiles implements FileSystem {
     return listing
   }
 
+  /** The same; none where there is no such bucket. */
+  async #listIfAny(prefix: string): Promise<string[]> {
+    return this.#list(prefix).catch((cause) => {
+      if (codeOf(cause) !== 'ENOENT') throw cause
+      return []
+    })
+  }
+
   async #query(prefix: string): Promise<string[]> {
     const session = await this.#prepare(prefix)
     const globs = prefix.endsWith('/') ? [`${prefix}**`] : [`${prefix}*`, `${prefix}*/**`]
     await session.run('SET s3_url_compatibility_mode = false')
     try {
       const sql = `SELECT file FROM glob([${globs.map(quoteText).join(', ')}]) WHERE NOT ends_with(file, '/') ORDER BY encode(file)`
-      const found = await at(prefix, () => session.readTexts(sql))
+      const found = await at(prefix, () => session.readTexts(sql)).catch((cause) => {
+        if (codeOf(cause) !== 'ENOENT') throw cause
+        throw fileError(`${prefix}: no such bucket`, { code: 'ENOENT', file: prefix }, cause)
+      })
       return found.map((file) => assertLiteral(file))
     } finally {
       await session.run('SET s3_url_compatibility_mode = true')
@@ -232,7 +241,7 @@ export async function assertRemoteUnchanged(session: Session, files: readonly st
 }
 
 /** The size of a file in bytes, and text that is another once it changed. */
-async function readState(session: Session, url: string): Promise<{ size: number; state: string }> {
+export async function readState(session: Session, url: string): Promise<{ size: number; state: string }> {
   const sql = `SELECT size, size || ' ' || coalesce(last_modified::VARCHAR, '') FROM read_blob(${quoteText(url)})`
   const [row = []] = await session.readRows(sql).catch(async (cause) => {
     throw /HTTP 0 /.test(String(cause)) ? await explainRefusal(session, sql, cause) : cause
@@ -242,12 +251,12 @@ async function readState(session: Session, url: string): Promise<{ size: number;
 
 /** The error with the status of a server's refusal, which DuckDB does not say of a web server, but logs. */
 async function explainRefusal(session: Session, sql: string, cause: Error): Promise<unknown> {
-  await session.run(`CALL enable_logging('HTTP')`)
+  await session.run(`SET http_retries = 0; CALL enable_logging('HTTP')`)
   await session.run(sql).catch(() => {})
   const [status = ''] = await session.readTexts(
-    `SELECT regexp_extract(response.status::VARCHAR, '\\d+$') FROM duckdb_logs_parsed('HTTP') ORDER BY timestamp DESC LIMIT 1`,
+    `SELECT regexp_extract(response.status::VARCHAR, '\\d+$') FROM duckdb_logs_parsed('HTTP') WHERE response IS NOT NULL ORDER BY timestamp DESC LIMIT 1`,
   )
-  await session.run('CALL disable_logging(); CALL truncate_duckdb_logs()')
+  await session.run(`CALL disable_logging(); CALL truncate_duckdb_logs(); SET http_retries = ${retries}`)
   return explainRemoteError(new Error(cause.message.replace('HTTP 0 ', `HTTP ${status} `), { cause }))
 }
 
