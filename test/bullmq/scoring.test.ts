@@ -55,6 +55,17 @@ describe(`scoring on workers${hasRedis ? '' : ', which needs redis-server'}`, fu
     await agree(['named.parquet'], '--input', 'w', '--by', 'file_index + "Filename"', '--json')
   })
 
+  it('workers print what one machine prints, for labels that are text', async () => {
+    writeFileSync(setup.path('words.csv'), "w,y\n0.5,it's near\n0.25,far\n2,far\n")
+    writeFileSync(setup.path('words.ndjson'), '{"w":1,"y":"far"}\n{"w":3,"y":"Far"}\n')
+    const texts = ['--positive-label', "it's near", '--negative-label', 'far', '--json']
+    const { stdout } = await agree(['words.csv'], '--input', 'w', ...texts)
+    expect(JSON.parse(stdout)).to.include({ count: 3, sum: 1.25 })
+    await agree(['words.csv', 'words.ndjson'], '--input', 'w', ...texts, '--other-labels', 'zero')
+    const { stderr } = await agree(['words.ndjson'], '--input', 'w', ...texts)
+    expect(stderr).to.match(/words\.ndjson, row 2: label is 'Far', neither 'it's near' nor 'far' \(1 such row; /)
+  })
+
   it('workers print what one machine prints, for keys of every plain type', async () => {
     const keys = ['g', 'price', 'hour', 'word', 'bytes', 'f', 'huge', 'NULL', `word || chr(0)`, 'to_json(g)']
     for (const key of keys) {

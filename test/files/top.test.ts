@@ -206,6 +206,37 @@ describe('the rows of the greatest losses', function () {
     expect(pairsTop).to.deep.equal(topOf([[path('left.npy'), [5, 0], [1, -1]]], 3))
   })
 
+  it('are rows of a query, or of the scored file where labels are joined', async () => {
+    const query = `SELECT w, y FROM '${path('pairs.parquet')}' ORDER BY w, y`
+    const order = Array.from(w.keys()).sort((one, other) => {
+      return (w[one] as number) - (w[other] as number) || (y[one] as number) - (y[other] as number)
+    })
+    const [sorted, labels] = [order.map((row) => w[row] as number), order.map((row) => y[row] as number)]
+    const { top: ofQuery } = await scoreFiles([], { input: 'w', label: 'y', query, top: 20 })
+    expect(ofQuery).to.deep.equal(topOf([['query', sorted, labels]], 20))
+    const files = ['one.csv', 'two.csv'].map(path)
+    const ids = [...w.keys()]
+    const half = count / 2
+    for (const [index, file] of files.entries()) {
+      const own = ids.slice(index * half, (index + 1) * half)
+      writeFileSync(file, `id,x\n${own.map((id) => `${id},${repeated[id]}\n`).join('')}`)
+    }
+    writeFileSync(
+      path('labels.csv'),
+      `id,y\n${ids
+        .toReversed()
+        .map((id) => `${id},${y[id]}\n`)
+        .join('')}`,
+    )
+    const joined = { input: 'x', label: 'y', labels: path('labels.csv'), on: 'id', top: 700 }
+    const { top: rows } = await scoreFiles(files, joined)
+    const halves = [0, 1].map((index) => {
+      const part = [index * half, (index + 1) * half] as const
+      return [files[index] as string, repeated.slice(...part), y.slice(...part)] as const
+    })
+    expect(rows).to.deep.equal(topOf(halves, 700))
+  })
+
   it('have what is kept as JSON has it', async () => {
     await connection.run(`COPY (SELECT * FROM (VALUES
       (3.0, 1, 9007199254740993, DATE '2024-02-29', 'nan'::DOUBLE, ['a', NULL], NULL, true),
