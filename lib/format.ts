@@ -3,6 +3,16 @@ export function formatCount(count: number): string {
   return String(count).replace(/\B(?=(\d{3})+$)/g, ',')
 }
 
+/** A number of things: `1 row`, `1,234 rows`. */
+export function formatQuantity(count: number, noun: string): string {
+  return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`
+}
+
+/** A share in percent, with one digit after the point: `12.5 %`. */
+export function formatShare(part: number, all: number): string {
+  return `${((100 * part) / all).toFixed(1)} %`
+}
+
 /** A figure of totals with seven digits. */
 export function formatFigure(value: number): string {
   return String(Number(Number(value).toPrecision(7)))
@@ -17,7 +27,7 @@ export function joinLines(text: string): string {
  * The active share of the negatives, to put after their number: ` (12.5 %)`, or nothing where there are no negatives.
  */
 export function formatActiveShare({ count, active }: { readonly count: number; readonly active: number }): string {
-  return count === 0 ? '' : ` (${((100 * active) / count).toFixed(1)} %)`
+  return count === 0 ? '' : ` (${formatShare(active, count)})`
 }
 
 /** What totals do with the rows whose label is neither, if `otherLabels` lets them pass. */

@@ -30,8 +30,8 @@ export async function runCommand(args: readonly string[], signal: AbortSignal, s
   const { stdout, stderr } = streams
   const print: Context['print'] = (text) => write(stdout, text, signal)
   const printTotals: Context['printTotals'] = async (totals, flags) => {
-    const report = await import('./report.ts')
-    await report.printTotals(totals, flags, print)
+    const printer = await import('./print-totals.ts')
+    await printer.printTotals(totals, flags, print)
   }
   let help = ''
   const keepHelp = (text: string) => {

@@ -1,4 +1,4 @@
-import { describeOthers, formatActiveShare, formatCount } from '../format.ts'
+import { describeOthers, formatActiveShare, formatCount, formatQuantity } from '../format.ts'
 import type { LossAccumulator } from '../index.ts'
 import type { ChartData, Panel } from './chart-data.ts'
 import { type Histogram, isInView, type View } from './histogram.ts'
@@ -8,10 +8,6 @@ import { truncateNames } from './text.ts'
 
 /** What is drawn over the margin. */
 const marginTitles = { meanLoss: 'mean loss over Δ', activeShare: 'active share over Δ' } as const
-
-function formatQuantity(count: number, noun: string): string {
-  return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`
-}
 
 export function formatTitle({ input, title }: ChartData): string {
   return title ?? `Hinge embedding loss of ${input}`

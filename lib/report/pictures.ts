@@ -1,3 +1,4 @@
+import { formatQuantity, formatShare } from '../format.ts'
 import type { LossAccumulator } from '../index.ts'
 import { describeMarks } from '../plot/captions.ts'
 import { type ChartData, marginStrips, type Panel } from '../plot/chart-data.ts'
@@ -11,7 +12,6 @@ import { chooseView } from '../plot/view.ts'
 import type { Pictures } from './data.ts'
 import { Html, html, shortenText, showText } from './html.ts'
 import { buildTable, number, showCount, showShare, text } from './table.ts'
-import { formatPercent, formatQuantity } from './words.ts'
 
 /** Draws a picture as the text of an SVG. */
 type Draw = (chart: ChartData, look: Look) => Promise<string>
@@ -114,7 +114,7 @@ function boxesOf(name: ClassName, panel: Panel, { view }: ChartData, layout: Lay
   const all = panel.histogram.count(...classStrata[name])
   const places = view.edges.map((edge) => placeOf(edge, { layout, view }))
   return panel.histogram.countByBin(classStrata[name], view).flatMap((rows, bin) => {
-    const words = `${formatBin(bin, view)}: ${formatQuantity(rows, name)}, ${formatPercent(rows, all)}`
+    const words = `${formatBin(bin, view)}: ${formatQuantity(rows, name)}, ${formatShare(rows, all)}`
     const [x, end] = [places[bin], places[bin + 1]] as [number, number]
     const place = html`x="${x.toFixed(2)}" width="${(end - x).toFixed(2)}" height="${layout.stripHeight}"`
     return rows === 0 ? [] : [html`<rect ${place}><title>${words}</title></rect>`]

@@ -1,13 +1,13 @@
 import type { GroupValue } from '../files/options.ts'
 import { hideQueries } from '../files/remote.ts'
 import type { TopRow } from '../files/totals.ts'
-import { formatCount, formatFigure, formatJSON } from '../format.ts'
+import { formatCount, formatFigure, formatJSON, formatQuantity } from '../format.ts'
 import type { ClassTotals, LossAccumulator, NegativeTotals } from '../index.ts'
 import type { GatheredGroups } from '../plot/chart-data.ts'
 import type { ReportData } from './data.ts'
 import { type Html, html, lines, showCode, showText } from './html.ts'
 import { buildTable, type Column, number, showCount, showFigure, showShare, text } from './table.ts'
-import { describeTotals, formatQuantity, meanings, selectMargins } from './words.ts'
+import { describeTotals, meanings, selectMargins } from './words.ts'
 
 /** A part of the page with a heading, to which the contents link. */
 export interface Section {

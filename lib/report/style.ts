@@ -30,8 +30,7 @@ p, ul, dl { max-width: 48rem; margin: .75rem 0; text-wrap: pretty }
 ul { padding-left: 1.25rem }
 li { margin: .35rem 0 }
 .lead { font-size: 1.15rem }
-.quiet, .note, figcaption, footer { color: var(--pale) }
-.note, figcaption, footer { font-size: .9rem }
+figcaption, footer { color: var(--pale); font-size: .9rem }
 .quiet { position: absolute; width: 1px; height: 1px; margin: 0; overflow: hidden; clip-path: inset(50%) }
 a { color: var(--link) }
 :focus-visible { outline: 3px solid var(--link); outline-offset: 2px }

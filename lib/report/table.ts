@@ -1,4 +1,4 @@
-import { formatCount, formatFigure } from '../format.ts'
+import { formatCount, formatFigure, formatShare } from '../format.ts'
 import { type Html, html, lines, type Part } from './html.ts'
 
 /** A column of a table. Numbers are aligned to the right, and their cells have values by which they are sorted. */
@@ -23,7 +23,7 @@ export const number = (heading: Part): Column => ({ heading, kind: 'number' })
 export function buildTable({ caption, columns, rows, isSortable = false }: Table): Html {
   const headings = columns.map(({ heading, kind }) => html`<th scope="col" class="${kind}">${heading}</th>`)
   return html`<div class="scroll">
-<table class="${isSortable ? 'sortable' : 'fixed'}">
+<table${isSortable ? html` class="sortable"` : ''}>
 <caption>${caption}</caption>
 <thead><tr>${headings}</tr></thead>
 <tbody>
@@ -56,5 +56,5 @@ export function showFigure(value: number): Html {
 
 /** A share of some rows in per cent; a dash where there are none. */
 export function showShare(part: number, all: number): Html {
-  return showValue(part / all, all === 0 ? '–' : `${((100 * part) / all).toFixed(1)} %`)
+  return showValue(part / all, all === 0 ? '–' : formatShare(part, all))
 }

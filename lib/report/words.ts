@@ -1,18 +1,10 @@
-import { describeOthers, formatCount } from '../format.ts'
+import { describeOthers, formatCount, formatQuantity, formatShare } from '../format.ts'
 import type { LossAccumulator } from '../index.ts'
 import { formatNumber } from '../plot/numbers.ts'
 import type { ReportData } from './data.ts'
 import { type Html, html, lines, showText } from './html.ts'
 
 const strong = (text: string): Html => html`<strong>${text}</strong>`
-
-export function formatQuantity(count: number, noun: string): string {
-  return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`
-}
-
-export function formatPercent(part: number, all: number): string {
-  return `${((100 * part) / all).toFixed(1)} %`
-}
 
 /** Joins texts as a sentence does: a, b and c. */
 function joinWords(words: readonly string[]): string {
@@ -72,7 +64,7 @@ function describeNegatives({ margin, negatives: { count, active, mean, sum } }: 
   if (count === 0) return html`There is no ${strong('negative')} pair, one that should be ${far} apart.`
   const begin = html`${strong(formatQuantity(count, 'pair'))} ${count === 1 ? 'is' : 'are'} ${strong('negative')}: both sides should be at least ${far} apart.`
   if (active === 0) return html`${begin} All of them are, and none has a loss.`
-  const nearer = html`${strong(`${formatCount(active)} (${formatPercent(active, count)})`)} ${active === 1 ? 'is' : 'are'} nearer, or active, and the loss of each is what is missing to ${far}.`
+  const nearer = html`${strong(`${formatCount(active)} (${formatShare(active, count)})`)} ${active === 1 ? 'is' : 'are'} nearer, or active, and the loss of each is what is missing to ${far}.`
   return html`${begin} ${nearer} The mean is ${strong(formatNumber(mean))} over all negatives, ${formatNumber(sum / active)} over the active ones.`
 }
 
@@ -81,7 +73,7 @@ function describeShares({ sum, positives, negatives }: LossAccumulator): Html[] 
   const hasShares = Number.isFinite(sum) && sum > 0 && positives.sum >= 0 && negatives.sum >= 0
   if (!hasShares || positives.count === 0 || negatives.count === 0) return []
   return [
-    html`${strong(formatPercent(positives.sum, sum))} of all loss is that of positives, ${strong(formatPercent(negatives.sum, sum))} that of negatives.`,
+    html`${strong(formatShare(positives.sum, sum))} of all loss is that of positives, ${strong(formatShare(negatives.sum, sum))} that of negatives.`,
   ]
 }
 

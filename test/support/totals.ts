@@ -1,4 +1,4 @@
-import { printTotals } from '../../lib/cli/report.ts'
+import { printTotals } from '../../lib/cli/print-totals.ts'
 import type { StreamedTotals } from '../../lib/files/totals.ts'
 import { type InputData, LossAccumulator, type MarginOptions } from '../../lib/index.ts'
 
