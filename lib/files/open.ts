@@ -312,7 +312,7 @@ async function prepareQuery(run: Run, query: string, options: OpenOptions): Prom
   const { sql, paths } = await parseQuery(session, query)
   const all = [...databases.map(({ source }) => source), ...paths]
   for (const text of all) run.secrets.add(text)
-  await prepareRemote(session, all, options)
+  await prepareRemote(session, all, options, { isLiteral: false })
   await attachDatabases(session, databases, options)
   return { sql, paths: all.map((text) => text.replace(/^(duckdb|sqlite|ducklake):/i, '')) }
 }

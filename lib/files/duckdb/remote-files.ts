@@ -15,19 +15,20 @@ const backoff = 4
 
 /**
  * Makes a session read those of some paths that are URLs: loads what reads their schemes, and credentials. A session that will
- * be locked needs it before.
+ * be locked needs it before. With `isLiteral` no URL is a pattern.
  */
 export async function prepareRemote(
   session: Session,
   paths: readonly string[],
   options: ExtensionOptions,
+  { isLiteral = true }: { readonly isLiteral?: boolean } = {},
 ): Promise<void> {
   const needed = new Set(paths.flatMap((path) => schemeOf(path)?.extension ?? []))
   if (needed.size === 0) return
   // The extension of Azure opens URLs by itself, but its settings of HTTP are those of httpfs.
   await loadExtension(session, 'httpfs', options)
   for (const name of needed) if (name !== 'httpfs') await loadExtension(session, name, options)
-  await session.run(`SET enable_http_metadata_cache = true; SET s3_url_compatibility_mode = true;
+  await session.run(`SET enable_http_metadata_cache = true; SET s3_url_compatibility_mode = ${isLiteral};
     SET http_timeout = ${timeout}; SET http_retries = ${retries}; SET http_retry_wait_ms = ${firstWait}; SET http_retry_backoff = ${backoff}`)
   await session.run(endpointSettings())
 }
