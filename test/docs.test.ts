@@ -220,7 +220,7 @@ function readAnchors(page: string): string[] {
 describe('links', () => {
   for (const page of pages) {
     it(`links of ${page} lead to files and headings that exist`, () => {
-      const links = readText(page).matchAll(/(?:\]\(|src(?:set)?=")(?!https?:)([^)"#]*)(?:#([^)"]*))?[)"]/g)
+      const links = readText(page).matchAll(/(?:\]\(|(?:href|src(?:set)?)=")(?!https?:)([^)"#]*)(?:#([^)"]*))?[)"]/g)
       const broken = [...links].flatMap(([link, path = '', anchor]) => {
         const target = path === '' ? page : join(dirname(page), path)
         if (!existsSync(join(root, target))) return [link]

@@ -1,8 +1,11 @@
-// The search takes words. Of --allow-duplicates it gets "allow duplicates", and of minkowski:3 "minkowski 3".
+// The search takes words. Of --allow-duplicates it gets "allow duplicates", and of minkowski:3 "minkowski".
 const { get, set } = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value')
 document.addEventListener('focusin', ({ target }) => {
   if (target.id !== 'tsd-search-input') return
-  const words = (text) => text.replaceAll(/[-:~^+*]+/g, ' ')
+  const words = (text) => {
+    const parts = text.split(/[-:~^+*\s]+/)
+    return parts.filter(({ length }) => length > 1).join(' ') || parts.join('')
+  }
   Object.defineProperty(target, 'value', {
     get() {
       return words(get.call(this))

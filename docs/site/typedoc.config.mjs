@@ -31,5 +31,15 @@ export default {
   validation: { notDocumented: true },
   requiredToBeDocumented: ['Module', 'Class', 'Interface', 'TypeAlias', 'Function', 'Variable', 'Method', 'Accessor'],
   intentionallyNotDocumented: ['hinge-embedding-loss.TensorLike.__type.dataSync'],
-  intentionallyNotExported: ['ArrowChunk', 'DataOf', 'DTypeOf', 'LabelTexts', 'Message', 'NewJob', 'Pair', 'RowRange', 'Strided'],
+  intentionallyNotExported: [
+    'ArrowChunk',
+    'DataOf',
+    'DTypeOf',
+    'LabelTexts',
+    'Message',
+    'NewJob',
+    'Pair',
+    'RowRange',
+    'Strided',
+  ],
 }
