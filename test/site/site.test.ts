@@ -23,7 +23,7 @@ function readData<T>(script: string): T {
 }
 
 describe('the site', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
 
   before(() => succeeds(run('npm', ['run', 'docs'])))
 
@@ -65,7 +65,7 @@ describe('the site', function () {
       expect(faults.splice(0)).to.deep.equal([])
     })
 
-    const open = (path: string) => page.goto(pathToFileURL(join(site, path)).href, { waitUntil: 'load' })
+    const open = (path: string) => page.goto(pathToFileURL(join(site, path)).href, { waitUntil: 'domcontentloaded' })
 
     /** The addresses that the search lists, the best first. */
     async function search(words: string): Promise<string[]> {
