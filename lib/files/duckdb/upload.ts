@@ -117,5 +117,6 @@ function explainSpace(error: unknown): unknown {
 
 function uploadError(url: string, cause: unknown): Error {
   const { code = 'ERR_HTTP' } = detailsOf(cause)
-  return fileError(message`${url}: ${messageOf(cause)}`, { code, option: 'output', file: url }, cause)
+  const reason = code === 'ENOENT' ? 'no such bucket' : messageOf(cause)
+  return fileError(message`${url}: ${reason}`, { code, option: 'output', file: url }, cause)
 }
