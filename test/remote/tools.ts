@@ -8,10 +8,10 @@ import { Program, run, succeeds } from '../support/processes.ts'
 const kept = process.env.REMOTE_TOOLS
 const folder = kept ?? mkdtempSync(join(tmpdir(), 'hinge-embedding-loss-remote-'))
 
-/** The folder of httpfs.duckdb_extension. */
+/** The folder of httpfs.duckdb_extension and aws.duckdb_extension. */
 export const extensions = join(folder, 'extensions')
 
-/** Installs httpfs for the very version of DuckDB, and two servers of S3's protocol. */
+/** Installs extensions for the very version of DuckDB, and two servers of S3's protocol. */
 export async function installTools(): Promise<void> {
   mkdirSync(folder, { recursive: true })
   if (!existsSync(extensions)) await downloadExtensions()
@@ -35,7 +35,7 @@ async function downloadExtensions(): Promise<void> {
   const [[version = ''] = []] = (await connection.runAndReadAll('SELECT version()')).getRows() as string[][]
   connection.closeSync()
   const wheels = join(folder, 'wheels')
-  const packages = [`duckdb-extension-httpfs==${version.slice(1)}`]
+  const packages = ['httpfs', 'aws'].map((name) => `duckdb-extension-${name}==${version.slice(1)}`)
   await succeeds(run('python3', ['-m', 'pip', 'download', '--quiet', '--no-deps', '--dest', wheels, ...packages]))
   mkdirSync(extensions)
   for (const wheel of readdirSync(wheels)) {

@@ -20,15 +20,30 @@ const folderVariable = 'HINGE_EMBEDDING_LOSS_DUCKDB_EXTENSIONS'
  * @throws {Error} ERR_EXTENSION_NOT_LOADED: there is none, or it is for another version of DuckDB
  */
 export async function loadExtension(session: Session, name: string, options: ExtensionOptions): Promise<void> {
-  const folder = options.duckdbExtensions ?? process.env[folderVariable]
-  const path = folder === undefined ? undefined : join(folder, `${name}.duckdb_extension`)
-  const isInFolder = path !== undefined && existsSync(path)
+  const { folder, path } = findInFolder(name, options)
   try {
-    if (isInFolder) await session.run(`LOAD ${quoteText(path)}`)
+    if (path !== undefined) await session.run(`LOAD ${quoteText(path)}`)
     else await session.run(`LOAD ${name}`).catch(() => session.run(`INSTALL ${name}; LOAD ${name}`))
   } catch (cause) {
-    throw await notLoadedError(session, name, isInFolder ? undefined : folder, cause)
+    throw await notLoadedError(session, name, path === undefined ? folder : undefined, cause)
   }
+}
+
+/** Loads an extension if the folder of the options or DuckDB has it; returns true if it did. */
+export async function loadIfThere(session: Session, name: string, options: ExtensionOptions): Promise<boolean> {
+  const { path } = findInFolder(name, options)
+  return session.run(path === undefined ? `LOAD ${name}` : `LOAD ${quoteText(path)}`).then(
+    () => true,
+    () => false,
+  )
+}
+
+/** The folder of the options, and the path of an extension in it. */
+function findInFolder(name: string, options: ExtensionOptions): { readonly folder?: string; readonly path?: string } {
+  const folder = options.duckdbExtensions ?? process.env[folderVariable]
+  if (folder === undefined) return {}
+  const path = join(folder, `${name}.duckdb_extension`)
+  return existsSync(path) ? { folder, path } : { folder }
 }
 
 /** What DuckDB's errors say of an extension that a statement needs. */

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises'
 import { codeOf, errorAt, fileError } from '../errors.ts'
 import { type FileSystem, type FolderEntry, isHiddenName, LocalFiles } from '../file-system.ts'
 import { nameRemote, schemeOf } from '../remote.ts'
-import { type ExtensionOptions, loadExtension } from './extensions.ts'
+import { type ExtensionOptions, loadExtension, loadIfThere } from './extensions.ts'
 import { explainRemoteError } from './remote-errors.ts'
 import type { Session } from './session.ts'
 import { quoteText } from './sql.ts'
@@ -31,6 +31,20 @@ export async function prepareRemote(
   await session.run(`SET enable_http_metadata_cache = true; SET s3_url_compatibility_mode = ${isLiteral};
     SET http_timeout = ${timeout}; SET http_retries = ${retries}; SET http_retry_wait_ms = ${firstWait}; SET http_retry_backoff = ${backoff}`)
   await session.run(endpointSettings())
+  if (paths.some(isOfS3) && !process.env.AWS_ACCESS_KEY_ID) await findCredentials(session, options)
+}
+
+function isOfS3(path: string): boolean {
+  return /^s3[an]?:/i.test(path)
+}
+
+/** Finds credentials in profiles and roles of the machine, if DuckDB keeps no secret, and its extension for them is there. */
+async function findCredentials(session: Session, options: ExtensionOptions): Promise<void> {
+  const secrets = await session.readTexts(`SELECT name FROM duckdb_secrets() WHERE type = 's3'`)
+  if (secrets.length > 0 || !(await loadIfThere(session, 'aws', options))) return
+  const server = Object.entries(readServer() ?? {}).map(([name, value]) => `, ${name} ${quoteText(value)}`)
+  // Without any credentials it fails; files may be public.
+  await session.run(`CREATE SECRET (TYPE s3, PROVIDER credential_chain${server.join('')})`).catch(() => {})
 }
 
 /** The server that AWS_ENDPOINT_URL names; undefined if it names none. */
@@ -47,11 +61,17 @@ export function endpointPath(): string {
   return readEndpoint()?.pathname.replace(/\/$/, '') ?? ''
 }
 
+/** What DuckDB must know of that server. */
+function readServer(): Readonly<Record<'endpoint' | 'use_ssl' | 'url_style', string>> | undefined {
+  const url = readEndpoint()
+  if (url === undefined) return undefined
+  return { endpoint: `${url.host}${endpointPath()}`, use_ssl: String(url.protocol === 'https:'), url_style: 'path' }
+}
+
 /** The settings for that server. The extension reads keys and the region from the environment by itself. */
 function endpointSettings(): string {
-  const url = readEndpoint()
-  if (url === undefined) return ''
-  return `SET s3_endpoint = ${quoteText(`${url.host}${endpointPath()}`)}; SET s3_use_ssl = ${url.protocol === 'https:'}; SET s3_url_style = 'path'`
+  const settings = Object.entries(readServer() ?? {})
+  return settings.map(([name, value]) => `SET s3_${name} = ${quoteText(value)};`).join(' ')
 }
 
 /** The files that a session finds, on the disk and by URL. The session is opened when it is needed. */
@@ -110,13 +130,17 @@ export class RemoteFiles implements FileSystem {
     }
   }
 
-  /** The nearest folder, its parent, and the folders of partitions between: a question about each takes some requests. */
+  /**
+   * The nearest folder that is of no partition, with those of partitions in it, and the folder around one that Iceberg or Paimon
+   * names: a question about each takes some requests.
+   */
   async listFolders(url: string): Promise<string[]> {
     if (!schemeOf(url)?.isListed) return []
     const ancestors: string[] = []
     for (let folder = parentOf(url); folder !== undefined; folder = parentOf(folder)) ancestors.push(folder)
     const own = ancestors.findIndex((folder) => !folder.slice(folder.lastIndexOf('/')).includes('='))
-    return ancestors.slice(0, own + 2)
+    const isInner = /\/(data|bucket-\d+)$/.test(ancestors[own] ?? '')
+    return ancestors.slice(0, own + (isInner ? 2 : 1))
   }
 
   async hasMarker(folder: string, marker: string): Promise<boolean> {
