@@ -28,7 +28,6 @@ import {
 } from './errors.ts'
 import {
   assertCsvOptions,
-  type Format,
   type Progress,
   type RunOptions,
   type ScoreFilesOptions,
@@ -145,9 +144,10 @@ class Run {
     return this.#stdin.path
   }
 
-  /** The path of a file on this machine: of a remote one, that of a copy. */
-  async localize(file: string): Promise<string> {
+  /** The path of a file on this machine: of a remote one, that of a copy, unless DuckDB can read it where it is. */
+  async localize(file: string, kind?: Source['kind']): Promise<string> {
     if (!isRemote(file)) return file
+    if (kind === 'Parquet' && !(await this.systems.remote.isReadOnce(file))) return file
     const session = await this.openSession()
     session.pass = { doing: 'fetching remote files' }
     try {
@@ -246,7 +246,7 @@ async function openInputs(
   ]
   run.files = files
   if (parsed && output !== undefined) await assertWritable(output, files)
-  for (const source of sources) await localizeSource(run, source, stdin as Readable, format)
+  for (const source of sources) await localizeSource(run, source, stdin as Readable)
   const localArrays = await localizeArrays(run, arrays)
   const arraySources = hasArrays ? [{ kind: 'npy' as const, files: localArrays }] : findArraySources(sources)
   const locals = [...sources.map(({ file }) => file), ...localArrays.map(containingFile)]
@@ -262,14 +262,14 @@ async function openInputs(
   return { ...inputs, scans: { session, list } }
 }
 
-/** Copies a source that is not read where it is: standard input, unless it is Arrow, and remote files, unless they are Parquet. */
-async function localizeSource(run: Run, source: Source, stdin: Readable, format?: Format): Promise<void> {
+/** Copies a source that is not read where it is: standard input, unless it is Arrow, and remote files, unless they are Parquet that can be read twice. */
+async function localizeSource(run: Run, source: Source, stdin: Readable): Promise<void> {
   const isStdin = source.file === '-'
-  if (source.kind === (isStdin ? 'Arrow' : 'Parquet')) return
+  if (isStdin && source.kind === 'Arrow') return
   const given = source.file
-  source.file = isStdin ? await run.copyStdin(stdin) : await run.localize(given)
-  const isUnknown = isStdin || (format !== undefined && isRemote(given))
-  if (isUnknown && isText(source)) source.compression = await detectCompression(source.file)
+  source.file = isStdin ? await run.copyStdin(stdin) : await run.localize(given, source.kind)
+  // The Content-Encoding of a server is another name for its compression.
+  if ((isStdin || isRemote(given)) && isText(source)) source.compression = await detectCompression(source.file)
 }
 
 /** The paths of arrays on this machine. */
@@ -297,7 +297,7 @@ async function localizeTable(run: Run, file: string, name: string): Promise<stri
   const { kind } = recognizeFile(url) ?? {}
   if (kind === undefined || kind === 'Arrow') return file
   if (kind === 'Parquet') await run.systems.remote.findSize(url)
-  return kind === 'Parquet' ? url : run.localize(url)
+  return run.localize(url, kind)
 }
 
 /** Refuses an output before a query runs, which may take long. */

@@ -55,6 +55,17 @@ export function nameRemote(url: string): string {
   return isQueried(url) ? url.replace(/[?#].*$/s, '') : url
 }
 
+/** One spelling of the URL of a web server: `HTTP://Host:80/%61` is `http://host/a`. */
+export function spellUrl(url: string): string {
+  try {
+    const parsed = new URL(url)
+    const names = parsed.pathname.split('/').map((name) => encodeURIComponent(decodeURIComponent(name)))
+    return `${parsed.origin}${names.join('/')}${parsed.search}`
+  } catch {
+    return url
+  }
+}
+
 /** The URLs in a text without what may be secret. */
 export function hideQueries(text: string): string {
   return text.replace(/(\bhttps?:\/\/[^\s'"?#]*)[?#][^\s'"]*/gi, '$1')

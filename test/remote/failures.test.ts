@@ -11,6 +11,7 @@ import {
 import type { ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
 import { scoreFiles } from '../../lib/files.ts'
@@ -86,6 +87,26 @@ const faults: Readonly<Record<string, Fault>> = {
     response.removeHeader('ETag')
     response.setHeader('Last-Modified', new Date(1_600_000_000_000 + 1000 * attempt).toUTCString())
     return false
+  },
+  undated: (response, request, part, attempt) => {
+    response.removeHeader('ETag')
+    response.removeHeader('Last-Modified')
+    // A HEAD, a GET and a last HEAD: whoever asks more often reads the file twice.
+    return attempt > 3 && answer(500)(response, request, part, attempt)
+  },
+  'announced-less': (response, { method }) => {
+    if (method !== 'HEAD') return false
+    response.setHeader('Accept-Ranges', 'bytes')
+    response.writeHead(200, { 'Content-Length': 100 }).end()
+    return true
+  },
+  encoded: (response, { method }, part) => {
+    const bytes = gzipSync(readFileSync(part?.file ?? ''))
+    const headers = { 'Content-Encoding': 'gzip', 'Content-Length': bytes.length, 'Accept-Ranges': 'bytes' }
+    const range = { 'Content-Range': `bytes 0-${bytes.length - 1}/${bytes.length}` }
+    response.writeHead(method === 'HEAD' ? 200 : 206, { ...headers, ...(method !== 'HEAD' && range) })
+    response.end(method === 'HEAD' ? undefined : bytes)
+    return true
   },
   slow: (response, { method }, part) => {
     if (method === 'HEAD' || part === undefined) return false
@@ -167,10 +188,47 @@ describe('remote files that fail', function () {
     await rejects(scoreFiles([file], columns), file, { code: 'ERR_FILE_CHANGED', file, message })
   })
 
-  it('names a file of a web server without ETags whose date changes', async () => {
-    const file = `${server.url}/changed-undated/pairs.parquet`
-    const message = /the file changed while it was read/
-    await rejects(scoreFiles([file], columns), file, { code: 'ERR_FILE_CHANGED', file, message })
+  for (const format of ['parquet', 'csv', 'arrow']) {
+    it(`names a file of a web server without ETags, as .${format}, whose date changes`, async () => {
+      const file = `${server.url}/changed-undated/pairs.${format}`
+      const message = /the file changed while it was read/
+      await rejects(scoreFiles([file], columns), file, { code: 'ERR_FILE_CHANGED', file, message })
+    })
+
+    it(`reads a file of a web server that tells no states apart, as .${format}, once for totals and losses`, async () => {
+      const output = join(parent, 'once.csv')
+      const { total } = await scoreFiles([`${server.url}/undated/pairs.${format}`], { ...columns, output })
+      const written = await scoreFiles([output], { input: 'loss', label: '1' })
+      rmSync(output)
+      assertTotals(total, pairs.w, pairs.y)
+      expect([written.total.count, written.total.sum]).to.deep.equal([total.count, total.sum])
+    })
+  }
+
+  it('names a file of which the server announces fewer bytes than it has', async () => {
+    for (const begin of Object.values(places)) {
+      const file = `${begin()}announced-less/pairs.csv`
+      const message = /cut off: 100 bytes came, not \d{3,}/
+      await rejects(scoreFiles([file], columns), file, { code: 'ERR_TRUNCATED', file, message })
+    }
+  })
+
+  it('reads text that a server sends with Content-Encoding: gzip', async () => {
+    for (const format of ['csv', 'ndjson']) {
+      const { total } = await scoreFiles([`${server.url}/encoded/pairs.${format}`], columns)
+      assertTotals(total, pairs.w, pairs.y)
+    }
+  })
+
+  it('counts a file of a web server once that is given by several spellings of its URL', async () => {
+    const { port } = new URL(server.url)
+    const urls = [`http://127.0.0.1:${port}/ok/pairs.csv`, `HTTP://127.0.0.1:0${port}/%6Fk/p%61irs.csv`]
+    const notes: string[] = []
+    const { total } = await scoreFiles(urls, { ...columns, onNote: (note) => notes.push(note) })
+    assertTotals(total, pairs.w, pairs.y)
+    expect(notes.join()).to.match(/given more than once, counted once/)
+    const twice = await scoreFiles([`${urls[0]}?part=1`, `${urls[0]}?part=2`], columns)
+    expect(twice.total.count).to.equal(2 * total.count)
   })
 
   it('names a server that does not answer, after some tries', async () => {

@@ -1,8 +1,9 @@
 import { stat } from 'node:fs/promises'
 import { codeOf, errorAt, fileError } from '../errors.ts'
 import { type FileSystem, type FolderEntry, isHiddenName, LocalFiles } from '../file-system.ts'
-import { nameRemote, schemeOf } from '../remote.ts'
+import { nameRemote, schemeOf, spellUrl } from '../remote.ts'
 import { type ExtensionOptions, loadExtension, loadIfThere } from './extensions.ts'
+import { logAnswers } from './http-log.ts'
 import { explainRemoteError } from './remote-errors.ts'
 import type { Session } from './session.ts'
 import { quoteText } from './sql.ts'
@@ -89,6 +90,8 @@ export class RemoteFiles implements FileSystem {
   readonly #options: ExtensionOptions
   /** by the beginning of their URLs */
   readonly #listings = new Map<string, Promise<string[]>>()
+  /** by the URLs of files */
+  readonly #states = new Map<string, RemoteState>()
 
   constructor(openSession: () => Promise<Session>, options: ExtensionOptions) {
     this.#openSession = openSession
@@ -153,7 +156,7 @@ export class RemoteFiles implements FileSystem {
   }
 
   async identify(url: string): Promise<string> {
-    return url
+    return schemeOf(url)?.isListed ? url : spellUrl(url)
   }
 
   /**
@@ -162,27 +165,43 @@ export class RemoteFiles implements FileSystem {
    * @throws {Error} ENOENT, EACCES and other codes, with `file`
    */
   async findSize(url: string): Promise<number> {
-    const session = await this.#prepare(url)
-    const { size, state } = await at(url, () => readState(session, url))
-    if (!schemeOf(url)?.isListed) seenStates.set(session, new Map(seenStates.get(session)).set(url, state))
-    return size
+    return (await this.#findState(url)).size
+  }
+
+  /** True of a file that can only be copied: without an ETag nothing tells that two requests read it in one state. */
+  async isReadOnce(url: string): Promise<boolean> {
+    return !schemeOf(url)?.isListed && !(await this.#findState(url)).hasTag
   }
 
   /** Copies a file to this machine. */
   async copy(url: string, path: string): Promise<void> {
-    const size = await this.findSize(url)
+    const { size, modified } = await this.#findState(url)
     const session = await this.#prepare(url)
+    const name = nameRemote(url)
     if (size > largestCopy) {
-      const advice = 'as Parquet it would be read where it is, without a copy'
-      const name = nameRemote(url)
+      const advice = 'as Parquet it would be read where it is, if its server sends ETags'
       throw fileError(`${name}: ${size} bytes, at most ${largestCopy} are copied to this machine; ${advice}`, {
         file: name,
       })
     }
     const copy = `COPY (SELECT content FROM read_blob(${quoteText(url)})) TO ${quoteText(path)} (FORMAT blob, COMPRESSION none)`
-    await at(url, () => session.run(copy))
+    const { answers } = await logAnswers(session, () => at(url, () => session.run(copy)))
     const { size: copied } = await stat(path)
     if (copied !== size) throw truncatedError(url, copied, size)
+    const whole = answers.find(({ total }) => total !== undefined && total !== size)?.total
+    // A file that grew meanwhile also has another size than was announced.
+    if (!schemeOf(url)?.isListed) await assertUnchanged(session, url, { size, modified })
+    if (whole !== undefined) throw truncatedError(url, copied, whole)
+  }
+
+  /** What the server first says of a file. Later requests for it are answered from this by DuckDB. */
+  async #findState(url: string): Promise<RemoteState> {
+    const known = this.#states.get(url)
+    if (known !== undefined) return known
+    const session = await this.#prepare(url)
+    const state = await at(url, () => readState(session, url))
+    this.#states.set(url, state)
+    return state
   }
 
   /** All files whose URLs begin with a text, in the order of their URLs. */
@@ -212,6 +231,7 @@ export class RemoteFiles implements FileSystem {
         if (codeOf(cause) !== 'ENOENT') throw cause
         throw fileError(`${prefix}: no such bucket`, { code: 'ENOENT', file: prefix }, cause)
       })
+      assertDistinct(found)
       return found.map((file) => assertLiteral(file))
     } finally {
       await session.run('SET s3_url_compatibility_mode = true')
@@ -240,48 +260,41 @@ async function at<T>(url: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-/**
- * What web servers said of files when a session first saw them. Of object stores DuckDB compares the ETag in each answer, which
- * some web servers do not send.
- */
-const seenStates = new WeakMap<Session, Map<string, string>>()
+/** What a server says of a file. */
+interface RemoteState {
+  readonly size: number
+  /** empty text if the server does not say it */
+  readonly modified: string
+  /** DuckDB compares the ETag in each answer */
+  readonly hasTag: boolean
+}
 
 /**
- * Asks web servers again about those of some files that are on them.
+ * Asks a web server again about a file.
  *
  * @throws {Error} ERR_FILE_CHANGED, with `file`
  */
-export async function assertRemoteUnchanged(session: Session, files: readonly string[]): Promise<void> {
-  const seen = seenStates.get(session)
-  const known = files.filter((file) => seen?.has(file))
-  if (known.length === 0) return
+async function assertUnchanged(session: Session, url: string, seen: Omit<RemoteState, 'hasTag'>): Promise<void> {
   await session.run('SET enable_http_metadata_cache = false')
-  for (const url of known) {
-    const { state } = await at(url, () => readState(session, url))
-    if (state === seen?.get(url)) continue
-    const file = nameRemote(url)
-    throw fileError(`${file}: the file changed while it was read`, { code: 'ERR_FILE_CHANGED', file })
-  }
+  const { size, modified } = await at(url, () => readState(session, url))
   await session.run('SET enable_http_metadata_cache = true')
+  if (size === seen.size && modified === seen.modified) return
+  const file = nameRemote(url)
+  throw fileError(`${file}: the file changed while it was read`, { code: 'ERR_FILE_CHANGED', file })
 }
 
-/** The size of a file in bytes, and text that is another once it changed. */
-export async function readState(session: Session, url: string): Promise<{ size: number; state: string }> {
-  const sql = `SELECT size, size || ' ' || coalesce(last_modified::VARCHAR, '') FROM read_blob(${quoteText(url)})`
-  const [row = []] = await session.readRows(sql).catch(async (cause) => {
-    throw /HTTP 0 /.test(String(cause)) ? await explainRefusal(session, sql, cause) : cause
-  })
-  return { size: Number(row[0]), state: String(row[1]) }
+/** What the server says of a file. */
+export async function readState(session: Session, url: string): Promise<RemoteState> {
+  const sql = `SELECT size, coalesce(last_modified::VARCHAR, '') FROM read_blob(${quoteText(url)})`
+  const { result, answers } = await logAnswers(session, () => session.readRows(sql).catch((cause: Error) => cause))
+  if (result instanceof Error) throw explainRefusal(result, answers.at(-1)?.status)
+  const [[size, modified] = []] = result
+  return { size: Number(size), modified: String(modified), hasTag: answers.some(({ tag }) => tag !== undefined) }
 }
 
-/** The error with the status of a server's refusal, which DuckDB does not say of a web server, but logs. */
-async function explainRefusal(session: Session, sql: string, cause: Error): Promise<unknown> {
-  await session.run(`SET http_retries = 0; CALL enable_logging('HTTP')`)
-  await session.run(sql).catch(() => {})
-  const [status = ''] = await session.readTexts(
-    `SELECT regexp_extract(response.status::VARCHAR, '\\d+$') FROM duckdb_logs_parsed('HTTP') WHERE response IS NOT NULL ORDER BY timestamp DESC LIMIT 1`,
-  )
-  await session.run(`CALL disable_logging(); CALL truncate_duckdb_logs(); SET http_retries = ${retries}`)
+/** The error with the status of a server's refusal, which DuckDB does not say of a web server. */
+function explainRefusal(cause: Error, status = 0): unknown {
+  if (!cause.message.includes('HTTP 0 ')) return cause
   return explainRemoteError(new Error(cause.message.replace('HTTP 0 ', `HTTP ${status} `), { cause }))
 }
 
@@ -296,6 +309,14 @@ function asFolder(url: string): string {
 function parentOf(url: string): string | undefined {
   const [, parent] = /^([^:]+:\/\/.+?)\/+[^/]+$/s.exec(url) ?? []
   return parent
+}
+
+/** Refuses a list in which two objects have one name: DuckDB decodes names that some servers do not encode. */
+function assertDistinct(sorted: readonly string[]): void {
+  const file = sorted.find((each, index) => each === sorted[index + 1])
+  if (file === undefined) return
+  const reason = 'the server lists two objects of this name, as it does not encode %, + or & in names; name the objects'
+  throw fileError(`${file}: ${reason}`, { file })
 }
 
 /** Refuses names that DuckDB would take for patterns. */

@@ -2,6 +2,7 @@ import { detailsOf, errorAt, fileError } from '../errors.ts'
 import type { FileState } from '../pair.ts'
 import { nameRemote } from '../remote.ts'
 import type { ExtensionOptions } from './extensions.ts'
+import { type Answer, logAnswers } from './http-log.ts'
 import { endpointPath, prepareRemote } from './remote-files.ts'
 import { Session } from './session.ts'
 import { quoteFiles } from './sql.ts'
@@ -43,33 +44,28 @@ export async function seeRemoteStates(
   session: Session,
   urls: readonly string[],
 ): Promise<ReadonlyMap<string, FileState>> {
-  await session.run(`CALL truncate_duckdb_logs(); CALL enable_logging('HTTP')`)
   try {
-    const sizes = await session.readRows(`SELECT filename, size FROM read_blob(${quoteFiles(urls)})`)
-    const tags = await readTags(session)
+    const { result, answers } = await logAnswers(session, () =>
+      session.readRows(`SELECT filename, size FROM read_blob(${quoteFiles(urls)})`),
+    )
+    const tags = listTags(answers)
     return new Map(
-      sizes.map(([url, size]) => [String(url), { size: Number(size), version: findTag(tags, String(url)) }]),
+      result.map(([url, size]) => [String(url), { size: Number(size), version: findTag(tags, String(url)) }]),
     )
   } catch (cause) {
     const { file } = detailsOf(cause)
     throw file === undefined || String(cause).includes(`${file}: `) ? cause : errorAt(file, cause)
-  } finally {
-    // It has the headers of requests.
-    await session.run('CALL disable_logging(); CALL truncate_duckdb_logs()')
   }
 }
 
-/** The ETags of the answers that were logged, by the server and path that the requests asked for. */
-async function readTags(session: Session): Promise<ReadonlyMap<string, string>> {
-  const tag = `list_filter(map_entries(response.headers), lambda e: lower(e.key) = 'etag')[1].value`
-  const rows = await session.readRows(
-    `SELECT request.url, ${tag} FROM duckdb_logs_parsed('HTTP') WHERE request.type = 'HEAD' AND ${tag} IS NOT NULL`,
-  )
+/** The ETags of answers, by the server and path that the requests asked for. */
+function listTags(answers: readonly Answer[]): ReadonlyMap<string, string> {
   return new Map(
-    rows.flatMap(([asked, found]) => {
-      const [, host = '', path = ''] = parseUrl(decode(String(asked)))
+    answers.flatMap(({ url, tag }) => {
+      if (tag === undefined) return []
+      const [, host = '', path = ''] = parseUrl(decode(url))
       // A bucket is in the path, or in the name of the server.
-      return [`${host}${path}`, path, `/${host.split('.')[0]}${path}`].map((key) => [key, String(found)] as const)
+      return [`${host}${path}`, path, `/${host.split('.')[0]}${path}`].map((key) => [key, tag] as const)
     }),
   )
 }

@@ -2,7 +2,6 @@ import type { LossAccumulator } from '../../index.ts'
 import { codeOf, detailsOf, fileError, isOptionError } from '../errors.ts'
 import type { Scoring } from '../options.ts'
 import { type GroupTable, stateColumn } from './group-table.ts'
-import { assertRemoteUnchanged } from './remote-files.ts'
 import { assertNoRowErrors, shortenError } from './row-error-search.ts'
 import { findJoined, fromClause, rowCondition, type Scan } from './scan.ts'
 import { outOfMemoryCode, type Session } from './session.ts'
@@ -47,10 +46,6 @@ export async function scoreScans(
   const mayHaveNaN = options.nan === 'error' && isSumNaN(total)
   if (hasNull || hasNaN || mayHaveNaN) await assertNoRowErrors(session, scans, options, signal)
   if (hasNull || hasNaN) throw fileChangedError()
-  await assertRemoteUnchanged(
-    session,
-    scans.flatMap(({ files }) => files),
-  )
   return totals
 }
 
