@@ -17,6 +17,7 @@ import {
 import { expect } from 'chai'
 import { planOf } from '../../lib/bullmq/index.ts'
 import { plotFiles, type ScoreFilesOptions, scoreFiles } from '../../lib/files.ts'
+import { LossAccumulator } from '../../lib/index.ts'
 import { command, fails } from '../support/command.ts'
 import { rejects } from '../support/failures.ts'
 import { assertTotals } from '../support/pairs.ts'
@@ -208,17 +209,24 @@ describe('labels that are text', function () {
     expect(readFileSync(path('texts.csv.svg'), 'utf8')).to.equal(readFileSync(path('numbers.csv.svg'), 'utf8'))
     const [texts, plain] = ['texts.csv', 'numbers.csv'].map((name) => readFileSync(path(`${name}.losses.csv`), 'utf8'))
     expect(texts).to.equal(plain)
-    const { stdout } = await command([
-      'partial',
-      path('texts.csv'),
-      '-i',
-      'x',
-      '-l',
-      'two',
-      '--positive-label',
-      positive,
-    ])
-    expect(JSON.parse(stdout)).to.include({ positiveLabel: 1, negativeLabel: -1 })
+  })
+
+  it('are refused by partial with the expression that makes 1 and -1 of them', async () => {
+    writeFileSync(path('pair.csv'), 'distance,label\n0.5,near\n0.25,far\n0.75,far\n')
+    const partial = (...rest: string[]) => ['partial', path('pair.csv'), '-i', 'distance', ...rest]
+    const refuse = (cases: string) =>
+      `hinge-embedding-loss: --positive-label takes no text for a partial, which has 1 and -1 in its place: --label "${cases}" says which text is which\n`
+    const texts = ['--positive-label', 'near', '--negative-label', 'far']
+    const cases = "CASE label WHEN 'near' THEN 1 WHEN 'far' THEN -1 END"
+    expect(await command(partial(...texts))).to.deep.equal({ code: 2, stdout: '', stderr: refuse(cases) })
+    const { stderr } = await command(partial('-l', 'kind', '--positive-label', "it's"))
+    expect(stderr).to.equal(refuse("CASE kind WHEN 'it''s' THEN 1 WHEN 'TEXT' THEN -1 END"))
+    const { stdout, code } = await command(partial('-l', cases))
+    expect(code).to.equal(0)
+    // 0.5 of the positive, 1 − 0.25 and 1 − 0.75 of the negatives
+    expect(LossAccumulator.fromJSON(JSON.parse(stdout))).to.include({ count: 3, sum: 1.5, positiveLabel: 1, negativeLabel: -1 })
+    const third = "CASE label WHEN 'near' THEN 1 WHEN 'afar' THEN -1 END"
+    await fails(partial('-l', third), 1, /row 2: --label CASE .* is null \(2 such rows/)
   })
 
   it('come from standard input with both labels', async () => {
