@@ -36,12 +36,13 @@ const rules = [
 ]
 const options = [
   ...['lib/files/atomic-write.ts', 'lib/files/options.ts', 'lib/files/paths.ts', 'lib/files/peers.ts'],
-  ...['lib/files/system.ts', 'lib/files/pair.ts', 'lib/files/remote.ts', 'lib/files/secrets.ts'],
+  ...['lib/files/system.ts', 'lib/files/pair.ts', 'lib/files/remote.ts'],
 ]
 const engine = [
   ...rules,
   ...options,
   'lib/files/errors.ts',
+  'lib/files/secrets.ts',
   'lib/files/run-signal.ts',
   'lib/files/turns.ts',
   ...library,
@@ -78,12 +79,13 @@ const layers: readonly Layer[] = [
   [['lib/files/readers/'], engine],
   [['lib/files/writers/'], ['lib/files/duckdb/', ...engine]],
   [['lib/files/duckdb/'], engine],
-  [rules, [...options, 'lib/files/errors.ts', ...library]],
+  [rules, [...options, 'lib/files/errors.ts', 'lib/files/secrets.ts', ...library]],
   [['lib/files/turns.ts'], ['lib/slices.ts']],
   [['lib/files/run-signal.ts'], []],
   [options, ['lib/files/errors.ts', 'lib/files/similar.ts', 'lib/binaries.ts', 'lib/package-managers.ts', ...library]],
   [['lib/files/similar.ts'], []],
-  [['lib/files/errors.ts'], library],
+  [['lib/files/errors.ts'], ['lib/files/secrets.ts', ...library]],
+  [['lib/files/secrets.ts'], []],
   [['lib/duckdb.ts'], ['lib/binaries.ts']],
   [
     ['lib/index.ts'],

@@ -2,7 +2,8 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type Message, rewriteError, rewriteMessage } from './errors.ts'
-import { hideQueries, nameRemote } from './remote.ts'
+import { nameRemote } from './remote.ts'
+import { hideSecrets } from './secrets.ts'
 import { removal } from './system.ts'
 
 /** A copy of what cannot be read where it is. */
@@ -67,6 +68,6 @@ export class Copies {
   }
 
   readonly #rewrite = (text: string): string => {
-    return hideQueries(this.#all.reduce((rewritten, { path, name }) => rewritten.replaceAll(path, name), text))
+    return hideSecrets(this.#all.reduce((rewritten, { path, name }) => rewritten.replaceAll(path, name), text))
   }
 }

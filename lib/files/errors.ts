@@ -1,3 +1,5 @@
+import { hideSecrets } from './secrets.ts'
+
 /** What an option may be set to in advice. */
 export type OptionValue = string | number | boolean | readonly string[]
 
@@ -101,7 +103,8 @@ const messageKey = Symbol.for('hinge-embedding-loss.message')
 
 /** An error about an option's value. The command line ends with exit code 2 for it. */
 export function optionError(name: string, text: Message): RangeError & ErrorDetails {
-  return withDetails(new RangeError(String(text)), text, { code: 'ERR_INVALID_ARG_VALUE', option: name })
+  const shown = rewriteMessage(text, hideSecrets)
+  return withDetails(new RangeError(String(shown)), shown, { code: 'ERR_INVALID_ARG_VALUE', option: name })
 }
 
 /** An error of the core about the argument `name`, which is an option here. */
@@ -112,8 +115,10 @@ export function asOptionError(name: string, error: unknown): unknown {
 
 /** An error about a file or its rows. */
 export function fileError(text: Message | string, details: ErrorDetails = {}, cause?: unknown): Error & ErrorDetails {
-  const error = new Error(String(text), cause === undefined ? undefined : { cause })
-  return withDetails(error, new Message(text), { code: 'ERR_INVALID_FILE', ...details })
+  const shown = rewriteMessage(new Message(text), hideSecrets)
+  const error = new Error(String(shown), cause === undefined ? undefined : { cause })
+  const file = details.file === undefined ? {} : { file: hideSecrets(details.file) }
+  return withDetails(error, shown, { code: 'ERR_INVALID_FILE', ...details, ...file })
 }
 
 /** The cause with the place before its message: `file`, or `place` where that says more. */

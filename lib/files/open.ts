@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { addAbortSignal, type Readable } from 'node:stream'
 import { getNumThreads } from '../index.ts'
@@ -25,6 +26,7 @@ import {
   optionError,
   quoteShort,
   rewriteError,
+  rewriteMessage,
 } from './errors.ts'
 import {
   assertCsvOptions,
@@ -158,14 +160,13 @@ class Run {
   }
 
   note(text: Message): void {
-    const note = this.copies.rename(text)
+    const note = rewriteMessage(this.copies.rename(text), this.#hide)
     this.#runSignal.call(() => this.#options.onNote?.(String(note), note))
   }
 
   /** The error with the names that the caller knows, and with the file, where only the system knows it. */
   async complete(error: unknown): Promise<unknown> {
-    const hide = (text: string) => this.secrets.hide(text)
-    const known = rewriteError(this.copies.renameError(error), hide, hide)
+    const known = rewriteError(this.copies.renameError(error), this.#hide, this.#hide)
     const isChanged = codeOf(known) === 'ERR_FILE_CHANGED' && detailsOf(known).file === undefined
     const file = isChanged ? await this.#findChangedFile() : undefined
     if (file === undefined) return addFile(addUrl(known))
@@ -179,6 +180,8 @@ class Run {
     await this.#stdin?.remove()
     await this.copies.remove()
   }
+
+  readonly #hide = (text: string): string => this.secrets.hide(text)
 
   /** The first file that changed, came or went since the run began. */
   async #findChangedFile(): Promise<string | undefined> {
@@ -211,6 +214,10 @@ async function openInputs(
   const { signal, progress } = run
   const note = (text: Message) => run.note(text)
   const { systems } = run
+  const { labels, label, input } = scoring
+  const columns = typeof input === 'object' ? [input.left, input.right, input.lookup?.file] : [input]
+  const texts = [...paths, ...columns, label, labels?.file, output]
+  for (const text of texts) if (text !== undefined) run.secrets.add(text)
   assertStdin(paths, stdin)
   if (format !== undefined && paths.length === 0) {
     throw optionError('format', message`${option('format')} takes ${option('paths')}`)
@@ -245,7 +252,7 @@ async function openInputs(
     ...arrays.map(containingFile),
   ]
   run.files = files
-  if (parsed && output !== undefined) await assertWritable(output, files)
+  if (parsed && output !== undefined) await assertWritable(output, files, parsed)
   for (const source of sources) await localizeSource(run, source, stdin as Readable)
   const localArrays = await localizeArrays(run, arrays)
   const arraySources = hasArrays ? [{ kind: 'npy' as const, files: localArrays }] : findArraySources(sources)
@@ -301,20 +308,24 @@ async function localizeTable(run: Run, file: string, name: string): Promise<stri
 }
 
 /** Refuses an output before a query runs, which may take long. */
-async function assertWritable(output: string, files: readonly string[]): Promise<void> {
-  if (!isRemote(output)) await (await import('./atomic-write.ts')).resolveOutput(output, files)
+async function assertWritable(output: string, files: readonly string[], { computesPaths }: ParsedQuery): Promise<void> {
+  if (isRemote(output)) return
+  const path = await (await import('./atomic-write.ts')).resolveOutput(output, files)
+  if (!computesPaths || !existsSync(path)) return
+  const reason = 'there is a file, which the query may read, as it computes a path; remove it, or name another'
+  throw optionError('output', message`${given('output', output)}: ${reason}`)
 }
 
 /** Parses a query, and attaches the databases that it reads. */
 async function prepareQuery(run: Run, query: string, options: OpenOptions): Promise<ParsedQuery> {
   const databases = parseDatabases(options.attach ?? [])
   const session = await run.openSession()
-  const { sql, paths } = await parseQuery(session, query)
+  const { sql, paths, computesPaths } = await parseQuery(session, query)
   const all = [...databases.map(({ source }) => source), ...paths]
   for (const text of all) run.secrets.add(text)
   await prepareRemote(session, all, options, { isLiteral: false })
   await attachDatabases(session, databases, options)
-  return { sql, paths: all.map((text) => text.replace(/^(duckdb|sqlite|ducklake):/i, '')) }
+  return { sql, computesPaths, paths: all.map((text) => text.replace(/^(duckdb|sqlite|ducklake):/i, '')) }
 }
 
 /** Opens the scans of a query, or of files with or without their labels. */

@@ -2,6 +2,7 @@ import type { OutputTarget } from './atomic-write.ts'
 import { given, message, option, optionError } from './errors.ts'
 import { type LossWriter, lossColumn } from './loss-batches.ts'
 import type { Scoring } from './options.ts'
+import { nameRemote } from './remote.ts'
 import { writeArrow } from './writers/arrow.ts'
 import { writeNpy } from './writers/npy.ts'
 
@@ -32,7 +33,8 @@ export function findOutputFormat(output: string, { keep = [] }: Pick<Scoring, 'k
   const format = Object.hasOwn(formats, extension) ? formats[extension] : undefined
   if (format === undefined) {
     const extensions = Object.keys(formats).map((each) => `.${each}`)
-    throw optionError('output', message`${option('output')} must end in one of ${extensions.join(', ')}, got ${output}`)
+    const expected = `must end in one of ${extensions.join(', ')}, got ${nameRemote(output)}`
+    throw optionError('output', message`${option('output')} ${expected}`)
   }
   if (format === writeNpy && keep.length > 0) {
     throw optionError('keep', message`${option('keep')} takes another ${option('output')}: .npy is one array`)

@@ -66,11 +66,6 @@ export function spellUrl(url: string): string {
   }
 }
 
-/** The URLs in a text without what may be secret. */
-export function hideQueries(text: string): string {
-  return text.replace(/(\bhttps?:\/\/[^\s'"?#]*)[?#][^\s'"]*/gi, '$1')
-}
-
 /** True if a ? begins the query of a URL; of object stores it is the character of a pattern. */
 function isQueried(url: string): boolean {
   return /^https?:/i.test(url)

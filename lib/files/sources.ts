@@ -155,7 +155,7 @@ async function findAtPath(
   const { files, tables } = place
   const kind = await files.findKind(path)
   const refuse = (reason: string, code?: string) =>
-    fileError(`${path}: ${reason}`, { file: path, ...(code !== undefined && { code }) })
+    fileError(`${nameRemote(path)}: ${reason}`, { file: nameRemote(path), ...(code !== undefined && { code }) })
   if (kind === 'a folder') return findInFolder(path, place, format)
   if (kind === 'a file') {
     const source = requireSource(path, format)
@@ -167,7 +167,8 @@ async function findAtPath(
   const matches = await files.match(path)
   const deeper = await countDeeper(path, files, format)
   if (matches.length === 0) {
-    throw refuse(`no file matches${deeper > 0 ? ` but ${describeDeeper(deeper)}` : ''}`, 'ENOENT')
+    const advice = path.includes('[') ? '; [ begins characters of a pattern, and [[] stands for itself' : ''
+    throw refuse(`no file matches${deeper > 0 ? ` but ${describeDeeper(deeper)}` : ''}${advice}`, 'ENOENT')
   }
   const seen = matches.filter((file) => !isHiddenMatch(path, file))
   const hidden = matches.length - seen.length
@@ -249,6 +250,6 @@ function noteDuplicates(sources: readonly Source[], unique: readonly Source[], n
   const kept = new Set(unique)
   const [first, ...others] = sources.filter((source) => !kept.has(source))
   if (first === undefined) return
-  const files = `${first.file}${others.length === 0 ? '' : ` and ${others.length} more`}`
+  const files = `${nameRemote(first.file)}${others.length === 0 ? '' : ` and ${others.length} more`}`
   note(message`${files}: given more than once, counted once; ${set({ allowDuplicates: true })} counts each time`)
 }

@@ -12,8 +12,8 @@ import {
   type Scoring,
 } from '../files/options.ts'
 import { describeInput } from '../files/pair.ts'
-import { hideQueries, isRemote } from '../files/remote.ts'
-import { hidePasswords } from '../files/secrets.ts'
+import { isRemote } from '../files/remote.ts'
+import { hideSecrets } from '../files/secrets.ts'
 import { TopCollector } from '../files/top-rows.ts'
 import { type FileTotals, selectTotals, type TotalsOf } from '../files/totals.ts'
 import { runtimeInfo } from '../index.ts'
@@ -107,7 +107,7 @@ export async function writeReport<Margin extends Margins>(
       files: await measureFiles(inputs),
       options: describeOptions(asked, { ...files, top }),
       version: runtimeInfo().version,
-      ...(command !== undefined && { command: hideQueries(command) }),
+      ...(command !== undefined && { command: hideSecrets(command) }),
     })
     await writeAtomically(path, inputs.signal, (partPath) => writeFile(partPath, page))
     return selectTotals(ofAsked, files.margin)
@@ -156,7 +156,5 @@ function describeOptions({ input, labelTexts, ...scoring }: Scoring, given: obje
   const entries = Object.entries({ ...pair, ...scoring, ...given, ...texts }).filter(
     ([name]) => !runOptions.includes(name),
   )
-  return Object.fromEntries(
-    entries.map(([name, value]) => [name, hidePasswords(hideQueries([value].flat().join(', ')))]),
-  )
+  return Object.fromEntries(entries.map(([name, value]) => [name, hideSecrets([value].flat().join(', '))]))
 }

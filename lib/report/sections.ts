@@ -1,5 +1,5 @@
 import type { GroupValue } from '../files/options.ts'
-import { hideQueries } from '../files/remote.ts'
+import { hideSecrets } from '../files/secrets.ts'
 import type { TopRow } from '../files/totals.ts'
 import { formatCount, formatFigure, formatJSON, formatQuantity } from '../format.ts'
 import type { ClassTotals, LossAccumulator, NegativeTotals } from '../index.ts'
@@ -150,7 +150,7 @@ function buildTopRows(name: string, rows: readonly TopRow[]): Html {
 }
 
 function showFile(path: string): Html {
-  return path === '-' ? html`<em>standard input</em>` : showText(hideQueries(path))
+  return path === '-' ? html`<em>standard input</em>` : showText(hideSecrets(path))
 }
 
 function showCell(value: GroupValue): Html {

@@ -207,6 +207,28 @@ describe('a query in place of files', function () {
       expect([readFileSync(file).equals(bytes), statSync(file).mtimeMs]).to.deep.equal([true, mtimeMs])
     })
 
+    it('writes over no file where the query computes a path', async () => {
+      const output = path('computed.csv')
+      writeFileSync(output, 'w,y\n0.5,-1\n')
+      const message = /: there is a file, which the query may read, as it computes a path; remove it, or name another$/
+      const failure = { code: 'ERR_INVALID_ARG_VALUE', option: 'output', message }
+      for (const argument of [
+        `'${folder}/' || 'computed.csv'`,
+        `['${path('pairs.csv')}', '${folder}/comp' || 'uted.csv']`,
+      ]) {
+        await rejects(score(`FROM read_csv(${argument})`, { input: 'w', output }), 'output', failure, RangeError)
+      }
+      expect(readFileSync(output, 'utf8')).to.equal('w,y\n0.5,-1\n')
+      const { total } = await scoreFiles([], {
+        query: `FROM read_csv('${output}', delim = ','), range(1 + 1)`,
+        input: 'w',
+        label: 'y',
+        output: path('constant.csv'),
+      })
+      expect([total.count, total.sum]).to.deep.equal([2, 1])
+      await score(`FROM read_csv('${output}')`, { input: 'w', output: path('constant.csv') })
+    })
+
     it('names the database that cannot be attached, and refuses texts without a name', async () => {
       const absent = { code: 'ERR_INVALID_FILE', option: 'attach', file: 'base' }
       const attach = [`${path('absent.duckdb')} AS base`]
@@ -255,7 +277,7 @@ describe('a query in place of files', function () {
       expect(page).not.to.match(/sEcReT|tWoNeVeR/)
       const scan = "FROM read_csv('/nothing/password=sEcReT.csv')"
       const error = await score(scan).catch((error) => error)
-      expect(error.message).to.match(/^query: IO Error: No files found that match the pattern "…"$/)
+      expect(error.message).to.match(/^query: IO Error: No files found that match the pattern "\/nothing\/password=…"$/)
       expect(inspect(error, { depth: 10 })).not.to.match(/sEcReT/)
     })
   })

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { Margins } from '../../files/options.ts'
-import { hidePasswords } from '../../files/secrets.ts'
+import { hideSecrets } from '../../files/secrets.ts'
 import { system } from '../../files/system.ts'
 import type { ReportFilesOptions } from '../../report/report.ts'
 import {
@@ -52,5 +52,5 @@ export function defineReport(command: Command, context: Context): void {
 /** A command line to copy into a shell. */
 function formatCommand(args: readonly string[]): string {
   const quote = (word: string) => (/^[\w@%+=:,./-]+$/.test(word) ? word : system.quoteForShell(word))
-  return [programName, ...args.map((word) => quote(hidePasswords(word)))].join(' ')
+  return [programName, ...args.map((word) => quote(hideSecrets(word)))].join(' ')
 }

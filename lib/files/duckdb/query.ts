@@ -19,6 +19,8 @@ export interface ParsedQuery {
   readonly sql: string
   /** the paths and patterns that it may read */
   readonly paths: readonly string[]
+  /** true if it computes a path, so that it may read any file */
+  readonly computesPaths: boolean
 }
 
 /**
@@ -38,7 +40,7 @@ export async function parseQuery(session: Session, sql: string): Promise<ParsedQ
   if (statements.length !== 1) throw refuse(statements.length === 0 ? 'none' : `${statements.length} statements`)
   const nodes = listObjects(statements)
   const name = nodes.map((node) => String(node.function_name).toLowerCase()).find((each) => effects.test(each))
-  if (name === undefined) return { sql, paths: nodes.flatMap(listPaths) }
+  if (name === undefined) return { sql, paths: nodes.flatMap(listPaths), computesPaths: nodes.some(isComputed) }
   throw optionError('query', message`${option('query')} must only read, but calls ${name}`)
 }
 
@@ -63,6 +65,20 @@ function listPaths({ type, table_name: name, function: called }: Node): string[]
   if (type === 'BASE_TABLE') return [String(name)]
   if (type !== 'TABLE_FUNCTION') return []
   return listObjects(called).flatMap(({ value }) => (typeof value === 'string' ? [value] : []))
+}
+
+/** True of a table function of which an argument is computed, unless it reads no files. Settings are comparisons. */
+function isComputed({ type, function: called }: Node): boolean {
+  if (type !== 'TABLE_FUNCTION') return false
+  const { function_name: name, children } = called as { readonly function_name: string; readonly children: Node[] }
+  return (
+    !/^(range|generate_series|unnest)$/i.test(name) &&
+    children.some((child) => child.type !== 'COMPARE_EQUAL' && !isConstant(child))
+  )
+}
+
+function isConstant({ class: kind, function_name: name, children }: Node): boolean {
+  return kind === 'CONSTANT' || (name === 'list_value' && (children as Node[]).every(isConstant))
 }
 
 /**

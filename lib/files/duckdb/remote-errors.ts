@@ -1,5 +1,6 @@
 import { type ErrorDetails, fileError } from '../errors.ts'
-import { hideQueries, isRemote, nameRemote } from '../remote.ts'
+import { isRemote, nameRemote } from '../remote.ts'
+import { hideSecrets } from '../secrets.ts'
 
 /** What DuckDB says of a request that failed, with the code and the text of our error. */
 interface Reason {
@@ -56,15 +57,15 @@ const reasons: readonly Reason[] = [
 export const requestCodes: ReadonlySet<string> = new Set(reasons.map(({ code }) => code))
 
 /**
- * The error of a query in words, if a request to a server failed, with the URL as `file`. The message of any error loses the
- * queries of URLs, which may be secret.
+ * The error of a query in words, if a request to a server failed, with the URL as `file`. The message of any error loses
+ * what may be secret.
  */
 export function explainRemoteError(cause: unknown): unknown {
   if (!(cause instanceof Error)) return cause
-  const [line = ''] = hideQueries(cause.message).split('\n')
+  const [line = ''] = hideSecrets(cause.message).split('\n')
   const isRequest = /HTTP|partial file/.test(line)
   // What follows the line may name a key. The stack has the message too.
-  cause.message = isRequest ? line : hideQueries(cause.message)
+  cause.message = isRequest ? line : hideSecrets(cause.message)
   cause.stack = `${cause.name}: ${cause.message}`
   if (!isRequest) return cause
   for (const { pattern, code, text } of reasons) {
