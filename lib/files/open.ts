@@ -36,7 +36,7 @@ import {
   type SourceOptions,
 } from './options.ts'
 import { lookupOf, type Pair } from './pair.ts'
-import { assertLocal, isLocal } from './paths.ts'
+import { assertLocal, describeKind, isLocal } from './paths.ts'
 import type { ArraySource } from './readers/array-source.ts'
 import { containingFile, parseMember } from './readers/npz.ts'
 import { copyToFile, type TemporaryFile } from './readers/temporary-file.ts'
@@ -342,14 +342,25 @@ async function openRows(
   return openLabeledScans(session, from, labels, options, run.signal, isInOrder)
 }
 
-/** The local files that a query names by path or pattern, and its URLs. */
+/**
+ * The local files that a query names by path or pattern, and its URLs. Refuses pipes: what DuckDB reads of one to learn its
+ * columns would be missing when the query runs.
+ */
 async function findQueryFiles(
   { paths }: ParsedQuery,
   match: (pattern: string) => Promise<string[]>,
 ): Promise<readonly string[]> {
   const found = new Set<string>()
-  for (const path of paths.filter(isLocal)) for (const file of await match(path)) found.add(file)
-  return [...found, ...paths.filter(isRemote)]
+  for (const path of paths.filter(isLocal)) for (const file of [path, ...(await match(path))]) found.add(file)
+  const files: string[] = []
+  for (const file of found) {
+    const stats = await stat(file).catch(() => undefined)
+    if (stats?.isFile()) files.push(file)
+    if (stats === undefined || stats.isFile() || stats.isDirectory()) continue
+    const problem = `${file}: ${describeKind(stats)}, which is read once; a query takes files`
+    throw fileError(problem, { option: 'query', file })
+  }
+  return [...files, ...paths.filter(isRemote)]
 }
 
 function assertStdin(paths: readonly string[], stdin: Readable | undefined): void {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { linkSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +12,7 @@ import { runQueries } from '../support/embeddings.ts'
 import { type Failure, rejects } from '../support/failures.ts'
 import { assertTotals, pairs, writePairs } from '../support/pairs.ts'
 import { Random } from '../support/random.ts'
+import { isWindows } from '../support/system.ts'
 
 const random = new Random(83)
 const rows = Array.from({ length: pairs.count }, (_, i) => i)
@@ -155,7 +157,7 @@ describe('a query in place of files', function () {
     const { total } = await scoreFiles([path('pairs.parquet')], { input: 'w', label: 'y' })
     expect(JSON.parse(partial.stdout)).to.deep.equal(total.toJSON())
     expect(JSON.parse(scored.stdout).sum).to.equal(total.sum)
-    const plotted = await command(['plot', ...args, '--output', path('query.svg')])
+    const plotted = await command(['plot', ...args, '--quiet', '--output', path('query.svg')])
     expect(plotted).to.include({ code: 0, stderr: '' })
     expect(statSync(path('query.svg')).size).to.be.above(1000)
   })
@@ -427,6 +429,17 @@ describe('a query in place of files', function () {
         }
       }
       expect(readFileSync(output).equals(before)).to.equal(true)
+    })
+
+    it('refuses a pipe, of which the rows that show its columns would be missing', async function () {
+      if (isWindows) this.skip()
+      execFileSync('mkfifo', [path('pipe')])
+      const failure = {
+        option: 'query',
+        file: path('pipe'),
+        message: /pipe: a pipe, which is read once; a query takes files$/,
+      }
+      await refuses(score(`FROM read_csv('${path('pipe')}')`), { code: 'ERR_INVALID_FILE', ...failure })
     })
 
     it('refuses FILEs and options of files beside it, and workers', async () => {

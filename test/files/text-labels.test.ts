@@ -224,7 +224,12 @@ describe('labels that are text', function () {
     const { stdout, code } = await command(partial('-l', cases))
     expect(code).to.equal(0)
     // 0.5 of the positive, 1 − 0.25 and 1 − 0.75 of the negatives
-    expect(LossAccumulator.fromJSON(JSON.parse(stdout))).to.include({ count: 3, sum: 1.5, positiveLabel: 1, negativeLabel: -1 })
+    expect(LossAccumulator.fromJSON(JSON.parse(stdout))).to.include({
+      count: 3,
+      sum: 1.5,
+      positiveLabel: 1,
+      negativeLabel: -1,
+    })
     const third = "CASE label WHEN 'near' THEN 1 WHEN 'afar' THEN -1 END"
     await fails(partial('-l', third), 1, /row 2: --label CASE .* is null \(2 such rows/)
   })

@@ -51,6 +51,7 @@ const needs = [
   /exists in the (\w+) extension/,
   /requires the extension (\w+) to be loaded/,
   /(\w+)\.duckdb_extension" not found\.\s+Extension "\w+" is an existing extension/,
+  /required extension '(\w+)'/,
 ]
 
 /**
@@ -70,8 +71,9 @@ export async function withExtensions<T>(
     } catch (cause) {
       const name = needs.map((need) => need.exec(String(cause))?.[1]).find((each) => each !== undefined)
       if (name === undefined || loaded.has(name)) throw cause
-      await loadExtension(session, name, options)
       loaded.add(name)
+      // An extension may need others.
+      await withExtensions(session, options, () => loadExtension(session, name, options))
     }
   }
 }
