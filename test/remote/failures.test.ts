@@ -88,6 +88,13 @@ const faults: Readonly<Record<string, Fault>> = {
     response.setHeader('Last-Modified', new Date(1_600_000_000_000 + 1000 * attempt).toUTCString())
     return false
   },
+  // Its list does not encode names, as it was asked to.
+  unencoded: (response, _, part) => {
+    if (part !== undefined) return false
+    const list = ['a%20b.csv', 'a b.csv'].map((key) => `<Contents><Key>${key}</Key><Size>9</Size></Contents>`)
+    response.end(`<ListBucketResult><IsTruncated>false</IsTruncated>${list.join('')}</ListBucketResult>`)
+    return true
+  },
   undated: (response, request, part, attempt) => {
     response.removeHeader('ETag')
     response.removeHeader('Last-Modified')
@@ -211,6 +218,24 @@ describe('remote files that fail', function () {
       const message = /cut off: 100 bytes came, not \d{3,}/
       await rejects(scoreFiles([file], columns), file, { code: 'ERR_TRUNCATED', file, message })
     }
+  })
+
+  it('names objects whose names DuckDB takes for one, where a server does not encode its list', async () => {
+    for (const path of ['s3://unencoded/', 's3://unencoded/*.csv']) {
+      const message = /the server lists two objects of this name/
+      const file = 's3://unencoded/a b.csv'
+      await rejects(scoreFiles([path], columns), path, { code: 'ERR_INVALID_FILE', file, message })
+    }
+  })
+
+  it('says how to write a name with [, which begins a pattern', async () => {
+    const message = /no file matches; \[ begins characters of a pattern, and \[\[\] stands for itself$/
+    const file = 's3://ok/pairs[1].csv'
+    await rejects(scoreFiles([file], columns), file, { code: 'ENOENT', file, message })
+    writeFileSync(join(parent, 'pairs/pairs[1].csv'), 'w,y\n0.25,1\n')
+    const { total } = await scoreFiles(['s3://ok/pairs[[]1].csv'], columns)
+    rmSync(join(parent, 'pairs/pairs[1].csv'))
+    expect([total.count, total.sum]).to.deep.equal([1, 0.25])
   })
 
   it('reads text that a server sends with Content-Encoding: gzip', async () => {
