@@ -1,9 +1,10 @@
 import { isPlainIdentifier, type ListedColumn } from './column-names.ts'
-import { sampleCsvTypes } from './duckdb/csv-types.ts'
+import { findRemedy, type Remedy } from './duckdb/csv-errors.ts'
+import { findNonNumber, sampleCsvTypes } from './duckdb/csv-types.ts'
 import type { Scan } from './duckdb/scan.ts'
 import { isScorable } from './duckdb/scored-types.ts'
 import type { Session } from './duckdb/session.ts'
-import { Message, message, option } from './errors.ts'
+import { Message, message, option, quoteShort, set } from './errors.ts'
 import { withInputs } from './open.ts'
 import { type CsvOptions, type Margins, type ScoreFilesOptions, selectCsvOptions } from './options.ts'
 import { type ArraySource, listArrowColumns } from './readers/array-source.ts'
@@ -20,13 +21,23 @@ type Columns = Readonly<Partial<Record<ColumnOption, string>>>
 /** The columns of one file, or of the first of several with one schema. */
 interface ListedFile {
   readonly file: string
-  readonly columns: readonly ListedColumn[]
+  readonly columns: readonly SampledColumn[]
 }
 
-/** The columns of the options that were absent or why they are not clear, with an example of columns to name. */
+/** A column; of text where the name is one of numbers, with what makes it text, and what helps. */
+interface SampledColumn extends ListedColumn {
+  readonly misfit?: Misfit
+}
+
+interface Misfit {
+  readonly reason: Message
+  readonly remedy: Remedy
+}
+
+/** The columns of the options that were absent or why they are not clear, with an example of options that make them so. */
 export type Search =
   | { readonly columns: Columns }
-  | { readonly problem: Message; readonly option: ColumnOption; readonly example?: Columns }
+  | { readonly problem: Message; readonly option: ColumnOption; readonly example?: Remedy['settings'] }
 
 /**
  * Finds the columns of `input` and `label` where these are absent: each has a conventional name and a type that fits. Every file must
@@ -45,7 +56,7 @@ export async function findColumns(
   const files = await withInputs(paths, csv, opening, async (inputs) => {
     const { scans, arraySources, names } = inputs
     const listed: ListedFile[] = []
-    const add = ({ files: [file = ''] }: ArraySource | Scan, columns: readonly ListedColumn[]) =>
+    const add = ({ files: [file = ''] }: ArraySource | Scan, columns: readonly SampledColumn[]) =>
       listed.push({ file: names.get(file) ?? file, columns })
     for (const source of arraySources) add(source, await listArrowColumns(source))
     for (const scan of scans?.list ?? []) add(scan, await listScanColumns(scans?.session as Session, scan, csv))
@@ -54,13 +65,31 @@ export async function findColumns(
   return chooseColumns(files, missing, options)
 }
 
-async function listScanColumns(session: Session, scan: Scan, csv: CsvOptions): Promise<ListedColumn[]> {
+async function listScanColumns(session: Session, scan: Scan, csv: CsvOptions): Promise<SampledColumn[]> {
   const isText = scan.kind === 'CSV' || scan.kind === 'TSV'
   const sampled = isText ? await sampleCsvTypes(session, scan, csv) : new Map<string, string>()
-  return scan.columns.map(({ name, tableName, type: declared }) => {
+  const columns: SampledColumn[] = []
+  for (const { name, tableName, type: declared } of scan.columns) {
     const type = sampled.get(tableName) ?? declared
-    return { name, type, kind: kindOf(type) }
-  })
+    const column = { name, type, kind: kindOf(type) }
+    const isMisfit = column.kind === 'text' && isConventional(column, 'input')
+    columns.push(isMisfit ? { ...column, misfit: await explainText(session, scan, column, tableName, csv) } : column)
+  }
+  return columns
+}
+
+async function explainText(
+  session: Session,
+  scan: Scan,
+  { name, type }: ListedColumn,
+  tableName: string,
+  csv: CsvOptions,
+): Promise<Misfit> {
+  const text = await findNonNumber(session, scan, tableName, csv)
+  const numbers = { settings: { input: `CAST(${name} AS DOUBLE)` }, effect: 'reads its texts as numbers' }
+  const remedy = text === undefined ? numbers : findRemedy('input', name, text)
+  const cause = text === undefined ? '' : ` because of text such as ${quoteShort(text)}`
+  return { remedy, reason: message`${name} is ${type}${cause} (${set(remedy.settings)} ${remedy.effect})` }
 }
 
 function kindOf(type: string): ListedColumn['kind'] {
@@ -92,8 +121,10 @@ function chooseColumns(files: readonly ListedFile[], missing: readonly ColumnOpt
     .flatMap(({ text }, index) => (index === 0 ? [text] : ['; ', text]))
   const text = message`${file}: ${new Message(...texts)}. Its columns: ${listColumns(columns)}`
   if (problems.some(({ differs }) => differs)) return { problem: text, option: problem.option }
-  const example: Partial<Record<ColumnOption, string>> = {}
-  for (const name of missing) example[name] = guessColumn(columns, name, { ...options, ...example }) ?? 'EXPR'
+  const guessed: Partial<Record<ColumnOption, string>> = {}
+  for (const name of missing) guessed[name] = guessColumn(columns, name, { ...options, ...guessed }) ?? 'EXPR'
+  const misfit = guessed.input === undefined ? undefined : columns.find(({ name }) => name === guessed.input)?.misfit
+  const example = { ...guessed, ...misfit?.remedy.settings }
   return { problem: text, option: problem.option, example }
 }
 
@@ -113,7 +144,7 @@ interface Problem extends ListedFile {
 }
 
 /** The columns with a conventional name whose type fits best. */
-function findFitting(columns: readonly ListedColumn[], name: ColumnOption, options: ChoiceOptions): ListedColumn[] {
+function findFitting(columns: readonly SampledColumn[], name: ColumnOption, options: ChoiceOptions): ListedColumn[] {
   const named = columns.filter((column) => isConventional(column, name) && !isNamed(column, options))
   for (const kinds of listKinds(name, options)) {
     const fitting = named.filter(({ kind }) => kinds.includes(kind))
@@ -147,6 +178,9 @@ function describeProblem(
   }
   const [found, ...others] = fitting.map((column) => column.name)
   if (found === undefined) {
+    const misfit =
+      name === 'input' ? columns.find((column) => column.misfit && !isNamed(column, options))?.misfit : undefined
+    if (misfit) return describe(misfit.reason)
     const kind = { input: ' of numbers', label: typeof options.positiveLabel === 'string' ? ' of text' : '' }[name]
     return describe(message`no column${kind} is called ${joinWords(conventions[name], 'or')}`)
   }
@@ -156,10 +190,18 @@ function describeProblem(
   return describe(message`would be ${found} here, but ${other ?? ''} in ${first.file}: score them apart`, true)
 }
 
-/** A column for an example: of several that fit the first, or else one whose type fits best. */
-function guessColumn(columns: readonly ListedColumn[], name: ColumnOption, options: ChoiceOptions): string | undefined {
+/**
+ * A column for an example: of several that fit the first, or else one with a conventional name whose text has a remedy, or whose
+ * type fits best. None has a conventional name of the other option.
+ */
+function guessColumn(
+  columns: readonly SampledColumn[],
+  name: ColumnOption,
+  options: ChoiceOptions,
+): string | undefined {
   const isId = (column: ListedColumn) => /(^|[^a-z])ids?$/i.test(column.name)
-  const unnamed = columns.filter((column) => !isNamed(column, options))
+  const other = name === 'input' ? 'label' : 'input'
+  const unnamed = columns.filter((column) => !isNamed(column, options) && !isConventional(column, other))
   const others = [...unnamed.filter((column) => !isId(column)), ...unnamed.filter(isId)]
   const isOfKind =
     (...kinds: readonly ListedColumn['kind'][]) =>
@@ -168,7 +210,11 @@ function guessColumn(columns: readonly ListedColumn[], name: ColumnOption, optio
   const isOfType = (pattern: RegExp) => (column: ListedColumn) => pattern.test(column.type)
   const wishes =
     name === 'input'
-      ? [isOfType(/^(FLOAT|DOUBLE|DECIMAL|Float)/), isOfKind('number')]
+      ? [
+          ({ misfit }: SampledColumn) => misfit !== undefined,
+          isOfType(/^(FLOAT|DOUBLE|DECIMAL|Float)/),
+          isOfKind('number'),
+        ]
       : typeof options.positiveLabel === 'string'
         ? [isOfKind('text')]
         : [isOfKind('boolean'), isOfType(/^U?(\w*INT|Int)/), isOfKind('number', 'text')]

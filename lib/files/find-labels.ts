@@ -72,12 +72,30 @@ function chooseNegative(counts: Counts, positive: string): string {
   if (!counts.has(positive)) {
     throw optionError('positiveLabel', message`no label is ${quoteShort(positive)}: ${listLabels(counts)}`)
   }
-  if (found !== undefined && others.length === 0) return found
+  if (found !== undefined && others.length === 0) {
+    if (simplify(found) !== simplify(positive)) return found
+    const pair = `${escapeShort(found)}, is ${escapeShort(positive)} in another spelling`
+    const advice = 'it names the one of dissimilar pairs'
+    throw optionError(
+      'negativeLabel',
+      message`${option('negativeLabel')} is missing, and the only other label, ${pair}; ${advice}`,
+    )
+  }
   const reason =
     found === undefined
       ? message`every label is ${quoteShort(positive)}`
       : message`${listLabels(counts)}; it names the one of dissimilar pairs`
   throw optionError('negativeLabel', message`${option('negativeLabel')} is missing, and ${reason}`)
+}
+
+/** Equal for texts that people take for one: they differ in case, outer spaces or encoding alone. */
+function simplify(text: string): string {
+  return text.normalize('NFKC').trim().toLowerCase()
+}
+
+/** A text in quotes, of which texts that look the same differ. */
+function escapeShort(text: string): string {
+  return quoteShort(text).replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 /** The most labels that a message lists. */

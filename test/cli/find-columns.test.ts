@@ -88,7 +88,7 @@ describe('a command line without --input or --label', function () {
       'several.csv',
       'dist,score,same\n0.5,1,yes\n',
       '--input is missing, and dist or score may be meant; --label is missing, and no column is called label, y, target or similar. Its columns: dist DOUBLE, score DOUBLE, same VARCHAR',
-      '--input dist --label score',
+      '--input dist --label same',
     ],
     [
       'cases.csv',
@@ -108,6 +108,36 @@ describe('a command line without --input or --label', function () {
       '--input is missing, and no column of numbers is called distance, dist, score or x; --label is missing, and no column is called label, y, target or similar. Its columns: a VARCHAR',
       '--input EXPR --label a',
     ],
+    [
+      'null-words.csv',
+      'distance,label\nNA,1\n0.2,-1\n',
+      "--input is missing, and distance is VARCHAR because of text such as 'NA' (--null-string NA --nulls ignore leaves out such rows). Its columns: distance VARCHAR, label DOUBLE",
+      '--input distance --label label --null-string NA --nulls ignore',
+    ],
+    [
+      'words.csv',
+      'n,Distance,y\n7,far,1\n8,0.25,-1\n',
+      "--input is missing, and Distance is VARCHAR because of text such as 'far' (--input 'TRY_CAST(Distance AS DOUBLE)' --nulls ignore leaves out such rows). Its columns: n DOUBLE, Distance VARCHAR, y DOUBLE",
+      "--input 'TRY_CAST(Distance AS DOUBLE)' --label y --nulls ignore",
+    ],
+    [
+      'commas.tsv',
+      'x\tlabel\n0,5\t1\n0,25\t-1\n',
+      "--input is missing, and x is VARCHAR because of text such as '0,5' (--decimal , reads decimal commas). Its columns: x VARCHAR, label DOUBLE",
+      '--input x --label label --decimal ,',
+    ],
+    [
+      'strings.ndjson',
+      '{"distance":"0.5","label":1}\n{"distance":"0.25","label":-1}\n',
+      "--input is missing, and distance is VARCHAR (--input 'CAST(distance AS DOUBLE)' reads its texts as numbers). Its columns: distance VARCHAR, label HUGEINT",
+      "--input 'CAST(distance AS DOUBLE)' --label label",
+    ],
+    [
+      'one.csv',
+      'label\n1\n-1\n',
+      '--input is missing, and no column of numbers is called distance, dist, score or x. Its columns: label DOUBLE',
+      '--input EXPR --label label',
+    ],
   ]
   for (const [name, text, problem, example] of refused) {
     it(`lists the columns of ${name}, with a command`, async () => {
@@ -121,6 +151,23 @@ describe('a command line without --input or --label', function () {
       })
     })
   }
+
+  it('gives commands for distances that are text, which score the others', async function () {
+    if (isWindows) this.skip()
+    for (const [name, count, sum] of [
+      // 1 − 0.2 of the negative of null-words.csv, 1 − 0.25 of the others; 0.5 of the positive
+      ['null-words.csv', 1, 0.8],
+      ['words.csv', 1, 0.75],
+      ['commas.tsv', 2, 1.25],
+      ['strings.ndjson', 2, 1.25],
+    ] as const) {
+      const { stderr } = await command(['score', path(name), '--json'])
+      const [, line = ''] = /For example: hinge-embedding-loss (.*)\n/.exec(stderr) ?? []
+      const main = `"${process.execPath}" --import tsx lib/cli/main.ts`
+      const { stdout } = await run('sh', ['-c', `${main} ${line}`], { cwd: root })
+      expect(JSON.parse(stdout), name).to.include({ count, sum })
+    }
+  })
 
   it('gives a command that a shell runs as it stands', async function () {
     if (isWindows) this.skip()

@@ -177,7 +177,8 @@ describe('labels that are text', function () {
 
   it('are empty texts and words of booleans and numbers, too', async () => {
     await connection.run(`COPY (SELECT * FROM (VALUES (1.0, ''), (2.0, ' ')) AS t(x, y)) TO '${path('empty.parquet')}'`)
-    const { total } = await scoreFiles([path('empty.parquet')], { input: 'x', label: 'y', positiveLabel: '' })
+    const both = { input: 'x', label: 'y', positiveLabel: '', negativeLabel: ' ' }
+    const { total } = await scoreFiles([path('empty.parquet')], both)
     assertTotals(total, Float64Array.of(1, 2), [1, -1])
     writeFileSync(path('words.csv'), 'x,y,n\n1,true,01\n2,false,1\n3,TRUE,01\n')
     const options = { input: 'x', negativeLabel: 'false', positiveLabel: 'true', otherLabels: 'zero' } as const
@@ -185,6 +186,64 @@ describe('labels that are text', function () {
     assertTotals(words.total, Float64Array.of(1, 2, 3), [1, -1, 0], { otherLabels: 'zero' })
     const padded = await scoreFiles([path('words.csv')], { input: 'x', label: 'n', positiveLabel: '1' })
     assertTotals(padded.total, Float64Array.of(1, 2, 3), [-1, 1, -1])
+  })
+
+  it('are taken for negative ones only if they are more than another spelling', async () => {
+    for (const [other, shown] of [
+      ['Größe', "'Gr\\u00f6\\u00dfe'"],
+      [' größe', "' gr\\u00f6\\u00dfe'"],
+      ['größe'.normalize('NFD'), "'gro\\u0308\\u00dfe'"],
+      ['ｇröße\u00a0', "'\\uff47r\\u00f6\\u00dfe\\u00a0'"],
+    ] as const) {
+      writeFileSync(path('spellings.ndjson'), `{"x":1,"y":"größe"}\n{"x":3,"y":${JSON.stringify(other)}}\n`)
+      const options = { input: 'x', label: 'y', positiveLabel: 'größe' }
+      const message = `negativeLabel is missing, and the only other label, ${shown}, is 'gr\\u00f6\\u00dfe' in another spelling; it names the one of dissimilar pairs`
+      const failure = await scoreFiles([path('spellings.ndjson')], options).catch((error: Error) => error)
+      expect(failure).to.include({ code: 'ERR_INVALID_ARG_VALUE', option: 'negativeLabel', message })
+      const { total } = await scoreFiles([path('spellings.ndjson')], { ...options, negativeLabel: other, margin: 4 })
+      // 1 of the positive, 4 − 3 of the negative
+      expect([total.count, total.sum]).to.deep.equal([2, 2])
+    }
+  })
+
+  it('that are numbers are read as numbers by what the error says', async () => {
+    const rows = (texts: readonly string[]) => texts.map((y) => `${JSON.stringify({ x: 0.25, y })}\n`).join('')
+    for (const [texts, advice, flags, sum] of [
+      [
+        ['1', '0'],
+        "--label 'CAST(y AS INTEGER)' --negative-label 0 reads its texts as numbers",
+        ['-l', 'CAST(y AS INTEGER)', '--negative-label', '0'],
+        1,
+      ],
+      [['1', '-1'], "--label 'CAST(y AS INTEGER)' reads its texts as numbers", ['-l', 'CAST(y AS INTEGER)'], 1],
+      [
+        ['2', '3.5'],
+        "--label 'CAST(y AS DOUBLE)' reads its texts as numbers, which --positive-label and --negative-label name",
+        ['-l', 'CAST(y AS DOUBLE)', '--positive-label', '2', '--negative-label', '3', '--other-labels', 'zero'],
+        0.25,
+      ],
+      [
+        ['1', '01'],
+        `'01' and '1' are equal numbers; --label "y = '01'" --negative-label 0 takes the first for similar`,
+        ['-l', "y = '01'", '--negative-label', '0'],
+        1,
+      ],
+      [
+        ['1', 'far'],
+        '--positive-label 1 --negative-label far, or the other way round, says which of its two texts similar pairs have',
+        ['-l', 'y', '--positive-label', '1', '--negative-label', 'far'],
+        1,
+      ],
+    ] as const) {
+      writeFileSync(path('number-texts.ndjson'), rows(texts))
+      const score = ['score', path('number-texts.ndjson'), '-i', 'x', '--json']
+      const { stderr } = await command([...score, '-l', 'y'])
+      expect(stderr).to.equal(
+        `hinge-embedding-loss: ${path('number-texts.ndjson')}: --label y is VARCHAR, must be a number or BOOLEAN (${advice})\n`,
+      )
+      // 0.25 of the positive and, if there is one, 1 − 0.25 of the negative
+      expect(JSON.parse((await command([...score, ...flags])).stdout)).to.include({ count: 2, sum })
+    }
   })
 
   it('are values of expressions and of folders', async () => {

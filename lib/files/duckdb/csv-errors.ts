@@ -1,29 +1,65 @@
-import { fileError, type Message, message, set } from '../errors.ts'
+import { fileError, type Message, message, type OptionValue, option, quoteShort, set } from '../errors.ts'
 import { quoteText } from './sql.ts'
+
+/** Options that help, and what they do. */
+export interface Remedy {
+  readonly settings: Readonly<Record<string, OptionValue>>
+  readonly effect: string
+}
+
+/** What helps where a column of numbers has a text. */
+export function findRemedy(name: string, column: string, value: string): Remedy {
+  const isNull = /^(#?n\/?a|<na>|null|none|nil|missing|undefined|\\n|[-–—?.*]+)$/i
+  const leavesOut = 'leaves out such rows'
+  if (isNull.test(value.trim())) return { settings: { nullString: value, nulls: 'ignore' }, effect: leavesOut }
+  if (/^\s*[+-]?\d*,\d+(e[+-]?\d+)?\s*$/i.test(value)) {
+    return { settings: { decimal: ',' }, effect: 'reads decimal commas' }
+  }
+  if (/^\s*[+-]?\d*\.\d+(e[+-]?\d+)?\s*$/i.test(value)) {
+    return { settings: { decimal: '.' }, effect: 'reads decimal points' }
+  }
+  if (/^\s*−[\d.]+/.test(value)) {
+    const plain = `replace(${column}::VARCHAR, '−', '-')::DOUBLE`
+    return { settings: { [name]: plain }, effect: 'reads minus signs' }
+  }
+  if (value.startsWith('#')) return { settings: { comment: '#' }, effect: 'skips lines that begin with it' }
+  if (name === 'label') {
+    return { settings: { label: `${column} = ${quoteText(value)}`, negativeLabel: 0 }, effect: 'reads text' }
+  }
+  return { settings: { [name]: `TRY_CAST(${column} AS DOUBLE)`, nulls: 'ignore' }, effect: leavesOut }
+}
 
 /**
  * Advice on a text where a number is expected.
  *
  * @param texts some texts of the column: where there are two, of labels each may be the positive one
  */
-export function adviseOnText(option: string, column: string, value: string, texts: readonly string[] = []): Message {
-  const isNull = /^(#?n\/?a|<na>|null|none|nil|missing|undefined|\\n|[-–—?.*]+)$/i
-  if (isNull.test(value.trim())) return message`${set({ nullString: value, nulls: 'ignore' })} leaves out such rows`
-  if (/^\s*[+-]?\d*,\d+(e[+-]?\d+)?\s*$/i.test(value)) return message`${set({ decimal: ',' })} reads decimal commas`
-  if (/^\s*[+-]?\d*\.\d+(e[+-]?\d+)?\s*$/i.test(value)) return message`${set({ decimal: '.' })} reads decimal points`
-  if (/^\s*−[\d.]+/.test(value)) {
-    return message`${set({ [option]: `replace(${column}::VARCHAR, '−', '-')::DOUBLE` })} reads minus signs`
-  }
-  if (value.startsWith('#')) return message`${set({ comment: '#' })} skips lines that begin with it`
-  if (option === 'label' && texts.length === 2) return adviseOnLabels(texts)
-  if (option === 'label')
-    return message`${set({ label: `${column} = ${quoteText(value)}`, negativeLabel: 0 })} reads text`
-  return message`${set({ [option]: `TRY_CAST(${column} AS DOUBLE)`, nulls: 'ignore' })} leaves out such rows`
+export function adviseOnText(name: string, column: string, value: string, texts: readonly string[] = []): Message {
+  const { settings, effect } = findRemedy(name, column, value)
+  return name in settings && texts.length === 2 ? adviseOnLabels(column, texts) : message`${set(settings)} ${effect}`
 }
 
-/** Advice on labels of two texts. */
-export function adviseOnLabels(texts: readonly string[]): Message {
-  return message`${set({ positiveLabel: texts })} says which of its two texts similar pairs have`
+/** Advice on a column of labels of two texts. Those that are numbers are read as such: the command line takes two numbers for no texts. */
+export function adviseOnLabels(column: string, texts: readonly string[]): Message {
+  const [one, other] = texts as [string, string]
+  const numbers = texts.filter((text) => text.trim() !== '' && !Number.isNaN(Number(text)))
+  if (numbers.length === 0)
+    return message`${set({ positiveLabel: texts })} says which of its two texts similar pairs have`
+  if (numbers.length === 1) {
+    const settings = { positiveLabel: one, negativeLabel: other }
+    return message`${set(settings)}, or the other way round, says which of its two texts similar pairs have`
+  }
+  const values = numbers.map(Number)
+  if (values[0] === values[1]) {
+    const settings = { label: `${column} = ${quoteText(one)}`, negativeLabel: 0 }
+    return message`${quoteShort(one)} and ${quoteShort(other)} are equal numbers; ${set(settings)} takes the first for similar`
+  }
+  const type = numbers.every((text) => /^\s*[+-]?\d{1,9}\s*$/.test(text)) ? 'INTEGER' : 'DOUBLE'
+  const isEncoding = (...labels: number[]) => labels.every((label) => values.includes(label))
+  const label = `CAST(${column} AS ${type})`
+  if (isEncoding(1, 0)) return message`${set({ label, negativeLabel: 0 })} reads its texts as numbers`
+  const naming = message`, which ${option('positiveLabel')} and ${option('negativeLabel')} name`
+  return message`${set({ label })} reads its texts as numbers${isEncoding(1, -1) ? '' : naming}`
 }
 
 /** An error of DuckDB about a row of CSV, in words of this package; other errors as they are. */

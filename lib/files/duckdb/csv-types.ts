@@ -101,6 +101,19 @@ export function sampleCsvTypes(session: Session, scan: Scan, options: CsvOptions
   return queryTypes(session, `FROM ${fromClause(scan)} LIMIT ${sampleRows}`, numbers, options)
 }
 
+/** A text in a sample of a column that is no number, if there is one. */
+export async function findNonNumber(
+  session: Session,
+  scan: Scan,
+  column: string,
+  options: CsvOptions,
+): Promise<string | undefined> {
+  const text = quoteName(column)
+  const [found] = await session.readTexts(`SELECT ${text} FROM (FROM ${fromClause(scan)} LIMIT ${sampleRows})
+    WHERE ${text} IS NOT NULL AND NOT ${isNumber(text, options)} LIMIT 1`)
+  return found
+}
+
 function isScoredAlone({ isNumber, isComputed, exactFor }: ColumnUse): boolean {
   return isNumber && !isComputed && exactFor.length === 0
 }

@@ -1,4 +1,4 @@
-import { fileError, given, message, option, quoteShort, set } from '../errors.ts'
+import { fileError, given, type Message, message, option, quoteShort, set } from '../errors.ts'
 import type { LabelTexts } from '../options.ts'
 import { adviseOnLabels } from './csv-errors.ts'
 import { quoteText } from './sql.ts'
@@ -85,11 +85,15 @@ export function castToScored(
   const scored = scoredTypeOf(option, type)
   if (scored !== undefined) return scored === type ? column : `CAST(${column} AS ${scored})`
   const expected = `a number${option === 'input' ? '' : ' or BOOLEAN'}`
-  const forWords = set({ label: `${sql} = 'similar'`, negativeLabel: 0 })
-  const forTexts = texts.length === 2 ? adviseOnLabels(texts) : message`${forWords} reads words`
-  const words = option === 'label' ? message`; ${forTexts}` : ''
-  const advice = type === 'VARCHAR' ? message` (CAST(${sql} AS DOUBLE) reads numbers in text${words})` : ''
+  const advice = type === 'VARCHAR' ? message` (${adviseOnTexts(option, sql, texts)})` : ''
   throw fileError(message`${given(option, text)} is ${type}, must be ${expected}${advice}`, { option })
+}
+
+function adviseOnTexts(option: ScoredOption, sql: string, texts: readonly string[]): Message {
+  if (option === 'label' && texts.length === 2) return adviseOnLabels(sql, texts)
+  const numbers = `CAST(${sql} AS DOUBLE) reads numbers in text`
+  if (option !== 'label') return message`${numbers}`
+  return message`${numbers}; ${set({ label: `${sql} = 'similar'`, negativeLabel: 0 })} reads words`
 }
 
 /** True if DuckDB's own cast to DOUBLE may round twice. */
