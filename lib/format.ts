@@ -47,6 +47,24 @@ export function formatJSON(value: unknown): string {
 const invisible = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\p{Bidi_Control}\p{Noncharacter_Code_Point}]/gu
 const short: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
 
+/** Text that two values may share to the eye: none, NULL, one in quotes, and one whose ends are seen by nobody. */
+const isAmbiguous = /^$|^NULL$|^'.*'$|^(?!\p{Bidi_Control})[\p{Zs}\p{Cf}]|(?!\p{Bidi_Control})[\p{Zs}\p{Cf}]$/su
+
+/**
+ * Names a value of the data, such as a group, so that two values never look the same: NULL, or its text, in quotes where it is
+ * empty or has outer spaces. Other characters are left for `escapeInvisible`.
+ */
+export function nameValue(text: string | null): string {
+  if (text === null) return 'NULL'
+  if (!isAmbiguous.test(text)) return text
+  const shown = text.replace(/^[\p{Zs}\p{Cf}]+|[\p{Zs}\p{Cf}]+$/gu, (outer) => outer.replace(/[^ ]/gu, escapeCharacter))
+  return `'${shown}'`
+}
+
+function escapeCharacter(character: string): string {
+  return `\\u${(character.codePointAt(0) as number).toString(16).padStart(4, '0')}`
+}
+
 /** Puts text of data or a file name on one line, without characters that a terminal takes for commands. */
 export function escapeInvisible(text: string): string {
   return text.replace(invisible, (character) => {

@@ -114,7 +114,7 @@ export function addFileOptions(command: Command): Command {
     )
     .option(
       '-i, --input <expr>',
-      'distance or energy: a column, or an SQL expression over the columns of a row (of Arrow a column); FLOAT is scored in float32 (default: the only column of numbers called distance, dist, score or x)',
+      'distance or energy: a column, or an SQL expression over the columns of a row (of Arrow a column); FLOAT is scored in float32 (default of FILEs: the only column of numbers called distance, dist, score or x; - and --query have none)',
     )
     .option('--left <expr>', 'with --right, in place of --input: lists of numbers, whose distance is the input')
     .option('--right <expr>', 'the other lists')
@@ -137,7 +137,7 @@ export function addFileOptions(command: Command): Command {
     .option('--on <column>', 'the column of ids that the FILEs and the file of labels have')
     .option(
       '-l, --label <expr>',
-      'label: a column or SQL expression (default: the only column called label, y, target or similar)',
+      'label: a column or SQL expression (default of FILEs: the only column called label, y, target or similar)',
     )
     .option('-m, --margin <numbers>', 'how far apart negatives should be; 0.5,1,1.5: totals for each', parseNumbers, 1)
     .option(

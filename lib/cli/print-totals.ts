@@ -1,6 +1,14 @@
 import type { GroupValue } from '../files/options.ts'
 import { formatFigures, formatTopRow, isWeighted, type StreamedTotals, type TopRow } from '../files/totals.ts'
-import { describeOthers, escapeInvisible, formatActiveShare, formatCount, formatFigure, formatJSON } from '../format.ts'
+import {
+  describeOthers,
+  escapeInvisible,
+  formatActiveShare,
+  formatCount,
+  formatFigure,
+  formatJSON,
+  nameValue,
+} from '../format.ts'
 import type { ClassTotals, LossAccumulator, NegativeTotals } from '../index.ts'
 import type { Context } from './options.ts'
 import { cutToWidth, widthOf } from './width.ts'
@@ -52,7 +60,7 @@ async function printAsTable(totals: readonly StreamedTotals[], by: string, print
     const margin = hasMargins ? [String(total.margin)] : []
     for await (const elements of groups?.readElements('key') ?? []) {
       const list: readonly GroupFigures[] = JSON.parse(`[${decoder.decode(elements)}]`)
-      table.add(list.map(({ by, ...figures }) => [...margin, escapeInvisible(by ?? 'NULL'), ...figureCells(figures)]))
+      table.add(list.map(({ by, ...figures }) => [...margin, escapeInvisible(nameValue(by)), ...figureCells(figures)]))
     }
     table.add([[...margin, ...(hasGroups ? ['all'] : []), ...figureCells(total)]])
   }
@@ -89,8 +97,8 @@ async function printTop(rows: readonly TopRow[], place: string, print: Print): P
 }
 
 function formatCell(value: GroupValue): string {
-  const text = typeof value === 'object' && value !== null ? formatJSON(value) : String(value ?? 'NULL')
-  const escaped = escapeInvisible(text)
+  const isText = typeof value === 'string' || value === null
+  const escaped = escapeInvisible(isText ? nameValue(value) : formatJSON(value))
   return widthOf(escaped) > longestCell ? `${cutToWidth(escaped, longestCell - 1)}…` : escaped
 }
 

@@ -67,7 +67,8 @@ async function findMissingColumns(
   if (missing === undefined) return {}
   const refuse = (reason: string) => optionError(missing, message`${option(missing)} is missing: ${reason}`)
   if (missing === 'label' && labels !== undefined) throw refuse('a column of the file of labels, or an expression')
-  if (query !== undefined) throw refuse('a column of the query, or an expression')
+  if (query !== undefined)
+    throw refuse('a column of the query, or an expression; only FILEs have columns by conventional names')
   if (paths.length === 0) throw refuse('without a FILE it names a .npy')
   if (paths.includes('-')) throw refuse('standard input is read once, and a name of its columns must be known before')
   const { findColumns } = await import('../files/find-columns.ts')

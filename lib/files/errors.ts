@@ -82,6 +82,11 @@ export function quoteShort(text: string): string {
   return `'${text.length > 50 ? `${text.slice(0, 50)}…` : text}'`
 }
 
+/** Advice on labels that are true and false where texts name them. */
+export function adviseOnBooleans(): Message {
+  return message`its true and false are the numbers 1 and 0, which ${set({ negativeLabel: 0 })} alone names`
+}
+
 /** What a program can read of an error beside its message. Details that do not apply are absent. */
 export interface ErrorDetails {
   /** the kind of error, stable across versions: `ERR_NULL`, `ENOENT` and so on */

@@ -4,7 +4,7 @@ import { findNonNumber, sampleCsvTypes } from './duckdb/csv-types.ts'
 import type { Scan } from './duckdb/scan.ts'
 import { isScorable } from './duckdb/scored-types.ts'
 import type { Session } from './duckdb/session.ts'
-import { Message, message, option, quoteShort, set } from './errors.ts'
+import { adviseOnBooleans, Message, message, option, quoteShort, set } from './errors.ts'
 import { withInputs } from './open.ts'
 import { type CsvOptions, type Margins, type ScoreFilesOptions, selectCsvOptions } from './options.ts'
 import { type ArraySource, listArrowColumns } from './readers/array-source.ts'
@@ -181,6 +181,9 @@ function describeProblem(
     const misfit =
       name === 'input' ? columns.find((column) => column.misfit && !isNamed(column, options))?.misfit : undefined
     if (misfit) return describe(misfit.reason)
+    const isBoolean = (column: ListedColumn) => column.kind === 'boolean' && isConventional(column, 'label')
+    const boolean = name === 'label' ? columns.find(isBoolean) : undefined
+    if (boolean) return describe(message`${boolean.name} is ${boolean.type}: ${adviseOnBooleans()}`)
     const kind = { input: ' of numbers', label: typeof options.positiveLabel === 'string' ? ' of text' : '' }[name]
     return describe(message`no column${kind} is called ${joinWords(conventions[name], 'or')}`)
   }

@@ -5,7 +5,7 @@ import type { Inputs } from '../files/open.ts'
 import { assertOneSide, type Group, type Scoring } from '../files/options.ts'
 import { describeInput } from '../files/pair.ts'
 import { type FileTotals, sumGroups } from '../files/totals.ts'
-import { formatCount } from '../format.ts'
+import { escapeInvisible, formatCount, nameValue } from '../format.ts'
 import type { LossAccumulator } from '../index.ts'
 import { HistogramCollector } from './collector.ts'
 import type { Histogram, View } from './histogram.ts'
@@ -171,7 +171,7 @@ function makeGroupPanels(
 ): Panel[] {
   const { own, others } = gatherGroups(ascending, chosen, scoring)
   const panels = own.map(({ json, key, totals }): Panel => {
-    return { name: toPrintableLine(key ?? 'NULL') || "''", totals, histogram: collector.getOrCreate(json) }
+    return { name: escapeInvisible(nameValue(key)), totals, histogram: collector.getOrCreate(json) }
   })
   if (others === undefined) return panels
   const name = `the other ${formatCount(others.count)}`

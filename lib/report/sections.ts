@@ -1,12 +1,12 @@
 import type { GroupValue } from '../files/options.ts'
 import { hideSecrets } from '../files/secrets.ts'
 import type { TopRow } from '../files/totals.ts'
-import { formatCount, formatFigure, formatJSON, formatQuantity } from '../format.ts'
+import { formatCount, formatFigure, formatJSON, formatQuantity, nameValue } from '../format.ts'
 import type { ClassTotals, LossAccumulator, NegativeTotals } from '../index.ts'
 import type { GatheredGroups } from '../plot/chart-data.ts'
 import type { ReportData } from './data.ts'
 import { type Html, html, lines, showCode, showText } from './html.ts'
-import { buildTable, type Column, number, showCount, showFigure, showShare, text } from './table.ts'
+import { buildTable, type Column, number, showCount, showFigure, showMean, showShare, text } from './table.ts'
 import { describeTotals, meanings, selectMargins } from './words.ts'
 
 /** A part of the page with a heading, to which the contents link. */
@@ -42,7 +42,7 @@ function marginCells({ margin }: LossAccumulator, totals: readonly LossAccumulat
 }
 
 function figureCells({ count, mean, sum }: Pick<ClassTotals, 'count' | 'mean' | 'sum'>): Html[] {
-  return [showCount(count), showFigure(mean), showFigure(sum)]
+  return [showCount(count), showMean(mean, count), showFigure(sum)]
 }
 
 function activeCells({ active, count }: NegativeTotals): Html[] {
@@ -79,9 +79,9 @@ function buildMargins({ pictures, curve, totals }: ReportData): Html {
 ${pictures.curve ?? ''}${buildTable({
   caption: 'Figures at each margin shown, all exact',
   columns: ['Margin Δ', 'Mean loss', 'Mean loss of negatives', 'Active', 'Active share'].map(number),
-  rows: curve.map(({ margin, mean, negatives }) => [
+  rows: curve.map(({ margin, count, mean, negatives }) => [
     html`${showFigure(margin)}${mark(margin)}`,
-    ...[showFigure(mean), showFigure(negatives.mean)],
+    ...[showMean(mean, count), showMean(negatives.mean, negatives.count)],
     ...activeCells(negatives),
   ]),
 })}`
@@ -92,7 +92,7 @@ function buildGroups(by: string, { own, others }: GatheredGroups, { totals, pict
     ...['Pairs', 'Mean loss', 'Positives', 'Mean loss of positives'],
     ...['Negatives', 'Mean loss of negatives', 'Active share'],
   ]
-  const groups = own.map(({ key, totals }) => ({ name: key === null ? html`<em>NULL</em>` : showText(key), totals }))
+  const groups = own.map(({ key, totals }) => ({ name: showCell(key), totals }))
   const rest = others ? [{ name: html`<em>the other ${formatCount(others.count)}</em>`, totals: others.totals }] : []
   const table = buildTable({
     caption: html`Totals of each value of ${showText(by)}${others ? `: the ${formatCount(own.length)} largest, and the others as one` : ''}`,
@@ -109,7 +109,7 @@ function groupCells(name: Html, total: LossAccumulator, totals: readonly LossAcc
   const { positives, negatives } = total
   return [
     ...[name, ...marginCells(total, totals)],
-    ...[total, positives, negatives].flatMap(({ count, mean }) => [showCount(count), showFigure(mean)]),
+    ...[total, positives, negatives].flatMap(({ count, mean }) => [showCount(count), showMean(mean, count)]),
     showShare(negatives.active, negatives.count),
   ]
 }
@@ -155,7 +155,7 @@ function showFile(path: string): Html {
 
 function showCell(value: GroupValue): Html {
   if (value === null) return html`<em>NULL</em>`
-  return showText(typeof value === 'object' ? formatJSON(value) : String(value))
+  return showText(typeof value === 'object' ? formatJSON(value) : nameValue(String(value)))
 }
 
 function buildMeanings(): Html {

@@ -54,6 +54,11 @@ export function showFigure(value: number): Html {
   return showValue(value, formatFigure(value))
 }
 
+/** The mean of some rows; a dash where there are none. */
+export function showMean(mean: number, count: number): Html {
+  return showValue(mean, count === 0 ? '–' : formatFigure(mean))
+}
+
 /** A share of some rows in per cent; a dash where there are none. */
 export function showShare(part: number, all: number): Html {
   return showValue(part / all, all === 0 ? '–' : formatShare(part, all))

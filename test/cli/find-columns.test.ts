@@ -181,6 +181,18 @@ describe('a command line without --input or --label', function () {
     expect(JSON.parse(stdout)).to.include({ count: 1, sum: 0.5, margin: 2 })
   })
 
+  it('says how booleans are named where a text names the positive label', async () => {
+    write('booleans.csv', 'distance,label\n0.5,true\n0.25,false\n')
+    const file = path('booleans.csv')
+    const advice = 'its true and false are the numbers 1 and 0, which --negative-label 0 alone names'
+    const { code, stderr } = await command(['score', file, '--positive-label', 'True'])
+    expect(code).to.equal(2)
+    expect(stderr).to.include(`${file}: --label is missing, and label is BOOLEAN: ${advice}. Its columns: `)
+    const { stdout } = await command(['score', file, '--negative-label', '0', '--json'])
+    // 0.5 of the positive, 1 − 0.25 of the negative
+    expect(JSON.parse(stdout)).to.include({ count: 2, sum: 1.25 })
+  })
+
   it('refuses files that do not agree', async () => {
     await fails(
       ['score', path('pairs.csv'), path('pairs.tsv')],
@@ -197,7 +209,7 @@ describe('a command line without --input or --label', function () {
     await fails(
       ['score', '--query', 'SELECT 1 AS x, 1 AS y', '-l', 'y'],
       2,
-      /--input is missing: a column of the query/,
+      /--input is missing: a column of the query, or an expression; only FILEs have columns by conventional names$/m,
     )
     write('none.ndjson', '')
     await fails(['score', path('none.ndjson')], 2, /--input is missing, and no file has a column/)

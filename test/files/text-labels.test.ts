@@ -319,7 +319,11 @@ describe('labels that are text', function () {
       ['numbers.parquet', 'b', 'BOOLEAN'],
       ['numbers.arrow', 'y', 'Float64'],
     ] as const) {
-      const message = new RegExp(`label '${label}' is ${type}, must be text, as positiveLabel 'near' is$`)
+      const advice = {
+        b: ' \\(its true and false are the numbers 1 and 0, which negativeLabel: 0 alone names\\)',
+        y: '',
+      }[label]
+      const message = new RegExp(`label '${label}' is ${type}, must be text, as positiveLabel 'near' is${advice}$`)
       await rejects(scoreFiles([path(name)], { ...given, label }), name, { ...invalid, file: path(name), message })
     }
     const arrays = { input: path('x.npy'), label: path('y.npy'), positiveLabel: 'near' }

@@ -318,6 +318,37 @@ describe('reportFiles', function () {
     expect(names[14]).to.equal(`${'😀'.repeat(100)}… (cut, 300 characters)`)
   })
 
+  it('no two groups look the same, in the table, in the headings of the pictures and in score', async () => {
+    const groups = [
+      [null, 'NULL'],
+      ['NULL', "'NULL'"],
+      ['', "''"],
+      [' ', "' '"],
+      ['\u00a0', "'\\u00a0'"],
+      ['\u200b', "'\\u200b'"],
+      [' near', "' near'"],
+      ["'near'", "''near''"],
+      ['\x1b', '\\x1b'],
+      ['(empty text)', '(empty text)'],
+    ] as const
+    const file = writeRows(
+      'similar.ndjson',
+      groups.map(([name], i) => ({ d: 1 - i / 16, y: 1, name })),
+    )
+    const shown = groups.map(([, text]) => text)
+    const page = await writeReport([file], { ...columns, by: 'name', keep: ['name'] })
+    expect(readTable(page, 'Totals of each value of name').map((row) => row.name?.text)).to.have.members(shown)
+    const headings = sectionOf(page, 'groups').matchAll(/<figcaption>(.*?)<\/figcaption>/g)
+    expect(Array.from(headings, ([, text = '']) => textOf(text))).to.have.members(shown)
+    expect(readTable(page, '10 positive pairs').map((row) => row.name?.text)).to.deep.equal(shown)
+    const args = ['score', file, '-i', 'd', '-l', 'y', '--by', 'name', '--top', '10', '--keep', 'name']
+    const lines = (await command(args)).stdout.split('\n').map((line) => line.trimEnd())
+    for (const text of shown) {
+      expect(lines.filter((line) => line.startsWith(`${text}  `))).to.have.lengthOf(1)
+      expect(lines.filter((line) => line.endsWith(`  ${text}`))).to.have.lengthOf(1)
+    }
+  })
+
   it('a name of two million characters is cut, and the page says so', async () => {
     const file = writeRows('long.ndjson', [
       { d: 0.5, y: 1, name: 'x'.repeat(2_000_000) },
@@ -338,6 +369,9 @@ describe('reportFiles', function () {
     expect(textOf(sectionOf(none, 'totals'))).to.match(
       /There is no positive pair.*There is no negative pair.*3,000 rows with a null are left out/s,
     )
+    const figures = [...readTable(none, 'Totals of each class'), ...readTable(none, 'Figures at each margin')]
+    expect(figures.map((row) => row['Mean loss']?.text)).to.deep.equal(Array(12).fill('–'))
+    for (const id of ['totals', 'distances', 'margins']) expect(textOf(sectionOf(none, id))).not.to.include('NaN')
     const one = await writeReport([writeRows('one.ndjson', [{ d: 0.25, y: 1 }])], columns)
     expect(textOf(sectionOf(one, 'totals'))).to.include('1 pair is positive')
   })

@@ -1,4 +1,4 @@
-import { fileError, given, type Message, message, option, quoteShort, set } from '../errors.ts'
+import { adviseOnBooleans, fileError, given, type Message, message, option, quoteShort, set } from '../errors.ts'
 import type { LabelTexts } from '../options.ts'
 import { adviseOnLabels } from './csv-errors.ts'
 import { quoteText } from './sql.ts'
@@ -52,7 +52,8 @@ export function castLabelTexts({ text, column, type }: ScoredColumn, { positive,
   if (type === nullType) return 'CAST(NULL AS TINYINT)'
   if (!isText(type)) {
     const reason = message`must be text, as ${option('positiveLabel')} ${quoteShort(positive)} is`
-    throw fileError(message`${given('label', text)} is ${type}, ${reason}`, { option: 'label' })
+    const advice = type === 'BOOLEAN' ? message` (${adviseOnBooleans()})` : ''
+    throw fileError(message`${given('label', text)} is ${type}, ${reason}${advice}`, { option: 'label' })
   }
   const y = `CAST(${column} AS VARCHAR)`
   const classes = `WHEN ${y} = ${quoteText(positive)} THEN 1 WHEN ${y} = ${quoteText(negative)} THEN -1`
