@@ -36,7 +36,9 @@ export function findRemedy(name: string, column: string, value: string): Remedy 
  */
 export function adviseOnText(name: string, column: string, value: string, texts: readonly string[] = []): Message {
   const { settings, effect } = findRemedy(name, column, value)
-  return 'negativeLabel' in settings && texts.length === 2 ? adviseOnLabels(column, texts) : message`${set(settings)} ${effect}`
+  return 'negativeLabel' in settings && texts.length === 2
+    ? adviseOnLabels(column, texts)
+    : message`${set(settings)} ${effect}`
 }
 
 /** Advice on a column of labels of two texts. Those that are numbers are read as such: the command line takes two numbers for no texts. */
