@@ -55,9 +55,9 @@ export function nameOfFile({ files, shards }: Plan, index: number, place = 0): s
 
 /** The options of `planOf`: those of `scoreFiles` that do not depend on the order of rows, and how files are cut. */
 export interface PlanOptions
-  extends ColumnOptions,
+  extends Omit<ColumnOptions, 'labels' | 'on'>,
     CsvOptions,
-    SourceOptions,
+    Omit<SourceOptions, 'query' | 'attach'>,
     Pick<RunOptions, 'threads' | 'duckdbExtensions' | 'signal' | 'onNote'> {
   /**
    * a Parquet file of more rows is cut, between row groups; files that together have fewer than a tenth, or 4 bytes for each of
