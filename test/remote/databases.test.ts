@@ -1,34 +1,21 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
-import { DuckDBInstance } from '@duckdb/node-api'
 import { expect } from 'chai'
 import { type ScoreFilesOptions, scoreFiles } from '../../lib/files.ts'
 import { command } from '../support/command.ts'
 import { assertTotals } from '../support/pairs.ts'
-import { run, succeeds } from '../support/processes.ts'
 import { Random } from '../support/random.ts'
 import { Postgres } from './postgres.ts'
+import { downloadExtensions } from './tools.ts'
 
 const random = new Random(17)
 const rows = Array.from({ length: 5000 }, (_, id) => ({ id, x: random.integer(0, 4096) / 1024, y: random.sign() }))
 const x = Float64Array.from(rows, (row) => row.x)
 const y = rows.map((row) => row.y)
 const password = 'sEcReT words'
-
-/** Downloads extensions for the very version of DuckDB from PyPI. */
-async function downloadExtensions(folder: string, ...names: readonly string[]): Promise<void> {
-  const connection = await (await DuckDBInstance.create()).connect()
-  const [[version = ''] = []] = (await connection.runAndReadAll('SELECT version()')).getRows() as string[][]
-  connection.closeSync()
-  const packages = names.map((name) => `duckdb-extension-${name.replaceAll('_', '-')}==${version.slice(1)}`)
-  await succeeds(run('python3', ['-m', 'pip', 'download', '--quiet', '--no-deps', '--dest', folder, ...packages]))
-  for (const wheel of readdirSync(folder)) {
-    await succeeds(run('unzip', ['-qjo', join(folder, wheel), '*.duckdb_extension', '-d', folder]))
-  }
-}
 
 describe('a query over databases', function () {
   this.timeout(300_000)

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
@@ -14,7 +14,7 @@ export const extensions = join(folder, 'extensions')
 /** Installs extensions for the very version of DuckDB, and two servers of S3's protocol. */
 export async function installTools(): Promise<void> {
   mkdirSync(folder, { recursive: true })
-  if (!existsSync(extensions)) await downloadExtensions()
+  if (!existsSync(extensions)) await downloadExtensions(extensions, 'httpfs', 'aws')
   const venv = join(folder, 'venv')
   if (!existsSync(venv)) {
     await succeeds(run('python3', ['-m', 'venv', venv]))
@@ -30,18 +30,23 @@ export function removeTools(): void {
   if (kept === undefined) rmSync(folder, { recursive: true, force: true })
 }
 
-async function downloadExtensions(): Promise<void> {
+/** Downloads extensions for the very version of DuckDB from PyPI, as files of a folder. */
+export async function downloadExtensions(to: string, ...names: readonly string[]): Promise<void> {
   const connection = await (await DuckDBInstance.create()).connect()
   const [[version = ''] = []] = (await connection.runAndReadAll('SELECT version()')).getRows() as string[][]
   connection.closeSync()
-  const wheels = join(folder, 'wheels')
-  const packages = ['httpfs', 'aws'].map((name) => `duckdb-extension-${name}==${version.slice(1)}`)
-  await succeeds(run('python3', ['-m', 'pip', 'download', '--quiet', '--no-deps', '--dest', wheels, ...packages]))
-  mkdirSync(extensions)
-  for (const wheel of readdirSync(wheels)) {
-    await succeeds(run('unzip', ['-qjo', join(wheels, wheel), '*.duckdb_extension', '-d', extensions]))
-  }
+  const packages = names.map((name) => `duckdb-extension-${name.replaceAll('_', '-')}==${version.slice(1)}`)
+  await succeeds(run('python3', ['-m', 'pip', 'download', '--quiet', '--no-deps', '--dest', to, ...packages]))
+  await succeeds(run('python3', ['-c', unpackWheels, to]))
 }
+
+const unpackWheels = `
+import pathlib, sys, zipfile
+folder = pathlib.Path(sys.argv[1])
+for wheel in folder.glob('*.whl'):
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            if name.endswith('.duckdb_extension'): (folder / pathlib.Path(name).name).write_bytes(archive.read(name))`
 
 /** A server of S3's protocol in a process of its own, with a bucket `pairs`. */
 export interface Store {
