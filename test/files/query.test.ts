@@ -186,8 +186,9 @@ describe('a query in place of files', function () {
     )
 
     it('gives the totals of its tables, and of joins with files', async () => {
-      const attach = [`${path('pairs.duckdb')} AS base`]
-      assertTotals(await totalOf('FROM base.pairs', { attach, input: 'w' }), pairs.w, pairs.y)
+      for (const source of [path('pairs.duckdb'), `'${path('pairs.duckdb')}'`]) {
+        assertTotals(await totalOf('FROM base.pairs', { attach: [`${source} AS base`], input: 'w' }), pairs.w, pairs.y)
+      }
       const numbered = `SELECT d, row_number() OVER () - 1 AS row FROM '${path('pairs.parquet')}'`
       const query = `SELECT d AS x, label AS y FROM (${numbered}) JOIN "My base"."odd labels" USING (row)`
       const other = [`duckdb:${path('pairs.duckdb')} as "My base"`]

@@ -13,17 +13,21 @@ export interface Database {
 }
 
 /**
- * Reads the texts of the option `attach`: a database, AS and its name.
+ * Reads the texts of the option `attach`: a database, which may be in quotes as in SQL, AS and its name.
  *
  * @throws {RangeError} ERR_INVALID_ARG_VALUE, with `option`; no message has the text: it may have a password
  */
 export function parseDatabases(texts: readonly string[]): Database[] {
   return texts.map((text) => {
     const [, source, name] = /^\s*(\S.*?)\s+AS\s+("(?:[^"]|"")+"|[\p{L}_][\p{L}\p{N}_]*)\s*$/isu.exec(text) ?? []
-    if (source !== undefined && name !== undefined) return { source, name }
+    if (source !== undefined && name !== undefined) return { source: unquote(source), name }
     const expected = message`must be a database and its name, such as 'postgres:dbname=shop AS shop'`
     throw optionError('attach', message`${option('attach')} ${expected}`)
   })
+}
+
+function unquote(source: string): string {
+  return /^'.*'$/s.test(source) ? source.slice(1, -1).replaceAll("''", "'") : source
 }
 
 /**
