@@ -58,7 +58,7 @@ export interface RowCollector {
  * Scores opened files and counts their distances: the totals of each margin, in the order of the margins, and what a picture
  * of them shows.
  *
- * @param margins those of the picture, if they are not all
+ * @param margins those of the picture, if they are not all: of scans only they have groups
  * @param others collect something else of each row
  * @throws as `scoreFiles` does
  */
@@ -79,11 +79,15 @@ export async function collectChartData(
   }
   const groups: Group[][] = chunkTotals.groups
   const scanned = scans && (await scoreScans(scans.session, scans.list, scoring, signal))
+  const isShown = scoring.margins.map((margin) => margins.includes(margin))
   for (const [index, table] of scanned?.groups.entries() ?? []) {
-    for await (const batch of table.readGroups()) groups[index]?.push(...batch)
+    if (isShown[index]) for await (const batch of table.readGroups()) groups[index]?.push(...batch)
   }
   const totals = sumGroups(groups, scoring)
-  const chosen = chooseGroups(groups[0] as Group[], mostPanels)
+  for (const [index, table] of scanned?.groups.entries() ?? []) {
+    if (!isShown[index]) totals[index]?.total.merge(table.total)
+  }
+  const chosen = chooseGroups(groups[isShown.indexOf(true)] as Group[], mostPanels)
   if (scans && scanned) {
     await collector.addScans(scans.session, scanned, chosen)
     for (const each of others) await each.addScans(scans.session, scanned)
