@@ -97,7 +97,7 @@ for (const [name, start] of Object.entries(stores)) {
         [input, `${proxy.url}/pairs/in/one.parquet`, /files are written to s3:\/\//],
         [input, 'hf://datasets/a/b.csv', /files are written to s3:\/\//],
         [input, 'ftp://host/b.csv', /this scheme are not written/],
-        [input, 's3://AKID:word@pairs/b.csv', /a URL with a user or password/],
+        [input, 's3://AKID:sEcReT@pairs/b.csv', /a URL with a user or password/],
       ] as const) {
         await fails(score(given, output), 2, reason)
       }
