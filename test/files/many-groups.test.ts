@@ -8,7 +8,7 @@ import { Session } from '../../lib/files/duckdb/session.ts'
 import { scoreScans } from '../../lib/files/duckdb/totals.ts'
 import { type Group, readScoring, type Scoring } from '../../lib/files/options.ts'
 import { scoreFiles } from '../../lib/files.ts'
-import { escapeInvisible, formatJSON } from '../../lib/format.ts'
+import { escapeInvisible, formatJSON, nameValue } from '../../lib/format.ts'
 import { expected } from '../oracle.ts'
 import { command } from '../support/command.ts'
 import { node, succeeds } from '../support/processes.ts'
@@ -198,13 +198,13 @@ describe('many groups', function () {
       const table = await print([...short.map((text) => `(0.5, ${sqlOf(text)})`), '(0.5, NULL)'])
       const lines = table.split('\n').slice(1, short.length + 2)
       const figures = ['1', '0.5', '0.5', '1', '0', '0']
-      const names = [...short.sort(compareBytes), 'NULL']
+      const names = [...short.sort(compareBytes), null]
       const widths = lines.map((line) => line.search(/ +1 +0\.5 +0\.5 +1 +0 +0$/))
       expect(lines.every((line) => line.trim().split(/ +/).slice(-6).join() === figures.join())).to.equal(true)
       for (const [i, name] of names.entries()) {
-        const shown = escapeInvisible(name)
-        expect(lines[i]?.startsWith(shown), name).to.equal(true)
-        expect(lines[i]?.slice(shown.length, widths[i]).trim(), name).to.equal('')
+        const shown = escapeInvisible(nameValue(name))
+        expect(lines[i]?.startsWith(shown), shown).to.equal(true)
+        expect(lines[i]?.slice(shown.length, widths[i]).trim(), shown).to.equal('')
       }
     })
 
