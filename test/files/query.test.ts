@@ -21,8 +21,9 @@ const labels = rows.map(() => random.sign())
 
 /** The doubles at the end of a .npy. */
 function readNpy(file: string, count: number): Float64Array {
-  const bytes = readFileSync(file)
-  return new Float64Array(bytes.buffer.slice(bytes.byteOffset + bytes.length - 8 * count))
+  const { buffer, byteOffset, length } = readFileSync(file)
+  const end = byteOffset + length
+  return new Float64Array(buffer.slice(end - 8 * count, end))
 }
 
 describe('a query in place of files', function () {
