@@ -206,11 +206,26 @@ describe(`scoring on workers${hasRedis ? '' : ', which needs redis-server'}`, fu
     // Tests of their own have no server: errors.test.ts and test/remote.
     'a URL with a query, such as a presigned one': [],
     '`--format` of CSV, TSV and NDJSON by URL': [],
-    '`--output`': [
+    '`--output`, `--top`, `--labels`, `--query`': [
       [
         () => setup.score(['pairs.parquet'], '--input', 'd', '--output', setup.path('out.csv')),
         2,
         /--output does not go with --redis/,
+      ],
+      [() => setup.score(['pairs.parquet'], '--input', 'd', '--top', '1'), 2, /--top does not go with --redis/],
+      [
+        () => {
+          const [file, labels] = [setup.path('many.parquet'), setup.path('labels.csv')]
+          writeFileSync(labels, `id,other\n${Array.from({ length: 50_001 }, (_, id) => `${id},1\n`).join('')}`)
+          return ['score', file, '--input', 'd', '--labels', labels, '--on', 'id', '--label', 'other']
+        },
+        2,
+        /--labels does not go with --redis/,
+      ],
+      [
+        () => ['score', '--query', `FROM '${setup.path('pairs.parquet')}'`, '--input', 'd', '--label', 'y'],
+        2,
+        /--query does not go with --redis/,
       ],
     ],
     'several numbers in `--margin`': [
