@@ -1,4 +1,5 @@
 import type { GroupMark, Mark } from 'vega'
+import { formatShare } from '../format.ts'
 import type { LossAccumulator } from '../index.ts'
 import type { marginStrips } from './chart-data.ts'
 import {
@@ -43,7 +44,7 @@ const figures: Readonly<Record<FigureName, Figure>> = {
   activeShare: {
     countRows: ({ negatives }) => negatives.count,
     read: ({ negatives: { active, count } }) => active / count,
-    format: (share) => `${(100 * share).toFixed(1)} %`,
+    format: (share) => formatShare(share, 1),
     formatTick: formatPercent,
     color: 'negative',
   },
