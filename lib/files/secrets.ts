@@ -14,7 +14,7 @@ export class Secrets {
     const parts = [
       text,
       url,
-      decode(url),
+      decodeUrl(url),
       ...url.split('@'),
       ...words.flatMap((word) => [word, word.replace(/^'|'$/g, '')]),
     ]
@@ -51,7 +51,8 @@ const rules: readonly (readonly [pattern: RegExp, shown: string])[] = [
 /** Shorter texts occur in messages by chance. DuckDB quotes them with all settings, which are longer. */
 const shortest = 3
 
-function decode(text: string): string {
+/** Decodes what is percent-encoded in a URL; a text that is no such encoding stays as it is. */
+export function decodeUrl(text: string): string {
   try {
     return decodeURIComponent(text)
   } catch {

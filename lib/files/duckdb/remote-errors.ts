@@ -1,6 +1,6 @@
 import { type ErrorDetails, fileError } from '../errors.ts'
 import { isRemote, nameRemote } from '../remote.ts'
-import { hideSecrets } from '../secrets.ts'
+import { decodeUrl, hideSecrets } from '../secrets.ts'
 
 /** What DuckDB says of a request that failed, with the code and the text of our error. */
 interface Reason {
@@ -85,13 +85,5 @@ function findUrl(text: string): string | undefined {
   const endpoint = process.env.AWS_ENDPOINT_URL_S3 || process.env.AWS_ENDPOINT_URL
   const server = endpoint?.replace(/\/*$/, '/')
   if (server === undefined || !url.startsWith(server)) return nameRemote(url)
-  return `s3://${decodeSafely(url.slice(server.length))}`
-}
-
-function decodeSafely(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
+  return `s3://${decodeUrl(url.slice(server.length))}`
 }

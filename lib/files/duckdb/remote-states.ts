@@ -1,6 +1,7 @@
 import { detailsOf, errorAt, fileError } from '../errors.ts'
 import type { FileState } from '../pair.ts'
 import { nameRemote } from '../remote.ts'
+import { decodeUrl } from '../secrets.ts'
 import type { ExtensionOptions } from './extensions.ts'
 import { type Answer, logAnswers } from './http-log.ts'
 import { endpointPath, prepareRemote } from './remote-files.ts'
@@ -63,7 +64,7 @@ function listTags(answers: readonly Answer[]): ReadonlyMap<string, string> {
   return new Map(
     answers.flatMap(({ url, tag }) => {
       if (tag === undefined) return []
-      const [, host = '', path = ''] = parseUrl(decode(url))
+      const [, host = '', path = ''] = parseUrl(decodeUrl(url))
       // A bucket is in the path, or in the name of the server.
       return [`${host}${path}`, path, `/${host.split('.')[0]}${path}`].map((key) => [key, tag] as const)
     }),
@@ -72,7 +73,7 @@ function listTags(answers: readonly Answer[]): ReadonlyMap<string, string> {
 
 function findTag(tags: ReadonlyMap<string, string>, url: string): string {
   const isOfServer = /^https?:/.test(url)
-  const [, host = '', path = ''] = parseUrl(isOfServer ? decode(url) : url)
+  const [, host = '', path = ''] = parseUrl(isOfServer ? decodeUrl(url) : url)
   const tag = tags.get(isOfServer ? `${host}${path}` : `${endpointPath()}/${host}${path}`)
   if (tag !== undefined) return tag
   const file = nameRemote(url)
@@ -81,12 +82,4 @@ function findTag(tags: ReadonlyMap<string, string>, url: string): string {
 
 function parseUrl(url: string): readonly string[] {
   return /^[^:]+:\/\/([^/]*)(.*)$/s.exec(url) ?? []
-}
-
-function decode(url: string): string {
-  try {
-    return decodeURIComponent(url)
-  } catch {
-    return url
-  }
 }

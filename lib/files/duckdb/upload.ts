@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { asOutputError, type OutputTarget } from '../atomic-write.ts'
 import { codeOf, detailsOf, fileError, given, message, messageOf, optionError } from '../errors.ts'
 import { isRemote, nameRemote, readRemote, schemeOf, writtenSchemes } from '../remote.ts'
+import { decodeUrl } from '../secrets.ts'
 import { removal, system } from '../system.ts'
 import type { ExtensionOptions } from './extensions.ts'
 import { matchesPattern, prepareRemote } from './remote-files.ts'
@@ -33,7 +34,9 @@ export async function openUpload(
   if (!schemeOf(url)?.isWritten) {
     throw optionError('output', message`${name}: files are written to ${writtenSchemes} and to this machine`)
   }
-  const input = inputs.find((file) => isRemote(file) && (decode(file) === decode(url) || matchesPattern(url, file)))
+  const input = inputs.find(
+    (file) => isRemote(file) && (decodeUrl(file) === decodeUrl(url) || matchesPattern(url, file)),
+  )
   if (input !== undefined) throw optionError('output', message`${name} is an input, ${input}`)
   // What is missing for the upload is said before anything is scored.
   await withSession(url, options, async () => {})
@@ -54,14 +57,6 @@ export async function openUpload(
         await rm(folder, removal)
       }
     },
-  }
-}
-
-function decode(url: string): string {
-  try {
-    return decodeURIComponent(url)
-  } catch {
-    return url
   }
 }
 
